@@ -1,0 +1,92 @@
+// swift-tools-version: 6.2
+
+import Foundation
+import PackageDescription
+
+// libtorch comes from `.deps/` (filled by `make setup`), or from the folder that LIBTORCH names: the `torch` folder
+// of a Python install or an unpacked libtorch archive, each with `include/` and `lib/`.
+let dependencies = Context.packageDirectory + "/.deps"
+let libtorch = Context.environment["LIBTORCH"] ?? dependencies + "/torch"
+
+// Only torch_cpu and c10 are linked: libtorch.so would pull in every CUDA library. The CUDA runtime and profiler
+// folders are on the run path because the PyPI build of torch_cpu itself needs them.
+let runPaths = [
+  libtorch + "/lib",
+  dependencies + "/nvidia/cu13/lib",
+]
+
+let shimFlags: [CXXSetting] = [
+  .unsafeFlags([
+    "-isystem", libtorch + "/include",
+    "-isystem", libtorch + "/include/torch/csrc/api/include",
+    "-Wall", "-Wextra", "-Werror",
+  ])
+]
+
+let libtorchLinking: [LinkerSetting] = [
+  .unsafeFlags(["-L" + libtorch + "/lib"] + runPaths.flatMap { ["-Xlinker", "-rpath", "-Xlinker", $0] }),
+  .linkedLibrary("torch_cpu"),
+  .linkedLibrary("c10"),
+]
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+  name: "CoherentGradients",
+  products: [
+    .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "NeuralNetworks", targets: ["NeuralNetworks"]),
+    .library(name: "Datasets", targets: ["Datasets"]),
+    .library(name: "RunStore", targets: ["RunStore"]),
+    .library(name: "Training", targets: ["Training"]),
+    .library(name: "Reports", targets: ["Reports"]),
+    .executable(name: "coherent", targets: ["coherent"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .target(name: "CLibTorch", exclude: ["README.md"], cxxSettings: shimFlags, linkerSettings: libtorchLinking),
+    .target(name: "Tensors", dependencies: ["CLibTorch"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "NeuralNetworks", dependencies: ["Tensors"], exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "Datasets",
+      dependencies: ["Tensors", "CZlib", .product(name: "Crypto", package: "swift-crypto")],
+      exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(name: "RunStore", exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "Training",
+      dependencies: ["NeuralNetworks", "Datasets", "RunStore"],
+      exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
+    .executableTarget(
+      name: "coherent",
+      dependencies: [
+        "Tensors", "NeuralNetworks", "Datasets", "RunStore", "Training", "Reports", "Yams",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(
+      name: "TestSupport",
+      dependencies: ["Tensors", "NeuralNetworks", "Datasets"],
+      exclude: ["README.md"],
+      swiftSettings: strict),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "RunStoreTests", dependencies: ["RunStore"], swiftSettings: strict),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
+    .testTarget(name: "CommandTests", dependencies: ["coherent", "TestSupport"], swiftSettings: strict),
+  ],
+  cxxLanguageStandard: .cxx20
+)

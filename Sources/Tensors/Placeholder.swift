@@ -1,0 +1,2 @@
+import CLibTorch
+public func version() -> String { String(cString: ct_version()) }
