@@ -1,4 +1,140 @@
-#include "CLibTorch.h"
-#include <ATen/ATen.h>
-#include <torch/version.h>
-extern "C" const char *ct_version(void) { at::Tensor t = at::ones({2}); return TORCH_VERSION; }
+// SPDX-License-Identifier: Apache-2.0
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorIterator.h>
+#include <ATen/Version.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <dlfcn.h>
+#include <sys/resource.h>
+
+#include <cstring>
+#include <mutex>
+
+#include "support.h"
+
+using coherent::guarded;
+
+namespace {
+
+char *copy(const std::string &text) {
+  char *result = strdup(text.c_str());
+  if (result == nullptr) throw std::bad_alloc();
+  return result;
+}
+
+std::string library_folder() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void *>(&at::show_config), &info) == 0 || info.dli_fname == nullptr) return "";
+  const std::string path = info.dli_fname;
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+}  // namespace
+
+namespace coherent {
+
+bool load_cuda() {
+  static std::once_flag once;
+  static bool loaded = false;
+  std::call_once(once, [] {
+    if (at::hasCUDA()) {
+      loaded = true;
+      return;
+    }
+#if defined(__linux__)
+    const std::string path = library_folder() + "/libtorch_cuda.so";
+    loaded = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr && at::hasCUDA();
+#endif
+  });
+  return loaded;
+}
+
+void parallel_for_each(int64_t count, const std::function<void(int64_t)> &body) {
+  if (count <= 0) return;
+  if (count == 1 || at::get_num_threads() == 1 || at::in_parallel_region()) {
+    for (int64_t i = 0; i < count; ++i) body(i);
+    return;
+  }
+  // The elements of `index` are their own numbers, which is how a tile learns which one it is.
+  at::NoGradGuard no_grad;
+  const at::Tensor index = at::arange(count, at::kLong);
+  auto iterator = at::TensorIteratorConfig().add_owned_const_input(index).declare_static_dtype_and_device(
+      at::kLong, at::kCPU).declare_static_shape({count}).resize_outputs(false).check_all_same_dtype(false).build();
+  iterator.for_each(
+      [&](char **data, const int64_t *strides, int64_t n) {
+        for (int64_t i = 0; i < n; ++i) body(*reinterpret_cast<const int64_t *>(data[0] + i * strides[0]));
+      },
+      /*grain_size=*/1);
+}
+
+}  // namespace coherent
+
+const char *ct_compiled_version(void) { return TORCH_VERSION; }
+
+ct_status *ct_loaded_description(char **out) {
+  return guarded([&] { *out = copy(at::show_config()); });
+}
+
+void ct_string_free(char *string) { free(string); }
+
+ct_status *ct_library_path(char **out) {
+  return guarded([&] { *out = copy(library_folder()); });
+}
+
+ct_status *ct_cpu_capability(char **out) {
+  return guarded([&] { *out = copy(at::get_cpu_capability()); });
+}
+
+int32_t ct_thread_count(void) { return at::get_num_threads(); }
+
+ct_status *ct_set_thread_count(int32_t count) {
+  return guarded([&] {
+    TORCH_CHECK_VALUE(count >= 1, "the thread count must be at least 1, not ", count);
+    at::set_num_threads(count);
+  });
+}
+
+ct_status *ct_cuda_device_count(int32_t *out) {
+  return guarded([&] { *out = coherent::load_cuda() ? at::detail::getCUDAHooks().deviceCount() : 0; });
+}
+
+ct_status *ct_cuda_synchronize(ct_device d) {
+  return guarded([&] {
+    const auto device = coherent::device(d);
+    if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+  });
+}
+
+int64_t ct_peak_resident_bytes(void) {
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+#if defined(__APPLE__)
+  return usage.ru_maxrss;
+#else
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+#endif
+}
+
+ct_status *ct_generator_create(ct_generator **out, ct_device d, uint64_t seed) {
+  return guarded([&] {
+    const auto device = coherent::device(d);
+    auto generator = device.is_cpu() ? at::make_generator<at::CPUGeneratorImpl>(seed)
+                                     : at::globalContext().defaultGenerator(device).clone();
+    generator.set_current_seed(seed);
+    *out = new ct_generator(std::move(generator));
+  });
+}
+
+void ct_generator_free(ct_generator *generator) { delete generator; }
+
+ct_status *ct_generator_get_state(ct_tensor **out, const ct_generator *generator) {
+  return coherent::producing(out, [&] { return generator->value.get_state(); });
+}
+
+ct_status *ct_generator_set_state(ct_generator *generator, const ct_tensor *state) {
+  return guarded([&] { generator->value.set_state(state->value); });
+}

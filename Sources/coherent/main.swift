@@ -1,2 +1,2 @@
 import Tensors
-print(version())
+print(Runtime.compiledVersion)

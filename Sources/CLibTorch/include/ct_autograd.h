@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Gradients: of a scalar with respect to tensors, or straight into buffers that parameters own.
+#ifndef CT_AUTOGRAD_H
+#define CT_AUTOGRAD_H
+
+#include "ct_base.h"
+
+CT_BEGIN
+
+// Grad mode of this thread. Returns the mode before.
+bool ct_set_gradient_mode(bool enabled);
+bool ct_gradient_mode(void);
+
+// out[i] = ∂(Σ weightᵢ·outputᵢ)/∂input[i]; NULL where the output does not depend on the input. `weights` may be
+// NULL for a scalar output.
+CT_CALL ct_gradients(CT_OUT out, CT_IN output, CT_OPTIONAL weights, const ct_tensor *CT_NONNULL const *CT_NULLABLE inputs,
+                     int64_t count, bool retain_graph, bool create_graph);
+
+// Runs the backward pass of a scalar (or of `output` weighted by `weights`) for the sake of gradient sinks.
+CT_CALL ct_backward(CT_IN output, CT_OPTIONAL weights);
+
+// A gradient sink is the place where a parameter's gradient is to be written: a view of the flat gradient buffer,
+// and whether it has been written since the last arming. The first write overwrites, later ones add, so that shared
+// parameters work and nobody has to zero the buffer first.
+CT_CALL ct_sink_create(ct_gradient_sink *CT_NULLABLE *CT_NONNULL out, CT_IN destination);
+void ct_sink_free(ct_gradient_sink *CT_NULLABLE sink);
+void ct_sink_arm(ct_gradient_sink *CT_NONNULL sink);
+bool ct_sink_is_written(const ct_gradient_sink *CT_NONNULL sink);
+
+// The parameter itself in the forward pass; its gradient goes to the sink in the backward pass.
+CT_CALL ct_tap(CT_OUT out, CT_IN parameter, ct_gradient_sink *CT_NONNULL sink);
+
+CT_END
+#endif

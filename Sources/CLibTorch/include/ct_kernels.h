@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fused operations of our own. Each has a plain reference in the tests.
+#ifndef CT_KERNELS_H
+#define CT_KERNELS_H
+
+#include "ct_base.h"
+
+CT_BEGIN
+
+// Which library computes a product of a linear layer. The choice decides the last bits of a result, so it is an
+// argument, recorded with a run, and never taken inside.
+typedef enum ct_product { CT_PRODUCT_NATIVE = 0, CT_PRODUCT_ONEDNN, CT_PRODUCT_TILED } ct_product;
+
+typedef struct ct_linear_plan {
+  ct_product forward;          // NATIVE or ONEDNN
+  ct_product weight_gradient;  // NATIVE, ONEDNN or TILED
+  ct_product input_gradient;   // NATIVE or ONEDNN
+} ct_linear_plan;
+
+typedef enum ct_activation { CT_IDENTITY = 0, CT_RELU } ct_activation;
+
+// out = activation(input·weightᵀ + bias), input [..., in], weight [out, in], bias [out] or NULL, out [..., out].
+// With sinks the backward pass writes ∂weight and ∂bias straight into them; without, it returns them to autograd.
+// Non-contiguous, non-float32 or non-CPU operands take the native path whatever the plan says.
+CT_CALL ct_linear(CT_OUT out, CT_IN input, CT_IN weight, CT_OPTIONAL bias, ct_activation activation,
+                  ct_linear_plan plan, ct_gradient_sink *CT_NULLABLE weight_sink,
+                  ct_gradient_sink *CT_NULLABLE bias_sink);
+
+// gradient [out, in] (+)= output_gradientᵀ [out, B] · input [B, in], float32, contiguous, and bias_gradient [out]
+// (+)= column sums of output_gradient, in one pass over both.
+CT_CALL ct_weight_gradient(CT_IN gradient, CT_OPTIONAL bias_gradient, CT_IN output_gradient, CT_IN input,
+                           bool accumulate);
+
+// losses [B] = −log softmax(logits [B, K])[target [B] int64], each example's own loss.
+CT_CALL ct_cross_entropy(CT_OUT losses, CT_IN logits, CT_IN targets);
+
+// From logits [B, K] and targets [B]: per example the loss, the margin (target logit minus the largest other), and
+// the rank of the target (0 = correct; ties with other classes count against the target, NaN is wrong).
+CT_CALL ct_classification_records(CT_OUT losses, CT_OUT margins, CT_OUT ranks, CT_IN logits, CT_IN targets);
+
+typedef struct ct_sgd_options {
+  double learning_rate;
+  double momentum;
+  double dampening;
+  double weight_decay;
+  double gradient_scale;
+  bool nesterov;
+  bool first_step;  // momentum buffer starts as the gradient itself
+} ct_sgd_options;
+
+// One pass over flat float32 or float64 buffers: d = scale·gradient + decay·parameter; velocity = momentum·velocity +
+// (1 − dampening)·d; parameter −= rate·(d, velocity, or d + momentum·velocity with Nesterov). `velocity` may be NULL
+// when momentum is 0. Writes whether every updated parameter is finite.
+CT_CALL ct_sgd_step(CT_IN parameters, CT_IN gradient, CT_OPTIONAL velocity, ct_sgd_options options,
+                    bool *CT_NONNULL finite);
+
+// out [count, features] float32 = scale·source[indices], rows of `features` bytes from a table of `rows` rows.
+CT_CALL ct_gather_rows(CT_OUT out, const uint8_t *CT_NULLABLE source, int64_t rows, int64_t features,
+                       const int64_t *CT_NULLABLE indices, int64_t count, float scale);
+
+CT_END
+#endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The library itself: versions, threads, devices, random generators, memory.
+#ifndef CT_RUNTIME_H
+#define CT_RUNTIME_H
+
+#include "ct_base.h"
+
+CT_BEGIN
+
+// The libtorch whose headers were compiled against, such as "2.11.0".
+const char *CT_NONNULL ct_compiled_version(void);
+// The build description of the libtorch that is loaded; the caller frees it with ct_string_free.
+CT_CALL ct_loaded_description(char *CT_NULLABLE *CT_NONNULL out);
+void ct_string_free(char *CT_NULLABLE string);
+// The folder the loaded torch_cpu lives in; freed with ct_string_free.
+CT_CALL ct_library_path(char *CT_NULLABLE *CT_NONNULL out);
+// The widest vector instruction set libtorch uses here, such as "AVX512".
+CT_CALL ct_cpu_capability(char *CT_NULLABLE *CT_NONNULL out);
+
+int32_t ct_thread_count(void);
+CT_CALL ct_set_thread_count(int32_t count);
+
+// Loads libtorch_cuda if it lies beside torch_cpu. Writes 0 when there is none or no usable device.
+CT_CALL ct_cuda_device_count(int32_t *CT_NONNULL out);
+CT_CALL ct_cuda_synchronize(ct_device device);
+
+// Peak resident memory of the process, in bytes.
+int64_t ct_peak_resident_bytes(void);
+
+CT_CALL ct_generator_create(ct_generator *CT_NULLABLE *CT_NONNULL out, ct_device device, uint64_t seed);
+void ct_generator_free(ct_generator *CT_NULLABLE generator);
+CT_CALL ct_generator_get_state(CT_OUT out, const ct_generator *CT_NONNULL generator);
+CT_CALL ct_generator_set_state(ct_generator *CT_NONNULL generator, CT_IN state);
+
+CT_END
+#endif

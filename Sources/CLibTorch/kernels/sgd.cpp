@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The SGD update as one pass over the flat buffers.
+
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+
+#include <atomic>
+#include <cmath>
+
+#include "../support.h"
+
+namespace coherent {
+namespace {
+
+// One span of the update. True when every updated parameter is finite: x − x is 0 for finite x, NaN otherwise.
+template <typename scalar, bool has_velocity>
+bool update(scalar *parameter, const scalar *gradient, scalar *velocity, int64_t count, const ct_sgd_options &o) {
+  const scalar rate = o.learning_rate, decay = o.weight_decay, scale = o.gradient_scale;
+  const scalar momentum = o.momentum, fresh = o.first_step ? 1 : 1 - o.dampening;
+  const scalar kept = o.first_step ? 0 : o.momentum;
+  scalar residue = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    scalar direction = scale * gradient[i] + decay * parameter[i];
+    if constexpr (has_velocity) {
+      const scalar v = (o.first_step ? 0 : kept * velocity[i]) + fresh * direction;
+      velocity[i] = v;
+      direction = o.nesterov ? direction + momentum * v : v;
+    }
+    const scalar next = parameter[i] - rate * direction;
+    parameter[i] = next;
+    residue += next - next;
+  }
+  return residue == 0;
+}
+
+#if defined(__x86_64__)
+#define CT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CT_CLONES
+#endif
+
+CT_CLONES bool update_float(float *p, const float *g, float *v, int64_t n, const ct_sgd_options &o) {
+#pragma clang fp reassociate(on)
+  return v == nullptr ? update<float, false>(p, g, v, n, o) : update<float, true>(p, g, v, n, o);
+}
+bool update_double(double *p, const double *g, double *v, int64_t n, const ct_sgd_options &o) {
+  return v == nullptr ? update<double, false>(p, g, v, n, o) : update<double, true>(p, g, v, n, o);
+}
+
+}  // namespace
+}  // namespace coherent
+
+ct_status *ct_sgd_step(const ct_tensor *parameters, const ct_tensor *gradient, const ct_tensor *velocity,
+                       ct_sgd_options options, bool *finite) {
+  using namespace coherent;
+  return guarded([&] {
+    const at::Tensor &p = parameters->value, &g = gradient->value;
+    TORCH_CHECK_VALUE(p.numel() == g.numel() && p.scalar_type() == g.scalar_type() && p.is_contiguous() &&
+                          g.is_contiguous() && p.device() == g.device(),
+                      "parameters ", p.sizes(), " and gradient ", g.sizes(), " must be alike and contiguous");
+    TORCH_CHECK_VALUE(options.momentum == 0 || velocity != nullptr, "momentum needs a velocity buffer");
+    at::NoGradGuard no_grad;
+    if (!p.is_cpu() || (p.scalar_type() != at::kFloat && p.scalar_type() != at::kDouble)) {
+      auto direction = g * options.gradient_scale;
+      if (options.weight_decay != 0) direction = direction.add(p, options.weight_decay);
+      if (velocity != nullptr) {
+        auto v = velocity->value;
+        options.first_step ? v.copy_(direction) : v.mul_(options.momentum).add_(direction, 1 - options.dampening);
+        direction = options.nesterov ? direction.add(v, options.momentum) : v;
+      }
+      at::Tensor(p).sub_(direction, options.learning_rate);
+      *finite = p.isfinite().all().item<bool>();
+      return;
+    }
+    std::atomic<bool> good{true};
+    constexpr int64_t span = 1 << 15;
+    const int64_t count = p.numel();
+    parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
+      const int64_t start = chunk * span, n = std::min(span, count - start);
+      bool ok;
+      if (p.scalar_type() == at::kFloat) {
+        float *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<float>() + start;
+        ok = update_float(p.data_ptr<float>() + start, coherent::read<float>(g) + start, v, n, options);
+      } else {
+        double *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<double>() + start;
+        ok = update_double(p.data_ptr<double>() + start, coherent::read<double>(g) + start, v, n, options);
+      }
+      if (!ok) good.store(false, std::memory_order_relaxed);
+    });
+    *finite = good.load();
+  });
+}

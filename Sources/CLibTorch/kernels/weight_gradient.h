@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace coherent {
+
+// gradient [out, in] (+)= deltaᵀ [out, B] · input [B, in] and bias [out] (+)= Σ_b delta[b], all float32, row-major
+// and contiguous; `bias` may be null. The sums over the batch run in batch order for every element, so the result
+// does not depend on the thread count.
+void weight_gradient(float *gradient, float *bias, const float *delta, const float *input, int64_t batch, int64_t out,
+                     int64_t in, bool accumulate);
+
+}  // namespace coherent

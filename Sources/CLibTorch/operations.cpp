@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <ATen/ATen.h>
+
+#include "support.h"
+
+using coherent::dimensions;
+using coherent::guarded;
+using coherent::producing;
+
+#define CT_UNARY(name, expression) \
+  ct_status *name(ct_tensor **out, const ct_tensor *operand) { \
+    return producing(out, [&] { const at::Tensor &a = operand->value; return expression; }); \
+  }
+#define CT_BINARY(name, expression) \
+  ct_status *name(ct_tensor **out, const ct_tensor *left, const ct_tensor *right) { \
+    return producing(out, [&] { const at::Tensor &a = left->value, &b = right->value; return expression; }); \
+  }
+
+CT_UNARY(ct_negate, a.neg())
+CT_UNARY(ct_absolute, a.abs())
+CT_UNARY(ct_square, a.square())
+CT_UNARY(ct_square_root, a.sqrt())
+CT_UNARY(ct_exponential, a.exp())
+CT_UNARY(ct_logarithm, a.log())
+CT_UNARY(ct_sign, a.sign())
+CT_UNARY(ct_is_finite, a.isfinite())
+CT_UNARY(ct_relu, a.relu())
+CT_UNARY(ct_gelu, at::gelu(a))
+CT_UNARY(ct_silu, at::silu(a))
+CT_UNARY(ct_sigmoid, a.sigmoid())
+CT_UNARY(ct_tanh, a.tanh())
+CT_UNARY(ct_logical_not, a.logical_not())
+CT_UNARY(ct_all, a.all())
+
+CT_BINARY(ct_add, a + b)
+CT_BINARY(ct_subtract, a - b)
+CT_BINARY(ct_multiply, a * b)
+CT_BINARY(ct_divide, a / b)
+CT_BINARY(ct_minimum, at::minimum(a, b))
+CT_BINARY(ct_maximum, at::maximum(a, b))
+CT_BINARY(ct_equal, a.eq(b))
+CT_BINARY(ct_less, a.lt(b))
+CT_BINARY(ct_greater, a.gt(b))
+CT_BINARY(ct_logical_and, a.logical_and(b))
+CT_BINARY(ct_matmul, a.matmul(b))
+CT_BINARY(ct_embedding, at::embedding(a, b))
+
+ct_status *ct_leaky_relu(ct_tensor **out, const ct_tensor *a, double slope) {
+  return producing(out, [&] { return at::leaky_relu(a->value, slope); });
+}
+ct_status *ct_clamp(ct_tensor **out, const ct_tensor *a, double low, double high) {
+  return producing(out, [&] { return a->value.clamp(low, high); });
+}
+ct_status *ct_power(ct_tensor **out, const ct_tensor *a, double exponent) {
+  return producing(out, [&] { return a->value.pow(exponent); });
+}
+ct_status *ct_where(ct_tensor **out, const ct_tensor *condition, const ct_tensor *a, const ct_tensor *b) {
+  return producing(out, [&] { return at::where(condition->value, a->value, b->value); });
+}
+ct_status *ct_add_scalar(ct_tensor **out, const ct_tensor *a, double b) {
+  return producing(out, [&] { return a->value + b; });
+}
+ct_status *ct_multiply_scalar(ct_tensor **out, const ct_tensor *a, double b) {
+  return producing(out, [&] { return a->value * b; });
+}
+
+ct_status *ct_add_in_place(const ct_tensor *a, const ct_tensor *b, double scale) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    at::Tensor(a->value).add_(b->value, scale);
+  });
+}
+ct_status *ct_multiply_in_place(const ct_tensor *a, double b) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    at::Tensor(a->value).mul_(b);
+  });
+}
+
+ct_status *ct_sum(ct_tensor **out, const ct_tensor *a, const int64_t *dims, int64_t count, bool keep) {
+  return producing(out, [&] { return count == 0 ? a->value.sum() : a->value.sum(dimensions(dims, count), keep); });
+}
+ct_status *ct_mean(ct_tensor **out, const ct_tensor *a, const int64_t *dims, int64_t count, bool keep) {
+  return producing(out, [&] { return count == 0 ? a->value.mean() : a->value.mean(dimensions(dims, count), keep); });
+}
+ct_status *ct_largest(ct_tensor **out, const ct_tensor *a, int64_t dimension, bool keep) {
+  return producing(out, [&] { return a->value.amax(dimension, keep); });
+}
+ct_status *ct_argmax(ct_tensor **out, const ct_tensor *a, int64_t dimension, bool keep) {
+  return producing(out, [&] { return a->value.argmax(dimension, keep); });
+}
+
+namespace {
+
+ct_status *give_pair(ct_tensor **first, ct_tensor **second, const std::function<std::tuple<at::Tensor, at::Tensor>()> &body) {
+  return guarded([&] {
+    auto [a, b] = body();
+    auto one = std::make_unique<ct_tensor>(std::move(a));
+    coherent::give(second, std::move(b));
+    *first = one.release();
+  });
+}
+
+}  // namespace
+
+ct_status *ct_top(ct_tensor **values, ct_tensor **indices, const ct_tensor *a, int64_t k, int64_t dimension) {
+  return give_pair(values, indices, [&] { return a->value.topk(k, dimension); });
+}
+ct_status *ct_sort(ct_tensor **values, ct_tensor **indices, const ct_tensor *a, int64_t dimension, bool descending) {
+  return give_pair(values, indices, [&] { return a->value.sort(/*stable=*/true, dimension, descending); });
+}
+
+ct_status *ct_dot_double(double *out, const ct_tensor *a, const ct_tensor *b) {
+  return guarded([&] {
+    TORCH_CHECK_VALUE(a->value.sizes() == b->value.sizes(), "a dot product of shapes ", a->value.sizes(), " and ",
+                      b->value.sizes());
+    // Chunks keep the double copies small.
+    const auto left = a->value.detach().reshape({-1}), right = b->value.detach().reshape({-1});
+    constexpr int64_t chunk = 1 << 16;
+    double total = 0;
+    for (int64_t start = 0; start < left.numel(); start += chunk) {
+      const int64_t n = std::min(chunk, left.numel() - start);
+      total += left.narrow(0, start, n).to(at::kDouble).dot(right.narrow(0, start, n).to(at::kDouble)).item<double>();
+    }
+    *out = total;
+  });
+}
+
+ct_status *ct_softmax(ct_tensor **out, const ct_tensor *a, int64_t dimension) {
+  return producing(out, [&] { return a->value.softmax(dimension); });
+}
+ct_status *ct_log_softmax(ct_tensor **out, const ct_tensor *a, int64_t dimension) {
+  return producing(out, [&] { return a->value.log_softmax(dimension); });
+}

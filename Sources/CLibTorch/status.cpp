@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <new>
+
+#include "support.h"
+
+namespace coherent {
+
+LiveCounters live;
+
+ct_status *failure(ct_error_kind kind, const char *message) noexcept {
+  // A status that cannot be allocated still has to be one: this one is never freed.
+  static ct_status *exhausted = [] {
+    auto *status = new ct_status;
+    status->kind = CT_ERROR_OUT_OF_MEMORY;
+    status->message = "out of memory";
+    live.statuses.fetch_sub(1);
+    return status;
+  }();
+  try {
+    auto *status = new ct_status;
+    status->kind = kind;
+    status->message = message;
+    return status;
+  } catch (...) {
+    return exhausted;
+  }
+}
+
+ct_status *current_exception() noexcept {
+  try {
+    throw;
+  } catch (const c10::OutOfMemoryError &e) {
+    return failure(CT_ERROR_OUT_OF_MEMORY, e.what_without_backtrace());
+  } catch (const c10::IndexError &e) {
+    return failure(CT_ERROR_INDEX, e.what_without_backtrace());
+  } catch (const c10::TypeError &e) {
+    return failure(CT_ERROR_TYPE, e.what_without_backtrace());
+  } catch (const c10::NotImplementedError &e) {
+    return failure(CT_ERROR_NOT_IMPLEMENTED, e.what_without_backtrace());
+  } catch (const c10::LinAlgError &e) {
+    return failure(CT_ERROR_NUMERICAL, e.what_without_backtrace());
+  } catch (const c10::Error &e) {
+    return failure(CT_ERROR_INVALID, e.what_without_backtrace());
+  } catch (const std::bad_alloc &) {
+    return failure(CT_ERROR_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::exception &e) {
+    return failure(CT_ERROR_INTERNAL, e.what());
+  } catch (...) {
+    return failure(CT_ERROR_INTERNAL, "an exception of unknown type");
+  }
+}
+
+}  // namespace coherent
+
+using coherent::live;
+
+ct_error_kind ct_status_kind(const ct_status *status) { return status->kind; }
+const char *ct_status_message(const ct_status *status) { return status->message.c_str(); }
+void ct_status_free(ct_status *status) {
+  if (status != nullptr && status->message != "out of memory") delete status;
+}
+
+int64_t ct_live_tensors(void) { return live.tensors.load(); }
+int64_t ct_live_generators(void) { return live.generators.load(); }
+int64_t ct_live_sinks(void) { return live.sinks.load(); }
+int64_t ct_live_statuses(void) { return live.statuses.load(); }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every file of the shim shares: the opaque types' insides, the guard at the border, conversions.
+#pragma once
+
+#if !__has_include(<ATen/ATen.h>)
+#error "libtorch was not found: run `make setup`, or set LIBTORCH to a folder with include/ and lib/."
+#endif
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/version.h>
+
+#include <atomic>
+#include <string>
+
+#include "CLibTorch.h"
+
+#if TORCH_VERSION_MAJOR != 2 || TORCH_VERSION_MINOR != 11
+#error "This package is written for libtorch 2.11: run `make setup`, or point LIBTORCH to a 2.11 build."
+#endif
+
+namespace coherent {
+
+struct LiveCounters {
+  std::atomic<int64_t> tensors{0}, generators{0}, sinks{0}, statuses{0};
+};
+extern LiveCounters live;
+
+// Counts the owners of a handle type, so that tests can see a leak.
+template <std::atomic<int64_t> LiveCounters::*member>
+struct Counted {
+  Counted() { (live.*member).fetch_add(1, std::memory_order_relaxed); }
+  ~Counted() { (live.*member).fetch_sub(1, std::memory_order_relaxed); }
+  Counted(const Counted &) = delete;
+  Counted &operator=(const Counted &) = delete;
+};
+
+ct_status *failure(ct_error_kind kind, const char *message) noexcept;
+ct_status *current_exception() noexcept;
+
+}  // namespace coherent
+
+struct ct_status : coherent::Counted<&coherent::LiveCounters::statuses> {
+  ct_error_kind kind = CT_ERROR_INTERNAL;
+  std::string message;
+};
+
+struct ct_tensor : coherent::Counted<&coherent::LiveCounters::tensors> {
+  explicit ct_tensor(at::Tensor v) : value(std::move(v)) {}
+  at::Tensor value;
+};
+
+struct ct_generator : coherent::Counted<&coherent::LiveCounters::generators> {
+  explicit ct_generator(at::Generator g) : value(std::move(g)) {}
+  at::Generator value;
+};
+
+namespace coherent {
+
+// Where a parameter's gradient goes. Graph nodes share it, so a handle freed before the backward pass leaves nothing
+// dangling.
+struct Sink {
+  at::Tensor destination;
+  bool written = false;
+
+  // The first write since arming overwrites, later ones add.
+  void accept(const at::Tensor &gradient);
+};
+
+}  // namespace coherent
+
+struct ct_gradient_sink : coherent::Counted<&coherent::LiveCounters::sinks> {
+  explicit ct_gradient_sink(at::Tensor d) : state(std::make_shared<coherent::Sink>(std::move(d))) {}
+  std::shared_ptr<coherent::Sink> state;
+};
+
+namespace coherent {
+
+// The border: runs the body and turns whatever it throws into a status.
+template <typename Body>
+ct_status *guarded(Body &&body) noexcept {
+  try {
+    body();
+    return nullptr;
+  } catch (...) {
+    return current_exception();
+  }
+}
+
+inline void give(ct_tensor **out, at::Tensor value) { *out = new ct_tensor(std::move(value)); }
+
+template <typename Body>
+ct_status *producing(ct_tensor **out, Body &&body) noexcept {
+  return guarded([&] { give(out, body()); });
+}
+
+at::ScalarType scalar_type(ct_dtype dtype);
+ct_dtype dtype_of(at::ScalarType type);
+at::Device device(ct_device d);
+std::optional<at::Tensor> optional(const ct_tensor *t);
+
+inline at::IntArrayRef dimensions(const int64_t *values, int64_t count) {
+  TORCH_CHECK_VALUE(count >= 0 && (values != nullptr || count == 0), "a list of sizes is missing");
+  return {values, static_cast<size_t>(count)};
+}
+
+// The elements for reading. libtorch's const_data_ptr<T> is exported under a name that only GCC gives it.
+template <typename T>
+const T *read(const at::Tensor &t) {
+  return static_cast<const T *>(t.const_data_ptr());
+}
+
+// Loads libtorch_cuda when it lies beside torch_cpu; false when there is none.
+bool load_cuda();
+
+// Runs body(i) for i in 0..<count on libtorch's own thread pool: contiguous shares, one per thread. A second OpenMP
+// runtime beside libtorch's would oversubscribe the cores, so its TensorIterator does the splitting.
+void parallel_for_each(int64_t count, const std::function<void(int64_t)> &body);
+
+}  // namespace coherent

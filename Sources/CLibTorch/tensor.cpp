@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+#include "support.h"
+
+using coherent::device;
+using coherent::dimensions;
+using coherent::guarded;
+using coherent::producing;
+using coherent::scalar_type;
+
+namespace coherent {
+
+at::ScalarType scalar_type(ct_dtype dtype) {
+  switch (dtype) {
+    case CT_FLOAT32: return at::kFloat;
+    case CT_FLOAT64: return at::kDouble;
+    case CT_FLOAT16: return at::kHalf;
+    case CT_BFLOAT16: return at::kBFloat16;
+    case CT_INT64: return at::kLong;
+    case CT_INT32: return at::kInt;
+    case CT_UINT8: return at::kByte;
+    case CT_BOOL: return at::kBool;
+  }
+  TORCH_CHECK_TYPE(false, "unknown element type ", static_cast<int>(dtype));
+}
+
+ct_dtype dtype_of(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat: return CT_FLOAT32;
+    case at::kDouble: return CT_FLOAT64;
+    case at::kHalf: return CT_FLOAT16;
+    case at::kBFloat16: return CT_BFLOAT16;
+    case at::kLong: return CT_INT64;
+    case at::kInt: return CT_INT32;
+    case at::kByte: return CT_UINT8;
+    case at::kBool: return CT_BOOL;
+    default: TORCH_CHECK_TYPE(false, "element type ", at::toString(type), " has no counterpart here");
+  }
+}
+
+at::Device device(ct_device d) {
+  if (d.kind == CT_CPU) return at::kCPU;
+  TORCH_CHECK_VALUE(load_cuda(), "no CUDA device: libtorch_cuda is missing beside torch_cpu, or no driver is loaded");
+  return {at::kCUDA, static_cast<c10::DeviceIndex>(d.index)};
+}
+
+std::optional<at::Tensor> optional(const ct_tensor *t) {
+  return t == nullptr ? std::nullopt : std::optional<at::Tensor>(t->value);
+}
+
+}  // namespace coherent
+
+namespace {
+
+int64_t byte_count(at::IntArrayRef sizes, at::ScalarType type) {
+  uint64_t bytes = c10::elementSize(type);
+  for (const auto size : sizes) {
+    TORCH_CHECK_VALUE(size >= 0, "a size is negative: ", size);
+    TORCH_CHECK_VALUE(!__builtin_mul_overflow(bytes, static_cast<uint64_t>(size), &bytes), "the shape is too large");
+  }
+  TORCH_CHECK_VALUE(bytes <= static_cast<uint64_t>(INT64_MAX), "the shape is too large");
+  return static_cast<int64_t>(bytes);
+}
+
+at::TensorOptions options(ct_dtype dtype, const at::Generator &generator) {
+  return at::TensorOptions().dtype(scalar_type(dtype)).device(generator.device());
+}
+
+}  // namespace
+
+void ct_tensor_free(ct_tensor *tensor) { delete tensor; }
+
+ct_status *ct_empty(ct_tensor **out, const int64_t *shape, int64_t rank, ct_dtype dtype, ct_device d) {
+  return producing(out, [&] {
+    return at::empty(dimensions(shape, rank), at::TensorOptions().dtype(scalar_type(dtype)).device(device(d)));
+  });
+}
+
+ct_status *ct_full(ct_tensor **out, const int64_t *shape, int64_t rank, double value, ct_dtype dtype, ct_device d) {
+  return producing(out, [&] {
+    return at::full(dimensions(shape, rank), value, at::TensorOptions().dtype(scalar_type(dtype)).device(device(d)));
+  });
+}
+
+ct_status *ct_arange(ct_tensor **out, int64_t start, int64_t end, ct_device d) {
+  return producing(out, [&] { return at::arange(start, end, at::TensorOptions().dtype(at::kLong).device(device(d))); });
+}
+
+ct_status *ct_from_bytes(ct_tensor **out, const void *data, int64_t bytes, const int64_t *shape, int64_t rank,
+                         ct_dtype dtype, ct_device d) {
+  return producing(out, [&] {
+    const auto sizes = dimensions(shape, rank);
+    const auto type = scalar_type(dtype);
+    const auto needed = byte_count(sizes, type);
+    TORCH_CHECK_VALUE(needed == bytes, "the shape ", sizes, " needs ", needed, " bytes, got ", bytes);
+    auto result = at::empty(sizes, type);
+    if (bytes > 0) std::memcpy(result.mutable_data_ptr(), data, static_cast<size_t>(bytes));
+    return result.to(device(d));
+  });
+}
+
+ct_status *ct_uniform(ct_tensor **out, const int64_t *shape, int64_t rank, double low, double high, ct_dtype dtype,
+                      ct_generator *generator) {
+  return producing(out, [&] {
+    at::NoGradGuard no_grad;
+    return at::empty(dimensions(shape, rank), options(dtype, generator->value)).uniform_(low, high, generator->value);
+  });
+}
+
+ct_status *ct_normal(ct_tensor **out, const int64_t *shape, int64_t rank, double mean, double deviation,
+                     ct_dtype dtype, ct_generator *generator) {
+  return producing(out, [&] {
+    at::NoGradGuard no_grad;
+    return at::empty(dimensions(shape, rank), options(dtype, generator->value))
+        .normal_(mean, deviation, generator->value);
+  });
+}
+
+ct_status *ct_bernoulli(ct_tensor **out, const int64_t *shape, int64_t rank, double probability, ct_dtype dtype,
+                        ct_generator *generator) {
+  return producing(out, [&] {
+    at::NoGradGuard no_grad;
+    return at::empty(dimensions(shape, rank), options(dtype, generator->value))
+        .bernoulli_(probability, generator->value);
+  });
+}
+
+int64_t ct_rank(const ct_tensor *t) { return t->value.dim(); }
+int64_t ct_size(const ct_tensor *t, int64_t dimension) {
+  return dimension >= 0 && dimension < t->value.dim() ? t->value.sizes()[dimension] : 0;
+}
+int64_t ct_stride(const ct_tensor *t, int64_t dimension) {
+  return dimension >= 0 && dimension < t->value.dim() ? t->value.strides()[dimension] : 0;
+}
+int64_t ct_element_count(const ct_tensor *t) { return t->value.numel(); }
+ct_status *ct_dtype_of(ct_dtype *out, const ct_tensor *t) {
+  return guarded([&] { *out = coherent::dtype_of(t->value.scalar_type()); });
+}
+ct_device ct_device_of(const ct_tensor *t) {
+  const auto d = t->value.device();
+  return {d.is_cuda() ? CT_CUDA : CT_CPU, d.has_index() ? d.index() : 0};
+}
+bool ct_is_contiguous(const ct_tensor *t) { return t->value.is_contiguous(); }
+bool ct_requires_gradient(const ct_tensor *t) { return t->value.requires_grad(); }
+ct_status *ct_set_requires_gradient(ct_tensor *t, bool value) {
+  return guarded([&] { t->value.set_requires_grad(value); });
+}
+
+ct_status *ct_data(void **out, const ct_tensor *t) {
+  return guarded([&] {
+    TORCH_CHECK_VALUE(t->value.device().is_cpu() && t->value.is_contiguous(),
+                      "direct access needs a contiguous CPU tensor");
+    *out = t->value.numel() == 0 ? nullptr : t->value.data_ptr();
+  });
+}
+
+ct_status *ct_copy_to_bytes(const ct_tensor *t, void *data, int64_t bytes) {
+  return guarded([&] {
+    const auto host = t->value.detach().to(at::kCPU).contiguous();
+    TORCH_CHECK_VALUE(static_cast<int64_t>(host.nbytes()) == bytes, "the tensor holds ", host.nbytes(),
+                      " bytes, not ", bytes);
+    if (bytes > 0) std::memcpy(data, host.const_data_ptr(), static_cast<size_t>(bytes));
+  });
+}
+
+ct_status *ct_item(double *out, const ct_tensor *t) {
+  return guarded([&] { *out = t->value.item().toDouble(); });
+}
+ct_status *ct_item_integer(int64_t *out, const ct_tensor *t) {
+  return guarded([&] { *out = t->value.item().toLong(); });
+}
+
+ct_status *ct_clone(ct_tensor **out, const ct_tensor *t) {
+  return producing(out, [&] { return t->value.clone(); });
+}
+ct_status *ct_contiguous(ct_tensor **out, const ct_tensor *t) {
+  return producing(out, [&] { return t->value.contiguous(); });
+}
+ct_status *ct_to(ct_tensor **out, const ct_tensor *t, ct_dtype dtype, ct_device d) {
+  return producing(out, [&] { return t->value.to(device(d), scalar_type(dtype)); });
+}
+ct_status *ct_copy_into(const ct_tensor *destination, const ct_tensor *source) {
+  return guarded([&] {
+    TORCH_CHECK_VALUE(destination->value.sizes() == source->value.sizes(), "cannot copy shape ",
+                      source->value.sizes(), " into shape ", destination->value.sizes());
+    at::NoGradGuard no_grad;
+    at::Tensor(destination->value).copy_(source->value);
+  });
+}
+ct_status *ct_fill(const ct_tensor *t, double value) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    at::Tensor(t->value).fill_(value);
+  });
+}
+
+ct_status *ct_detach(ct_tensor **out, const ct_tensor *t) {
+  return producing(out, [&] { return t->value.detach(); });
+}
+ct_status *ct_reshape(ct_tensor **out, const ct_tensor *t, const int64_t *shape, int64_t rank) {
+  return producing(out, [&] { return t->value.reshape(dimensions(shape, rank)); });
+}
+ct_status *ct_expand(ct_tensor **out, const ct_tensor *t, const int64_t *shape, int64_t rank) {
+  return producing(out, [&] { return t->value.expand(dimensions(shape, rank)); });
+}
+ct_status *ct_transpose(ct_tensor **out, const ct_tensor *t, int64_t first, int64_t second) {
+  return producing(out, [&] { return t->value.transpose(first, second); });
+}
+ct_status *ct_permute(ct_tensor **out, const ct_tensor *t, const int64_t *order, int64_t rank) {
+  return producing(out, [&] { return t->value.permute(dimensions(order, rank)); });
+}
+ct_status *ct_narrow(ct_tensor **out, const ct_tensor *t, int64_t dimension, int64_t start, int64_t length) {
+  return producing(out, [&] { return t->value.narrow(dimension, start, length); });
+}
+ct_status *ct_select(ct_tensor **out, const ct_tensor *t, int64_t dimension, int64_t index) {
+  return producing(out, [&] { return t->value.select(dimension, index); });
+}
+ct_status *ct_unsqueeze(ct_tensor **out, const ct_tensor *t, int64_t dimension) {
+  return producing(out, [&] { return t->value.unsqueeze(dimension); });
+}
+ct_status *ct_squeeze(ct_tensor **out, const ct_tensor *t, int64_t dimension) {
+  return producing(out, [&] { return t->value.squeeze(dimension); });
+}
+
+ct_status *ct_concatenate(ct_tensor **out, const ct_tensor *const *tensors, int64_t count, int64_t dimension) {
+  return producing(out, [&] {
+    std::vector<at::Tensor> list;
+    for (int64_t i = 0; i < count; ++i) list.push_back(tensors[i]->value);
+    return at::cat(list, dimension);
+  });
+}
+ct_status *ct_index_select(ct_tensor **out, const ct_tensor *t, int64_t dimension, const ct_tensor *indices) {
+  return producing(out, [&] { return t->value.index_select(dimension, indices->value); });
+}
+ct_status *ct_gather(ct_tensor **out, const ct_tensor *t, int64_t dimension, const ct_tensor *indices) {
+  return producing(out, [&] { return t->value.gather(dimension, indices->value); });
+}

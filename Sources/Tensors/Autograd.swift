@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibTorch
+
+/// Runs `body` without recording operations for gradients.
+///
+/// Grad mode belongs to the thread, so the body is synchronous: an `await` inside could resume elsewhere.
+public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+  let before = ct_set_gradient_mode(false)
+  defer { _ = ct_set_gradient_mode(before) }
+  return try body()
+}
+
+/// Runs `body` with operations recorded for gradients, inside a `withoutGradients` too.
+public func withGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+  let before = ct_set_gradient_mode(true)
+  defer { _ = ct_set_gradient_mode(before) }
+  return try body()
+}
+
+extension Tensor {
+  /// ∂(Σ weightᵢ·selfᵢ)/∂input for each input, of the input's shape; nil where this tensor does not depend on it.
+  ///
+  /// - Parameters:
+  ///   - inputs: tensors that require gradients and took part in computing this one.
+  ///   - weights: of this tensor's shape; may be left out for a scalar.
+  ///   - retainGraph: whether the graph stays for another call.
+  ///   - createGraph: whether the gradients themselves are recorded, for second derivatives.
+  /// - Throws: `TensorError` when this tensor is not part of a graph, or is no scalar and `weights` is missing.
+  public func gradients(
+    withRespectTo inputs: [Tensor], weights: Tensor? = nil, retainGraph: Bool = false, createGraph: Bool = false
+  ) throws -> [Tensor?] {
+    var results = [OpaquePointer?](repeating: nil, count: inputs.count)
+    let pointers = inputs.map(\.pointer)
+    try withExtendedLifetime(inputs) {
+      try results.withUnsafeMutableBufferPointer { out in
+        guard let base = out.baseAddress else { return }
+        try pointers.withUnsafeBufferPointer { list in
+          try check(
+            ct_gradients(
+              base, pointer, weights?.pointer, list.baseAddress, Int64(list.count), retainGraph, createGraph),
+            "gradients", [self] + inputs)
+        }
+      }
+    }
+    return results.map { $0.map(Tensor.init(owning:)) }
+  }
+
+  /// Runs the backward pass of a scalar so that gradients reach their sinks.
+  ///
+  /// - Throws: `TensorError` when this tensor is no scalar without `weights`, or not part of a graph.
+  public func backward(weights: Tensor? = nil) throws {
+    try check(ct_backward(pointer, weights?.pointer), "backward", [self])
+  }
+}
+
+/// The place where a parameter's gradient is written by the backward pass: a view of a flat gradient buffer.
+///
+/// The first write after `arm()` overwrites, later ones add; so shared parameters work, and nobody clears the buffer.
+public final class GradientSink {
+  let pointer: OpaquePointer
+  /// The elements that receive the gradient.
+  public let destination: Tensor
+
+  /// - Throws: `TensorError` unless the destination is contiguous and outside any graph.
+  public init(destination: Tensor) throws {
+    var out: OpaquePointer?
+    try check(ct_sink_create(&out, destination.pointer), "GradientSink", [destination])
+    guard let out else { throw TensorError(kind: .internal, operation: "GradientSink", reason: "no sink came back") }
+    pointer = out
+    self.destination = destination
+  }
+
+  deinit { ct_sink_free(pointer) }
+
+  /// Makes the next write overwrite.
+  public func arm() { ct_sink_arm(pointer) }
+
+  /// Whether a gradient has arrived since the last arming.
+  public var isWritten: Bool { ct_sink_is_written(pointer) }
+}
+
+extension Tensor {
+  /// This parameter for use in a forward pass; its gradient goes to the sink.
+  public func tapped(_ sink: GradientSink) throws -> Tensor {
+    try Tensor.producing("tapped", [self]) { ct_tap($0, pointer, sink.pointer) }
+  }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibTorch
+
+/// The library that computes a product of a linear layer.
+public enum ProductBackend: String, Sendable, Codable, CaseIterable {
+  /// libtorch's own choice: MKL on x86.
+  case native
+  /// oneDNN.
+  case onednn
+  /// The tiled kernel of this package, which writes straight into a gradient buffer.
+  case tiled
+
+  var native: ct_product {
+    switch self {
+    case .native: CT_PRODUCT_NATIVE
+    case .onednn: CT_PRODUCT_ONEDNN
+    case .tiled: CT_PRODUCT_TILED
+    }
+  }
+}
+
+/// Which library computes each of the three products of a linear layer.
+///
+/// Different libraries sum in different orders, so the plan decides the last bits of a result: it is part of a run's
+/// record and repeated on resume.
+public struct LinearPlan: Sendable, Codable, Equatable {
+  /// input·weightᵀ: native or oneDNN.
+  public var forward: ProductBackend
+  /// output gradientᵀ·input: any.
+  public var weightGradient: ProductBackend
+  /// output gradient·weight: native or oneDNN.
+  public var inputGradient: ProductBackend
+
+  /// A plan from its three choices.
+  public init(forward: ProductBackend, weightGradient: ProductBackend, inputGradient: ProductBackend) {
+    self.forward = forward
+    self.weightGradient = weightGradient
+    self.inputGradient = inputGradient
+  }
+
+  /// libtorch's own choice throughout.
+  public static let native = LinearPlan(forward: .native, weightGradient: .native, inputGradient: .native)
+
+  var native: ct_linear_plan {
+    ct_linear_plan(
+      forward: forward.native, weight_gradient: weightGradient.native, input_gradient: inputGradient.native)
+  }
+}
+
+extension Tensor {
+  /// activation(self·weightᵀ + bias) as one graph node.
+  ///
+  /// - Parameters:
+  ///   - weight: [out, in]; this tensor is [..., in], the result [..., out].
+  ///   - bias: [out].
+  ///   - relu: whether max(·, 0) is applied, fused.
+  ///   - plan: who computes the products. Operands that are not contiguous float32 on the CPU go the native way.
+  ///   - weightSink: where ∂weight goes; nil returns it to autograd. Likewise `biasSink`.
+  /// - Throws: `TensorError` when the shapes do not fit.
+  public func linear(
+    weight: Tensor, bias: Tensor?, relu: Bool = false, plan: LinearPlan = .native, weightSink: GradientSink? = nil,
+    biasSink: GradientSink? = nil
+  ) throws -> Tensor {
+    try withExtendedLifetime((weightSink, biasSink)) {
+      try Tensor.producing("linear", [self, weight] + (bias.map { [$0] } ?? [])) {
+        ct_linear(
+          $0, pointer, weight.pointer, bias?.pointer, relu ? CT_RELU : CT_IDENTITY, plan.native, weightSink?.pointer,
+          biasSink?.pointer)
+      }
+    }
+  }
+
+  /// Overwrites (or adds to) this [out, in] tensor with outputGradientᵀ·input, and `bias` with the column sums of
+  /// `outputGradient`, in one pass: [B, out] and [B, in], contiguous float32 on the CPU.
+  ///
+  /// - Throws: `TensorError` when shapes, types or layouts do not fit.
+  public func setWeightGradient(
+    outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, accumulating: Bool = false
+  ) throws {
+    try check(
+      ct_weight_gradient(pointer, bias?.pointer, outputGradient.pointer, input.pointer, accumulating),
+      "setWeightGradient", [self, outputGradient, input])
+  }
+
+  /// −ln softmax(self)[target] for each example: logits [B, K], targets [B] int64, result [B].
+  ///
+  /// - Throws: `TensorError` when shapes do not fit or a target is outside 0..<K.
+  public func crossEntropy(targets: Tensor) throws -> Tensor {
+    try Tensor.producing("crossEntropy", [self, targets]) { ct_cross_entropy($0, pointer, targets.pointer) }
+  }
+
+  /// Per-example facts of logits [B, K] against targets [B]: the loss, the margin z_y − max_{k≠y} z_k, and the rank of
+  /// the target (0 is correct; a tie or NaN counts as wrong).
+  ///
+  /// - Throws: `TensorError` when shapes do not fit or a target is outside 0..<K.
+  public func classificationRecords(targets: Tensor) throws -> (losses: [Double], margins: [Double], ranks: [Int]) {
+    var losses: OpaquePointer?
+    var margins: OpaquePointer?
+    var ranks: OpaquePointer?
+    try check(
+      ct_classification_records(&losses, &margins, &ranks, pointer, targets.pointer), "classificationRecords",
+      [self, targets])
+    guard let losses, let margins, let ranks else {
+      throw TensorError(kind: .internal, operation: "classificationRecords", reason: "no result came back")
+    }
+    return try (
+      Tensor(owning: losses).values(), Tensor(owning: margins).values(), Tensor(owning: ranks).values()
+    )
+  }
+
+  /// scale·table[indices] as float32 [indices.count, features], from a table of bytes with `features` a row.
+  ///
+  /// - Throws: `TensorError` when an index is outside the table.
+  public static func gatherRows(
+    _ table: UnsafeRawBufferPointer, features: Int, indices: [Int], scale: Float
+  ) throws -> Tensor {
+    let rows = features > 0 ? table.count / features : 0
+    return try indices.map(Int64.init).withUnsafeBufferPointer { list in
+      try producing("gatherRows") {
+        ct_gather_rows(
+          $0, table.baseAddress?.assumingMemoryBound(to: UInt8.self), Int64(rows), Int64(features), list.baseAddress,
+          Int64(list.count), scale)
+      }
+    }
+  }
+}
+
+/// The constants of one SGD update.
+public struct SGDUpdate: Sendable {
+  /// η
+  public var learningRate: Double
+  /// μ
+  public var momentum: Double
+  /// The share of a gradient kept out of the velocity.
+  public var dampening: Double
+  /// λ, added to the gradient as λ·w.
+  public var weightDecay: Double
+  /// Whether the step looks ahead along the velocity.
+  public var nesterov: Bool
+  /// Whether the velocity starts as this gradient.
+  public var isFirst: Bool
+
+  /// Every constant; the defaults are plain gradient descent.
+  public init(
+    learningRate: Double, momentum: Double = 0, dampening: Double = 0, weightDecay: Double = 0, nesterov: Bool = false,
+    isFirst: Bool = false
+  ) {
+    self.learningRate = learningRate
+    self.momentum = momentum
+    self.dampening = dampening
+    self.weightDecay = weightDecay
+    self.nesterov = nesterov
+    self.isFirst = isFirst
+  }
+}
+
+extension Tensor {
+  /// One SGD update of a flat parameter buffer in one pass over memory:
+  /// d = g + λw; v = μv + (1 − dampening)d; w −= η·(d, v, or d + μv with Nesterov).
+  ///
+  /// - Returns: whether every updated parameter is finite.
+  /// - Throws: `TensorError` when the buffers are not alike and contiguous.
+  public func updateSGD(gradient: Tensor, velocity: Tensor?, _ update: SGDUpdate) throws -> Bool {
+    var finite = true
+    let options = ct_sgd_options(
+      learning_rate: update.learningRate, momentum: update.momentum, dampening: update.dampening,
+      weight_decay: update.weightDecay, gradient_scale: 1, nesterov: update.nesterov, first_step: update.isFirst)
+    try check(
+      ct_sgd_step(pointer, gradient.pointer, velocity?.pointer, options, &finite), "updateSGD", [self, gradient])
+    return finite
+  }
+}

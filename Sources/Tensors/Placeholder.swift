@@ -1,2 +1,0 @@
-import CLibTorch
-public func version() -> String { String(cString: ct_version()) }

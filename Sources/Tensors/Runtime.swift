@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibTorch
+
+/// The libtorch underneath: versions, threads, devices.
+public enum Runtime {
+  /// The libtorch version compiled against, such as "2.11.0".
+  public static var compiledVersion: String { String(cString: ct_compiled_version()) }
+
+  /// The version of the libtorch that is loaded, read from its own build description; nil when it does not say.
+  public static func loadedVersion() throws -> String? {
+    let key = "TORCH_VERSION="
+    let entries = try loadedDescription().split { $0 == "," || $0.isWhitespace }
+    return entries.first { $0.hasPrefix(key) }.map { String($0.dropFirst(key.count)) }
+  }
+
+  /// libtorch's own build description.
+  public static func loadedDescription() throws -> String { try string("loadedDescription") { ct_loaded_description($0) } }
+
+  /// The folder the loaded libtorch lives in.
+  public static func libraryPath() throws -> String { try string("libraryPath") { ct_library_path($0) } }
+
+  /// The widest vector instruction set libtorch uses here, such as "AVX512".
+  public static func cpuCapability() throws -> String { try string("cpuCapability") { ct_cpu_capability($0) } }
+
+  /// The number of threads operations use.
+  public static var threadCount: Int { Int(ct_thread_count()) }
+
+  /// Sets the number of threads operations use.
+  ///
+  /// - Throws: `TensorError` when the count is below 1.
+  public static func setThreadCount(_ count: Int) throws {
+    try check(ct_set_thread_count(Int32(clamping: count)), "setThreadCount")
+  }
+
+  /// The number of usable CUDA devices; 0 without libtorch_cuda or a driver.
+  public static func cudaDeviceCount() throws -> Int {
+    var out: Int32 = 0
+    try check(ct_cuda_device_count(&out), "cudaDeviceCount")
+    return Int(out)
+  }
+
+  /// Waits until everything queued on a device is done.
+  public static func synchronize(_ device: Device) throws {
+    try check(ct_cuda_synchronize(device.native), "synchronize")
+  }
+
+  /// Peak resident memory of this process, in bytes.
+  public static var peakResidentBytes: Int { Int(ct_peak_resident_bytes()) }
+
+  /// Handles alive in this process, for leak checks.
+  public static var liveHandles: LiveHandles {
+    LiveHandles(
+      tensors: Int(ct_live_tensors()), generators: Int(ct_live_generators()), sinks: Int(ct_live_sinks()),
+      statuses: Int(ct_live_statuses()))
+  }
+
+  /// Counts of handles alive.
+  public struct LiveHandles: Sendable, Equatable {
+    /// Tensors, generators, gradient sinks and unread errors.
+    public let tensors, generators, sinks, statuses: Int
+  }
+
+  private static func string(
+    _ operation: String, _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> OpaquePointer?
+  ) throws -> String {
+    var out: UnsafeMutablePointer<CChar>?
+    try check(body(&out), operation)
+    defer { ct_string_free(out) }
+    return out.map { String(cString: $0) } ?? ""
+  }
+}
