@@ -61,9 +61,8 @@ void parallel_for_each(int64_t count, const std::function<void(int64_t)> &body) 
   }
   // The elements of `index` are their own numbers, which is how a tile learns which one it is.
   at::NoGradGuard no_grad;
-  const at::Tensor index = at::arange(count, at::kLong);
-  auto iterator = at::TensorIteratorConfig().add_owned_const_input(index).declare_static_dtype_and_device(
-      at::kLong, at::kCPU).declare_static_shape({count}).resize_outputs(false).check_all_same_dtype(false).build();
+  auto index = at::arange(count, at::kLong);
+  auto iterator = at::TensorIterator::nullary_op(index);
   iterator.for_each(
       [&](char **data, const int64_t *strides, int64_t n) {
         for (int64_t i = 0; i < n; ++i) body(*reinterpret_cast<const int64_t *>(data[0] + i * strides[0]));

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// What a forward pass needs beside its input.
+public final class ForwardContext {
+  /// Whether the pass is part of training: dropout drops, batch statistics are used.
+  public let isTraining: Bool
+  /// Whether gradients go to the parameters' sinks rather than back through autograd.
+  public let usesSinks: Bool
+  /// Who computes the products of linear layers.
+  public let linearPolicy: LinearPolicy
+  /// The source of dropout masks.
+  public let generator: Generator?
+
+  /// - Parameters:
+  ///   - isTraining: whether layers behave as in training.
+  ///   - usesSinks: whether gradients go to the parameters' sinks.
+  ///   - linearPolicy: who computes the products of linear layers.
+  ///   - generator: the source of dropout masks; dropout throws without one.
+  public init(
+    isTraining: Bool, usesSinks: Bool = false, linearPolicy: LinearPolicy = .native, generator: Generator? = nil
+  ) {
+    self.isTraining = isTraining
+    self.usesSinks = usesSinks
+    self.linearPolicy = linearPolicy
+    self.generator = generator
+  }
+
+  /// A context for looking at outputs: nothing random, nothing recorded.
+  public static func evaluation(linearPolicy: LinearPolicy = .native) -> ForwardContext {
+    ForwardContext(isTraining: false, linearPolicy: linearPolicy)
+  }
+
+  /// A parameter as its layer should use it: tapped when gradients go to sinks.
+  public func value(of parameter: Parameter) throws -> Tensor {
+    guard usesSinks, let sink = parameter.sink else { return parameter.value }
+    return try parameter.value.tapped(sink)
+  }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// y = x·Wᵀ + b, over the last dimension.
+public final class Linear: Module {
+  /// W, [outputs, inputs].
+  public let weight: Parameter
+  /// b, [outputs].
+  public let bias: Parameter?
+
+  /// - Parameters:
+  ///   - inputs: the size of the last dimension of the input.
+  ///   - outputs: the size of the last dimension of the output.
+  ///   - hasBias: whether b is there; it starts as 0 unless the initializer says otherwise.
+  ///   - initializer: how W is drawn.
+  ///   - generator: the source of the draws.
+  public init(
+    inputs: Int, outputs: Int, hasBias: Bool = true, initializer: Initializer = .xavierScaled,
+    generator: Generator
+  ) throws {
+    weight = try Parameter(initializer.weight([outputs, inputs], fanIn: inputs, fanOut: outputs, generator: generator))
+    bias = hasBias ? try Parameter(initializer.bias(outputs, fanIn: inputs, generator: generator)) : nil
+  }
+
+  /// Its weight and bias.
+  public var members: [ModuleMember] {
+    [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? [])
+  }
+
+  /// [..., inputs] to [..., outputs].
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    try forward(input, relu: false, in: context)
+  }
+
+  /// As `forward`, followed by max(·, 0) in the same pass when `relu`.
+  public func forward(_ input: Tensor, relu: Bool, in context: ForwardContext) throws -> Tensor {
+    let inputs = weight.value.size(1)
+    let plan = context.linearPolicy.plan(
+      batch: inputs > 0 ? input.count / inputs : 0, inputs: inputs, outputs: weight.value.size(0))
+    return try input.linear(
+      weight: weight.value, bias: bias?.value, relu: relu, plan: plan,
+      weightSink: context.usesSinks ? weight.sink : nil, biasSink: context.usesSinks ? bias?.sink : nil)
+  }
+}
+
+/// A function without parameters applied to every element.
+public final class Activation: Module {
+  /// The functions on offer.
+  public enum Function: Sendable, Equatable {
+    /// max(x, 0)
+    case relu
+    /// x where positive, else slope·x
+    case leakyReLU(slope: Double)
+    /// x·Φ(x)
+    case gelu
+    /// x·σ(x)
+    case silu
+    /// tanh x
+    case tanh
+    /// 1/(1 + e⁻ˣ)
+    case sigmoid
+  }
+
+  /// The function applied.
+  public let function: Function
+  /// No parts.
+  public var members: [ModuleMember] { [] }
+
+  /// A layer that applies `function`.
+  public init(_ function: Function) { self.function = function }
+
+  /// The function of every element.
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    switch function {
+    case .relu: try input.relu()
+    case .leakyReLU(let slope): try input.leakyReLU(slope: slope)
+    case .gelu: try input.gelu()
+    case .silu: try input.silu()
+    case .tanh: try input.tanh()
+    case .sigmoid: try input.sigmoid()
+    }
+  }
+}
+
+/// In training each element becomes 0 with probability p, else x/(1 − p); the identity otherwise.
+public final class Dropout: Module {
+  /// The probability p of dropping an element.
+  public let probability: Double
+  /// No parts.
+  public var members: [ModuleMember] { [] }
+
+  /// - Throws: `TensorError` unless 0 ≤ probability < 1.
+  public init(probability: Double) throws {
+    guard probability >= 0, probability < 1 else {
+      throw TensorError(
+        kind: .invalid, operation: "Dropout", reason: "the probability must be at least 0 and below 1, not \(probability)")
+    }
+    self.probability = probability
+  }
+
+  /// The masked and rescaled input.
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    guard context.isTraining, probability > 0 else { return input }
+    guard let generator = context.generator else {
+      throw TensorError(kind: .invalid, operation: "Dropout", reason: "the forward context has no generator")
+    }
+    let mask = try Tensor.bernoulli(
+      input.shape, probability: 1 - probability, dtype: input.dtype, generator: generator)
+    return try input * (mask * (1 / (1 - probability)))
+  }
+}
+
+/// All dimensions but the first joined into one.
+public final class Flatten: Module {
+  /// No parts.
+  public var members: [ModuleMember] { [] }
+  /// A flattening layer.
+  public init() {}
+  /// [B, ...] to [B, N].
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    input.rank == 2 ? input : try input.reshape([input.size(0), -1])
+  }
+}
+
+/// Modules applied one after the other. A ReLU behind a linear layer is computed with it, in one pass.
+public final class Sequential: Module {
+  /// The steps with their names.
+  public let steps: [(name: String, module: any Module)]
+
+  /// Steps with names of your own.
+  public init(_ steps: [(name: String, module: any Module)]) { self.steps = steps }
+
+  /// Steps named "0", "1", ... as in PyTorch.
+  public convenience init(_ modules: any Module...) {
+    self.init(modules.enumerated().map { (String($0.offset), $0.element) })
+  }
+
+  /// The steps.
+  public var members: [ModuleMember] { steps.map { .module($0.name, $0.module) } }
+
+  /// The output of the last step.
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    var value = input
+    var index = 0
+    while index < steps.count {
+      if let linear = steps[index].module as? Linear, index + 1 < steps.count,
+        (steps[index + 1].module as? Activation)?.function == .relu
+      {
+        value = try linear.forward(value, relu: true, in: context)
+        index += 2
+      } else {
+        value = try steps[index].module.forward(value, in: context)
+        index += 1
+      }
+    }
+    return value
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// All parameters of a module in one flat buffer, and their gradients in another.
+///
+/// Optimizers and aggregators are then single passes over memory, and a checkpoint is a few arrays. Parameters lie in
+/// the order of `namedParameters`, each row-major, without gaps.
+public final class ParameterStore {
+  /// One parameter's place in the flat buffers.
+  public struct Entry {
+    /// The dotted name.
+    public let name: String
+    /// The parameter, whose value is a view of `values`.
+    public let parameter: Parameter
+    /// Its elements in the flat buffers.
+    public let range: Range<Int>
+  }
+
+  /// Every parameter's place, in order.
+  public let entries: [Entry]
+  /// All parameters, [P].
+  public let values: Tensor
+  /// All gradients, [P]; complete after `finishBackward()`.
+  public let gradient: Tensor
+
+  /// Moves a module's parameters into flat buffers on a device. Their values are kept.
+  ///
+  /// - Throws: `TensorError` when memory runs out, or the parameters differ in element type.
+  public init(_ module: any Module, device: Device = .cpu) throws {
+    let named = module.namedParameters
+    let dtype = try named.first?.parameter.value.dtype ?? .float32
+    let total = named.reduce(0) { $0 + $1.parameter.count }
+    let values = try Tensor.empty([total], dtype: dtype, device: device)
+    let gradient = try Tensor.zeros([total], dtype: dtype, device: device)
+    self.values = values
+    self.gradient = gradient
+    var entries: [Entry] = []
+    var start = 0
+    for (name, parameter) in named {
+      guard try parameter.value.dtype == dtype else {
+        throw TensorError(
+          kind: .type, operation: "ParameterStore", operands: [parameter.value.summary],
+          reason: "parameter \(name) is not \(dtype) like the others")
+      }
+      let count = parameter.count
+      let shape = parameter.shape
+      let view = try withoutGradients {
+        let view = try values.narrow(0, from: start, length: count).reshape(shape)
+        try view.copy(from: parameter.value)
+        return try view.detach()
+      }
+      try view.setRequiresGradient(true)
+      parameter.sink = try GradientSink(destination: gradient.narrow(0, from: start, length: count).reshape(shape))
+      parameter.value = view
+      entries.append(Entry(name: name, parameter: parameter, range: start..<start + count))
+      start += count
+    }
+    self.entries = entries
+    for (_, buffer) in module.namedBuffers { buffer.value = try buffer.value.to(device: device) }
+  }
+
+  /// The number of parameters P.
+  public var count: Int { values.count }
+
+  /// Runs the backward pass of a scalar loss; `gradient` then holds ∂loss/∂parameter for every parameter.
+  ///
+  /// The forward pass must have run in a context with `usesSinks`.
+  ///
+  /// - Throws: `TensorError` when the loss is no scalar or not part of a graph.
+  public func backward(_ loss: Tensor, weights: Tensor? = nil) throws {
+    for entry in entries { entry.parameter.sink?.arm() }
+    try loss.backward(weights: weights)
+    for entry in entries {
+      if let sink = entry.parameter.sink, !sink.isWritten { try sink.destination.fill(0) }
+    }
+  }
+}
