@@ -6,15 +6,15 @@ struct DigitVariation: Sendable {
   /// Standard deviation of each control point, in box units.
   var pointJitter = 0.028
   /// Greatest rotation either way, radians.
-  var rotation = 0.22
+  var rotation = 0.25
   /// Greatest shear either way, x per y.
-  var shear = 0.24
+  var shear = 0.26
   /// Smallest and greatest height, pixels.
-  var height = (low: 17.0, high: 21.0)
+  var height = (low: 16.0, high: 21.0)
   /// Smallest and greatest width as a share of the height.
   var aspect = (low: 0.6, high: 0.92)
   /// Greatest shift of the centre either way, pixels.
-  var shift = 1.5
+  var shift = 2.3
   /// Standard deviation of the elastic warp at its control grid, pixels.
   var warp = 0.8
   /// Smallest and greatest half-width of the pen, pixels.
