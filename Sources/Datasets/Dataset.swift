@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import Foundation
+
+/// The two halves of a data set.
+public enum Split: String, Sendable, Codable, CaseIterable {
+  /// Examples to learn from.
+  case train
+  /// Examples held out to measure generalisation.
+  case test
+}
+
+/// Labelled images in memory: bytes in data set order, and the labels as the data set gives them.
+///
+/// Copying a value shares the images.
+public struct Dataset: Sendable {
+  /// The name it is known by on the command line: `mnist`, `fashion-mnist`, `digits`.
+  public let name: String
+  /// Which half this is.
+  public let split: Split
+  /// Channels, height, width of one example, for example `[1, 28, 28]`.
+  public let exampleShape: [Int]
+  /// One name for each class; their number is the number of classes.
+  public let classNames: [String]
+  /// count × channels × height × width bytes, row-major, 0 ... 255.
+  public let images: ByteStorage
+  /// The original labels in data set order, each in 0 ..< `classCount`.
+  public private(set) var labels: [Int]
+  /// SHA-256 (lower-case hexadecimal) of each file it was read from, by file name; for built-in data the one key
+  /// `content` with `contentChecksum()`.
+  public let sourceChecksums: [String: String]
+
+  /// Number of examples.
+  public var count: Int { labels.count }
+  /// Number of classes.
+  public var classCount: Int { classNames.count }
+  /// Values in one example: channels × height × width.
+  public let exampleSize: Int
+
+  /// Creates a data set from parts and checks that they fit together.
+  ///
+  /// - Throws: `DatasetError` when the shape is not positive, the number of bytes is not count × example size, or a
+  ///   label is not a class.
+  public init(
+    name: String, split: Split, exampleShape: [Int], classNames: [String], images: ByteStorage, labels: [Int],
+    sourceChecksums: [String: String] = [:]
+  ) throws {
+    guard let size = checkedProduct(exampleShape), size > 0, exampleShape.allSatisfy({ $0 > 0 }) else {
+      throw DatasetError("\(exampleShape) is not the shape of an example: every dimension must be at least 1.")
+    }
+    guard let bytes = checkedProduct([labels.count, size]), bytes == images.count else {
+      throw DatasetError(
+        "\(name) (\(split.rawValue)): \(images.count) image bytes are not \(labels.count) examples of \(size) bytes.")
+    }
+    try checkLabels(labels, classCount: classNames.count) { "\(name) (\(split.rawValue)): label \($0)" }
+    self.name = name
+    self.split = split
+    self.exampleShape = exampleShape
+    self.exampleSize = size
+    self.classNames = classNames
+    self.images = images
+    self.labels = labels
+    self.sourceChecksums = sourceChecksums
+  }
+
+  /// The first `n` examples; the images are shared, not copied.
+  ///
+  /// - Throws: `DatasetError` when `n` is not in 1 ... `count`.
+  public func subset(first n: Int) throws -> Dataset {
+    guard n >= 1, n <= count else {
+      throw DatasetError(
+        "\(n) examples were asked for, but \(name) (\(split.rawValue)) has \(count).",
+        remedy: "Ask for a number between 1 and \(count).")
+    }
+    return try Dataset(
+      name: name, split: split, exampleShape: exampleShape, classNames: classNames,
+      images: images.prefix(n * exampleSize), labels: Array(labels[0..<n]), sourceChecksums: sourceChecksums)
+  }
+
+  /// The examples at `indices`, in that order; an index may occur more than once.
+  ///
+  /// - Throws: `DatasetError` when there are none, or one is not in 0 ..< `count`.
+  public func subset(indices: [Int]) throws -> Dataset {
+    guard !indices.isEmpty else { throw DatasetError("A subset of \(name) needs at least one example.") }
+    guard let total = checkedProduct([indices.count, exampleSize]) else {
+      throw DatasetError("\(indices.count) examples of \(exampleSize) bytes do not fit in memory.")
+    }
+    let chosen = try ByteStorage(count: total) { buffer in try copyBytes(of: indices, into: buffer) }
+    return try Dataset(
+      name: name, split: split, exampleShape: exampleShape, classNames: classNames, images: chosen,
+      labels: indices.map { labels[$0] }, sourceChecksums: sourceChecksums)
+  }
+
+  /// The same images with other labels, for example from `ExternalLabels`.
+  ///
+  /// - Throws: `DatasetError` when their number differs or one is not a class.
+  public func replacingLabels(_ labels: [Int]) throws -> Dataset {
+    guard labels.count == count else {
+      throw DatasetError("\(labels.count) labels were given for the \(count) examples of \(name) (\(split.rawValue)).")
+    }
+    return try Dataset(
+      name: name, split: split, exampleShape: exampleShape, classNames: classNames, images: images, labels: labels,
+      sourceChecksums: sourceChecksums)
+  }
+
+  /// SHA-256 of the image bytes followed by one byte for each label: the same for raw and compressed files.
+  public func contentChecksum() -> String {
+    var hash = SHA256()
+    images.withUnsafeBytes { hash.update(bufferPointer: $0) }
+    hash.update(data: Data(labels.map { UInt8(truncatingIfNeeded: $0) }))
+    return hexadecimal(hash.finalize())
+  }
+}
+
+// MARK: - Batches
+
+extension Dataset {
+  /// Copies the examples at `indices` one after the other: indices.count × `exampleSize` bytes.
+  ///
+  /// - Throws: `DatasetError` when an index is out of range or the buffer has another size.
+  public func copyBytes(of indices: some Collection<Int>, into buffer: UnsafeMutableRawBufferPointer) throws {
+    try check(indices, room: buffer.count)
+    let size = exampleSize
+    images.withUnsafeBytes { source in
+      for (place, index) in indices.enumerated() {
+        UnsafeMutableRawBufferPointer(rebasing: buffer[(place * size)..<((place + 1) * size)])
+          .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[(index * size)..<((index + 1) * size)]))
+      }
+    }
+  }
+
+  /// Writes the examples at `indices` as byte / 255 in [0, 1] (Coherent Gradients §2.1): indices.count ×
+  /// `exampleSize` floats.
+  ///
+  /// - Throws: `DatasetError` when an index is out of range or the buffer has another size.
+  public func copyScaled(of indices: some Collection<Int>, into buffer: UnsafeMutableBufferPointer<Float>) throws {
+    try check(indices, room: buffer.count)
+    let size = exampleSize
+    images.withUnsafeBytes { source in
+      for (place, index) in indices.enumerated() {
+        let from = index * size
+        let to = place * size
+        for k in 0..<size { buffer[to + k] = Float(source[from + k]) / 255 }
+      }
+    }
+  }
+
+  private func check(_ indices: some Collection<Int>, room: Int) throws {
+    let (needed, overflow) = indices.count.multipliedReportingOverflow(by: exampleSize)
+    guard !overflow, needed == room else {
+      throw DatasetError("\(indices.count) examples of \(exampleSize) values do not fit a buffer of \(room) values.")
+    }
+    if let bad = indices.first(where: { $0 < 0 || $0 >= count }) {
+      throw DatasetError(
+        "Example \(bad) was asked for, but \(name) (\(split.rawValue)) has examples 0 to \(count - 1).")
+    }
+  }
+}
+
+// MARK: - Shared checks
+
+/// The product of non-negative factors, or nil when one is negative or the product does not fit.
+func checkedProduct(_ factors: [Int]) -> Int? {
+  var product = 1
+  for factor in factors {
+    let (next, overflow) = product.multipliedReportingOverflow(by: factor)
+    if overflow || factor < 0 { return nil }
+    product = next
+  }
+  return product
+}
+
+/// Throws when a label is not in 0 ..< `classCount`; `place` names the label at an index.
+func checkLabels(_ labels: [Int], classCount: Int, place: (Int) -> String) throws {
+  guard let bad = labels.firstIndex(where: { $0 < 0 || $0 >= classCount }) else { return }
+  throw DatasetError("\(place(bad)) is \(labels[bad]), but the classes are 0 to \(classCount - 1).")
+}
+
+/// Lower-case hexadecimal of a digest.
+func hexadecimal(_ digest: some Sequence<UInt8>) -> String {
+  digest.map { byte in
+    let text = String(byte, radix: 16)
+    return byte < 16 ? "0" + text : text
+  }.joined()
+}

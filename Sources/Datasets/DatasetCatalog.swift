@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A file that belongs to a data set.
+public struct DatasetFile: Sendable, Equatable, Codable {
+  /// What a file holds.
+  public enum Role: String, Sendable, Codable {
+    /// Pictures.
+    case images
+    /// Their classes.
+    case labels
+  }
+
+  /// The name it is published under, for example `train-images-idx3-ubyte.gz`.
+  public let name: String
+  /// Size in bytes as published.
+  public let size: Int
+  /// SHA-256 as published, lower-case hexadecimal.
+  public let sha256: String
+  /// The split it belongs to.
+  public let split: Split
+  /// What it holds.
+  public let role: Role
+
+  /// Describes a file.
+  public init(name: String, size: Int, sha256: String, split: Split, role: Role) {
+    self.name = name
+    self.size = size
+    self.sha256 = sha256
+    self.split = split
+    self.role = role
+  }
+
+  /// The names it may have in a folder, best first: as published, unpacked, and both with the dot that some copies have
+  /// in place of the last hyphen but one (`train-images.idx3-ubyte`).
+  public var accepted: [String] {
+    let raw = name.hasSuffix(".gz") ? String(name.dropLast(3)) : name
+    let dotted = raw.replacingOccurrences(of: "-idx", with: ".idx")
+    return [raw + ".gz", raw, dotted + ".gz", dotted]
+  }
+}
+
+/// A data set that this project knows by name.
+public struct DatasetEntry: Sendable, Equatable, Codable {
+  /// The name on the command line.
+  public let name: String
+  /// One line about it.
+  public let title: String
+  /// Whom to cite.
+  public let citation: String
+  /// Channels, height, width.
+  public let exampleShape: [Int]
+  /// One name for each class.
+  public let classNames: [String]
+  /// Examples in each split, by the split's raw value.
+  public let counts: [String: Int]
+  /// The files it is made of; none when it is built in.
+  public let files: [DatasetFile]
+  /// Folders on the web that hold the files, tried in order.
+  public let mirrors: [String]
+
+  /// Whether it is drawn by the program itself and needs no files.
+  public var isBuiltIn: Bool { files.isEmpty }
+  /// Bytes to download in all.
+  public var downloadSize: Int { files.reduce(0) { $0 &+ $1.size } }
+
+  /// Describes a data set.
+  public init(
+    name: String, title: String, citation: String, exampleShape: [Int], classNames: [String], counts: [String: Int],
+    files: [DatasetFile], mirrors: [String]
+  ) {
+    self.name = name
+    self.title = title
+    self.citation = citation
+    self.exampleShape = exampleShape
+    self.classNames = classNames
+    self.counts = counts
+    self.files = files
+    self.mirrors = mirrors
+  }
+}
+
+/// The data sets known by name: what `coherent data list` prints and `coherent data fetch` downloads.
+public enum DatasetCatalog {
+  /// Every known data set, the built-in one first.
+  public static let all: [DatasetEntry] = [digits, mnist, fashionMNIST]
+
+  /// The data set with a name.
+  ///
+  /// - Throws: `DatasetError` that lists the known names.
+  public static func entry(named name: String) throws -> DatasetEntry {
+    guard let found = all.first(where: { $0.name == name }) else {
+      throw DatasetError(
+        "There is no data set called \"\(name)\".",
+        remedy: "Known data sets: \(all.map(\.name).joined(separator: ", ")).")
+    }
+    return found
+  }
+
+  static let digits = DatasetEntry(
+    name: "digits", title: "Procedurally drawn handwritten-looking digits; built in, nothing to download",
+    citation: "Part of this project", exampleShape: SyntheticDigits.exampleShape,
+    classNames: SyntheticDigits.classNames,
+    counts: ["train": SyntheticDigits.available(.train), "test": SyntheticDigits.available(.test)],
+    files: [], mirrors: [])
+
+  static let mnist = DatasetEntry(
+    name: "mnist", title: "MNIST handwritten digits",
+    citation: "Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database of handwritten digits, 1998",
+    exampleShape: [1, 28, 28], classNames: SyntheticDigits.classNames, counts: ["train": 60_000, "test": 10_000],
+    files: idxFiles(
+      trainImages: (9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+      trainLabels: (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+      testImages: (1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+      testLabels: (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6")),
+    mirrors: [
+      "https://ossci-datasets.s3.amazonaws.com/mnist",
+      "https://storage.googleapis.com/cvdf-datasets/mnist",
+    ])
+
+  static let fashionMNIST = DatasetEntry(
+    name: "fashion-mnist", title: "Fashion-MNIST articles of clothing, in the format of MNIST",
+    citation: "H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017",
+    exampleShape: [1, 28, 28],
+    classNames: [
+      "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ],
+    counts: ["train": 60_000, "test": 10_000],
+    files: idxFiles(
+      trainImages: (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+      trainLabels: (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+      testImages: (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+      testLabels: (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5")),
+    mirrors: [
+      "https://fashion-mnist.s3.eu-central-1.amazonaws.com",
+      "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
+    ])
+
+  private static func idxFiles(
+    trainImages: (Int, String), trainLabels: (Int, String), testImages: (Int, String), testLabels: (Int, String)
+  ) -> [DatasetFile] {
+    func file(_ name: String, _ facts: (Int, String), _ split: Split, _ role: DatasetFile.Role) -> DatasetFile {
+      DatasetFile(name: name, size: facts.0, sha256: facts.1, split: split, role: role)
+    }
+    return [
+      file("train-images-idx3-ubyte.gz", trainImages, .train, .images),
+      file("train-labels-idx1-ubyte.gz", trainLabels, .train, .labels),
+      file("t10k-images-idx3-ubyte.gz", testImages, .test, .images),
+      file("t10k-labels-idx1-ubyte.gz", testLabels, .test, .labels),
+    ]
+  }
+}

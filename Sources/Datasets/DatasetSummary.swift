@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// What `coherent data info` shows of a loaded data set.
+public struct DatasetSummary: Sendable, Codable, Equatable {
+  /// The data set's name.
+  public let name: String
+  /// The half it is.
+  public let split: Split
+  /// Number of examples.
+  public let count: Int
+  /// Channels, height, width.
+  public let exampleShape: [Int]
+  /// One name for each class.
+  public let classNames: [String]
+  /// Examples of each class, in class order.
+  public let classCounts: [Int]
+  /// Mean of byte / 255 over all values.
+  public let mean: Double
+  /// Standard deviation of byte / 255 over all values (divided by their number).
+  public let standardDeviation: Double
+  /// SHA-256 of images and labels; see `Dataset.contentChecksum()`.
+  public let contentChecksum: String
+  /// SHA-256 of each source file.
+  public let sourceChecksums: [String: String]
+
+  /// Looks at every value of a data set.
+  public init(of dataset: Dataset) {
+    name = dataset.name
+    split = dataset.split
+    count = dataset.count
+    exampleShape = dataset.exampleShape
+    classNames = dataset.classNames
+    var counts = [Int](repeating: 0, count: dataset.classCount)
+    for label in dataset.labels { counts[label] += 1 }
+    classCounts = counts
+    // A histogram makes the sums exact: whole numbers until the last division.
+    var histogram = [Int](repeating: 0, count: 256)
+    dataset.images.withUnsafeBytes { bytes in
+      for byte in bytes { histogram[Int(byte)] += 1 }
+    }
+    var (sum, squares) = (0.0, 0.0)
+    for (value, number) in histogram.enumerated() {
+      sum += Double(value) * Double(number)
+      squares += Double(value * value) * Double(number)
+    }
+    let total = Double(max(dataset.images.count, 1))
+    mean = sum / total / 255
+    standardDeviation = max(squares / total - (sum / total) * (sum / total), 0).squareRoot() / 255
+    contentChecksum = dataset.contentChecksum()
+    sourceChecksums = dataset.sourceChecksums
+  }
+}
+
+/// Whether the files of a known data set lie in a folder, and are the published ones.
+public struct DatasetFileStatus: Sendable, Codable, Equatable {
+  /// What was found.
+  public enum State: String, Sendable, Codable {
+    /// No such file under any of its names.
+    case missing
+    /// There, with the published checksum.
+    case verified
+    /// There as an unpacked file, which has no published checksum.
+    case unpacked
+    /// There, but not the published file: damaged, or from elsewhere.
+    case different
+  }
+
+  /// The published name.
+  public let name: String
+  /// The path found, if any.
+  public let path: String?
+  /// What was found.
+  public let state: State
+  /// SHA-256 of the file found.
+  public let sha256: String?
+
+  /// Looks for the files of a data set in a folder and checks them.
+  ///
+  /// - Throws: `DatasetError` when a file that exists cannot be read.
+  public static func check(_ entry: DatasetEntry, in directory: String) throws -> [DatasetFileStatus] {
+    try entry.files.map { file in
+      guard let path = DatasetLoader.find(file, of: entry, in: directory) else {
+        return DatasetFileStatus(name: file.name, path: nil, state: .missing, sha256: nil)
+      }
+      let sum = try FileReading.sha256(of: path)
+      let state: State = sum == file.sha256 ? .verified : path.hasSuffix(".gz") ? .different : .unpacked
+      return DatasetFileStatus(name: file.name, path: path, state: state, sha256: sum)
+    }
+  }
+}

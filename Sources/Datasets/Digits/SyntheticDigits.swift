@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// The built-in data set `digits`: procedurally drawn handwritten-looking digits, 28 × 28, ten classes, no download.
+///
+/// Each example is drawn from a generator of its own, derived from (seed, split, index): a smaller set is a prefix of a
+/// larger one, the number of threads does not matter, and training and test examples never share a stream.
+public enum SyntheticDigits {
+  /// Examples available in each split: as many as MNIST has.
+  public static func available(_ split: Split) -> Int {
+    switch split {
+    case .train: 60_000
+    case .test: 10_000
+    }
+  }
+
+  /// The names of the classes, "0" to "9".
+  public static let classNames = (0..<10).map { String($0) }
+
+  /// Channels, height, width.
+  public static let exampleShape = [1, DigitDrawing.side, DigitDrawing.side]
+
+  /// Draws the first `count` examples of a split on all cores.
+  ///
+  /// - Parameters:
+  ///   - split: training or test examples.
+  ///   - count: how many; all that are available when nil.
+  ///   - seed: the seed of the drawings. 0, the default, is the data set that this project reports results on.
+  /// - Throws: `DatasetError` when `count` is not in 1 ... `available(split)`.
+  public static func draw(split: Split, count: Int? = nil, seed: UInt64 = 0) throws -> Dataset {
+    let most = available(split)
+    let count = count ?? most
+    guard count >= 1, count <= most else {
+      throw DatasetError(
+        "\(count) digits were asked for, but the \(split.rawValue) split has \(most).",
+        remedy: "Ask for a number between 1 and \(most).")
+    }
+    let stream = split == .train ? SeedStream.digitsTrain : .digitsTest
+    var labels = [Int](repeating: 0, count: count)
+    let images = try ByteStorage(count: count * DigitDrawing.pixelCount) { buffer in
+      labels.withUnsafeMutableBufferPointer { labels in
+        // Blocks write to places of their own, so the shared buffers are never written twice.
+        nonisolated(unsafe) let (pixels, labels) = (buffer, labels)
+        let block = 250
+        DispatchQueue.concurrentPerform(iterations: (count + block - 1) / block) { number in
+          for index in (number * block)..<min((number + 1) * block, count) {
+            var drawing = DigitDrawing(generator: SeededGenerator(seed: seed, stream: stream, index: index))
+            let place = index * DigitDrawing.pixelCount
+            let picture = pixels[place..<(place + DigitDrawing.pixelCount)]
+            labels[index] = drawing.draw(into: UnsafeMutableRawBufferPointer(rebasing: picture))
+          }
+        }
+      }
+    }
+    let drawn = try Dataset(
+      name: "digits", split: split, exampleShape: exampleShape, classNames: classNames, images: images, labels: labels)
+    return try Dataset(
+      name: "digits", split: split, exampleShape: exampleShape, classNames: classNames, images: images, labels: labels,
+      sourceChecksums: ["content": drawn.contentChecksum()])
+  }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Downloads the files of a data set: resumes where a download stopped, checks SHA-256, and goes to the next mirror
+/// when one fails.
+///
+/// A file appears under its name only when it is whole and verified; until then it is `name.part`.
+public struct DatasetFetcher: Sendable {
+  /// How a download goes on.
+  public enum Event: Sendable, Equatable {
+    /// The file was there already, with the right checksum.
+    case alreadyPresent(file: String)
+    /// A transfer starts, `offset` bytes being there from before.
+    case started(file: String, mirror: String, offset: Int)
+    /// Bytes of the file now on disk, of its size.
+    case progress(file: String, received: Int, total: Int)
+    /// An attempt failed; another one, or the next mirror, follows.
+    case failed(file: String, mirror: String, reason: String)
+    /// The file is whole, verified and in place.
+    case finished(file: String)
+  }
+
+  /// Times one mirror is tried for one file before the next mirror's turn.
+  public var attemptsPerMirror: Int
+  /// Seconds before a failed transfer is tried again; doubled each time.
+  public var retryDelay: Double
+  /// Seconds without a byte after which a transfer has failed.
+  public var timeout: Double
+
+  /// Creates a fetcher.
+  public init(attemptsPerMirror: Int = 3, retryDelay: Double = 1, timeout: Double = 30) {
+    self.attemptsPerMirror = attemptsPerMirror
+    self.retryDelay = retryDelay
+    self.timeout = timeout
+  }
+
+  /// Downloads what is missing of a data set into a folder.
+  ///
+  /// - Parameters:
+  ///   - entry: the data set; a built-in one has nothing to download.
+  ///   - directory: the folder, made when it does not exist.
+  ///   - mirror: a folder on the web to use in place of the known mirrors.
+  ///   - replace: whether a file that is there with another checksum may be replaced; otherwise it is an error.
+  ///   - onEvent: called as the download goes on, from any thread.
+  /// - Returns: the paths of the files, in the order of `entry.files`.
+  /// - Throws: `DatasetError` that lists what each mirror answered; `CancellationError` when the task is cancelled.
+  @discardableResult
+  public func fetch(
+    _ entry: DatasetEntry, to directory: String, mirror: String? = nil, replace: Bool = false,
+    onEvent: @escaping @Sendable (Event) -> Void = { _ in }
+  ) async throws -> [String] {
+    let bases = try (mirror.map { [$0] } ?? entry.mirrors).map(Self.base)
+    if entry.isBuiltIn { return [] }
+    guard !bases.isEmpty else {
+      throw DatasetError("No mirror is known for \(entry.name).", remedy: "Give one with --mirror URL.")
+    }
+    try DatasetLoader.makeFolder(directory)
+    var paths: [String] = []
+    for file in entry.files {
+      let path = URL(fileURLWithPath: directory).appendingPathComponent(file.name).path
+      if FileManager.default.fileExists(atPath: path) {
+        let sum = try FileReading.sha256(of: path)
+        if sum == file.sha256 {
+          onEvent(.alreadyPresent(file: file.name))
+          paths.append(path)
+          continue
+        }
+        guard replace else {
+          throw DatasetError(
+            "\(path) is there already, but it is not the file of \(entry.name): its SHA-256 is \(sum), not "
+              + "\(file.sha256).", remedy: "Move it away, choose another folder, or allow it to be replaced (--force).")
+        }
+      }
+      try await fetch(file, of: entry, bases: bases, to: path, onEvent: onEvent)
+      paths.append(path)
+    }
+    return paths
+  }
+
+  // One file, mirror after mirror.
+  private func fetch(
+    _ file: DatasetFile, of entry: DatasetEntry, bases: [URL], to path: String,
+    onEvent: @escaping @Sendable (Event) -> Void
+  ) async throws {
+    var reasons: [String] = []
+    for base in bases {
+      var delay = retryDelay
+      for attempt in 1...max(attemptsPerMirror, 1) {
+        try Task.checkCancellation()
+        let result = try await self.attempt(file, base: base, path: path, onEvent: onEvent)
+        try Task.checkCancellation()
+        guard let reason = result.reason else {
+          onEvent(.finished(file: file.name))
+          return
+        }
+        onEvent(.failed(file: file.name, mirror: base.absoluteString, reason: reason))
+        if !result.mayRetry || attempt >= attemptsPerMirror {
+          reasons.append("\(base.absoluteString): \(reason)")
+          break
+        }
+        try await Task.sleep(nanoseconds: UInt64(min(max(delay, 0), 60) * 1e9))
+        delay *= 2
+      }
+    }
+    throw DatasetError(
+      "\(file.name) of \(entry.name) could not be downloaded. " + reasons.joined(separator: "; ") + ".",
+      remedy: "Check the network and run the command again (it resumes), or give another source with --mirror URL.")
+  }
+
+  private struct Result {
+    /// Why the attempt failed; nil when the file is in place.
+    var reason: String?
+    var mayRetry = false
+  }
+
+  // One transfer and the check of what is then there.
+  private func attempt(
+    _ file: DatasetFile, base: URL, path: String, onEvent: @escaping @Sendable (Event) -> Void
+  ) async throws -> Result {
+    let part = path + ".part"
+    var offset = FileManager.default.fileExists(atPath: part) ? try FileReading.regularFileSize(part) : 0
+    if offset >= file.size {
+      // Whole but never moved into place, or the leftover of something else.
+      if try install(part, as: path, file) { return Result() }
+      try remove(part)
+      offset = 0
+    }
+    onEvent(.started(file: file.name, mirror: base.absoluteString, offset: offset))
+    let download = Download(path: part, offset: offset, expectedSize: file.size) { received in
+      onEvent(.progress(file: file.name, received: received, total: file.size))
+    }
+    let url = base.appendingPathComponent(file.name)
+    switch await download.run(url, timeout: timeout) {
+    case .complete: break
+    case .failed(let reason): return Result(reason: reason, mayRetry: true)
+    case .unwritable(let reason):
+      throw DatasetError("\(part) cannot be written: \(reason).", remedy: "Check the free space and the permissions.")
+    case .nothingMore:
+      try remove(part)
+      return Result(reason: "it has no bytes after \(offset) (HTTP 416); starting over", mayRetry: true)
+    case .tooLong:
+      try remove(part)
+      return Result(reason: "it sent more than the \(file.size) bytes of \(file.name)", mayRetry: offset > 0)
+    case .status(let code): return Self.refusal(code, url)
+    }
+    let size = try FileReading.regularFileSize(part)
+    if size < file.size {
+      return Result(reason: "the transfer ended after \(size) of \(file.size) bytes", mayRetry: true)
+    }
+    let sum = try FileReading.sha256(of: part)
+    if try install(part, as: path, file) { return Result() }
+    try remove(part)
+    // A wrong sum after a resumed transfer may be the fault of the bytes that were there before.
+    let resumed = offset > 0 ? "; it was resumed, so it is fetched from the start" : ""
+    return Result(
+      reason: "checksum mismatch (SHA-256 \(sum) instead of \(file.sha256))\(resumed)", mayRetry: offset > 0)
+  }
+
+  private static func refusal(_ code: Int, _ url: URL) -> Result {
+    switch code {
+    case 404, 410: Result(reason: "\(url.lastPathComponent) is not there (HTTP \(code))")
+    case 408, 425, 429, 500...599: Result(reason: "the server failed (HTTP \(code))", mayRetry: true)
+    case 0: Result(reason: "the answer is not HTTP")
+    default: Result(reason: "the server refused (HTTP \(code))")
+    }
+  }
+
+  // Moves the part into place when its checksum is right.
+  private func install(_ part: String, as path: String, _ file: DatasetFile) throws -> Bool {
+    guard try FileReading.sha256(of: part) == file.sha256 else { return false }
+    // rename(2) replaces what is there in one step.
+    guard rename(part, path) == 0 else {
+      throw DatasetError(
+        "\(part) cannot be renamed to \(path): \(String(cString: strerror(errno))).", remedy: "Check the permissions.")
+    }
+    return true
+  }
+
+  private func remove(_ part: String) throws {
+    do {
+      try FileManager.default.removeItem(atPath: part)
+    } catch {
+      if !FileManager.default.fileExists(atPath: part) { return }
+      throw DatasetError("\(part) cannot be removed: \(FileReading.reason(error)).", remedy: "Remove it by hand.")
+    }
+  }
+
+  private static func base(_ text: String) throws -> URL {
+    guard let url = URL(string: text), let scheme = url.scheme?.lowercased(), ["http", "https"].contains(scheme),
+      url.host?.isEmpty == false
+    else {
+      throw DatasetError("\"\(text)\" is not a web address.", remedy: "Give one that starts with http:// or https://.")
+    }
+    return url
+  }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import Foundation
+
+/// Reading whole files with errors that name the file.
+enum FileReading {
+  /// The bytes of a regular file.
+  ///
+  /// - Parameter limit: the most bytes that a file of this kind can sensibly have.
+  /// - Throws: `DatasetError` when there is no such file, it is not a regular file, is too large or cannot be read.
+  static func bytes(of path: String, limit: Int = .max) throws -> Data {
+    let size = try regularFileSize(path)
+    guard size <= limit else {
+      throw DatasetError("\(path) has \(size) bytes; a file of this kind has at most \(limit).")
+    }
+    do {
+      return try Data(contentsOf: URL(fileURLWithPath: path))
+    } catch {
+      throw DatasetError("\(path) cannot be read: \(reason(error)).", remedy: "Check its permissions.")
+    }
+  }
+
+  /// The size in bytes of a regular file, links followed.
+  static func regularFileSize(_ path: String) throws -> Int {
+    let resolved = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    let attributes: [FileAttributeKey: Any]
+    do {
+      attributes = try FileManager.default.attributesOfItem(atPath: resolved)
+    } catch {
+      throw DatasetError("\(path) does not exist or cannot be looked at.", remedy: "Check the path.")
+    }
+    guard attributes[.type] as? FileAttributeType == .typeRegular, let size = attributes[.size] as? NSNumber else {
+      throw DatasetError("\(path) is not a regular file.", remedy: "Check the path.")
+    }
+    return size.intValue
+  }
+
+  /// SHA-256 of a file, read in pieces of 1 MiB, in lower-case hexadecimal.
+  static func sha256(of path: String) throws -> String {
+    _ = try regularFileSize(path)
+    do {
+      let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+      defer { try? handle.close() }
+      var hash = SHA256()
+      while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty { hash.update(data: piece) }
+      return hexadecimal(hash.finalize())
+    } catch {
+      throw DatasetError("\(path) cannot be read: \(reason(error)).", remedy: "Check its permissions.")
+    }
+  }
+
+  /// Writes a file whole or not at all.
+  static func write(_ data: Data, to path: String) throws {
+    do {
+      try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+    } catch {
+      throw DatasetError(
+        "\(path) cannot be written: \(reason(error)).", remedy: "Check the folder, its permissions and the free space.")
+    }
+  }
+
+  /// What the system says went wrong, in few words.
+  static func reason(_ error: any Error) -> String {
+    let error = error as NSError
+    if let below = error.userInfo[NSUnderlyingErrorKey] as? NSError, below.domain == NSPOSIXErrorDomain {
+      return String(cString: strerror(Int32(truncatingIfNeeded: below.code)))
+    }
+    return error.localizedDescription.trimmingCharacters(in: CharacterSet(charactersIn: ". \n"))
+  }
+}

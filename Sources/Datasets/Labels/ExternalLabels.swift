@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Labels from a file beside the data set (`--labels`), in data set order.
+///
+/// | ending | content |
+/// |---|---|
+/// | `.npy` | a NumPy array of one dimension and any integer type (or bool) |
+/// | `.csv` | one label on each line; or a header with a column `label` (or `assigned`), and optionally `sample_id` or `index` |
+/// | `.u8` | one byte for each label |
+public struct ExternalLabels: Sendable, Equatable {
+  /// The file they came from.
+  public let path: String
+  /// One label for each example, each in 0 ..< the number of classes.
+  public let labels: [Int]
+
+  /// Reads and checks a label file.
+  ///
+  /// - Parameters:
+  ///   - path: the file; its ending says what it holds.
+  ///   - expectedCount: the number of examples of the data set.
+  ///   - classCount: K; labels must be in 0 ..< K.
+  /// - Throws: `DatasetError` when the file is missing, damaged or of another kind, has another number of labels, or a
+  ///   label is not a class.
+  public init(path: String, expectedCount: Int, classCount: Int) throws {
+    self.path = path
+    labels = try Self.load(from: path, expectedCount: expectedCount, classCount: classCount)
+  }
+
+  /// The labels of a file; see ``init(path:expectedCount:classCount:)``.
+  public static func load(from path: String, expectedCount: Int, classCount: Int) throws -> [Int] {
+    // Generous: a line of CSV or an array entry stays far below 64 bytes.
+    let (room, overflow) = max(expectedCount, 0).multipliedReportingOverflow(by: 64)
+    let bytes = try FileReading.bytes(of: path, limit: overflow ? .max : room &+ (1 << 20))
+    let labels: [Int]
+    var place = { (index: Int) in "\(path): label \(index)" }
+    switch (path as NSString).pathExtension.lowercased() {
+    case "npy": labels = try NumPyLabels.parse(bytes, path: path)
+    case "u8": labels = bytes.map { Int($0) }
+    case "csv":
+      let table = try CSVLabels.parse(bytes, path: path, expectedCount: expectedCount)
+      labels = table.labels
+      place = { index in "\(path), line \(table.lines[index]): the label" }
+    default:
+      throw DatasetError(
+        "\(path) does not end in .npy, .csv or .u8, so it is unclear how to read labels from it.", remedy: "Rename it.")
+    }
+    guard labels.count == expectedCount else {
+      throw DatasetError(
+        "\(path) holds \(labels.count) labels, but the data set has \(expectedCount) examples.",
+        remedy: "Give one label for each example, in data set order.")
+    }
+    try checkLabels(labels, classCount: classCount, place: place)
+    return labels
+  }
+
+  /// The labels beside the original ones: what changed are the true flips.
+  ///
+  /// - Throws: `DatasetError` when the numbers differ.
+  public func compared(to original: [Int]) throws -> NoisyLabels {
+    try NoisyLabels(original: original, assigned: labels)
+  }
+}
+
+/// Labels from CSV text.
+enum CSVLabels {
+  struct Table {
+    var labels: [Int] = []
+    /// The line, from 1, that each label stands on.
+    var lines: [Int] = []
+  }
+
+  static func parse(_ bytes: Data, path: String, expectedCount: Int) throws -> Table {
+    guard var text = String(data: bytes, encoding: .utf8) else {
+      throw DatasetError("\(path) is not UTF-8 text.", remedy: "Save it as plain CSV.")
+    }
+    if text.hasPrefix("\u{FEFF}") { text.removeFirst() }
+    // Lines end in \n, \r\n or \r; Swift sees \r\n as one character.
+    let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+    var columns: Columns?
+    var table = Table()
+    var places: [Int] = []
+    for (number, line) in zip(1..., lines) where !line.allSatisfy(\.isWhitespace) {
+      let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(clean)
+      guard let known = columns else {
+        let found = try Columns(firstLine: cells, path: path, line: number)
+        columns = found
+        if found.hasHeader { continue }
+        try append(cells, found, path: path, line: number, to: &table, &places)
+        continue
+      }
+      try append(cells, known, path: path, line: number, to: &table, &places)
+    }
+    return places.isEmpty ? table : try ordered(table, places, path: path, expectedCount: expectedCount)
+  }
+
+  private struct Columns {
+    var label = 0
+    var index: Int?
+    var count = 1
+    var hasHeader = false
+
+    init(firstLine cells: [String], path: String, line: Int) throws {
+      count = cells.count
+      if cells.count == 1, Int(cells[0]) != nil { return }
+      let names = cells.map { $0.lowercased() }
+      guard let label = names.firstIndex(of: "label") ?? names.firstIndex(of: "assigned") else {
+        throw DatasetError(
+          "\(path), line \(line): there is no column `label`.",
+          remedy: "Give one label on each line, or a header with the columns sample_id and label.")
+      }
+      self.label = label
+      index = names.firstIndex(of: "sample_id") ?? names.firstIndex(of: "index")
+      hasHeader = true
+    }
+  }
+
+  private static func clean(_ cell: Substring) -> String {
+    let text = cell.trimmingCharacters(in: .whitespaces)
+    return text.count >= 2 && text.hasPrefix("\"") && text.hasSuffix("\"") ? String(text.dropFirst().dropLast()) : text
+  }
+
+  private static func append(
+    _ cells: [String], _ columns: Columns, path: String, line: Int, to table: inout Table, _ places: inout [Int]
+  ) throws {
+    guard cells.count == columns.count else {
+      throw DatasetError("\(path), line \(line) has \(cells.count) columns where \(columns.count) are expected.")
+    }
+    guard let label = Int(cells[columns.label]) else {
+      throw DatasetError("\(path), line \(line): the label \"\(cells[columns.label])\" is not a whole number.")
+    }
+    table.labels.append(label)
+    table.lines.append(line)
+    guard let column = columns.index else { return }
+    guard let index = Int(cells[column]) else {
+      throw DatasetError("\(path), line \(line): the index \"\(cells[column])\" is not a whole number.")
+    }
+    places.append(index)
+  }
+
+  // Puts labels that name their example in data set order.
+  private static func ordered(_ table: Table, _ places: [Int], path: String, expectedCount: Int) throws -> Table {
+    guard places.count == expectedCount else { return table }
+    var rows = [Int?](repeating: nil, count: expectedCount)
+    for (row, index) in places.enumerated() {
+      guard rows.indices.contains(index) else {
+        throw DatasetError(
+          "\(path), line \(table.lines[row]): there is no example \(index); they are 0 to \(expectedCount - 1).")
+      }
+      if let first = rows[index] {
+        throw DatasetError(
+          "\(path), line \(table.lines[row]): example \(index) has a label on line \(table.lines[first]) already.")
+      }
+      rows[index] = row
+    }
+    // As many rows as examples, none twice: every example has one.
+    let order = rows.compactMap { $0 }
+    return Table(labels: order.map { table.labels[$0] }, lines: order.map { table.lines[$0] })
+  }
+}
