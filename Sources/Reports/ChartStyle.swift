@@ -26,7 +26,8 @@ enum ChartStyle {
       "view": ["stroke": nil],
       "title": ["anchor": "start", "fontSize": 13, "fontWeight": 600, "color": text, "offset": 10, "frame": "group"],
       "axis": [
-        "labelColor": quiet, "titleColor": text, "labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal",
+        "labelColor": quiet, "titleColor": text, "labelFontSize": 11, "titleFontSize": 11.5,
+        "titleFontWeight": "normal",
         "gridColor": grid, "gridWidth": 1, "domainColor": line, "domainWidth": 1, "tickColor": line, "tickSize": 4,
         "titlePadding": 8, "labelPadding": 4, "labelFlush": false,
       ],

@@ -76,7 +76,8 @@ struct LearningCurves: FigureBuilder {
     let low = values.min() ?? 0
     // A difference keeps to zero and above unless it really goes below by more than the noise of the estimate.
     let scale: JSON =
-      isInUnit ? ["domain": [0, 1]] : isDifference ? ["zero": true, "nice": low < -0.02] : ["zero": true, "nice": true]
+      isInUnit
+      ? ["domain": [0, 1]] : isDifference ? ["zero": true, "nice": .bool(low < -0.02)] : ["zero": true, "nice": true]
     var encoding: JSON = .object([
       "x": ChartStyle.stepAxis,
       "y": [
