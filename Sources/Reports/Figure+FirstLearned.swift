@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+
+/// When single examples were learned: a histogram of the step first learned, pristine against corrupt, one per run.
+struct FirstLearned: FigureBuilder {
+  private static let binCount = 32
+
+  func figures(for runs: [RunData]) -> [Figure] {
+    runs.enumerated().compactMap { index, run in figure(for: run, number: index + 1, isOnly: runs.count == 1) }
+  }
+
+  private func figure(for run: RunData, number: Int, isOnly: Bool) -> Figure? {
+    let groups = [("pristine", run.examples.filter { !$0.isCorrupt }), ("corrupt", run.examples.filter(\.isCorrupt))]
+      .filter { !$0.1.isEmpty }
+    let steps = run.examples.compactMap(\.firstLearned)
+    guard groups.count == 2, Set(steps).count > 2 else { return nil }
+    let edges = Self.edges(for: steps)
+    let rows = groups.flatMap { name, examples in Self.rows(group: name, examples: examples, edges: edges) }
+    let never = groups.map { name, examples in
+      let share = Double(examples.count { $0.firstLearned == nil }) / Double(examples.count)
+      return "\(Wording.percent(share)) of the \(Wording.integer(examples.count)) \(name)"
+    }.joined(separator: " and ")
+    let title = "First learned" + (isOnly ? "" : ": \(run.label)")
+    return Figure(
+      id: "first-learned-\(number)", title: title,
+      caption: "Share of each group that was classified as its training label for the first time in the given stretch "
+        + "of steps; the stretches grow with the step. Never learned: \(never) examples.",
+      section: "When examples were learned", isComposite: false, chart: chart(title: title, edges: edges),
+      data: [FigureData(name: "bins", rows: rows)])
+  }
+
+  private func chart(title: String, edges: [Double]) -> JSON {
+    let shades = [Palette.pristine, Palette.corrupt]
+    return [
+      "title": .string(title), "width": 400, "height": 220, "data": ["name": "bins"],
+      "mark": ["type": "bar", "opacity": 0.62, "binSpacing": 0, "tooltip": true],
+      "encoding": [
+        "x": [
+          "field": "from", "type": "quantitative", "title": "Step first learned",
+          "scale": ["type": "log", "domain": .numbers([edges.first ?? 1, edges.last ?? 10]), "nice": false],
+          "axis": ["format": "~s", "tickCount": 6, "labelOverlap": true],
+        ],
+        "x2": ["field": "to"],
+        "y": [
+          "field": "share", "type": "quantitative", "title": "Share of group", "stack": nil,
+          "axis": ["format": ".0%", "tickCount": 5],
+        ],
+        "color": [
+          "field": "group", "type": "nominal",
+          "scale": ["domain": ["pristine", "corrupt"], "range": .strings(shades.map(\.light))],
+          "legend": ["title": nil, "orient": "top", "symbolType": "square", "symbolSize": 110, "symbolStrokeWidth": 0],
+        ],
+        "tooltip": [
+          ["field": "group", "title": "group"], ["field": "from", "title": "after step"],
+          ["field": "to", "title": "up to step"], ["field": "share", "title": "share of group", "format": ".1%"],
+        ],
+      ],
+    ]
+  }
+
+  /// Edges about evenly spaced on a logarithmic axis, each on a step that occurs: examples are looked at only every so
+  /// many steps, and edges in between would draw a comb.
+  static func edges(for steps: [Int]) -> [Double] {
+    let values = Set(steps.map { max(1, $0) }).sorted().map(Double.init)
+    guard let low = values.first, let high = values.last, high > low else { return [1, 10] }
+    var edges: [Double] = []
+    var next = 0
+    for bin in 0...binCount {
+      let target = low * pow(high / low, Double(bin) / Double(binCount)) * (1 + 1e-9)
+      var reached: Double?
+      while next < values.count, values[next] <= target {
+        reached = values[next]
+        next += 1
+      }
+      if let reached { edges.append(reached) }
+    }
+    let ratio = edges.count > 1 ? min(edges[1] / edges[0], 2) : 2
+    return [edges[0] / ratio] + edges
+  }
+
+  private static func rows(group: String, examples: [ExampleRecord], edges: [Double]) -> [JSON] {
+    var counts = [Int](repeating: 0, count: edges.count - 1)
+    for case let step? in examples.map(\.firstLearned) {
+      let value = Double(max(1, step))
+      let bin = edges.dropFirst().firstIndex { value <= $0 } ?? edges.count - 1
+      counts[bin - 1] += 1
+    }
+    return counts.indices.filter { counts[$0] > 0 }.map { bin in
+      [
+        "group": .string(group), "from": .number(Wording.rounded(edges[bin])),
+        "to": .number(Wording.rounded(edges[bin + 1])),
+        "share": .number(Wording.rounded(Double(counts[bin]) / Double(examples.count))),
+      ]
+    }
+  }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+
+/// The picture formats that figures are exported in.
+public enum FigureFormat: String, Sendable, CaseIterable {
+  /// Vector graphics for the web and for editing.
+  case svg
+  /// Pixels, at 288 per inch.
+  case png
+  /// Vector graphics for papers.
+  case pdf
+}
+
+extension Report {
+  /// Draws one figure as a picture, with `python3` and vl-convert; no browser and no network.
+  ///
+  /// - Throws: `ReportError` when Python or vl-convert is missing, the drawing fails or the file cannot be written.
+  public func export(
+    figure: Figure, to url: URL, format: FigureFormat, assets: ReportAssets? = nil
+  ) throws {
+    try Self.draw([(figure, url, format)], assets: assets ?? ReportAssets.locate())
+  }
+
+  /// Draws every figure in each format into a folder, as `ID.svg` and so on, in one go.
+  ///
+  /// - Returns: The files written.
+  /// - Throws: `ReportError` when Python or vl-convert is missing, the drawing fails or a file cannot be written.
+  @discardableResult
+  public func exportFigures(
+    to folder: URL, formats: [FigureFormat], assets: ReportAssets? = nil
+  ) throws -> [URL] {
+    do {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    } catch {
+      throw ReportError("Cannot create the folder \(folder.path).", remedy: "Choose a folder that you may write to.")
+    }
+    let jobs = figures().flatMap { figure in
+      formats.map { (figure, folder.appendingPathComponent("\(figure.id).\($0.rawValue)"), $0) }
+    }
+    try Self.draw(jobs, assets: assets ?? ReportAssets.locate())
+    return jobs.map(\.1)
+  }
+
+  private static func draw(_ jobs: [(Figure, URL, FigureFormat)], assets: ReportAssets) throws {
+    guard !jobs.isEmpty else { return }
+    for needed in [assets.exporter, assets.python] where !FileManager.default.fileExists(atPath: needed.path) {
+      throw ReportError(
+        "Figures cannot be drawn: \(needed.path) does not exist.", remedy: "Run make setup in the project's folder.")
+    }
+    let work = FileManager.default.temporaryDirectory.appendingPathComponent("coherent-figures-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: work) }
+    var arguments = [assets.exporter.path]
+    do {
+      try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
+    } catch {
+      throw ReportError("Cannot create the temporary folder \(work.path).", remedy: "Set TMPDIR to a writable folder.")
+    }
+    for (figure, url, format) in jobs {
+      let specification = work.appendingPathComponent("\(figure.id).json")
+      try writeAtomically(Data(figure.specification.utf8), to: specification)
+      guard url.pathExtension.lowercased() == format.rawValue else {
+        throw ReportError(
+          "\(url.lastPathComponent) does not end in .\(format.rawValue).", remedy: "Give the file that ending.")
+      }
+      arguments += [specification.path, url.path]
+    }
+    try runPython(arguments, assets: assets)
+  }
+
+  private static func runPython(_ arguments: [String], assets: ReportAssets) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["python3"] + arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(["PYTHONPATH": assets.python.path]) { $1 }
+    let pipe = Pipe()
+    process.standardError = pipe
+    process.standardOutput = FileHandle.nullDevice
+    do {
+      try process.run()
+    } catch {
+      throw ReportError("python3 could not be started: \(error).", remedy: "Install Python 3.")
+    }
+    let output = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+      let lines = String(decoding: output, as: UTF8.self).split(separator: "\n").suffix(4).joined(separator: " ")
+      throw ReportError("The figures could not be drawn: \(lines)", remedy: "Run make setup, then try again.")
+    }
+  }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+
+/// Figures and an HTML page about one or more runs, from their run directories alone; runs may still be training.
+public struct Report: Sendable {
+  /// The title of the page.
+  public let title: String
+  let runs: [RunData]
+
+  /// Reads the runs.
+  ///
+  /// - Throws: `ReportError` without any run; `RunStoreError` when a run cannot be read.
+  public init(runs: [RunDirectory], title: String? = nil) throws {
+    guard !runs.isEmpty else {
+      throw ReportError("A report needs at least one run.", remedy: "Name one or more run directories.")
+    }
+    self.runs = try RunData.load(runs)
+    let names = Set(self.runs.map { "\($0.manifest.dataset.name), \($0.manifest.model)" }).sorted()
+    self.title = title ?? (names.count == 1 ? names[0] : "\(runs.count) runs")
+  }
+
+  /// The figures that the runs have data for, the composite page first.
+  public func figures() -> [Figure] {
+    FigureBuilders.all.flatMap { $0.figures(for: runs) }
+  }
+
+  /// What the runs show, in plain sentences: a headline, then a few sentences for each run.
+  public func findings() -> (headline: String, runs: [(label: String, sentences: [String])]) {
+    (Findings.headline(for: runs), runs.map { ($0.label, Findings.sentences(for: $0)) })
+  }
+
+  /// The page as one HTML file that needs no network, with the JavaScript bundle inside.
+  ///
+  /// - Parameter bundle: The file that `make setup` leaves at `.deps/vega/vega-bundle.js`.
+  /// - Throws: `ReportError` when the bundle cannot be read.
+  public func html(bundle: URL) throws -> String {
+    try html(bundle: bundle, folder: nil)
+  }
+
+  /// Writes the page, all at once or not at all.
+  ///
+  /// - Parameters:
+  ///   - url: The HTML file.
+  ///   - bundle: The JavaScript bundle; found with `ReportAssets.locate()` when not given.
+  /// - Throws: `ReportError` when the bundle is missing, `RunStoreError` when the file cannot be written.
+  public func write(to url: URL, bundle: URL? = nil) throws {
+    let bundle = try bundle ?? ReportAssets.locate().bundle
+    let page = try html(bundle: bundle, folder: url.deletingLastPathComponent().standardizedFileURL)
+    try writeAtomically(Data(page.utf8), to: url)
+  }
+
+  private func html(bundle: URL, folder: URL?) throws -> String {
+    guard let data = try? Data(contentsOf: bundle), !data.isEmpty else {
+      throw ReportError(
+        "The JavaScript bundle \(bundle.path) cannot be read.", remedy: "Run make setup in the project's folder.")
+    }
+    let script = String(decoding: data, as: UTF8.self)
+    return ReportPage(title: title, runs: runs, figures: figures(), folder: folder).html(bundle: script)
+  }
+}

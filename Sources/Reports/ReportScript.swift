@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The script of a report: draws the charts, the crosshair shared by all of them, and the switches.
+enum ReportScript {
+  static let javascript = #"""
+    (() => {
+    "use strict";
+    const root = document.documentElement;
+    const media = matchMedia("(prefers-color-scheme: dark)");
+    const hidden = new Set();
+    const charts = [];
+    let logarithmic = false;
+
+    const store = {
+      get(key) { try { return localStorage.getItem(key); } catch { return null; } },
+      set(key, value) { try { localStorage.setItem(key, value); } catch { /* a page from a file may not store */ } },
+    };
+    const isDark = () => (root.dataset.theme || (media.matches ? "dark" : "light")) === "dark";
+    const shade = index => REPORT.shades[index][isDark() ? 1 : 0];
+
+    function recolored(value) {
+      if (typeof value === "string") {
+        const pair = REPORT.shades.find(pair => pair[0] === value);
+        return pair ? pair[1] : value;
+      }
+      if (Array.isArray(value)) return value.map(recolored);
+      if (value && typeof value === "object") {
+        return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, recolored(inner)]));
+      }
+      return value;
+    }
+
+    function unpacked(data) {
+      return data.rows || data.series.flatMap(s =>
+        s.x.map((x, i) => ({ run: s.run, measure: s.measure, step: x, value: s.y[i] })));
+    }
+
+    function specification(figure) {
+      const spec = JSON.parse(JSON.stringify(figure.chart));
+      spec.width = "container";
+      spec.autosize = { type: "fit-x", contains: "padding" };
+      const encoding = spec.encoding;
+      if (encoding.color && encoding.color.field === "run") encoding.color.legend = null;
+      const onSteps = encoding.x.field === "step";
+      if (onSteps) {
+        const names = JSON.stringify([...hidden].map(i => REPORT.runs[i]));
+        spec.params = [{ name: "hidden", expr: names }];
+        spec.transform = [{ filter: "indexof(hidden, datum.run) < 0" }];
+        if (logarithmic) {
+          spec.transform.push({ filter: "datum.step > 0" });
+          encoding.x.scale = { type: "log", nice: false };
+          encoding.x.axis = { ...encoding.x.axis, tickCount: 4 };
+        }
+      }
+      spec.datasets = Object.fromEntries(Object.entries(figure.data).map(([name, data]) => [name, unpacked(data)]));
+      return isDark() ? recolored(spec) : spec;
+    }
+
+    async function draw(chart) {
+      chart.view && chart.view.finalize();
+      const result = await vegaEmbed(chart.canvas, specification(chart.figure), {
+        mode: "vega-lite", renderer: "svg", actions: false, config: isDark() ? REPORT.dark : REPORT.light,
+      });
+      chart.view = result.view;
+    }
+    const redraw = () => { leave(); return Promise.all(charts.map(draw)); };
+
+    /* The crosshair. Every chart over steps shows the same step; the one under the pointer shows the numbers. */
+    const tip = document.createElement("div");
+    tip.id = "tip";
+    document.body.append(tip);
+
+    function nearest(series, step) {
+      const x = series.x;
+      let low = 0, high = x.length - 1;
+      while (high - low > 1) {
+        const middle = (low + high) >> 1;
+        if (x[middle] <= step) low = middle; else high = middle;
+      }
+      return Math.abs(x[low] - step) <= Math.abs(x[high] - step) ? low : high;
+    }
+
+    const visible = chart => chart.series.filter(s => !hidden.has(s.index) && (!logarithmic || s.x.some(x => x > 0)));
+
+    function stepAt(chart, event) {
+      const box = chart.canvas.getBoundingClientRect();
+      const place = event.clientX - box.left - chart.view.origin()[0] - pad(chart)[0];
+      if (place < -4 || place > chart.view.width() + 4) return null;
+      const wanted = chart.view.scale("x").invert(place);
+      let best = null;
+      for (const s of visible(chart)) {
+        const x = s.x[nearest(s, wanted)];
+        if (best === null || Math.abs(x - wanted) < Math.abs(best - wanted)) best = x;
+      }
+      return best;
+    }
+
+    const pad = chart => {
+      const svg = chart.canvas.querySelector("svg");
+      const box = svg.getBoundingClientRect(), outer = chart.canvas.getBoundingClientRect();
+      return [box.left - outer.left, box.top - outer.top];
+    };
+
+    function mark(chart, step) {
+      const layer = chart.layer;
+      layer.textContent = "";
+      if (step === null || !chart.view || (logarithmic && step <= 0)) return;
+      const [px, py] = pad(chart), [ox, oy] = chart.view.origin();
+      const left = px + ox + chart.view.scale("x")(step);
+      if (left < px + ox - 1 || left > px + ox + chart.view.width() + 1) return;
+      const rule = document.createElement("div");
+      rule.className = "rule";
+      rule.style.cssText = `display:block;left:${left}px;top:${py + oy}px;height:${chart.view.height()}px`;
+      layer.append(rule);
+      for (const s of visible(chart)) {
+        const i = nearest(s, step);
+        if (s.x[i] !== step) continue;
+        const dot = document.createElement("div");
+        dot.className = "dot";
+        dot.style.left = left + "px";
+        dot.style.top = py + oy + chart.view.scale("y")(s.y[i]) + "px";
+        dot.style.background = shade(s.index);
+        layer.append(dot);
+      }
+    }
+
+    function cell(row, text, style) {
+      const td = row.insertCell();
+      td.textContent = text;
+      if (style) td.style.cssText = style;
+      return td;
+    }
+
+    function showTip(chart, step, event) {
+      const table = document.createElement("table");
+      const head = table.insertRow();
+      cell(head, "step", "color:var(--quiet)");
+      cell(head, step.toLocaleString("en").replaceAll(",", "\u202f"), "text-align:right;font-weight:600");
+      for (const s of visible(chart)) {
+        const i = nearest(s, step);
+        const row = table.insertRow();
+        const swatch = document.createElement("i");
+        swatch.className = "swatch";
+        swatch.style.background = shade(s.index);
+        const name = cell(row, "");
+        name.append(swatch, s.run + (s.measure ? ", " + s.measure : ""));
+        const value = chart.percent ? (s.y[i] * 100).toFixed(1) + "\u202f%" : s.y[i].toPrecision(4);
+        const at = s.x[i] === step ? "" : " (step " + s.x[i] + ")";
+        cell(row, value.replace("-", "\u2212") + at, "text-align:right");
+      }
+      tip.replaceChildren(table);
+      tip.style.display = "block";
+      const box = tip.getBoundingClientRect();
+      const right = event.clientX + 16 + box.width < innerWidth;
+      tip.style.left = Math.max(4, right ? event.clientX + 16 : event.clientX - 16 - box.width) + "px";
+      tip.style.top = Math.max(4, Math.min(event.clientY + 14, innerHeight - box.height - 4)) + "px";
+    }
+
+    function move(chart, event) {
+      if (!chart.view) return;
+      const step = stepAt(chart, event);
+      if (step === null) return leave();
+      for (const other of charts) if (other.series.length) mark(other, step);
+      showTip(chart, step, event);
+    }
+
+    function leave() {
+      tip.style.display = "none";
+      for (const chart of charts) chart.layer.textContent = "";
+    }
+
+    function save(chart, format) {
+      chart.view.toImageURL(format, 3).then(url => {
+        const link = document.createElement("a");
+        link.href = url;
+        link.download = chart.figure.id + "." + format;
+        link.click();
+      });
+    }
+
+    for (const figure of REPORT.figures) {
+      const frame = document.getElementById(figure.id);
+      const holder = frame.querySelector(".chart");
+      const canvas = document.createElement("div");
+      canvas.style.width = "100%";
+      const layer = document.createElement("div");
+      holder.append(canvas, layer);
+      const series = Object.values(figure.data).flatMap(data => data.series || [])
+        .map(s => ({ ...s, index: REPORT.runs.indexOf(s.run) }));
+      const format = figure.chart.encoding.y.axis && figure.chart.encoding.y.axis.format;
+      const chart = { figure, canvas, layer, series, percent: /%$/.test(format || ""), view: null };
+      charts.push(chart);
+      if (series.length) {
+        holder.addEventListener("pointermove", event => move(chart, event));
+        holder.addEventListener("pointerdown", event => move(chart, event));
+        holder.addEventListener("pointerleave", leave);
+      }
+      for (const button of frame.querySelectorAll("[data-save]")) {
+        button.addEventListener("click", () => save(chart, button.dataset.save));
+      }
+    }
+
+    for (const button of document.querySelectorAll(".key")) {
+      button.addEventListener("click", () => {
+        const index = Number(button.dataset.run);
+        hidden.has(index) ? hidden.delete(index) : hidden.add(index);
+        button.setAttribute("aria-pressed", String(!hidden.has(index)));
+        redraw();
+      });
+    }
+    const log = document.getElementById("log");
+    log && log.addEventListener("click", () => {
+      logarithmic = !logarithmic;
+      log.setAttribute("aria-pressed", String(logarithmic));
+      redraw();
+    });
+    const theme = document.getElementById("theme");
+    theme && theme.addEventListener("click", () => {
+      root.dataset.theme = isDark() ? "light" : "dark";
+      store.set("coherent-theme", root.dataset.theme);
+      redraw();
+    });
+    const kept = store.get("coherent-theme");
+    if (kept === "light" || kept === "dark") root.dataset.theme = kept;
+    media.addEventListener("change", redraw);
+    addEventListener("scroll", leave, { passive: true });
+    redraw().then(() => { root.dataset.ready = "1"; });
+    })();
+    """#
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// How numbers are written for people.
+enum Wording {
+  /// A whole number with thin spaces between thousands, such as `60 000`.
+  static func integer(_ value: Int) -> String {
+    let digits = String(value.magnitude)
+    guard digits.count > 4 else { return "\(value)" }
+    var groups: [Substring] = []
+    var rest = Substring(digits)
+    while !rest.isEmpty {
+      groups.insert(rest.suffix(3), at: 0)
+      rest = rest.dropLast(min(3, rest.count))
+    }
+    return (value < 0 ? "−" : "") + groups.joined(separator: "\u{202F}")
+  }
+
+  /// A share as a percentage, such as `97.3 %`.
+  static func percent(_ share: Double, digits: Int = 1) -> String {
+    guard share.isFinite else { return "–" }
+    return String(format: "%.\(digits)f", share * 100).replacingOccurrences(of: "-", with: "−") + "\u{202F}%"
+  }
+
+  /// A share as a percentage without needless decimals, such as `50 %` or `12.5 %`.
+  static func level(_ share: Double) -> String {
+    let rounded = (share * 1000).rounded() / 10
+    return (rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)") + "\u{202F}%"
+  }
+
+  /// Seconds as a duration, such as `4.2 s`, `3 min 05 s` or `2 h 10 min`.
+  static func duration(_ seconds: Double) -> String {
+    if seconds < 60 { return String(format: "%.1f s", seconds) }
+    let whole = Int(seconds.rounded())
+    if whole < 3600 { return String(format: "%d min %02d s", whole / 60, whole % 60) }
+    return String(format: "%d h %02d min", whole / 3600, whole % 3600 / 60)
+  }
+
+  /// Bytes, such as `412 MiB`.
+  static func bytes(_ count: Int) -> String {
+    let mebibytes = Double(count) / 1_048_576
+    return mebibytes < 1024 ? String(format: "%.0f MiB", mebibytes) : String(format: "%.2f GiB", mebibytes / 1024)
+  }
+
+  /// Text with the characters that HTML reserves escaped.
+  static func html(_ text: String) -> String {
+    var output = ""
+    output.reserveCapacity(text.utf8.count)
+    for character in text {
+      switch character {
+      case "&": output += "&amp;"
+      case "<": output += "&lt;"
+      case ">": output += "&gt;"
+      case "\"": output += "&quot;"
+      default: output.append(character)
+      }
+    }
+    return output
+  }
+
+  /// A command line that a POSIX shell reads back as the same arguments.
+  static func shell(_ arguments: [String]) -> String {
+    let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,+@%")
+    return arguments.map { argument in
+      if !argument.isEmpty, argument.allSatisfy(plain.contains) { return argument }
+      return "'" + argument.replacingOccurrences(of: "'", with: "'\\''") + "'"
+    }.joined(separator: " ")
+  }
+
+  /// Five significant digits: more than any screen or page shows.
+  static func rounded(_ value: Double) -> Double {
+    guard value.isFinite, value != 0 else { return value }
+    let scale = pow(10, 4 - floor(log10(abs(value))))
+    guard scale.isFinite, scale != 0 else { return value }
+    let result = (value * scale).rounded() / scale
+    return Double(String(format: "%.5g", result)) ?? result
+  }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Replaces the file at `destination` by `data` so that a reader, or a machine that loses power, sees either the old
+/// file or the whole new one: written beside it, flushed to the disk, renamed, and the folder flushed.
+///
+/// - Throws: `RunStoreError` when the disk is full or the folder cannot be written to; the old file is then untouched.
+public func writeAtomically(_ data: Data, to destination: URL) throws {
+  let path = destination.path
+  let folder = destination.deletingLastPathComponent().path
+  let temporary = folder + "/" + temporaryName(for: destination.lastPathComponent)
+  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+  guard descriptor >= 0 else { throw RunStoreError.system("write", path, code: errno) }
+  var failure = writeAll(data, to: descriptor)
+  if failure == 0, fsync(descriptor) != 0, errno != EINVAL { failure = errno }
+  if close(descriptor) != 0, failure == 0 { failure = errno }
+  if failure == 0, rename(temporary, path) != 0 { failure = errno }
+  guard failure == 0 else {
+    unlink(temporary)
+    throw RunStoreError.system("write", path, code: failure)
+  }
+  flushFolder(folder)
+}
+
+/// The name under which `writeAtomically` keeps a file until it is whole.
+func temporaryName(for name: String) -> String {
+  ".\(name).partial-\(ProcessInfo.processInfo.processIdentifier)"
+}
+
+/// Whether a name is that of a file which a killed `writeAtomically` left behind.
+func isTemporaryName(_ name: String) -> Bool {
+  name.hasPrefix(".") && name.contains(".partial-")
+}
+
+/// Writes every byte, going on after short writes and interrupts; returns 0, or the `errno` of the failure.
+func writeAll(_ data: Data, to descriptor: Int32) -> Int32 {
+  data.withUnsafeBytes { buffer in
+    var done = 0
+    while done < buffer.count {
+      let written = write(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done)
+      if written < 0 {
+        if errno == EINTR { continue }
+        return errno
+      }
+      if written == 0 { return ENOSPC }
+      done += written
+    }
+    return 0
+  }
+}
+
+/// Flushes a folder's entries. File systems that cannot do that are left alone.
+func flushFolder(_ path: String) {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { return }
+  fsync(descriptor)
+  close(descriptor)
+}

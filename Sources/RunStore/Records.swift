@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Loss and accuracy of one group of examples at one moment: a line of `metrics.csv`.
+public struct MetricRecord: Sendable, Equatable {
+  /// Passes over the training set so far, with fractions.
+  public var epoch: Double
+  /// Optimizer steps so far.
+  public var step: Int
+  /// The split measured: `train`, `test` or `validation`.
+  public var split: String
+  /// The group inside the split: `all`, `pristine` or `corrupt`.
+  public var group: String
+  /// How many examples were measured.
+  public var count: Int
+  /// The mean loss per example, in nats.
+  public var loss: Double
+  /// The share of examples whose most probable class is their label, from 0 to 1.
+  public var accuracy1: Double
+  /// The share of examples whose label is among the five most probable classes, from 0 to 1.
+  public var accuracy5: Double?
+
+  /// A record from its fields.
+  public init(
+    epoch: Double, step: Int, split: String, group: String = "all", count: Int, loss: Double, accuracy1: Double,
+    accuracy5: Double? = nil
+  ) {
+    self.epoch = epoch
+    self.step = step
+    self.split = split
+    self.group = group
+    self.count = count
+    self.loss = loss
+    self.accuracy1 = accuracy1
+    self.accuracy5 = accuracy5
+  }
+}
+
+extension MetricRecord: CSVRecord {
+  static let columns = ["epoch", "step", "split", "group", "count", "loss", "acc1", "acc5"]
+
+  var cells: [String] {
+    [
+      CSV.cell(epoch), CSV.cell(step), split, group, CSV.cell(count), CSV.cell(loss), CSV.cell(accuracy1),
+      CSV.cell(accuracy5),
+    ]
+  }
+
+  init(_ row: CSVRow) throws {
+    self.init(
+      epoch: try row.double(0), step: try row.integer(1), split: row.string(2), group: row.string(3),
+      count: try row.integer(4), loss: try row.double(5), accuracy1: try row.double(6),
+      accuracy5: try row.optional(7, row.double))
+  }
+}
+
+/// The agreement of per-example gradients of one layer at one moment: a line of `coherence.csv`.
+public struct CoherenceRecord: Sendable, Equatable {
+  /// Optimizer steps so far.
+  public var step: Int
+  /// The split measured.
+  public var split: String
+  /// The layer's name, or `all` for the whole network.
+  public var layer: String
+  /// How many examples were measured.
+  public var m: Int
+  /// α = ‖Gᵀ1‖² / (m ‖G‖²_F), from 0 to 1.
+  public var alpha: Double?
+  /// m-coherence = m·α, from 0 to m.
+  public var mCoherence: Double?
+  /// The unbiased estimate of α.
+  public var alphaUnbiased: Double?
+  /// The layer's share of the squared norm of the mean gradient, from 0 to 1.
+  public var share: Double?
+  /// How batch norm was treated: `running`, `batch`, or `none` for a network without it.
+  public var batchNormPolicy: String
+
+  /// A record from its fields.
+  public init(
+    step: Int, split: String, layer: String = "all", m: Int, alpha: Double?, mCoherence: Double?,
+    alphaUnbiased: Double? = nil, share: Double? = nil, batchNormPolicy: String
+  ) {
+    self.step = step
+    self.split = split
+    self.layer = layer
+    self.m = m
+    self.alpha = alpha
+    self.mCoherence = mCoherence
+    self.alphaUnbiased = alphaUnbiased
+    self.share = share
+    self.batchNormPolicy = batchNormPolicy
+  }
+}
+
+extension CoherenceRecord: CSVRecord {
+  static let columns = [
+    "step", "split", "layer", "m", "alpha", "m_coherence", "alpha_unbiased", "share", "bn_policy",
+  ]
+
+  var cells: [String] {
+    [
+      CSV.cell(step), split, layer, CSV.cell(m), CSV.cell(alpha), CSV.cell(mCoherence), CSV.cell(alphaUnbiased),
+      CSV.cell(share), batchNormPolicy,
+    ]
+  }
+
+  init(_ row: CSVRow) throws {
+    self.init(
+      step: try row.integer(0), split: row.string(1), layer: row.string(2), m: try row.integer(3),
+      alpha: try row.optional(4, row.double), mCoherence: try row.optional(5, row.double),
+      alphaUnbiased: try row.optional(6, row.double), share: try row.optional(7, row.double),
+      batchNormPolicy: row.string(8))
+  }
+}
+
+/// The label of one training example before and after noise: a line of `labels.csv`.
+public struct LabelRecord: Sendable, Equatable {
+  /// The example's place in the data set, from 0.
+  public var index: Int
+  /// The class in the data set.
+  public var original: Int
+  /// The class trained on.
+  public var assigned: Int
+
+  /// Whether noise changed the label.
+  public var isCorrupt: Bool { original != assigned }
+
+  /// A record from its fields.
+  public init(index: Int, original: Int, assigned: Int) {
+    self.index = index
+    self.original = original
+    self.assigned = assigned
+  }
+}
+
+extension LabelRecord: CSVRecord {
+  static let columns = ["index", "original", "assigned", "is_corrupt"]
+
+  var cells: [String] { [CSV.cell(index), CSV.cell(original), CSV.cell(assigned), CSV.cell(isCorrupt)] }
+
+  init(_ row: CSVRow) throws {
+    self.init(index: try row.integer(0), original: try row.integer(1), assigned: try row.integer(2))
+    guard try row.boolean(3) == isCorrupt else {
+      throw RunStoreError(
+        "\(row.file):\(row.line): column is_corrupt is \(row.string(3)), but the labels are \(original) and \(assigned).",
+        remedy: "Correct this line: is_corrupt is 1 exactly when the two labels differ.")
+    }
+  }
+}
+
+/// What training did with one example: a line of `examples.csv`.
+public struct ExampleRecord: Sendable, Equatable {
+  /// The example's place in the data set, from 0.
+  public var sampleID: Int
+  /// The class trained on.
+  public var label: Int
+  /// Whether noise changed the label.
+  public var isCorrupt: Bool
+  /// The first step at which the example was classified as its label; `nil` when that never happened.
+  public var firstLearned: Int?
+  /// The step since which it has been classified as its label without a break; `nil` when it is not.
+  public var lastLearned: Int?
+  /// How often it went from right to wrong.
+  public var forgettingEvents: Int
+  /// Its loss at the end, in nats.
+  public var finalLoss: Double?
+  /// Whether it is classified as its label at the end.
+  public var finalCorrect: Bool?
+
+  /// A record from its fields.
+  public init(
+    sampleID: Int, label: Int, isCorrupt: Bool, firstLearned: Int? = nil, lastLearned: Int? = nil,
+    forgettingEvents: Int = 0, finalLoss: Double? = nil, finalCorrect: Bool? = nil
+  ) {
+    self.sampleID = sampleID
+    self.label = label
+    self.isCorrupt = isCorrupt
+    self.firstLearned = firstLearned
+    self.lastLearned = lastLearned
+    self.forgettingEvents = forgettingEvents
+    self.finalLoss = finalLoss
+    self.finalCorrect = finalCorrect
+  }
+}
+
+extension ExampleRecord: CSVRecord {
+  static let columns = [
+    "sample_id", "label", "is_corrupt", "first_learned", "last_learned", "forgetting_events", "final_loss",
+    "final_correct",
+  ]
+
+  var cells: [String] {
+    [
+      CSV.cell(sampleID), CSV.cell(label), CSV.cell(isCorrupt), CSV.cell(firstLearned), CSV.cell(lastLearned),
+      CSV.cell(forgettingEvents), CSV.cell(finalLoss), CSV.cell(finalCorrect),
+    ]
+  }
+
+  init(_ row: CSVRow) throws {
+    self.init(
+      sampleID: try row.integer(0), label: try row.integer(1), isCorrupt: try row.boolean(2),
+      firstLearned: try row.optional(3, row.integer), lastLearned: try row.optional(4, row.integer),
+      forgettingEvents: try row.integer(5), finalLoss: try row.optional(6, row.double),
+      finalCorrect: try row.optional(7, row.boolean))
+  }
+}

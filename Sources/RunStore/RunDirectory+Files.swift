@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+extension RunDirectory {
+  /// Writes `config.yaml`, the resolved configuration.
+  ///
+  /// - Throws: `RunStoreError` when it cannot be written.
+  public func write(config yaml: String) throws {
+    try writeAtomically(Data(yaml.utf8), to: file(RunFile.config))
+  }
+
+  /// The text of `config.yaml`.
+  ///
+  /// - Throws: `RunStoreError` when it is missing or is not text.
+  public func config() throws -> String {
+    guard let text = String(data: try read(RunFile.config), encoding: .utf8) else {
+      throw RunStoreError("\(file(RunFile.config).path) is not UTF-8 text.", remedy: "Restore it from a copy.")
+    }
+    return text
+  }
+
+  /// Writes `manifest.json`.
+  ///
+  /// - Throws: `RunStoreError` when it cannot be written.
+  public func write(manifest: RunManifest) throws {
+    let data = try RunJSON.encoder(pretty: true).encode(manifest) + Data("\n".utf8)
+    try writeAtomically(data, to: file(RunFile.manifest))
+  }
+
+  /// Reads `manifest.json`.
+  ///
+  /// - Throws: `RunStoreError` when it is missing or damaged, naming the key.
+  public func manifest() throws -> RunManifest {
+    let data = try read(RunFile.manifest)
+    return try RunJSON.decode(RunManifest.self, from: data, at: file(RunFile.manifest).path)
+  }
+
+  /// Writes `labels.csv`.
+  ///
+  /// - Throws: `RunStoreError` when it cannot be written.
+  public func write(labels: [LabelRecord]) throws {
+    try write(labels, to: RunFile.labels)
+  }
+
+  /// Reads `labels.csv`; empty when there is none.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
+  public func labels() throws -> [LabelRecord] {
+    try records(LabelRecord.self, in: RunFile.labels, isLog: false)
+  }
+
+  /// Writes `examples.csv`.
+  ///
+  /// - Throws: `RunStoreError` when it cannot be written.
+  public func write(examples: [ExampleRecord]) throws {
+    try write(examples, to: RunFile.examples)
+  }
+
+  /// Reads `examples.csv`; empty when there is none yet.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
+  public func examples() throws -> [ExampleRecord] {
+    try records(ExampleRecord.self, in: RunFile.examples, isLog: false)
+  }
+
+  /// Reads `metrics.csv`; empty when there is none yet. A last line that is still being written is left out.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
+  public func metrics() throws -> [MetricRecord] {
+    try records(MetricRecord.self, in: RunFile.metrics, isLog: true)
+  }
+
+  /// Reads `coherence.csv`; empty when there is none yet. A last line that is still being written is left out.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
+  public func coherence() throws -> [CoherenceRecord] {
+    try records(CoherenceRecord.self, in: RunFile.coherence, isLog: true)
+  }
+
+  /// Reads `events.jsonl`; empty when there is none yet. A last line that is still being written is left out.
+  ///
+  /// - Throws: `RunStoreError` naming file and line of an unreadable event.
+  public func events() throws -> [RunEvent] {
+    try Self.events(in: readLog(RunFile.events, from: 0), file: file(RunFile.events).path)
+  }
+
+  /// Starts new logs, deleting those of an earlier run in this folder.
+  ///
+  /// - Throws: `RunStoreError` when the folder cannot be written to.
+  public func logWriter() throws -> RunLogWriter {
+    removeTemporaryFiles()
+    let logs = [RunFile.metrics, RunFile.coherence, RunFile.events]
+    for name in entries() where logs.contains(name) || name.hasPrefix(RunFile.tensorBoardPrefix) {
+      guard unlink(file(name).path) == 0 else {
+        throw RunStoreError.system("replace", file(name).path, code: errno)
+      }
+    }
+    return try RunLogWriter(folder: url, tensorBoardFile: Self.newTensorBoardName())
+  }
+
+  /// Goes on with the logs as they were when a checkpoint was taken: what was appended since is cut off.
+  ///
+  /// - Throws: `RunStoreError` when a log is missing or shorter than the checkpoint says.
+  public func logWriter(resumingAt offsets: RunLogOffsets) throws -> RunLogWriter {
+    removeTemporaryFiles()
+    let known = [RunFile.metrics, RunFile.coherence, RunFile.events]
+    let isLog = { (name: String) in known.contains(name) || name.hasPrefix(RunFile.tensorBoardPrefix) }
+    if let stranger = offsets.bytes.keys.sorted().first(where: { !isLog($0) || $0.contains("/") }) {
+      throw RunStoreError(
+        "The checkpoint names a log \"\(stranger)\", which no run has.",
+        remedy: "The checkpoint is damaged; resume from an earlier one or start again with --force.")
+    }
+    for (name, size) in offsets.bytes.sorted(by: { $0.key < $1.key }) {
+      try AppendOnlyFile.truncate(file(name), to: size)
+    }
+    for name in entries() where isLog(name) && offsets.bytes[name] == nil { unlink(file(name).path) }
+    let eventFile = offsets.bytes.keys.sorted().last { $0.hasPrefix(RunFile.tensorBoardPrefix) }
+    return try RunLogWriter(folder: url, tensorBoardFile: eventFile ?? Self.newTensorBoardName())
+  }
+
+  private static func newTensorBoardName() -> String {
+    RunFile.tensorBoardPrefix + "\(Int(Date().timeIntervalSince1970)).coherent"
+  }
+
+  private func write(_ records: [some CSVRecord], to name: String) throws {
+    func text<Record: CSVRecord>(_ records: [Record]) -> String { CSV.header(Record.self) + CSV.lines(records) }
+    try writeAtomically(Data(text(records).utf8), to: file(name))
+  }
+
+  private func records<Record: CSVRecord>(_: Record.Type, in name: String, isLog: Bool) throws -> [Record] {
+    guard FileManager.default.fileExists(atPath: file(name).path) else { return [] }
+    return try CSV.read(Record.self, from: read(name), file: file(name).path, ignoreUnfinished: isLog)
+  }
+
+  private func read(_ name: String) throws -> Data {
+    let descriptor = Foundation.open(file(name).path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw RunStoreError.system("read", file(name).path, code: errno) }
+    Foundation.close(descriptor)
+    do {
+      return try Data(contentsOf: file(name))
+    } catch {
+      throw RunStoreError("Cannot read \(file(name).path): \(error).", remedy: "Check the disk and try again.")
+    }
+  }
+}

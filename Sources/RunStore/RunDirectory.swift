@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// What to do when the folder of a new run already holds files.
+public enum ExistingRunPolicy: Sendable {
+  /// Leave it alone and throw.
+  case refuse
+  /// Delete an earlier run's files. A folder that does not look like a run is refused all the same.
+  case replace
+}
+
+/// The names of the files in a run directory.
+enum RunFile {
+  static let config = "config.yaml"
+  static let manifest = "manifest.json"
+  static let metrics = "metrics.csv"
+  static let coherence = "coherence.csv"
+  static let labels = "labels.csv"
+  static let examples = "examples.csv"
+  static let events = "events.jsonl"
+  static let checkpoints = "checkpoints"
+  static let report = "report.html"
+  static let figures = "figures"
+  static let tensorBoardPrefix = "events.out.tfevents."
+
+  /// Whether a name is one that this program gives to a file of a run.
+  static func isKnown(_ name: String) -> Bool {
+    let names = [config, manifest, metrics, coherence, labels, examples, events, checkpoints, report, figures]
+    return names.contains(name) || name.hasPrefix(tensorBoardPrefix) || isTemporaryName(name)
+  }
+}
+
+/// A folder with everything about one training run, readable without the program that wrote it.
+public struct RunDirectory: Sendable, Hashable {
+  /// The folder.
+  public let url: URL
+
+  /// Makes the folder of a new run, and its `checkpoints` folder.
+  ///
+  /// - Throws: `RunStoreError` when the folder holds files and `existing` does not allow to replace them, when it does
+  ///   not look like a run, or when it cannot be written to. Files that are not a run's own are never deleted.
+  public static func create(at path: String, existing: ExistingRunPolicy) throws -> RunDirectory {
+    let run = RunDirectory(url: URL(fileURLWithPath: path).standardizedFileURL)
+    var isFolder: ObjCBool = false
+    let manager = FileManager.default
+    if manager.fileExists(atPath: run.url.path, isDirectory: &isFolder) {
+      guard isFolder.boolValue else {
+        throw RunStoreError("\(path) is a file, not a folder.", remedy: "Choose another folder with --out.")
+      }
+      try run.makeRoom(existing: existing)
+    }
+    try run.makeFolder(run.url)
+    try run.checkWritable()
+    try run.makeFolder(run.checkpoints)
+    return run
+  }
+
+  /// Opens the folder of an existing run.
+  ///
+  /// - Throws: `RunStoreError` when the folder does not exist or has no `manifest.json`.
+  public static func open(at path: String) throws -> RunDirectory {
+    let run = RunDirectory(url: URL(fileURLWithPath: path).standardizedFileURL)
+    let manager = FileManager.default
+    guard manager.fileExists(atPath: run.url.path) else {
+      throw RunStoreError("There is no folder \(path).", remedy: "Check the path for a typing error.")
+    }
+    guard manager.fileExists(atPath: run.file(RunFile.manifest).path) else {
+      throw RunStoreError(
+        "\(path) is not a run directory: it has no \(RunFile.manifest).",
+        remedy: "Name the folder that was given to coherent train with --out.")
+    }
+    return run
+  }
+
+  /// The folder of the checkpoints.
+  public var checkpoints: URL { url.appendingPathComponent(RunFile.checkpoints, isDirectory: true) }
+
+  /// The place of the HTML report.
+  public var report: URL { file(RunFile.report) }
+
+  /// The folder's name.
+  public var name: String { url.lastPathComponent }
+
+  func file(_ name: String) -> URL { url.appendingPathComponent(name, isDirectory: false) }
+
+  /// The file names in the folder, or nothing when it cannot be listed.
+  func entries() -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).sorted()
+  }
+
+  /// Deletes what killed writers left behind, so that a resumed run holds the same files as an uninterrupted one.
+  func removeTemporaryFiles() {
+    for folder in [url, checkpoints] {
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+      for name in names where isTemporaryName(name) { unlink(folder.path + "/" + name) }
+    }
+  }
+
+  private func makeRoom(existing: ExistingRunPolicy) throws {
+    let entries = entries()
+    guard !entries.isEmpty else { return }
+    switch existing {
+    case .refuse:
+      throw RunStoreError(
+        "The folder \(url.path) already holds files.",
+        remedy: "Continue that run with --resume, replace it with --force, or choose another folder with --out.")
+    case .replace:
+      guard entries.contains(RunFile.manifest) || entries.allSatisfy(RunFile.isKnown) else {
+        throw RunStoreError(
+          "The folder \(url.path) does not look like a run (it has no \(RunFile.manifest)), so nothing was deleted.",
+          remedy: "Choose another folder with --out, or empty this one yourself.")
+      }
+      for name in entries where RunFile.isKnown(name) {
+        do {
+          try FileManager.default.removeItem(at: url.appendingPathComponent(name))
+        } catch {
+          throw RunStoreError(
+            "Cannot delete \(url.path)/\(name) of the earlier run.", remedy: "Check the folder's permissions.")
+        }
+      }
+    }
+  }
+
+  private func makeFolder(_ folder: URL) throws {
+    var missing: [String] = []
+    var path = folder.path
+    while !FileManager.default.fileExists(atPath: path), path != "/" {
+      missing.append(path)
+      path = (path as NSString).deletingLastPathComponent
+    }
+    for path in missing.reversed() where mkdir(path, 0o777) != 0 && errno != EEXIST {
+      throw RunStoreError.system("create the folder", folder.path, code: errno)
+    }
+  }
+
+  /// Writes and deletes a small file, so that a run that could not be saved never starts.
+  private func checkWritable() throws {
+    let probe = file(temporaryName(for: "probe"))
+    try writeAtomically(Data("probe\n".utf8), to: probe)
+    unlink(probe.path)
+  }
+}

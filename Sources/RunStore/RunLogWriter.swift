@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// How long every append-only log of a run was at one moment; a checkpoint keeps it, and resuming cuts the logs back.
+public struct RunLogOffsets: Codable, Sendable, Equatable {
+  /// Bytes by file name, such as `metrics.csv`; the TensorBoard event file is among them.
+  public var bytes: [String: Int]
+
+  /// Offsets from bytes by file name.
+  public init(bytes: [String: Int] = [:]) {
+    self.bytes = bytes
+  }
+}
+
+/// Appends to the logs of a run: `metrics.csv`, `coherence.csv`, `events.jsonl` and a TensorBoard event file.
+///
+/// Every method throws `RunStoreError` when the disk is full or a log cannot be written to; the record that failed is
+/// taken back, so the logs stay readable. One writer per run at a time, used from one thread at a time.
+public final class RunLogWriter {
+  private let metrics: AppendOnlyFile
+  private let coherence: AppendOnlyFile
+  private let events: AppendOnlyFile
+  private let tensorBoard: AppendOnlyFile
+  private var files: [AppendOnlyFile] { [metrics, coherence, events, tensorBoard] }
+
+  /// Opens the logs in a folder; those that are empty get their header.
+  init(folder: URL, tensorBoardFile: String) throws {
+    metrics = try AppendOnlyFile(folder.appendingPathComponent(RunFile.metrics))
+    coherence = try AppendOnlyFile(folder.appendingPathComponent(RunFile.coherence))
+    events = try AppendOnlyFile(folder.appendingPathComponent(RunFile.events))
+    tensorBoard = try AppendOnlyFile(folder.appendingPathComponent(tensorBoardFile))
+    if metrics.size == 0 { try metrics.append(CSV.header(MetricRecord.self)) }
+    if coherence.size == 0 { try coherence.append(CSV.header(CoherenceRecord.self)) }
+    if tensorBoard.size == 0 {
+      try tensorBoard.append(TensorBoard.versionRecord(wallTime: Date().timeIntervalSince1970))
+    }
+  }
+
+  /// Appends lines to `metrics.csv` and their numbers to TensorBoard, as `loss/train`, `accuracy/train/pristine`, ...
+  public func append(_ records: [MetricRecord]) throws {
+    guard !records.isEmpty else { return }
+    try metrics.append(CSV.lines(records))
+    for record in records {
+      let place = record.group == "all" ? record.split : "\(record.split)/\(record.group)"
+      try scalar("loss/\(place)", record.loss, step: record.step)
+      try scalar("accuracy/\(place)", record.accuracy1, step: record.step)
+      if let accuracy5 = record.accuracy5 { try scalar("accuracy5/\(place)", accuracy5, step: record.step) }
+    }
+  }
+
+  /// Appends lines to `coherence.csv` and their numbers to TensorBoard, as `alpha/train`, `m_coherence/train/LAYER`, ...
+  public func append(_ records: [CoherenceRecord]) throws {
+    guard !records.isEmpty else { return }
+    try coherence.append(CSV.lines(records))
+    for record in records {
+      let place = record.layer == "all" ? record.split : "\(record.split)/\(record.layer)"
+      let values = [
+        ("alpha", record.alpha), ("m_coherence", record.mCoherence), ("alpha_unbiased", record.alphaUnbiased),
+        ("share", record.share),
+      ]
+      for (name, value) in values {
+        if let value { try scalar("\(name)/\(place)", value, step: record.step) }
+      }
+    }
+  }
+
+  /// Appends a line to `events.jsonl`.
+  public func append(_ event: RunEvent) throws {
+    try events.append(RunJSON.encoder(pretty: false).encode(event) + Data("\n".utf8))
+  }
+
+  /// Appends a number to the TensorBoard event file alone.
+  public func scalar(_ tag: String, _ value: Double, step: Int) throws {
+    let now = Date().timeIntervalSince1970
+    try tensorBoard.append(TensorBoard.scalarRecord(tag: tag, value: value, step: step, wallTime: now))
+  }
+
+  /// Waits until the disk holds every log, and says how long each is now.
+  public func flush() throws -> RunLogOffsets {
+    for file in files { try file.synchronize() }
+    return RunLogOffsets(
+      bytes: Dictionary(files.map { ($0.url.lastPathComponent, $0.size) }, uniquingKeysWith: { first, _ in first }))
+  }
+
+  /// Flushes and closes the logs; later appends throw.
+  public func close() throws {
+    for file in files {
+      try file.synchronize()
+      try file.close()
+    }
+  }
+}

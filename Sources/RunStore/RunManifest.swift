@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Everything needed to know where a run came from and how it ended: `manifest.json`.
+public struct RunManifest: Codable, Sendable, Equatable {
+  /// The program that made the run.
+  public struct Tool: Codable, Sendable, Equatable {
+    /// The program's name.
+    public var name: String
+    /// Its version.
+    public var version: String
+    /// The Swift version that compiled it.
+    public var swiftVersion: String?
+    /// The git commit it was built from.
+    public var commit: String?
+
+    /// A tool from its fields.
+    public init(name: String = "coherent", version: String, swiftVersion: String? = nil, commit: String? = nil) {
+      self.name = name
+      self.version = version
+      self.swiftVersion = swiftVersion
+      self.commit = commit
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case name, version, commit
+      case swiftVersion = "swift_version"
+    }
+  }
+
+  /// The libtorch versions of a run.
+  public struct Libtorch: Codable, Sendable, Equatable {
+    /// The version of the headers compiled against.
+    public var compiled: String
+    /// The version of the library loaded.
+    public var loaded: String
+
+    /// Versions from their text.
+    public init(compiled: String, loaded: String) {
+      self.compiled = compiled
+      self.loaded = loaded
+    }
+  }
+
+  /// The machine that ran it, as far as it can change results or times.
+  public struct Machine: Codable, Sendable, Equatable {
+    /// The processor's model name.
+    public var cpuModel: String?
+    /// The device computed on, such as `cpu`.
+    public var device: String?
+    /// How many threads computed.
+    public var threads: Int?
+    /// The operating system and its version.
+    public var operatingSystem: String?
+
+    /// A machine from its fields.
+    public init(
+      cpuModel: String? = nil, device: String? = nil, threads: Int? = nil, operatingSystem: String? = nil
+    ) {
+      self.cpuModel = cpuModel
+      self.device = device
+      self.threads = threads
+      self.operatingSystem = operatingSystem
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case device, threads
+      case cpuModel = "cpu_model"
+      case operatingSystem = "operating_system"
+    }
+  }
+
+  /// The data set of a run.
+  public struct Dataset: Codable, Sendable, Equatable {
+    /// The name given with `--dataset`.
+    public var name: String
+    /// The folder it was read from; `nil` for a built-in data set.
+    public var folder: String?
+    /// SHA-256 of each file read, in lower-case hexadecimal, by file name.
+    public var files: [String: String]
+    /// How many examples were trained on.
+    public var trainExamples: Int?
+    /// How many examples were tested on.
+    public var testExamples: Int?
+    /// How many classes there are.
+    public var classes: Int?
+
+    /// A data set from its fields.
+    public init(
+      name: String, folder: String? = nil, files: [String: String] = [:], trainExamples: Int? = nil,
+      testExamples: Int? = nil, classes: Int? = nil
+    ) {
+      self.name = name
+      self.folder = folder
+      self.files = files
+      self.trainExamples = trainExamples
+      self.testExamples = testExamples
+      self.classes = classes
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case name, folder, files, classes
+      case trainExamples = "train_examples"
+      case testExamples = "test_examples"
+    }
+  }
+
+  /// The label noise of a run.
+  public struct Noise: Codable, Sendable, Equatable {
+    /// How labels were changed, such as `permute` or `uniform`; `none` without noise.
+    public var kind: String
+    /// The noise level: the share of examples chosen, from 0 to 1.
+    public var rate: Double
+    /// The share of training labels that really changed, from 0 to 1.
+    public var realisedRate: Double?
+    /// The seed of the noise.
+    public var seed: UInt64?
+
+    /// Noise from its fields.
+    public init(kind: String = "none", rate: Double = 0, realisedRate: Double? = nil, seed: UInt64? = nil) {
+      self.kind = kind
+      self.rate = rate
+      self.realisedRate = realisedRate
+      self.seed = seed
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case kind, rate, seed
+      case realisedRate = "realised_rate"
+    }
+  }
+
+  /// How far a run has come.
+  public enum Status: String, Codable, Sendable {
+    /// Still training, or killed without notice.
+    case running
+    /// Trained to the last step.
+    case completed
+    /// Stopped by the user, with a checkpoint.
+    case interrupted
+    /// Stopped because the loss was no longer a finite number.
+    case diverged
+  }
+
+  /// The program.
+  public var tool: Tool
+  /// The libtorch versions.
+  public var libtorch: Libtorch?
+  /// The machine.
+  public var machine: Machine
+  /// When the run was started.
+  public var created: Date
+  /// The command and its arguments.
+  public var commandLine: [String]
+  /// The seed that every other random choice follows from.
+  public var seed: UInt64
+  /// The data set.
+  public var dataset: Dataset
+  /// The model as given with `--model`.
+  public var model: String
+  /// How many numbers are trained.
+  public var parameterCount: Int?
+  /// The optimizer as given with `--optimizer`.
+  public var optimizer: String?
+  /// The learning rate at the start.
+  public var learningRate: Double?
+  /// Examples per step.
+  public var batchSize: Int?
+  /// Optimizer steps planned.
+  public var plannedSteps: Int?
+  /// The label noise.
+  public var noise: Noise
+  /// Which implementation was chosen where several could differ in the last bits; repeated on resume.
+  public var numerics: [String: String]
+  /// How far the run has come.
+  public var status: Status
+  /// The results so far.
+  public var summary: RunSummary?
+  /// Anything else worth keeping.
+  public var extra: [String: String]
+
+  /// A manifest from its fields.
+  public init(
+    tool: Tool, libtorch: Libtorch? = nil, machine: Machine = Machine(), created: Date = Date(),
+    commandLine: [String], seed: UInt64, dataset: Dataset, model: String, parameterCount: Int? = nil,
+    optimizer: String? = nil, learningRate: Double? = nil, batchSize: Int? = nil, plannedSteps: Int? = nil,
+    noise: Noise = Noise(), numerics: [String: String] = [:], status: Status = .running,
+    summary: RunSummary? = nil, extra: [String: String] = [:]
+  ) {
+    self.tool = tool
+    self.libtorch = libtorch
+    self.machine = machine
+    self.created = created
+    self.commandLine = commandLine
+    self.seed = seed
+    self.dataset = dataset
+    self.model = model
+    self.parameterCount = parameterCount
+    self.optimizer = optimizer
+    self.learningRate = learningRate
+    self.batchSize = batchSize
+    self.plannedSteps = plannedSteps
+    self.noise = noise
+    self.numerics = numerics
+    self.status = status
+    self.summary = summary
+    self.extra = extra
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case tool, libtorch, machine, created, seed, dataset, model, optimizer, noise, numerics, status, summary, extra
+    case commandLine = "command_line"
+    case parameterCount = "parameter_count"
+    case learningRate = "learning_rate"
+    case batchSize = "batch_size"
+    case plannedSteps = "planned_steps"
+  }
+}
+
+/// The results of a run: accuracy at the last step, at the best test step, and at the step that validation chose.
+public struct RunSummary: Codable, Sendable, Equatable {
+  /// The accuracies at one step, each from 0 to 1.
+  public struct Moment: Codable, Sendable, Equatable {
+    /// The optimizer step.
+    public var step: Int
+    /// Accuracy on the training set with the labels trained on.
+    public var trainAccuracy: Double?
+    /// Accuracy on the test set.
+    public var testAccuracy: Double?
+    /// Accuracy on the validation set.
+    public var validationAccuracy: Double?
+
+    /// A moment from its fields.
+    public init(
+      step: Int, trainAccuracy: Double? = nil, testAccuracy: Double? = nil, validationAccuracy: Double? = nil
+    ) {
+      self.step = step
+      self.trainAccuracy = trainAccuracy
+      self.testAccuracy = testAccuracy
+      self.validationAccuracy = validationAccuracy
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case step
+      case trainAccuracy = "train_accuracy"
+      case testAccuracy = "test_accuracy"
+      case validationAccuracy = "validation_accuracy"
+    }
+  }
+
+  /// The last evaluation.
+  public var last: Moment?
+  /// The evaluation with the best test accuracy: a look ahead that no one has in practice.
+  public var best: Moment?
+  /// The evaluation with the best validation accuracy: what early stopping would return.
+  public var validationSelected: Moment?
+  /// Optimizer steps done.
+  public var steps: Int?
+  /// Seconds spent, evaluations included, over all resumed parts.
+  public var wallSeconds: Double?
+  /// The largest resident memory of the process, in bytes.
+  public var peakRSSBytes: Int?
+
+  /// A summary from its fields.
+  public init(
+    last: Moment? = nil, best: Moment? = nil, validationSelected: Moment? = nil, steps: Int? = nil,
+    wallSeconds: Double? = nil, peakRSSBytes: Int? = nil
+  ) {
+    self.last = last
+    self.best = best
+    self.validationSelected = validationSelected
+    self.steps = steps
+    self.wallSeconds = wallSeconds
+    self.peakRSSBytes = peakRSSBytes
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case last, best, steps
+    case validationSelected = "validation_selected"
+    case wallSeconds = "wall_seconds"
+    case peakRSSBytes = "peak_rss_bytes"
+  }
+}

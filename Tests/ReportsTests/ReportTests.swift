@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+import Testing
+
+@testable import Reports
+
+@Suite(.serialized) struct ReportTests {
+  private func threeRuns(in scratch: Scratch) throws -> [RunDirectory] {
+    try [1.0, 0, 0.5].map { try SyntheticRun(noise: $0).write(to: scratch.url, name: "noise-\(Int($0 * 100))") }
+  }
+
+  private func parsed(_ figure: Figure) throws -> [String: Any] {
+    try #require(JSONSerialization.jsonObject(with: Data(figure.specification.utf8)) as? [String: Any])
+  }
+
+  @Test func runsAreOrderedAndNamedByNoiseLevel() throws {
+    let scratch = try Scratch()
+    let report = try Report(runs: threeRuns(in: scratch))
+    #expect(report.runs.map(\.label) == ["0\u{202F}% noise", "50\u{202F}% noise", "100\u{202F}% noise"])
+    #expect(Set(report.runs.map(\.shade.light)).count == 3)
+    #expect(report.title == "mnist, mlp:2048")
+  }
+
+  @Test func runsOfOneNoiseLevelAreNamedByWhatDiffers() throws {
+    let scratch = try Scratch()
+    let one = try SyntheticRun(optimizer: "sgd").write(to: scratch.url, name: "a")
+    let two = try SyntheticRun(optimizer: "rm3").write(to: scratch.url, name: "b")
+    #expect(try Report(runs: [one, two]).runs.map(\.label) == ["sgd", "rm3"])
+    #expect(try Report(runs: [one, one]).runs.map(\.label) == ["a", "a (2)"])
+    #expect(throws: ReportError.self) { _ = try Report(runs: []) }
+  }
+
+  @Test func figuresAreValidJSONWithTheirData() throws {
+    let scratch = try Scratch()
+    let report = try Report(runs: threeRuns(in: scratch))
+    let figures = report.figures()
+    let ids = [
+      "learning-curves", "train-accuracy", "test-accuracy", "train-loss", "pristine-accuracy", "corrupt-accuracy",
+      "overfit", "first-learned-2", "first-learned-3",
+    ]
+    #expect(figures.map(\.id) == ids)
+    for figure in figures {
+      let datasets = try #require(try parsed(figure)["datasets"] as? [String: [[String: Any]]])
+      #expect(!datasets.isEmpty && datasets.values.allSatisfy { !$0.isEmpty })
+    }
+    let curve = try #require(figures.first { $0.id == "corrupt-accuracy" })
+    let rows = try #require((try parsed(curve)["datasets"] as? [String: [[String: Any]]])?["corrupt-accuracy"])
+    #expect(Set(rows.compactMap { $0["run"] as? String }) == Set(report.runs[1...].map(\.label)))
+    let expected = SyntheticRun(noise: 0.5).corrupt(3000)
+    let value = rows.first { $0["run"] as? String == report.runs[1].label && $0["step"] as? Int == 3000 }?["value"]
+    #expect(abs((value as? Double ?? 0) - expected) < 1e-5)
+  }
+
+  @Test func gapAndOverfitFollowTheirFormulas() throws {
+    let scratch = try Scratch()
+    let run = try RunData(SyntheticRun(noise: 0.5).write(to: scratch.url, name: "run"))
+    let moment = try #require(run.trainAndTest.last)
+    let overfit = try #require(run.overfit.last)
+    #expect(abs(overfit.value - (moment.train - (0.5 / 10 + 0.5 * moment.test))) < 1e-12)
+    #expect(run.gap.last?.value == moment.train - moment.test)
+  }
+
+  @Test func runWithoutNoiseHasNoEmptyPanel() throws {
+    let scratch = try Scratch()
+    let run = try SyntheticRun(noise: 0).write(to: scratch.url, name: "clean")
+    let figures = try Report(runs: [run]).figures()
+    let ids = figures.map(\.id)
+    #expect(!ids.contains("corrupt-accuracy") && !ids.contains("first-learned-1") && ids.contains("overfit"))
+    #expect(
+      figures.filter { !$0.isComposite }.map { String($0.title.prefix(3)) } == ["(a)", "(b)", "(c)", "(d)", "(e)"])
+  }
+
+  @Test func halfFinishedAndEmptyRunsHaveAPage() throws {
+    let scratch = try Scratch()
+    let half = try SyntheticRun(status: .running, until: 800).write(to: scratch.url, name: "half")
+    let report = try Report(runs: [half])
+    #expect(report.findings().runs[0].sentences.contains("The run has not ended yet."))
+    #expect(try report.html(bundle: scratch.bundle()).contains("running"))
+    let empty = try SyntheticRun(status: .running, until: -1).write(to: scratch.url, name: "empty")
+    let page = try Report(runs: [empty]).html(bundle: scratch.bundle())
+    #expect(page.contains("No evaluations yet"))
+    #expect(try Report(runs: [empty]).figures().isEmpty)
+  }
+
+  @Test func findingsAreComputedFromTheData() throws {
+    let scratch = try Scratch()
+    let findings = try Report(runs: threeRuns(in: scratch)).findings()
+    #expect(findings.headline == "Pristine examples were learned before corrupt ones in all 2 runs with noise.")
+    let run = try RunData(RunDirectory.open(at: scratch.url.appendingPathComponent("noise-50").path))
+    let pristine = try #require(Findings.halfway(run.pristineAccuracy))
+    let corrupt = try #require(Findings.halfway(run.corruptAccuracy))
+    #expect(pristine < corrupt)
+    let text = findings.runs[1].sentences.joined(separator: " ")
+    #expect(
+      text.contains("by step \(Wording.integer(pristine))") && text.contains("by step \(Wording.integer(corrupt))"))
+  }
+
+  @Test func pageNeedsNoNetwork() throws {
+    let scratch = try Scratch()
+    let page = try Report(runs: threeRuns(in: scratch), title: "a <b> & \"c\"").html(bundle: scratch.bundle())
+    for forbidden in ["http://", "https://", "//cdn", "@import", "src=\"", "<link", "url("] {
+      #expect(!page.contains(forbidden), "\(forbidden) in the page")
+    }
+    #expect(page.contains("a &lt;b&gt; &amp; &quot;c&quot;") && !page.contains("a <b>"))
+    #expect(page.components(separatedBy: "STAND-IN").count == 2)
+    #expect(page.components(separatedBy: "</script>").count == 4)
+    #expect(!page.contains("<!-- "))
+    #expect(page.contains("--noise 0.5") && page.contains("45.0\u{202F}%"))
+  }
+
+  @Test func writtenPageLinksTheNumbers() throws {
+    let scratch = try Scratch()
+    let runs = try threeRuns(in: scratch)
+    let report = try Report(runs: runs)
+    let place = scratch.url.appendingPathComponent("report.html")
+    try report.write(to: place, bundle: scratch.bundle())
+    let page = String(decoding: try Data(contentsOf: place), as: UTF8.self)
+    #expect(page.contains("href=\"noise-50/metrics.csv\""))
+    try report.write(to: runs[0].report, bundle: scratch.bundle())
+    let own = String(decoding: try Data(contentsOf: runs[0].report), as: UTF8.self)
+    #expect(own.contains("href=\"metrics.csv\"") && own.contains("href=\"../noise-0/metrics.csv\""))
+    let missing = scratch.url.appendingPathComponent("none.js")
+    #expect(throws: ReportError.self) { try report.write(to: place, bundle: missing) }
+    #expect(throws: RunStoreError.self) {
+      try report.write(to: URL(fileURLWithPath: "/dev/null/report.html"), bundle: scratch.bundle())
+    }
+  }
+
+  @Test func longCurvesAreThinnedButKeepTheirExtremes() {
+    var points = (0..<50_000).map { Point(step: $0, value: sin(Double($0) / 3000)) }
+    points[31_234].value = 9
+    points[31_235].value = -9
+    let thin = Downsampling.thinned(points)
+    #expect(thin.count <= Downsampling.limit && thin.count > 1000)
+    #expect(thin.map(\.value).max() == 9 && thin.map(\.value).min() == -9)
+    #expect(thin.first == points.first && thin.last == points.last)
+    #expect(zip(thin, thin.dropFirst()).allSatisfy { $0.step < $1.step })
+    let short = Array(points.prefix(Downsampling.limit))
+    #expect(Downsampling.thinned(short) == short)
+  }
+
+  @Test func valuesThatCannotBeDrawnAreLeftOut() {
+    let points = [Point(step: 0, value: 1), Point(step: 1, value: .nan), Point(step: 2, value: .infinity)]
+    #expect(Series(run: "a", points: points)?.points.count == 1)
+    #expect(Series(run: "a", points: Array(points.dropFirst())) == nil)
+  }
+
+  @Test func wordingForPeople() {
+    #expect(Wording.integer(60_000) == "60\u{202F}000" && Wording.integer(1_234_567) == "1\u{202F}234\u{202F}567")
+    #expect(Wording.integer(9999) == "9999" && Wording.integer(100) == "100")
+    #expect(Wording.level(0.125) == "12.5\u{202F}%" && Wording.level(1) == "100\u{202F}%")
+    #expect(Wording.shell(["a", "b c", "it's"]) == "a 'b c' 'it'\\''s'")
+    #expect(Wording.rounded(0.123456789) == 0.12346 && Wording.rounded(123_456_789) == 123_460_000)
+    #expect(Wording.duration(185) == "3 min 05 s")
+  }
+
+  @Test func missingAssetsNameTheRemedy() {
+    let nowhere = URL(fileURLWithPath: "/")
+    #expect(throws: ReportError.self) { _ = try ReportAssets.locate(named: "/nowhere", near: [nowhere]) }
+    do {
+      _ = try ReportAssets.locate(named: nil, near: [nowhere])
+      Issue.record("expected an error")
+    } catch {
+      #expect("\(error)".contains("make setup"))
+    }
+  }
+
+  /// Draws with the installed exporter where `make setup` has run.
+  @Test func figuresAreExported() throws {
+    guard let assets = try? ReportAssets.locate() else { return }
+    let scratch = try Scratch()
+    let report = try Report(runs: threeRuns(in: scratch))
+    let folder = scratch.url.appendingPathComponent("figures")
+    let files = try report.exportFigures(to: folder, formats: FigureFormat.allCases, assets: assets)
+    #expect(files.count == report.figures().count * 3)
+    let starts = ["svg": "<svg", "png": "\u{FFFD}PNG", "pdf": "%PDF"]
+    for file in files {
+      let start = String(decoding: try Data(contentsOf: file).prefix(5), as: UTF8.self)
+      #expect(start.hasPrefix(starts[file.pathExtension] ?? "?"), "\(file.lastPathComponent)")
+    }
+    let wrong = folder.appendingPathComponent("figure.png")
+    #expect(throws: ReportError.self) {
+      try report.export(figure: report.figures()[0], to: wrong, format: .svg, assets: assets)
+    }
+  }
+
+  /// Leaves a sample report and figures in the folder that COHERENT_SAMPLE_REPORT names, to look at.
+  @Test func sampleReport() throws {
+    guard let folder = ProcessInfo.processInfo.environment["COHERENT_SAMPLE_REPORT"] else { return }
+    let assets = try ReportAssets.locate()
+    let place = URL(fileURLWithPath: folder)
+    try? FileManager.default.removeItem(at: place)
+    let levels = [0, 0.25, 0.5, 0.75, 1.0]
+    let runs = try levels.map { level in
+      try SyntheticRun(noise: level).write(to: place, name: "noise-\(Int(level * 100))")
+    }
+    let report = try Report(runs: runs)
+    try report.write(to: place.appendingPathComponent("report.html"), bundle: assets.bundle)
+    try report.exportFigures(
+      to: place.appendingPathComponent("figures"), formats: FigureFormat.allCases, assets: assets)
+    let one = try Report(runs: [runs[2]])
+    try one.write(to: runs[2].report, bundle: assets.bundle)
+    let optimizers = try ["sgd", "winsorized:c=2", "rm3"].enumerated().map { index, name in
+      try SyntheticRun(noise: 0.5, every: 50 + index, optimizer: name).write(to: place, name: "optimizer-\(index)")
+    }
+    try Report(runs: optimizers).write(to: place.appendingPathComponent("optimizers.html"), bundle: assets.bundle)
+  }
+}
