@@ -64,7 +64,7 @@ let package = Package(
     .target(name: "RunStore", exclude: ["README.md"], swiftSettings: strict),
     .target(
       name: "Training",
-      dependencies: ["NeuralNetworks", "Datasets", "RunStore"],
+      dependencies: ["NeuralNetworks", "Datasets", "RunStore", "CZlib", "Yams"],
       exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),

@@ -114,6 +114,13 @@ extension Tensor {
     }
   }
 
+  /// Copies the elements' bytes in row-major order to the host.
+  ///
+  /// - Throws: `TensorError` unless the buffer has exactly their size.
+  public func copyBytes(into buffer: UnsafeMutableRawBufferPointer) throws {
+    try check(ct_copy_to_bytes(pointer, buffer.baseAddress, Int64(buffer.count)), "copyBytes", [self])
+  }
+
   /// Reads the elements in place. The buffer is valid inside `body` only.
   ///
   /// - Throws: `TensorError` unless the tensor is contiguous, on the CPU and of `Element`'s type.

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CZlib
+import Datasets
+import Foundation
+import RunStore
+import Tensors
+
+/// A run at one step, as three files in `checkpoints/`: `step-N.safetensors` (the parameters by name),
+/// `step-N.state.safetensors` (optimizer, generator, learning record) and `step-N.json`, which is written last and names
+/// the other two with size and checksum. A checkpoint exists when its JSON does.
+struct Checkpoint: Codable, Sendable, Equatable {
+  struct File: Codable, Sendable, Equatable {
+    var name: String
+    var bytes: Int
+    var crc32: UInt32
+  }
+
+  var format = 1
+  var step: Int
+  var model: String
+  var parameterCount: Int
+  var sampler: BatchSampler
+  var milestones: Milestones
+  var logs: RunLogOffsets
+  var seconds: Double
+  var weights: File
+  var state: File
+
+  static func name(step: Int) -> String {
+    let digits = String(step)
+    return "step-" + String(repeating: "0", count: max(0, 9 - digits.count)) + digits
+  }
+
+  static func write(_ tensors: [(name: String, tensor: Tensor)], as name: String, in folder: URL) throws -> File {
+    let data = try Safetensors.encode(tensors, metadata: ["format": "pt"])
+    try writeAtomically(data, to: folder.appendingPathComponent(name))
+    return File(name: name, bytes: data.count, crc32: checksum(data))
+  }
+
+  /// The tensors of one of the files, after checking that it is the one that was written.
+  static func read(_ file: File, in folder: URL) throws -> [String: Tensor] {
+    let url = folder.appendingPathComponent(file.name)
+    let remedy = "delete this checkpoint's .json file to continue from the one before"
+    guard let data = try? Data(contentsOf: url) else {
+      throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is missing or cannot be read; \(remedy)")
+    }
+    guard data.count == file.bytes, checksum(data) == file.crc32 else {
+      throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is damaged: it is not what was written; \(remedy)")
+    }
+    do {
+      return try Safetensors.decode(data).tensors
+    } catch {
+      throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is damaged: \(error); \(remedy)")
+    }
+  }
+
+  private static func checksum(_ data: Data) -> UInt32 {
+    data.withUnsafeBytes { bytes in
+      var value: UInt = 0
+      var rest = bytes
+      while !rest.isEmpty {
+        let part = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
+        value = crc32(value, part.bindMemory(to: UInt8.self).baseAddress, UInt32(part.count))
+        rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(part.count))
+      }
+      return UInt32(truncatingIfNeeded: value)
+    }
+  }
+
+  /// The descriptions of all checkpoints in a folder, oldest first, by their file names.
+  static func list(in folder: URL) -> [URL] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".json") }.sorted().map(folder.appendingPathComponent)
+  }
+
+  /// The newest checkpoint's description; nil when there is none.
+  static func latest(in folder: URL) throws -> Checkpoint? {
+    guard let url = list(in: folder).last else { return nil }
+    do {
+      return try JSONDecoder().decode(Checkpoint.self, from: Data(contentsOf: url))
+    } catch {
+      throw TrainingError(
+        .checkpoint,
+        "the checkpoint \(url.path) is damaged and cannot be read; delete it to continue from the one before")
+    }
+  }
+
+  /// Deletes all but the newest `kept` checkpoints, and files that belong to none.
+  static func prune(in folder: URL, keeping kept: Int) {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    let alive = Set(list(in: folder).suffix(kept).map { $0.deletingPathExtension().lastPathComponent })
+    for name in names where name.hasPrefix("step-") {
+      if !alive.contains(String(name.prefix { $0 != "." })) {
+        try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+      }
+    }
+  }
+}
+
+// MARK: - Taking and restoring
+
+extension Trainer {
+  /// Writes a checkpoint of the present step.
+  func save(in folder: URL, logs: RunLogOffsets, seconds: Double) throws {
+    let name = Checkpoint.name(step: step)
+    let weights = try Checkpoint.write(
+      store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) },
+      as: name + ".safetensors", in: folder)
+    let state = try Checkpoint.write(stateTensors(), as: name + ".state.safetensors", in: folder)
+    let checkpoint = Checkpoint(
+      step: step, model: configuration.model, parameterCount: store.count, sampler: sampler, milestones: milestones,
+      logs: logs, seconds: seconds, weights: weights, state: state)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    try writeAtomically(encoder.encode(checkpoint), to: folder.appendingPathComponent(name + ".json"))
+    Checkpoint.prune(in: folder, keeping: 2)
+  }
+
+  private func stateTensors() throws -> [(name: String, tensor: Tensor)] {
+    try optimizer.state.map { ("optimizer." + $0.name, $0.tensor) } + [
+      ("generator", Tensor(generator.state())),
+      ("learning.first", Tensor(learning.firstLearned)),
+      ("learning.last", Tensor(learning.lastLearned)),
+      ("learning.forgetting", Tensor(learning.forgettingEvents)),
+    ]
+  }
+
+  /// Continues from a checkpoint.
+  func restore(_ checkpoint: Checkpoint, in folder: URL) throws {
+    guard checkpoint.format == 1 else {
+      throw TrainingError(.checkpoint, "the checkpoint has format \(checkpoint.format); this version reads format 1")
+    }
+    guard checkpoint.model == configuration.model, checkpoint.parameterCount == store.count else {
+      throw TrainingError(
+        .checkpoint,
+        "the checkpoint belongs to model \(checkpoint.model) with \(checkpoint.parameterCount) parameters, but the "
+          + "configuration asks for \(configuration.model) with \(store.count)")
+    }
+    guard checkpoint.sampler.count == sampler.count, checkpoint.sampler.batchSize == sampler.batchSize,
+      checkpoint.sampler.seed == sampler.seed, checkpoint.step <= steps
+    else {
+      throw TrainingError(
+        .checkpoint, "the checkpoint was made with other data, batch size, seed or length than the configuration's")
+    }
+    try load(Checkpoint.read(checkpoint.weights, in: folder), from: checkpoint.weights.name)
+    let state = try Checkpoint.read(checkpoint.state, in: folder)
+    let prefix = "optimizer."
+    try optimizer.restore(
+      Dictionary(
+        state.filter { $0.key.hasPrefix(prefix) }.map { (String($0.key.dropFirst(prefix.count)), $0.value) },
+        uniquingKeysWith: { first, _ in first }))
+    guard let bytes = state["generator"], let first = state["learning.first"], let last = state["learning.last"],
+      let forgetting = state["learning.forgetting"],
+      let record = try LearningRecord(
+        firstLearned: first.values(), lastLearned: last.values(), forgettingEvents: forgetting.values()),
+      record.firstLearned.count == data.train.count
+    else {
+      throw TrainingError(.checkpoint, "the checkpoint's \(checkpoint.state.name) lacks a part or fits other data")
+    }
+    try generator.restore(state: bytes.values())
+    learning = record
+    sampler = checkpoint.sampler
+    milestones = checkpoint.milestones
+    step = checkpoint.step
+  }
+
+  /// Overwrites parameters and buffers with named tensors.
+  func load(_ tensors: [String: Tensor], from source: String) throws {
+    let wanted = store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
+    for (name, target) in wanted {
+      guard let saved = tensors[name] else {
+        throw TrainingError(.checkpoint, "\(source) has no tensor \"\(name)\": it belongs to another model")
+      }
+      guard saved.shape == target.shape else {
+        throw TrainingError(
+          .checkpoint, "\(source): \"\(name)\" has shape \(saved.shape), the model's has \(target.shape)")
+      }
+      try target.copy(from: saved)
+    }
+  }
+}

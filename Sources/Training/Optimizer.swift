@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NeuralNetworks
+import Tensors
+
+/// Stochastic gradient descent with momentum, Nesterov's look-ahead and weight decay, over flat buffers.
+///
+/// d = g + λw; v ← μv + d (v starts as d); w ← w − η·(v, or d + μv with Nesterov). Without momentum w ← w − ηd.
+public final class SGD {
+  /// μ
+  public let momentum: Double
+  /// Whether the step looks ahead along the velocity.
+  public let nesterov: Bool
+  /// λ
+  public let weightDecay: Double
+  /// v, [P]; nil without momentum.
+  public private(set) var velocity: Tensor?
+  private var hasStarted = false
+
+  /// - Throws: `TensorError` when memory runs out.
+  public init(store: ParameterStore, momentum: Double = 0, nesterov: Bool = false, weightDecay: Double = 0) throws {
+    self.momentum = momentum
+    self.nesterov = nesterov
+    self.weightDecay = weightDecay
+    let values = store.values
+    velocity = momentum > 0 ? try Tensor.zeros([values.count], dtype: values.dtype, device: values.device) : nil
+  }
+
+  /// One update from the store's gradient.
+  ///
+  /// - Returns: whether every parameter is still finite.
+  public func step(_ store: ParameterStore, learningRate: Double) throws -> Bool {
+    defer { hasStarted = true }
+    return try store.values.updateSGD(
+      gradient: store.gradient, velocity: velocity,
+      SGDUpdate(
+        learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov,
+        isFirst: !hasStarted))
+  }
+
+  /// The arrays that a checkpoint needs.
+  public var state: [(name: String, tensor: Tensor)] { velocity.map { [("velocity", $0)] } ?? [] }
+
+  /// Continues from saved arrays.
+  ///
+  /// - Throws: `TrainingError` when an array is missing or of another size.
+  public func restore(_ arrays: [String: Tensor]) throws {
+    hasStarted = true
+    guard let velocity else { return }
+    guard let saved = arrays["velocity"], saved.shape == velocity.shape else {
+      throw TrainingError(.checkpoint, "the checkpoint holds no velocity for this model: it was made without momentum")
+    }
+    try velocity.copy(from: saved)
+  }
+}

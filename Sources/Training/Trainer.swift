@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+import NeuralNetworks
+import RunStore
+import Tensors
+
+/// One update as it happened.
+public struct StepRecord: Sendable, Equatable {
+  /// Updates made, this one included.
+  public let step: Int
+  /// Mean loss of the mini-batch before the update.
+  public let loss: Double
+  /// The learning rate of the update.
+  public let learningRate: Double
+}
+
+/// What happens during training. Everything beside the updates (progress, logs, checkpoints) hangs on these.
+public enum TrainingEvent {
+  /// An update was made.
+  case stepped(StepRecord)
+  /// The groups were evaluated.
+  case evaluated([MetricRecord])
+  /// Everything that belongs to the present step is done: a checkpoint taken now continues with the next one.
+  case completedStep(Int)
+}
+
+/// How a training ended.
+public enum TrainingOutcome: Sendable, Equatable {
+  /// At its last step.
+  case completed
+  /// Before it, because the caller asked.
+  case interrupted
+}
+
+/// The training loop: mini-batches, losses, gradients, updates, evaluations. It knows nothing of files.
+public final class Trainer {
+  /// What is trained and how.
+  public let configuration: TrainingConfiguration
+  /// The examples.
+  public let data: TrainingData
+  /// The model.
+  public let model: any Module
+  /// Its parameters and their gradient.
+  public let store: ParameterStore
+  /// The optimizer.
+  public let optimizer: SGD
+  /// Who computes the products of linear layers.
+  public let linearPolicy: LinearPolicy
+  /// Updates in the whole run.
+  public let steps: Int
+  /// Updates made.
+  public internal(set) var step = 0
+  /// The order of the examples.
+  public internal(set) var sampler: BatchSampler
+  /// When each training example was learned, by index into `data.train`.
+  public internal(set) var learning: LearningRecord
+  /// Accuracies at the last, the best and the selected evaluation.
+  public internal(set) var milestones = Milestones()
+  /// The source of dropout masks.
+  let generator: Generator
+  /// The last evaluation of the training examples, in the order of `data.trainIndices`.
+  public private(set) var lastTrainEvaluation: Evaluation?
+
+  private let schedule: Schedule
+  private let evaluations: EvaluationSchedule
+  private let evaluator: Evaluator
+  private let context: ForwardContext
+  private let device: Device
+
+  /// Loads the data and builds the model.
+  ///
+  /// - Parameter linearPolicy: who computes the products of linear layers; by default what suits the processor.
+  /// - Throws: `TrainingError`, `DatasetError`, `ModelError` or `TensorError`.
+  public init(_ configuration: TrainingConfiguration, linearPolicy: LinearPolicy? = nil) throws {
+    try configuration.validate()
+    device = try configuration.prepareRuntime()
+    var resolved = configuration
+    data = try TrainingData(configuration)
+    sampler = try BatchSampler(
+      count: data.trainIndices.count, batchSize: configuration.batchSize, seed: configuration.seed)
+    steps = configuration.totalSteps(for: data.trainIndices.count)
+    resolved.steps = steps
+    resolved.epochs = nil
+    resolved.threads = Runtime.threadCount
+    self.configuration = resolved
+
+    var streams = SeededGenerator(seed: configuration.seed, stream: .initialisation)
+    let initial = try Generator(seed: streams.next())
+    model = try ModelSpecification(configuration.model).build(
+      inputs: data.train.exampleSize, classes: data.train.classCount, initializer: configuration.initializer,
+      generator: initial)
+    store = try ParameterStore(model, device: device)
+    optimizer = try SGD(
+      store: store, momentum: configuration.momentum, nesterov: configuration.nesterov,
+      weightDecay: configuration.weightDecay)
+    learning = LearningRecord(count: data.train.count)
+    schedule = try Schedule(configuration.schedule)
+
+    let policy = linearPolicy ?? Self.policy(named: configuration.linear)
+    self.linearPolicy = policy
+    var dropout = SeededGenerator(seed: configuration.seed, stream: .dropout)
+    generator = try Generator(seed: dropout.next(), device: device)
+    context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: policy, generator: generator)
+    evaluator = Evaluator(linearPolicy: policy, device: device)
+    evaluations = EvaluationSchedule(
+      steps: steps, stepsPerEpoch: sampler.batchesPerEpoch, every: configuration.evalEvery)
+  }
+
+  private static func policy(named name: String) -> LinearPolicy {
+    switch name {
+    case "native": .native
+    case "onednn": LinearPolicy(rule: .onednn)
+    default: .suited(toVendor: Processor.current.vendor)
+    }
+  }
+
+  /// Steps between checkpoints.
+  public var checkpointDistance: Int {
+    configuration.checkpointEvery ?? max(1, min(sampler.batchesPerEpoch, steps / 20))
+  }
+
+  /// Trains from the present step to the last.
+  ///
+  /// - Parameters:
+  ///   - shouldStop: asked after every step; true ends the run early with a completed step.
+  ///   - observe: called for every event; what it throws ends the training.
+  /// - Throws: `TrainingError` of kind divergence when loss or parameters stop being finite; `TensorError`.
+  public func run(
+    shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
+  ) throws -> TrainingOutcome {
+    if step == 0 {
+      try observe(.evaluated(evaluate()))
+      try observe(.completedStep(0))
+    }
+    while step < steps {
+      if shouldStop() { return .interrupted }
+      try observe(.stepped(update()))
+      if evaluations.contains(step) { try observe(.evaluated(evaluate())) }
+      try observe(.completedStep(step))
+    }
+    return .completed
+  }
+
+  /// One mini-batch, one update.
+  public func update() throws -> StepRecord {
+    let rate = configuration.lr * schedule.factor(at: step, of: steps)
+    let batch = sampler.next().map { data.trainIndices[$0] }
+    let targets = batch.map { data.labels.assigned[$0] }
+    let images = try data.train.imageTensor(at: batch, device: device)
+    let logits = try model.forward(images, in: context)
+    let losses = try logits.crossEntropy(targets: Tensor(targets, device: device))
+    let loss = try losses.values(as: Float.self).reduce(0.0) { $0 + Double($1) } / Double(batch.count)
+    guard loss.isFinite else { throw divergence("the loss is \(loss)", rate: rate) }
+    let scores = try logits.detach().values(as: Float.self)
+    for (position, index) in batch.enumerated() {
+      let row = scores[position * data.train.classCount..<(position + 1) * data.train.classCount]
+      learning.observe(index, isCorrect: isTop(row, targets[position]), step: step)
+    }
+    try store.backward(losses, weights: Tensor.full([batch.count], 1 / Double(batch.count), device: device))
+    guard try optimizer.step(store, learningRate: rate) else {
+      throw divergence("a parameter is no longer a finite number", rate: rate)
+    }
+    step += 1
+    return StepRecord(step: step, loss: loss, learningRate: rate)
+  }
+
+  /// Whether the target's logit is larger than every other; a tie or NaN is a no.
+  private func isTop(_ row: ArraySlice<Float>, _ target: Int) -> Bool {
+    let own = row[row.startIndex + target]
+    for (offset, value) in row.enumerated() where offset != target && !(value < own) { return false }
+    return own == own
+  }
+
+  private func divergence(_ what: String, rate: Double) -> TrainingError {
+    TrainingError(
+      .divergence,
+      "training diverged at step \(step + 1): \(what). The learning rate was \(rate); try a smaller --lr")
+  }
+
+  /// Evaluates training (all, pristine, corrupt), validation and test examples.
+  public func evaluate() throws -> [MetricRecord] {
+    let epoch = Double(step) / Double(sampler.batchesPerEpoch)
+    let indices = data.trainIndices
+    let onTrain = try evaluator.evaluate(model, on: data.train, indices: indices, labels: data.labels.assigned)
+    lastTrainEvaluation = onTrain
+    var corrupt = GroupMetrics(), pristine = GroupMetrics()
+    for (position, index) in indices.enumerated() {
+      let (loss, rank) = (onTrain.losses[position], onTrain.ranks[position])
+      learning.observe(index, isCorrect: rank == 0, step: step)
+      if data.labels.isCorrupt(index) {
+        corrupt.accumulate(loss: loss, rank: rank)
+      } else {
+        pristine.accumulate(loss: loss, rank: rank)
+      }
+    }
+    var records = [onTrain.metrics.record(epoch: epoch, step: step, split: "train", group: "all")]
+    for (group, metrics) in [("pristine", pristine), ("corrupt", corrupt)] where metrics.count > 0 {
+      records.append(metrics.record(epoch: epoch, step: step, split: "train", group: group))
+    }
+    var selection: Double?
+    if !data.validationIndices.isEmpty {
+      let metrics = try evaluator.evaluate(
+        model, on: data.train, indices: data.validationIndices, labels: data.labels.assigned
+      ).metrics
+      selection = metrics.accuracy
+      records.append(metrics.record(epoch: epoch, step: step, split: "validation", group: "all"))
+    }
+    let onTest = try evaluator.evaluate(
+      model, on: data.test, indices: Array(data.test.labels.indices), labels: data.test.labels
+    ).metrics
+    records.append(onTest.record(epoch: epoch, step: step, split: "test", group: "all"))
+    milestones.note(
+      step: step, train: onTrain.metrics.accuracy, test: onTest.accuracy, validation: selection)
+    return records
+  }
+}
+
+/// Early-stopping bookkeeping: the last evaluation, the best by test accuracy (a look ahead no one has in practice), and
+/// the best by validation accuracy (what early stopping would return). The earliest of equals counts.
+public struct Milestones: Codable, Sendable, Equatable {
+  /// The last evaluation.
+  public private(set) var last: RunSummary.Moment?
+  /// The best by test accuracy.
+  public private(set) var best: RunSummary.Moment?
+  /// The best by validation accuracy; nil without validation examples.
+  public private(set) var selected: RunSummary.Moment?
+
+  /// No evaluation yet.
+  public init() {}
+
+  mutating func note(step: Int, train: Double, test: Double, validation: Double?) {
+    let moment = RunSummary.Moment(
+      step: step, trainAccuracy: train, testAccuracy: test, validationAccuracy: validation)
+    last = moment
+    if test > best?.testAccuracy ?? -1 { best = moment }
+    if let validation, validation > selected?.validationAccuracy ?? -1 { selected = moment }
+  }
+}

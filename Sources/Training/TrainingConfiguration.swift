@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+import NeuralNetworks
+import Tensors
+
+/// Everything that decides a run. Two runs of one configuration on one machine end in the same bits.
+///
+/// The keys of the YAML file are the command line's long options.
+public struct TrainingConfiguration: Codable, Sendable, Equatable {
+  /// The data set's name.
+  public var dataset = "mnist"
+  /// The folder with the data set's files.
+  public var dataDir: String?
+  /// Train on the first so many examples only.
+  public var subset: Int?
+  /// A file with labels that replace the data set's.
+  public var labels: String?
+  /// Training examples held out for validation, drawn by the seed.
+  public var validation = 0
+  /// The share ε of labels that are chosen for noise.
+  public var noise = 0.0
+  /// How noise changes the chosen labels.
+  public var noiseKind = NoiseKind.permute
+  /// The model as a word.
+  public var model = "mlp:2048"
+  /// How weights are drawn.
+  public var initializer = Initializer.xavierScaled
+  /// The optimizer as a word.
+  public var optimizer = "sgd"
+  /// The learning rate η at the start.
+  public var lr = 0.1
+  /// The momentum μ.
+  public var momentum = 0.0
+  /// Whether momentum looks ahead.
+  public var nesterov = false
+  /// The weight decay λ.
+  public var weightDecay = 0.0
+  /// How the learning rate changes, as a word.
+  public var schedule = "constant"
+  /// Examples in a mini-batch.
+  public var batchSize = 100
+  /// Updates to make; or give `epochs`.
+  public var steps: Int?
+  /// Passes over the training examples to make; or give `steps`.
+  public var epochs: Double?
+  /// The seed of every random choice.
+  public var seed: UInt64 = 1
+  /// Threads for the computation; the machine's cores by default.
+  public var threads: Int?
+  /// Steps between evaluations; by default dense at first and at least fifty over the run.
+  public var evalEvery: Int?
+  /// Steps between checkpoints; an epoch, and at least a twentieth of the run, by default.
+  public var checkpointEvery: Int?
+  /// Where to compute.
+  public var device = "cpu"
+  /// Who computes the products of linear layers: "auto", "native" or "onednn".
+  public var linear = "auto"
+
+  /// The defaults.
+  public init() {}
+
+  /// The keys of the YAML file.
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
+    case steps, epochs, seed, threads, device, linear
+    case dataDir = "data-dir"
+    case noiseKind = "noise-kind"
+    case weightDecay = "weight-decay"
+    case batchSize = "batch-size"
+    case evalEvery = "eval-every"
+    case checkpointEvery = "checkpoint-every"
+  }
+
+  /// Reads the keys that are there over the defaults.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    func read<Value: Decodable>(_ key: CodingKeys, _ target: inout Value) throws {
+      if let value = try values.decodeIfPresent(Value.self, forKey: key) { target = value }
+    }
+    try read(.dataset, &dataset)
+    try read(.validation, &validation)
+    try read(.noise, &noise)
+    try read(.noiseKind, &noiseKind)
+    try read(.model, &model)
+    try read(.initializer, &initializer)
+    try read(.optimizer, &optimizer)
+    try read(.lr, &lr)
+    try read(.momentum, &momentum)
+    try read(.nesterov, &nesterov)
+    try read(.weightDecay, &weightDecay)
+    try read(.schedule, &schedule)
+    try read(.batchSize, &batchSize)
+    try read(.seed, &seed)
+    try read(.device, &device)
+    try read(.linear, &linear)
+    dataDir = try values.decodeIfPresent(String.self, forKey: .dataDir)
+    subset = try values.decodeIfPresent(Int.self, forKey: .subset)
+    labels = try values.decodeIfPresent(String.self, forKey: .labels)
+    steps = try values.decodeIfPresent(Int.self, forKey: .steps)
+    epochs = try values.decodeIfPresent(Double.self, forKey: .epochs)
+    threads = try values.decodeIfPresent(Int.self, forKey: .threads)
+    evalEvery = try values.decodeIfPresent(Int.self, forKey: .evalEvery)
+    checkpointEvery = try values.decodeIfPresent(Int.self, forKey: .checkpointEvery)
+  }
+}
+
+// MARK: - Checking
+
+extension TrainingConfiguration {
+  /// Checks what can be checked without the data.
+  ///
+  /// - Throws: `TrainingError`, `ModelError` or `DatasetError` that names the setting.
+  public func validate() throws {
+    func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+      if !condition { throw TrainingError(.configuration, message()) }
+    }
+    _ = try DatasetCatalog.entry(named: dataset)
+    _ = try ModelSpecification(model)
+    _ = try Schedule(schedule)
+    try require(
+      optimizer == "sgd", "there is no optimizer \"\(optimizer)\" in this version: known is sgd")
+    try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")
+    try require(momentum >= 0 && momentum < 1, "momentum must be at least 0 and below 1, not \(momentum)")
+    try require(!nesterov || momentum > 0, "nesterov needs a momentum above 0")
+    try require(weightDecay >= 0 && weightDecay.isFinite, "weight-decay must be at least 0, not \(weightDecay)")
+    try require(noise >= 0 && noise <= 1, "noise must be from 0 to 1, not \(noise)")
+    try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")
+    try require(steps == nil || epochs == nil, "give steps or epochs, not both")
+    try require(
+      (steps ?? 1) >= 1 && (steps ?? 1) <= Self.mostSteps, "steps must be from 1 to \(Self.mostSteps), not \(steps ?? 0)")
+    try require(
+      (epochs ?? 1) > 0 && (epochs ?? 1) <= 1e6, "epochs must be above 0 and at most a million, not \(epochs ?? 0)")
+    try require((subset ?? 1) >= 1, "subset must be at least 1, not \(subset ?? 0)")
+    try require(validation >= 0, "validation must be at least 0, not \(validation)")
+    try require((threads ?? 1) >= 1 && (threads ?? 1) <= 1024, "threads must be from 1 to 1024, not \(threads ?? 0)")
+    try require((evalEvery ?? 1) >= 1, "eval-every must be at least 1, not \(evalEvery ?? 0)")
+    try require((checkpointEvery ?? 1) >= 1, "checkpoint-every must be at least 1, not \(checkpointEvery ?? 0)")
+    try require(labels == nil || noise == 0, "give labels or noise, not both: a label file says what every label is")
+    try require(Device(device) != nil, "device must be cpu or cuda[:INDEX], not \"\(device)\"")
+    try require(
+      ["auto", "native", "onednn"].contains(linear), "linear must be auto, native or onednn, not \"\(linear)\"")
+  }
+
+  private static let mostSteps = 1_000_000_000
+
+  /// Checks that an installed device and thread count can be had, and takes them into use.
+  ///
+  /// - Throws: `TrainingError` when the device is missing; `TensorError` when libtorch refuses the thread count.
+  public func prepareRuntime() throws -> Device {
+    if let threads { try Runtime.setThreadCount(threads) }
+    guard let chosen = Device(device) else {
+      throw TrainingError(.configuration, "device must be cpu or cuda[:INDEX], not \"\(device)\"")
+    }
+    if case .cuda(let index) = chosen {
+      let count = try Runtime.cudaDeviceCount()
+      guard index < count else {
+        throw TrainingError(
+          .configuration, "there is no CUDA device \(index): \(count) found. Use --device cpu; coherent doctor says more")
+      }
+    }
+    return chosen
+  }
+
+  /// The number of updates, for `count` training examples.
+  public func totalSteps(for count: Int) -> Int {
+    if let steps { return steps }
+    let perEpoch = Double((count + batchSize - 1) / max(batchSize, 1))
+    return max(1, Int(((epochs ?? 10) * perEpoch).rounded()))
+  }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import NeuralNetworks
+import RunStore
+import Tensors
+
+/// A training that lives in a run directory: it writes the logs and checkpoints, and can be resumed to the same bits.
+public final class TrainingRun {
+  /// The run directory.
+  public let directory: RunDirectory
+  /// The loop.
+  public let trainer: Trainer
+  /// Facts worth telling the user, such as a resume on another kind of processor.
+  public private(set) var warnings: [String] = []
+
+  private var manifest: RunManifest
+  private var log: RunLogWriter
+  private let started = Date()
+  private let secondsBefore: Double
+  private let resumedAt: Int?
+
+  /// Starts a run in a new directory.
+  ///
+  /// - Parameters:
+  ///   - existing: what to do when the directory holds an earlier run.
+  ///   - commandLine: recorded in the manifest.
+  /// - Throws: `TrainingError`, `DatasetError`, `ModelError`, `TensorError`, or `RunStoreError` for the directory.
+  public init(
+    _ configuration: TrainingConfiguration, at path: String, existing: ExistingRunPolicy = .refuse,
+    commandLine: [String] = CommandLine.arguments, toolVersion: String
+  ) throws {
+    // A folder that will be refused should not cost the wait for the data.
+    if existing == .refuse, (try? RunDirectory.open(at: path)) != nil {
+      _ = try RunDirectory.create(at: path, existing: .refuse)
+    }
+    trainer = try Trainer(configuration)
+    directory = try RunDirectory.create(at: path, existing: existing)
+    manifest = try Self.manifest(of: trainer, commandLine: commandLine, toolVersion: toolVersion)
+    try directory.write(manifest: manifest)
+    try directory.write(config: trainer.configuration.yaml())
+    try directory.write(labels: Self.labelRecords(of: trainer))
+    log = try directory.logWriter()
+    secondsBefore = 0
+    resumedAt = nil
+  }
+
+  /// Continues the run in a directory from its newest checkpoint, or from the start when there is none.
+  ///
+  /// - Throws: as `init(_:at:)`, and `TrainingError` of kind checkpoint when the checkpoint is damaged or belongs to
+  ///   another configuration.
+  public init(resuming path: String) throws {
+    directory = try RunDirectory.open(at: path)
+    manifest = try directory.manifest()
+    let source = directory.url.appendingPathComponent("config.yaml").path
+    let configuration = try TrainingConfiguration(yaml: directory.config(), source: source)
+    trainer = try Trainer(configuration, linearPolicy: Self.policy(in: manifest))
+    try Self.checkData(trainer, against: manifest)
+    let capability = try Runtime.cpuCapability()
+    if let before = manifest.numerics["cpu_capability"], before != capability {
+      warnings.append("the run began on \(before) instructions and goes on with \(capability): its last bits may differ")
+    }
+    if let checkpoint = try Checkpoint.latest(in: directory.checkpoints) {
+      try trainer.restore(checkpoint, in: directory.checkpoints)
+      log = try directory.logWriter(resumingAt: checkpoint.logs)
+      secondsBefore = checkpoint.seconds
+      resumedAt = checkpoint.step
+    } else {
+      try directory.write(labels: Self.labelRecords(of: trainer))
+      log = try directory.logWriter()
+      secondsBefore = 0
+      resumedAt = nil
+    }
+  }
+
+  /// Whether the last step has been made.
+  public var isComplete: Bool { trainer.step >= trainer.steps && manifest.status == .completed }
+
+  /// Trains to the end, or until `shouldStop`.
+  ///
+  /// - Parameter observe: called for every event after it has been logged.
+  /// - Throws: `TrainingError` of kind divergence after recording it; `RunStoreError` when the disk is full: the last
+  ///   checkpoint is still there.
+  public func train(
+    shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
+  ) throws -> TrainingOutcome {
+    manifest.status = .running
+    try directory.write(manifest: manifest)
+    try log.append(RunEvent(kind: resumedAt == nil ? "started" : "resumed", step: trainer.step))
+    let scalarDistance = max(1, trainer.steps / 2000)
+    do {
+      let outcome = try trainer.run(shouldStop: shouldStop) { event in
+        switch event {
+        case .stepped(let record):
+          if record.step % scalarDistance == 0 {
+            try log.scalar("batch/loss", record.loss, step: record.step)
+            try log.scalar("batch/learning_rate", record.learningRate, step: record.step)
+          }
+        case .evaluated(let records):
+          try log.append(records)
+        case .completedStep(let step):
+          if step % trainer.checkpointDistance == 0 || step == trainer.steps { try checkpoint() }
+        }
+        try observe(event)
+      }
+      if outcome == .interrupted { try checkpoint() }
+      try finish(outcome == .completed ? .completed : .interrupted)
+      return outcome
+    } catch let error as TrainingError where error.kind == .divergence {
+      try log.append(RunEvent(kind: "diverged", step: trainer.step, message: error.description))
+      try finish(.diverged)
+      let last = try Checkpoint.latest(in: directory.checkpoints)
+      throw TrainingError(
+        .divergence,
+        error.description + (last.map { ". The last good checkpoint is that of step \($0.step)" } ?? ""))
+    }
+  }
+
+  private var seconds: Double { secondsBefore + Date().timeIntervalSince(started) }
+
+  private func checkpoint() throws {
+    try trainer.save(in: directory.checkpoints, logs: log.flush(), seconds: seconds)
+  }
+
+  /// Writes what is known at the end; on divergence the examples stay as of the last checkpoint.
+  private func finish(_ status: RunManifest.Status) throws {
+    if status != .diverged { try directory.write(examples: exampleRecords()) }
+    if status != .diverged { try log.append(RunEvent(kind: status.rawValue, step: trainer.step)) }
+    let milestones = trainer.milestones
+    manifest.status = status
+    manifest.summary = RunSummary(
+      last: milestones.last, best: milestones.best, validationSelected: milestones.selected, steps: trainer.step,
+      wallSeconds: seconds, peakRSSBytes: Runtime.peakResidentBytes)
+    try log.close()
+    try directory.write(manifest: manifest)
+  }
+
+  private func exampleRecords() -> [ExampleRecord] {
+    let data = trainer.data
+    let learning = trainer.learning
+    func step(_ value: Int) -> Int? { value < 0 ? nil : value }
+    return data.trainIndices.enumerated().map { position, index in
+      let final = trainer.lastTrainEvaluation
+      return ExampleRecord(
+        sampleID: index, label: data.labels.assigned[index], isCorrupt: data.labels.isCorrupt(index),
+        firstLearned: step(learning.firstLearned[index]), lastLearned: step(learning.lastLearned[index]),
+        forgettingEvents: learning.forgettingEvents[index], finalLoss: final?.losses[position],
+        finalCorrect: final.map { $0.ranks[position] == 0 })
+    }
+  }
+}
+
+// MARK: - The manifest
+
+extension TrainingRun {
+  private static func labelRecords(of trainer: Trainer) -> [LabelRecord] {
+    let labels = trainer.data.labels
+    return labels.original.indices.map {
+      LabelRecord(index: $0, original: labels.original[$0], assigned: labels.assigned[$0])
+    }
+  }
+
+  private static func manifest(of trainer: Trainer, commandLine: [String], toolVersion: String) throws -> RunManifest {
+    let configuration = trainer.configuration
+    let labels = trainer.data.labels
+    let processor = Processor.current
+    let external = configuration.labels != nil
+    var files = trainer.data.train.sourceChecksums.merging(trainer.data.test.sourceChecksums) { first, _ in first }
+    if files.isEmpty { files = ["train": trainer.data.train.contentChecksum()] }
+    return RunManifest(
+      tool: .init(version: toolVersion),
+      libtorch: .init(compiled: Runtime.compiledVersion, loaded: try Runtime.loadedVersion() ?? "unknown"),
+      machine: .init(
+        cpuModel: processor.model, device: configuration.device, threads: configuration.threads,
+        operatingSystem: ProcessInfo.processInfo.operatingSystemVersionString),
+      commandLine: commandLine, seed: configuration.seed,
+      dataset: .init(
+        name: configuration.dataset, folder: configuration.dataDir, files: files,
+        trainExamples: trainer.data.trainIndices.count, testExamples: trainer.data.test.count,
+        classes: trainer.data.train.classCount),
+      model: configuration.model, parameterCount: trainer.store.count, optimizer: configuration.optimizer,
+      learningRate: configuration.lr, batchSize: configuration.batchSize, plannedSteps: trainer.steps,
+      noise: .init(
+        kind: external ? "labels" : configuration.noise > 0 ? configuration.noiseKind.rawValue : "none",
+        rate: external ? labels.realisedRate : configuration.noise, realisedRate: labels.realisedRate,
+        seed: configuration.seed),
+      numerics: [
+        "linear_rule": trainer.linearPolicy.rule.rawValue,
+        "linear_threshold": String(trainer.linearPolicy.threshold),
+        "cpu_vendor": processor.vendor,
+        "cpu_capability": try Runtime.cpuCapability(),
+      ])
+  }
+
+  private static func policy(in manifest: RunManifest) -> LinearPolicy? {
+    guard let rule = manifest.numerics["linear_rule"].flatMap(LinearPolicy.Rule.init(rawValue:)),
+      let threshold = manifest.numerics["linear_threshold"].flatMap({ Int($0) })
+    else { return nil }
+    return LinearPolicy(rule: rule, threshold: threshold)
+  }
+
+  private static func checkData(_ trainer: Trainer, against manifest: RunManifest) throws {
+    let data = trainer.data
+    let present = data.train.sourceChecksums.merging(data.test.sourceChecksums) { first, _ in first }
+    for (name, sum) in present {
+      if let before = manifest.dataset.files[name], before != sum {
+        throw TrainingError(
+          .checkpoint, "the data file \(name) is not the one the run began with; put the old file back or start anew")
+      }
+    }
+    guard manifest.dataset.trainExamples ?? data.trainIndices.count == data.trainIndices.count else {
+      throw TrainingError(.checkpoint, "the data set has another number of training examples than the run began with")
+    }
+  }
+}
