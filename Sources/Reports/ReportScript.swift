@@ -49,7 +49,7 @@ enum ReportScript {
         if (logarithmic) {
           spec.transform.push({ filter: "datum.step > 0" });
           encoding.x.scale = { type: "log", nice: false };
-          encoding.x.axis = { ...encoding.x.axis, tickCount: 4 };
+          encoding.x.axis = { ...encoding.x.axis, tickCount: 4, labelOverlap: true };
         }
       }
       spec.datasets = Object.fromEntries(Object.entries(figure.data).map(([name, data]) => [name, unpacked(data)]));
@@ -144,7 +144,7 @@ enum ReportScript {
         swatch.style.background = shade(s.index);
         const name = cell(row, "");
         name.append(swatch, s.run + (s.measure ? ", " + s.measure : ""));
-        const value = chart.percent ? (s.y[i] * 100).toFixed(1) + "\u202f%" : s.y[i].toPrecision(4);
+        const value = chart.percent ? (s.y[i] * 100).toFixed(1) + "%" : s.y[i].toPrecision(4);
         const at = s.x[i] === step ? "" : " (step " + s.x[i] + ")";
         cell(row, value.replace("-", "\u2212") + at, "text-align:right");
       }
