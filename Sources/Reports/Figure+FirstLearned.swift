@@ -25,7 +25,8 @@ struct FirstLearned: FigureBuilder {
     let title = "First learned" + (isOnly ? "" : ": \(run.label)")
     return Figure(
       id: "first-learned-\(number)", title: title,
-      caption: "When the examples of each group were first classified as their training label. Height is the share of the "
+      caption:
+        "When the examples of each group were first classified as their training label. Height is the share of the "
         + "group per doubling of the step, so equal areas are equal shares. Never learned: \(never) examples.",
       section: "When examples were learned", isComposite: false, chart: chart(title: title, edges: edges),
       data: [FigureData(name: "bins", rows: rows)])
@@ -40,12 +41,12 @@ struct FirstLearned: FigureBuilder {
         "x": [
           "field": "from", "type": "quantitative", "title": "Step first learned",
           "scale": ["type": "log", "domain": .numbers([edges.first ?? 1, edges.last ?? 10]), "nice": false],
-          "axis": ["labelExpr": .string(ChartStyle.stepLabel), "tickCount": 6, "labelOverlap": true],
+          "axis": ["labelExpr": .string(ChartStyle.stepLabel), "values": .numbers(Self.ticks(within: edges))],
         ],
         "x2": ["field": "to"],
         "y": [
           "field": "density", "type": "quantitative", "title": "Share of group per doubling", "stack": nil,
-          "scale": ["zero": true], "axis": ["format": ".0%", "tickCount": 5],
+          "scale": ["zero": true, "nice": 5], "axis": ["format": ".0%", "tickCount": 5],
         ],
         "y2": ["datum": 0],
         "color": [
@@ -59,6 +60,14 @@ struct FirstLearned: FigureBuilder {
         ],
       ],
     ]
+  }
+
+  /// Powers of ten; 1, 2 and 5 times them where the edges span less than two.
+  private static func ticks(within edges: [Double]) -> [Double] {
+    guard let low = edges.first, let high = edges.last, low > 0 else { return [] }
+    let factors: [Double] = high / low < 100 ? [1, 2, 5] : [1]
+    let powers = sequence(first: 1.0) { $0 * 10 }.prefix { $0 <= high }
+    return powers.flatMap { power in factors.map { $0 * power } }.filter { $0 >= low && $0 <= high }
   }
 
   /// Edges about evenly spaced on a logarithmic axis, each on a step that occurs: examples are looked at only every so

@@ -69,15 +69,9 @@ struct LearningCurves: FigureBuilder {
   }
 
   private func figure(_ panel: Panel, letter: String, runs: [RunData]) -> Figure {
-    let isDifference = panel.id == "overfit"
     let fewPoints = panel.series.contains { $0.points.count < 3 }
-    let values = panel.series.flatMap { $0.points.map(\.value) }
-    let isInUnit = panel.isShare && !isDifference
-    let low = values.min() ?? 0
-    // A difference keeps to zero and above unless it really goes below by more than the noise of the estimate.
-    let scale: JSON =
-      isInUnit
-      ? ["domain": [0, 1]] : isDifference ? ["zero": true, "nice": .bool(low < -0.02)] : ["zero": true, "nice": true]
+    let isDifference = panel.series.contains { $0.measure != nil }
+    let scale: JSON = panel.isShare && !isDifference ? ["domain": [0, 1]] : ["zero": true, "nice": 5]
     var encoding: JSON = .object([
       "x": ChartStyle.stepAxis,
       "y": [

@@ -16,6 +16,7 @@ enum ReportScript {
       set(key, value) { try { localStorage.setItem(key, value); } catch { /* a page from a file may not store */ } },
     };
     const isDark = () => (root.dataset.theme || (media.matches ? "dark" : "light")) === "dark";
+    const hiddenNames = () => [...hidden].map(i => REPORT.runs[i]);
     const shade = index => REPORT.shades[index][isDark() ? 1 : 0];
 
     function recolored(value) {
@@ -35,6 +36,16 @@ enum ReportScript {
         s.x.map((x, i) => ({ run: s.run, measure: s.measure, step: x, value: s.y[i] })));
     }
 
+    /* Ticks at powers of ten; at 1, 2 and 5 times them where the steps span less than two. */
+    function decades(figure) {
+      const steps = Object.values(figure.data).flatMap(data => data.series).flatMap(s => s.x).filter(x => x > 0);
+      const low = steps.reduce((a, b) => Math.min(a, b), Infinity), high = steps.reduce((a, b) => Math.max(a, b), 0);
+      const factors = high / low < 100 ? [1, 2, 5] : [1];
+      const values = [];
+      for (let power = 1; power <= high; power *= 10) for (const factor of factors) values.push(power * factor);
+      return values.filter(value => value >= low && value <= high);
+    }
+
     function specification(figure) {
       const spec = JSON.parse(JSON.stringify(figure.chart));
       spec.width = "container";
@@ -43,13 +54,12 @@ enum ReportScript {
       if (encoding.color && encoding.color.field === "run") encoding.color.legend = null;
       const onSteps = encoding.x.field === "step";
       if (onSteps) {
-        const names = JSON.stringify([...hidden].map(i => REPORT.runs[i]));
-        spec.params = [{ name: "hidden", expr: names }];
+        spec.params = [{ name: "hidden", value: hiddenNames() }];
         spec.transform = [{ filter: "indexof(hidden, datum.run) < 0" }];
         if (logarithmic) {
           spec.transform.push({ filter: "datum.step > 0" });
           encoding.x.scale = { type: "log", nice: false };
-          encoding.x.axis = { ...encoding.x.axis, tickCount: 4, labelOverlap: true };
+          encoding.x.axis = { ...encoding.x.axis, values: decades(figure) };
         }
       }
       spec.datasets = Object.fromEntries(Object.entries(figure.data).map(([name, data]) => [name, unpacked(data)]));
@@ -63,7 +73,20 @@ enum ReportScript {
       });
       chart.view = result.view;
     }
-    const redraw = () => { leave(); return Promise.all(charts.map(draw)); };
+    /* One redraw at a time; wishes that come meanwhile are served together afterwards. */
+    let drawing = null, again = false;
+    function redraw() {
+      leave();
+      again = true;
+      drawing = drawing || (async () => {
+        while (again) {
+          again = false;
+          for (const chart of charts) await draw(chart);
+        }
+        drawing = null;
+      })();
+      return drawing;
+    }
 
     /* The crosshair. Every chart over steps shows the same step; the one under the pointer shows the numbers. */
     const tip = document.createElement("div");
@@ -205,7 +228,11 @@ enum ReportScript {
         const index = Number(button.dataset.run);
         hidden.has(index) ? hidden.delete(index) : hidden.add(index);
         button.setAttribute("aria-pressed", String(!hidden.has(index)));
-        redraw();
+        if (drawing) return redraw();
+        leave();
+        for (const chart of charts) {
+          if (chart.series.length) chart.view.signal("hidden", hiddenNames()).runAsync();
+        }
       });
     }
     const log = document.getElementById("log");

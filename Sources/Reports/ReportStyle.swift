@@ -60,10 +60,10 @@ enum ReportStyle {
     #vg-tooltip-element td.key { color: var(--quiet) !important; }
     .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; background: var(--card); }
     table { width: 100%; border-collapse: collapse; font-size: 13.5px; }
-    th, td { padding: 8px 12px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
+    th, td { padding: 8px 10px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
       white-space: nowrap; }
     tbody tr:last-child > * { border-bottom: 0; }
-    thead th { color: var(--quiet); font-weight: 500; } tbody th { font-weight: 600; }
+    thead th { color: var(--quiet); font-weight: 500; white-space: normal; vertical-align: bottom; } tbody th { font-weight: 600; }
     .n { text-align: right; }
     .quiet { color: var(--quiet); font-size: 13px; }
     a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
