@@ -107,7 +107,7 @@ enum ReportScript {
 
     function stepAt(chart, event) {
       const box = chart.canvas.getBoundingClientRect();
-      const place = event.clientX - box.left - chart.view.origin()[0] - pad(chart)[0];
+      const place = event.clientX - box.left - corner(chart)[0];
       if (place < -4 || place > chart.view.width() + 4) return null;
       const wanted = chart.view.scale("x").invert(place);
       let best = null;
@@ -118,22 +118,26 @@ enum ReportScript {
       return best;
     }
 
-    const pad = chart => {
-      const svg = chart.canvas.querySelector("svg");
-      const box = svg.getBoundingClientRect(), outer = chart.canvas.getBoundingClientRect();
-      return [box.left - outer.left, box.top - outer.top];
-    };
+    /* Where the plot begins inside the chart's box. */
+    function corner(chart) {
+      const svg = chart.canvas.querySelector("svg").getBoundingClientRect();
+      const outer = chart.canvas.getBoundingClientRect();
+      const [x, y] = chart.view.origin(), padding = chart.view.padding();
+      return [
+        svg.left - outer.left + x + (padding.left ?? padding), svg.top - outer.top + y + (padding.top ?? padding),
+      ];
+    }
 
     function mark(chart, step) {
       const layer = chart.layer;
       layer.textContent = "";
       if (step === null || !chart.view || (logarithmic && step <= 0)) return;
-      const [px, py] = pad(chart), [ox, oy] = chart.view.origin();
-      const left = px + ox + chart.view.scale("x")(step);
-      if (left < px + ox - 1 || left > px + ox + chart.view.width() + 1) return;
+      const [x, y] = corner(chart);
+      const left = x + chart.view.scale("x")(step);
+      if (left < x - 1 || left > x + chart.view.width() + 1) return;
       const rule = document.createElement("div");
       rule.className = "rule";
-      rule.style.cssText = `display:block;left:${left}px;top:${py + oy}px;height:${chart.view.height()}px`;
+      rule.style.cssText = `display:block;left:${left}px;top:${y}px;height:${chart.view.height()}px`;
       layer.append(rule);
       for (const s of visible(chart)) {
         const i = nearest(s, step);
@@ -141,7 +145,7 @@ enum ReportScript {
         const dot = document.createElement("div");
         dot.className = "dot";
         dot.style.left = left + "px";
-        dot.style.top = py + oy + chart.view.scale("y")(s.y[i]) + "px";
+        dot.style.top = y + chart.view.scale("y")(s.y[i]) + "px";
         dot.style.background = shade(s.index);
         layer.append(dot);
       }
