@@ -28,7 +28,7 @@ struct FirstLearned: FigureBuilder {
       caption:
         "When the examples of each group were first classified as their training label. Height is the share of the "
         + "group per doubling of the step, so equal areas are equal shares. Never learned: \(never) examples.",
-      section: "When examples were learned", isComposite: false, chart: chart(title: title, edges: edges),
+      section: "Pristine against corrupt examples", isComposite: false, chart: chart(title: title, edges: edges),
       data: [FigureData(name: "bins", rows: rows)])
   }
 

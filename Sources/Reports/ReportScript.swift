@@ -17,7 +17,12 @@ enum ReportScript {
     };
     const isDark = () => (root.dataset.theme || (media.matches ? "dark" : "light")) === "dark";
     const hiddenNames = () => [...hidden].map(i => REPORT.runs[i]);
-    const shade = index => REPORT.shades[index][isDark() ? 1 : 0];
+    function shadeOf(chart, series) {
+      if (!chart.byMeasure) return REPORT.shades[series.index][isDark() ? 1 : 0];
+      const { domain, range } = chart.figure.chart.encoding.color.scale;
+      const light = range[domain.indexOf(series.measure)];
+      return isDark() ? recolored(light) : light;
+    }
 
     function recolored(value) {
       if (typeof value === "string") {
@@ -146,7 +151,7 @@ enum ReportScript {
         dot.className = "dot";
         dot.style.left = left + "px";
         dot.style.top = y + chart.view.scale("y")(s.y[i]) + "px";
-        dot.style.background = shade(s.index);
+        dot.style.background = shadeOf(chart, s);
         layer.append(dot);
       }
     }
@@ -168,9 +173,9 @@ enum ReportScript {
         const row = table.insertRow();
         const swatch = document.createElement("i");
         swatch.className = "swatch";
-        swatch.style.background = shade(s.index);
+        swatch.style.background = shadeOf(chart, s);
         const name = cell(row, "");
-        name.append(swatch, s.run + (s.measure ? ", " + s.measure : ""));
+        name.append(swatch, chart.byMeasure ? s.measure : s.run + (s.measure ? ", " + s.measure : ""));
         const value = chart.percent ? (s.y[i] * 100).toFixed(1) + "%" : s.y[i].toPrecision(4);
         const at = s.x[i] === step ? "" : " (step " + s.x[i] + ")";
         cell(row, value.replace("-", "\u2212") + at, "text-align:right");
@@ -215,7 +220,8 @@ enum ReportScript {
       const series = Object.values(figure.data).flatMap(data => data.series || [])
         .map(s => ({ ...s, index: REPORT.runs.indexOf(s.run) }));
       const format = figure.chart.encoding.y.axis && figure.chart.encoding.y.axis.format;
-      const chart = { figure, canvas, layer, series, percent: /%$/.test(format || ""), view: null };
+      const byMeasure = figure.chart.encoding.color.field === "measure";
+      const chart = { figure, canvas, layer, series, byMeasure, percent: /%$/.test(format || ""), view: null };
       charts.push(chart);
       if (series.length) {
         holder.addEventListener("pointermove", event => move(chart, event));

@@ -38,7 +38,7 @@ import Testing
     let figures = report.figures()
     let ids = [
       "learning-curves", "train-accuracy", "test-accuracy", "train-loss", "pristine-accuracy", "corrupt-accuracy",
-      "overfit", "first-learned-2", "first-learned-3",
+      "overfit", "accuracy-by-group-2", "accuracy-by-group-3", "first-learned-2", "first-learned-3",
     ]
     #expect(figures.map(\.id) == ids)
     for figure in figures {
