@@ -41,10 +41,13 @@ enum ChartStyle {
     ]
   }
 
+  /// Steps as 500, 1k, 20k; zero without a unit.
+  static let stepLabel = "datum.value === 0 ? '0' : format(datum.value, '~s')"
+
   /// The step axis. The report's switch turns it into a logarithmic one.
   static let stepAxis: JSON = [
     "field": "step", "type": "quantitative", "title": "Training step",
-    "scale": ["nice": false, "zero": false], "axis": ["format": "~s", "tickCount": 5],
+    "scale": ["nice": false, "zero": false], "axis": ["labelExpr": .string(stepLabel), "tickCount": 5],
   ]
 
   /// Colour by run, in the order of the report; the legend only where there is something to tell apart.
@@ -53,7 +56,7 @@ enum ChartStyle {
       "field": "run", "type": "nominal",
       "scale": ["domain": .strings(runs.map(\.label)), "range": .strings(runs.map(\.shade.light))],
       "legend": runs.count > 1
-        ? ["title": nil, "orient": "top", "symbolType": "stroke", "columnPadding": 18, "offset": 6] : nil,
+        ? ["title": nil, "orient": "bottom", "symbolType": "stroke", "columnPadding": 18, "offset": 10] : nil,
     ]
   }
 }

@@ -5,7 +5,7 @@ import RunStore
 
 /// When single examples were learned: a histogram of the step first learned, pristine against corrupt, one per run.
 struct FirstLearned: FigureBuilder {
-  private static let binCount = 32
+  private static let binCount = 24
 
   func figures(for runs: [RunData]) -> [Figure] {
     runs.enumerated().compactMap { index, run in figure(for: run, number: index + 1, isOnly: runs.count == 1) }
@@ -25,9 +25,10 @@ struct FirstLearned: FigureBuilder {
     let title = "First learned" + (isOnly ? "" : ": \(run.label)")
     return Figure(
       id: "first-learned-\(number)", title: title,
-      caption: "Share of each group that was classified as its training label for the first time in the given stretch "
-        + "of steps; the stretches grow with the step. Never learned: \(never) examples.",
-      section: "When examples were learned", isComposite: false, chart: chart(title: title, edges: edges),
+      caption:
+        "When the examples of each group were first classified as their training label. Height is the share of the "
+        + "group per doubling of the step, so equal areas are equal shares. Never learned: \(never) examples.",
+      section: "Pristine against corrupt examples", isComposite: false, chart: chart(title: title, edges: edges),
       data: [FigureData(name: "bins", rows: rows)])
   }
 
@@ -40,13 +41,14 @@ struct FirstLearned: FigureBuilder {
         "x": [
           "field": "from", "type": "quantitative", "title": "Step first learned",
           "scale": ["type": "log", "domain": .numbers([edges.first ?? 1, edges.last ?? 10]), "nice": false],
-          "axis": ["format": "~s", "tickCount": 6, "labelOverlap": true],
+          "axis": ["labelExpr": .string(ChartStyle.stepLabel), "values": .numbers(Self.ticks(within: edges))],
         ],
         "x2": ["field": "to"],
         "y": [
-          "field": "share", "type": "quantitative", "title": "Share of group", "stack": nil,
-          "axis": ["format": ".0%", "tickCount": 5],
+          "field": "density", "type": "quantitative", "title": "Share of group per doubling", "stack": nil,
+          "scale": ["zero": true, "nice": 5], "axis": ["format": ".0%", "tickCount": 5],
         ],
+        "y2": ["datum": 0],
         "color": [
           "field": "group", "type": "nominal",
           "scale": ["domain": ["pristine", "corrupt"], "range": .strings(shades.map(\.light))],
@@ -58,6 +60,14 @@ struct FirstLearned: FigureBuilder {
         ],
       ],
     ]
+  }
+
+  /// Powers of ten; 1, 2 and 5 times them where the edges span less than two.
+  private static func ticks(within edges: [Double]) -> [Double] {
+    guard let low = edges.first, let high = edges.last, low > 0 else { return [] }
+    let factors: [Double] = high / low < 100 ? [1, 2, 5] : [1]
+    let powers = sequence(first: 1.0) { $0 * 10 }.prefix { $0 <= high }
+    return powers.flatMap { power in factors.map { $0 * power } }.filter { $0 >= low && $0 <= high }
   }
 
   /// Edges about evenly spaced on a logarithmic axis, each on a step that occurs: examples are looked at only every so
@@ -87,11 +97,13 @@ struct FirstLearned: FigureBuilder {
       let bin = edges.dropFirst().firstIndex { value <= $0 } ?? edges.count - 1
       counts[bin - 1] += 1
     }
+    func share(_ count: Int) -> Double { Double(count) / Double(examples.count) }
     return counts.indices.filter { counts[$0] > 0 }.map { bin in
       [
         "group": .string(group), "from": .number(Wording.rounded(edges[bin])),
         "to": .number(Wording.rounded(edges[bin + 1])),
-        "share": .number(Wording.rounded(Double(counts[bin]) / Double(examples.count))),
+        "share": .number(Wording.rounded(share(counts[bin]))),
+        "density": .number(Wording.rounded(share(counts[bin]) / log2(edges[bin + 1] / edges[bin]))),
       ]
     }
   }

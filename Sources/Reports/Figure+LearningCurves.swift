@@ -69,15 +69,9 @@ struct LearningCurves: FigureBuilder {
   }
 
   private func figure(_ panel: Panel, letter: String, runs: [RunData]) -> Figure {
-    let isDifference = panel.id == "overfit"
     let fewPoints = panel.series.contains { $0.points.count < 3 }
-    let values = panel.series.flatMap { $0.points.map(\.value) }
-    let isInUnit = panel.isShare && !isDifference
-    let low = values.min() ?? 0
-    // A difference keeps to zero and above unless it really goes below by more than the noise of the estimate.
-    let scale: JSON =
-      isInUnit
-      ? ["domain": [0, 1]] : isDifference ? ["zero": true, "nice": .bool(low < -0.02)] : ["zero": true, "nice": true]
+    let isDifference = panel.series.contains { $0.measure != nil }
+    let scale: JSON = panel.isShare && !isDifference ? ["domain": [0, 1]] : ["zero": true, "nice": 5]
     var encoding: JSON = .object([
       "x": ChartStyle.stepAxis,
       "y": [
@@ -93,7 +87,7 @@ struct LearningCurves: FigureBuilder {
           "field": "measure", "type": "nominal",
           "scale": ["domain": ["overfit", "gap"], "range": [[1, 0], [4, 4]]],
           "legend": [
-            "title": nil, "orient": "top-left", "symbolType": "stroke", "direction": "horizontal",
+            "title": nil, "orient": "top", "symbolType": "stroke", "direction": "horizontal", "offset": 2,
             "symbolStrokeColor": .string(Palette.neutral.light), "symbolStrokeWidth": 1.8, "columnPadding": 12,
           ],
         ]
@@ -103,7 +97,7 @@ struct LearningCurves: FigureBuilder {
     let chart: JSON = .object([
       "title": .string(title), "width": 400, "height": 260, "data": ["name": .string(panel.id)],
       "mark": .object([
-        "type": "line", "clip": true, "strokeWidth": 1.8,
+        "type": "line", "strokeWidth": 1.8,
         "point": fewPoints ? .object(["filled": true, "size": 36]) : nil,
       ]),
       "encoding": encoding,
@@ -117,7 +111,7 @@ struct LearningCurves: FigureBuilder {
   private func overview(of figures: [Figure]) -> Figure {
     let panels = figures.map { figure in figure.chart.merging(["width": 210, "height": 150]) }
     let chart: JSON = [
-      "columns": 3, "spacing": ["row": 26, "column": 26], "concat": .array(panels),
+      "columns": 3, "bounds": "flush", "spacing": ["row": 92, "column": 68], "concat": .array(panels),
       "resolve": ["scale": ["color": "shared", "strokeDash": "independent"]],
     ]
     let caption = figures.map { "\($0.title): \($0.caption)" }.joined(separator: " ")

@@ -106,5 +106,5 @@ protocol FigureBuilder: Sendable {
 
 /// The builders, in the order of the report.
 enum FigureBuilders {
-  static let all: [any FigureBuilder] = [LearningCurves(), FirstLearned()]
+  static let all: [any FigureBuilder] = [LearningCurves(), AccuracyByGroup(), FirstLearned()]
 }

@@ -13,6 +13,9 @@ enum Palette {
   /// Examples whose label is unchanged, and those whose label noise changed (Okabe and Ito's blue and vermilion).
   static let pristine = Shade(light: "#0072b2", dark: "#56b4e9")
   static let corrupt = Shade(light: "#d55e00", dark: "#ff9a4d")
+  /// The test set.
+  static let test = Shade(light: "#009e73", dark: "#2fc79c")
+  /// Anything that is not one of the groups.
   static let neutral = Shade(light: "#4d4d4d", dark: "#c4c4c4")
 
   /// Okabe and Ito's colours, for runs without an order; blue first, yellow left out as too pale on white.

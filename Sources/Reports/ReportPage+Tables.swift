@@ -7,8 +7,8 @@ extension ReportPage {
   /// The table of runs.
   var table: String {
     let heads = [
-      ("Run", ""), ("Data set", ""), ("Model", ""), ("Optimizer", ""), ("Noise level", "n"), ("Labels changed", "n"),
-      ("Steps", "n"), ("Last", "n"), ("Best", "n"), ("Validation-selected", "n"), ("Time", "n"), ("Data", ""),
+      ("Run", ""), ("Data set", ""), ("Model", ""), ("Optimizer", ""), ("Noise level", "n"),
+      ("Steps", "n"), ("Last", "n"), ("Best", "n"), ("Validation-<wbr>selected", "n"), ("Time", "n"), ("Files", ""),
     ]
     let head = heads.map { "<th scope=\"col\"\($0.1.isEmpty ? "" : " class=\"n\"")>\($0.0)</th>" }.joined()
     return """
@@ -35,14 +35,18 @@ extension ReportPage {
     if let count = manifest.parameterCount {
       model += "<br><span class=\"quiet\">\(Wording.integer(count)) parameters</span>"
     }
-    let noise = Wording.level(manifest.noise.rate) + (manifest.noise.rate > 0 ? " \(manifest.noise.kind)" : "")
+    var noise = Wording.level(manifest.noise.rate) + (manifest.noise.rate > 0 ? " \(manifest.noise.kind)" : "")
+    noise = Wording.html(noise)
+    if let realised = manifest.noise.realisedRate, realised > 0 {
+      noise += "<br><span class=\"quiet\">\(Wording.percent(realised)) of labels changed</span>"
+    }
     let steps = (summary?.steps ?? run.lastStep).map(Wording.integer) ?? "–"
     let status = manifest.status == .completed ? "" : "<br><span class=\"quiet\">\(manifest.status.rawValue)</span>"
     let cells = [
       Wording.html(manifest.dataset.name), model, Wording.html(optimizer),
     ]
     let numbers = [
-      Wording.html(noise), manifest.noise.realisedRate.map { Wording.percent($0) } ?? "–", steps + status,
+      noise, steps + status,
       accuracy(last), accuracy(best, summary?.best?.step),
       accuracy(summary?.validationSelected?.testAccuracy, summary?.validationSelected?.step),
       summary?.wallSeconds.map(Wording.duration) ?? "–",

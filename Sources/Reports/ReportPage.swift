@@ -109,7 +109,7 @@ struct ReportPage {
 
   /// What the script needs: the charts without data, the data packed, and the looks.
   private func payload(_ figures: [Figure]) -> JSON {
-    let shades = runs.map(\.shade) + [Palette.pristine, Palette.corrupt, Palette.neutral]
+    let shades = runs.map(\.shade) + [Palette.pristine, Palette.corrupt, Palette.test, Palette.neutral]
     return .object([
       "runs": .strings(runs.map(\.label)),
       "shades": .array(shades.map { .strings([$0.light, $0.dark]) }),

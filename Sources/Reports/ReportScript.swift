@@ -16,7 +16,13 @@ enum ReportScript {
       set(key, value) { try { localStorage.setItem(key, value); } catch { /* a page from a file may not store */ } },
     };
     const isDark = () => (root.dataset.theme || (media.matches ? "dark" : "light")) === "dark";
-    const shade = index => REPORT.shades[index][isDark() ? 1 : 0];
+    const hiddenNames = () => [...hidden].map(i => REPORT.runs[i]);
+    function shadeOf(chart, series) {
+      if (!chart.byMeasure) return REPORT.shades[series.index][isDark() ? 1 : 0];
+      const { domain, range } = chart.figure.chart.encoding.color.scale;
+      const light = range[domain.indexOf(series.measure)];
+      return isDark() ? recolored(light) : light;
+    }
 
     function recolored(value) {
       if (typeof value === "string") {
@@ -35,6 +41,16 @@ enum ReportScript {
         s.x.map((x, i) => ({ run: s.run, measure: s.measure, step: x, value: s.y[i] })));
     }
 
+    /* Ticks at powers of ten; at 1, 2 and 5 times them where the steps span less than two. */
+    function decades(figure) {
+      const steps = Object.values(figure.data).flatMap(data => data.series).flatMap(s => s.x).filter(x => x > 0);
+      const low = steps.reduce((a, b) => Math.min(a, b), Infinity), high = steps.reduce((a, b) => Math.max(a, b), 0);
+      const factors = high / low < 100 ? [1, 2, 5] : [1];
+      const values = [];
+      for (let power = 1; power <= high; power *= 10) for (const factor of factors) values.push(power * factor);
+      return values.filter(value => value >= low && value <= high);
+    }
+
     function specification(figure) {
       const spec = JSON.parse(JSON.stringify(figure.chart));
       spec.width = "container";
@@ -43,13 +59,12 @@ enum ReportScript {
       if (encoding.color && encoding.color.field === "run") encoding.color.legend = null;
       const onSteps = encoding.x.field === "step";
       if (onSteps) {
-        const names = JSON.stringify([...hidden].map(i => REPORT.runs[i]));
-        spec.params = [{ name: "hidden", expr: names }];
+        spec.params = [{ name: "hidden", value: hiddenNames() }];
         spec.transform = [{ filter: "indexof(hidden, datum.run) < 0" }];
         if (logarithmic) {
           spec.transform.push({ filter: "datum.step > 0" });
           encoding.x.scale = { type: "log", nice: false };
-          encoding.x.axis = { ...encoding.x.axis, tickCount: 4 };
+          encoding.x.axis = { ...encoding.x.axis, values: decades(figure) };
         }
       }
       spec.datasets = Object.fromEntries(Object.entries(figure.data).map(([name, data]) => [name, unpacked(data)]));
@@ -63,7 +78,20 @@ enum ReportScript {
       });
       chart.view = result.view;
     }
-    const redraw = () => { leave(); return Promise.all(charts.map(draw)); };
+    /* One redraw at a time; wishes that come meanwhile are served together afterwards. */
+    let drawing = null, again = false;
+    function redraw() {
+      leave();
+      again = true;
+      drawing = drawing || (async () => {
+        while (again) {
+          again = false;
+          for (const chart of charts) await draw(chart);
+        }
+        drawing = null;
+      })();
+      return drawing;
+    }
 
     /* The crosshair. Every chart over steps shows the same step; the one under the pointer shows the numbers. */
     const tip = document.createElement("div");
@@ -84,7 +112,7 @@ enum ReportScript {
 
     function stepAt(chart, event) {
       const box = chart.canvas.getBoundingClientRect();
-      const place = event.clientX - box.left - chart.view.origin()[0] - pad(chart)[0];
+      const place = event.clientX - box.left - corner(chart)[0];
       if (place < -4 || place > chart.view.width() + 4) return null;
       const wanted = chart.view.scale("x").invert(place);
       let best = null;
@@ -95,22 +123,26 @@ enum ReportScript {
       return best;
     }
 
-    const pad = chart => {
-      const svg = chart.canvas.querySelector("svg");
-      const box = svg.getBoundingClientRect(), outer = chart.canvas.getBoundingClientRect();
-      return [box.left - outer.left, box.top - outer.top];
-    };
+    /* Where the plot begins inside the chart's box. */
+    function corner(chart) {
+      const svg = chart.canvas.querySelector("svg").getBoundingClientRect();
+      const outer = chart.canvas.getBoundingClientRect();
+      const [x, y] = chart.view.origin(), padding = chart.view.padding();
+      return [
+        svg.left - outer.left + x + (padding.left ?? padding), svg.top - outer.top + y + (padding.top ?? padding),
+      ];
+    }
 
     function mark(chart, step) {
       const layer = chart.layer;
       layer.textContent = "";
       if (step === null || !chart.view || (logarithmic && step <= 0)) return;
-      const [px, py] = pad(chart), [ox, oy] = chart.view.origin();
-      const left = px + ox + chart.view.scale("x")(step);
-      if (left < px + ox - 1 || left > px + ox + chart.view.width() + 1) return;
+      const [x, y] = corner(chart);
+      const left = x + chart.view.scale("x")(step);
+      if (left < x - 1 || left > x + chart.view.width() + 1) return;
       const rule = document.createElement("div");
       rule.className = "rule";
-      rule.style.cssText = `display:block;left:${left}px;top:${py + oy}px;height:${chart.view.height()}px`;
+      rule.style.cssText = `display:block;left:${left}px;top:${y}px;height:${chart.view.height()}px`;
       layer.append(rule);
       for (const s of visible(chart)) {
         const i = nearest(s, step);
@@ -118,8 +150,8 @@ enum ReportScript {
         const dot = document.createElement("div");
         dot.className = "dot";
         dot.style.left = left + "px";
-        dot.style.top = py + oy + chart.view.scale("y")(s.y[i]) + "px";
-        dot.style.background = shade(s.index);
+        dot.style.top = y + chart.view.scale("y")(s.y[i]) + "px";
+        dot.style.background = shadeOf(chart, s);
         layer.append(dot);
       }
     }
@@ -141,10 +173,10 @@ enum ReportScript {
         const row = table.insertRow();
         const swatch = document.createElement("i");
         swatch.className = "swatch";
-        swatch.style.background = shade(s.index);
+        swatch.style.background = shadeOf(chart, s);
         const name = cell(row, "");
-        name.append(swatch, s.run + (s.measure ? ", " + s.measure : ""));
-        const value = chart.percent ? (s.y[i] * 100).toFixed(1) + "\u202f%" : s.y[i].toPrecision(4);
+        name.append(swatch, chart.byMeasure ? s.measure : s.run + (s.measure ? ", " + s.measure : ""));
+        const value = chart.percent ? (s.y[i] * 100).toFixed(1) + "%" : s.y[i].toPrecision(4);
         const at = s.x[i] === step ? "" : " (step " + s.x[i] + ")";
         cell(row, value.replace("-", "\u2212") + at, "text-align:right");
       }
@@ -188,7 +220,8 @@ enum ReportScript {
       const series = Object.values(figure.data).flatMap(data => data.series || [])
         .map(s => ({ ...s, index: REPORT.runs.indexOf(s.run) }));
       const format = figure.chart.encoding.y.axis && figure.chart.encoding.y.axis.format;
-      const chart = { figure, canvas, layer, series, percent: /%$/.test(format || ""), view: null };
+      const byMeasure = figure.chart.encoding.color.field === "measure";
+      const chart = { figure, canvas, layer, series, byMeasure, percent: /%$/.test(format || ""), view: null };
       charts.push(chart);
       if (series.length) {
         holder.addEventListener("pointermove", event => move(chart, event));
@@ -205,7 +238,11 @@ enum ReportScript {
         const index = Number(button.dataset.run);
         hidden.has(index) ? hidden.delete(index) : hidden.add(index);
         button.setAttribute("aria-pressed", String(!hidden.has(index)));
-        redraw();
+        if (drawing) return redraw();
+        leave();
+        for (const chart of charts) {
+          if (chart.series.length) chart.view.signal("hidden", hiddenNames()).runAsync();
+        }
       });
     }
     const log = document.getElementById("log");

@@ -22,8 +22,9 @@ enum ReportStyle {
     .finding { padding: 16px 20px; background: var(--card); border: 1px solid var(--line);
       border-left: 3px solid var(--accent); border-radius: 6px; }
     .headline { margin: 0 0 6px; font-size: 18px; font-weight: 600; }
-    .finding ul { margin: 0; padding: 0; list-style: none; }
-    .finding li { display: grid; grid-template-columns: minmax(110px, max-content) 1fr; gap: 4px 18px; padding: 3px 0; }
+    .finding ul { display: grid; grid-template-columns: max-content 1fr; gap: 5px 18px; margin: 0; padding: 0;
+      list-style: none; }
+    .finding li { display: contents; }
     .run { white-space: nowrap; font-weight: 600; }
     .swatch { display: inline-block; width: 18px; height: 3px; margin-right: 8px; vertical-align: middle;
       border-radius: 2px; background: var(--light); }
@@ -59,10 +60,10 @@ enum ReportStyle {
     #vg-tooltip-element td.key { color: var(--quiet) !important; }
     .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; background: var(--card); }
     table { width: 100%; border-collapse: collapse; font-size: 13.5px; }
-    th, td { padding: 8px 12px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
+    th, td { padding: 8px 10px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
       white-space: nowrap; }
     tbody tr:last-child > * { border-bottom: 0; }
-    thead th { color: var(--quiet); font-weight: 500; } tbody th { font-weight: 600; }
+    thead th { color: var(--quiet); font-weight: 500; white-space: normal; vertical-align: bottom; } tbody th { font-weight: 600; }
     .n { text-align: right; }
     .quiet { color: var(--quiet); font-size: 13px; }
     a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
@@ -72,7 +73,7 @@ enum ReportStyle {
     footer { margin-top: 40px; border-top: 1px solid var(--line); } footer h2 { margin-top: 18px; font-size: 14px; }
     .facts { display: grid; grid-template-columns: max-content 1fr; gap: 2px 18px; color: var(--quiet); font-size: 13px; }
     .facts dt { font-size: 13px; font-weight: 500; } .facts dd { margin: 0; overflow-wrap: anywhere; }
-    @media (max-width: 600px) { .finding li { grid-template-columns: 1fr; } .facts { grid-template-columns: 1fr; }
+    @media (max-width: 600px) { .finding ul { grid-template-columns: 1fr; } .facts { grid-template-columns: 1fr; }
       .facts dd { margin-bottom: 6px; } }
     @media print { .toolbar .switches, .save { display: none; } figure { break-inside: avoid; } }
     """

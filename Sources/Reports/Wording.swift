@@ -17,16 +17,16 @@ enum Wording {
     return (value < 0 ? "−" : "") + groups.joined(separator: "\u{202F}")
   }
 
-  /// A share as a percentage, such as `97.3 %`.
+  /// A share as a percentage, such as `97.3%`.
   static func percent(_ share: Double, digits: Int = 1) -> String {
     guard share.isFinite else { return "–" }
-    return String(format: "%.\(digits)f", share * 100).replacingOccurrences(of: "-", with: "−") + "\u{202F}%"
+    return String(format: "%.\(digits)f", share * 100).replacingOccurrences(of: "-", with: "−") + "%"
   }
 
-  /// A share as a percentage without needless decimals, such as `50 %` or `12.5 %`.
+  /// A share as a percentage without needless decimals, such as `50%` or `12.5%`.
   static func level(_ share: Double) -> String {
     let rounded = (share * 1000).rounded() / 10
-    return (rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)") + "\u{202F}%"
+    return (rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)") + "%"
   }
 
   /// Seconds as a duration, such as `4.2 s`, `3 min 05 s` or `2 h 10 min`.

@@ -41,28 +41,27 @@ public final class RunLogWriter {
   public func append(_ records: [MetricRecord]) throws {
     guard !records.isEmpty else { return }
     try metrics.append(CSV.lines(records))
-    for record in records {
-      let place = record.group == "all" ? record.split : "\(record.split)/\(record.group)"
-      try scalar("loss/\(place)", record.loss, step: record.step)
-      try scalar("accuracy/\(place)", record.accuracy1, step: record.step)
-      if let accuracy5 = record.accuracy5 { try scalar("accuracy5/\(place)", accuracy5, step: record.step) }
-    }
+    try scalars(
+      records.flatMap { record in
+        let place = record.group == "all" ? record.split : "\(record.split)/\(record.group)"
+        let values = [("loss", record.loss), ("accuracy", record.accuracy1), ("accuracy5", record.accuracy5)]
+        return values.map { name, value in ("\(name)/\(place)", value, record.step) }
+      })
   }
 
   /// Appends lines to `coherence.csv` and their numbers to TensorBoard, as `alpha/train`, `m_coherence/train/LAYER`, ...
   public func append(_ records: [CoherenceRecord]) throws {
     guard !records.isEmpty else { return }
     try coherence.append(CSV.lines(records))
-    for record in records {
-      let place = record.layer == "all" ? record.split : "\(record.split)/\(record.layer)"
-      let values = [
-        ("alpha", record.alpha), ("m_coherence", record.mCoherence), ("alpha_unbiased", record.alphaUnbiased),
-        ("share", record.share),
-      ]
-      for (name, value) in values {
-        if let value { try scalar("\(name)/\(place)", value, step: record.step) }
-      }
-    }
+    try scalars(
+      records.flatMap { record in
+        let place = record.layer == "all" ? record.split : "\(record.split)/\(record.layer)"
+        let values = [
+          ("alpha", record.alpha), ("m_coherence", record.mCoherence), ("alpha_unbiased", record.alphaUnbiased),
+          ("share", record.share),
+        ]
+        return values.map { name, value in ("\(name)/\(place)", value, record.step) }
+      })
   }
 
   /// Appends a line to `events.jsonl`.
@@ -72,8 +71,17 @@ public final class RunLogWriter {
 
   /// Appends a number to the TensorBoard event file alone.
   public func scalar(_ tag: String, _ value: Double, step: Int) throws {
+    try scalars([(tag, value, step)])
+  }
+
+  /// Appends numbers to TensorBoard in one write; those without a value are left out.
+  private func scalars(_ values: [(tag: String, value: Double?, step: Int)]) throws {
     let now = Date().timeIntervalSince1970
-    try tensorBoard.append(TensorBoard.scalarRecord(tag: tag, value: value, step: step, wallTime: now))
+    var records = Data()
+    for case (let tag, let value?, let step) in values {
+      records.append(TensorBoard.scalarRecord(tag: tag, value: value, step: step, wallTime: now))
+    }
+    if !records.isEmpty { try tensorBoard.append(records) }
   }
 
   /// Waits until the disk holds every log, and says how long each is now.
