@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+
+/// The command line: it parses, calls the libraries and prints. What it does lives in the other targets.
+@main
+struct Coherent: AsyncParsableCommand {
+  static let version = "0.1.0"
+
+  static let configuration = CommandConfiguration(
+    commandName: "coherent",
+    abstract: "Measures, exploits and explains coherent gradients.",
+    discussion: """
+      Gradient descent averages per-example gradients. Directions that many examples share get strong and generalise; \
+      directions that few share stay weak and memorise. Start with `coherent demo`, then `coherent train --help`.
+      """,
+    version: version,
+    subcommands: [Demo.self, Train.self, ReportCommand.self, DataCommand.self, Doctor.self])
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Datasets
+import Foundation
+import NeuralNetworks
+import Reports
+import Tensors
+
+struct Doctor: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Say what this installation consists of and what is wrong with it.")
+
+  @Option(name: .long, help: "A folder with data sets to check; may be repeated.")
+  var dataDir: [String] = []
+  @Flag(help: "Print as JSON.")
+  var json = false
+
+  func run() throws {
+    let findings = try Findings(dataFolders: dataDir)
+    if json {
+      try Console.json(findings)
+    } else {
+      print(findings.text)
+    }
+    if !findings.problems.isEmpty { throw ExitCode.failure }
+  }
+
+  struct Problem: Encodable {
+    let problem: String
+    let remedy: String
+  }
+
+  struct Findings: Encodable {
+    var coherent = Coherent.version
+    var libtorchCompiled = Runtime.compiledVersion
+    var libtorchLoaded: String
+    var libtorchPath: String
+    var cpu = Processor.current
+    var cpuCapability: String
+    var threads = Runtime.threadCount
+    var linearPolicy: String
+    var devices = ["cpu"]
+    var reportBundle: String?
+    var python: String?
+    var data: [String: String] = [:]
+    var problems: [Problem] = []
+
+    init(dataFolders: [String]) throws {
+      libtorchLoaded = try Runtime.loadedVersion() ?? "unknown"
+      libtorchPath = try Runtime.libraryPath()
+      cpuCapability = try Runtime.cpuCapability()
+      linearPolicy = LinearPolicy.suited(toVendor: Processor.current.vendor).rule.rawValue
+      devices += (0..<(try Runtime.cudaDeviceCount())).map { "cuda:\($0)" }
+      if libtorchLoaded != libtorchCompiled {
+        problems.append(
+          Problem(
+            problem: "compiled against libtorch \(libtorchCompiled), but \(libtorchLoaded) is loaded from \(libtorchPath)",
+            remedy: "run make setup and make build again, and unset LD_LIBRARY_PATH"))
+      }
+      if threads > cpu.coreCount {
+        problems.append(
+          Problem(
+            problem: "\(threads) threads on \(cpu.coreCount) cores", remedy: "unset OMP_NUM_THREADS or give --threads"))
+      }
+      checkReports()
+      for folder in dataFolders { try checkData(folder) }
+    }
+
+    private mutating func checkReports() {
+      do {
+        let assets = try ReportAssets.locate()
+        reportBundle = assets.bundle.path
+        if !FileManager.default.fileExists(atPath: assets.python.path) {
+          problems.append(
+            Problem(problem: "vl-convert is missing, so figures cannot be exported", remedy: "run make setup"))
+        }
+      } catch {
+        problems.append(Problem(problem: "reports cannot be written: \(error)", remedy: "run make setup"))
+      }
+      let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+      python = paths.map { "\($0)/python3" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+      if python == nil {
+        problems.append(
+          Problem(problem: "python3 is not on the path, so figures cannot be exported", remedy: "install Python 3"))
+      }
+    }
+
+    private mutating func checkData(_ folder: String) throws {
+      for entry in DatasetCatalog.all where !entry.isBuiltIn {
+        let files = try DatasetFileStatus.check(entry, in: folder)
+        guard files.contains(where: { $0.path != nil }) else { continue }
+        data["\(entry.name) in \(folder)"] = files.map { "\($0.name): \($0.state.rawValue)" }.joined(separator: ", ")
+      }
+      if !data.keys.contains(where: { $0.hasSuffix(" in \(folder)") }) {
+        problems.append(
+          Problem(
+            problem: "\(folder) holds no data set that is known",
+            remedy: "coherent data fetch mnist --data-dir \(folder)"))
+      }
+    }
+
+    var text: String {
+      var rows = [
+        ["coherent", coherent],
+        ["libtorch", "\(libtorchLoaded) (compiled against \(libtorchCompiled))"],
+        ["", libtorchPath],
+        ["processor", "\(cpu.model), \(cpu.coreCount) cores, \(cpu.vendor)"],
+        ["instructions", "\(cpuCapability) in libtorch; processor has \(cpu.vectorExtensions.joined(separator: " "))"],
+        ["threads", String(threads)],
+        ["linear layers", linearPolicy],
+        ["devices", devices.joined(separator: ", ")],
+        ["reports", reportBundle ?? "not available"],
+        ["python", python ?? "not found"],
+      ]
+      rows += data.sorted { $0.key < $1.key }.map { [$0.key, $0.value] }
+      let width = rows.map { $0[0].count }.max() ?? 0
+      var lines = rows.map { $0[0].padding(toLength: width, withPad: " ", startingAt: 0) + "  " + $0[1] }
+      lines.append("")
+      lines += problems.isEmpty ? ["No problems."] : problems.map { "Problem: \($0.problem).\n  Remedy: \($0.remedy)." }
+      return lines.joined(separator: "\n")
+    }
+  }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Datasets
+import Foundation
+import NeuralNetworks
+import Reports
+import RunStore
+import Training
+
+extension NoiseKind: ExpressibleByArgument {}
+extension Initializer: ExpressibleByArgument {}
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a model, on noisy labels if you like, and record how each group of examples is learned.",
+    discussion: """
+      The run directory receives config.yaml, manifest.json, metrics.csv, labels.csv, examples.csv, TensorBoard events, \
+      checkpoints and report.html. Ctrl-C writes a checkpoint; --resume continues to the same bits.
+
+      Example: coherent train --dataset mnist --data-dir data/mnist --model mlp:2048 --noise 0.5 --steps 6000 --out run
+      """)
+
+  @OptionGroup var options: TrainingOptions
+
+  @Option(help: "A YAML file with any of the options; options on the command line win.")
+  var config: String?
+
+  @Option(help: "The run directory to write.")
+  var out: String?
+
+  @Option(help: "Continue the run in this directory from its newest checkpoint.")
+  var resume: String?
+
+  @Flag(help: "Replace an earlier run in the run directory.")
+  var force = false
+
+  @Flag(help: "Print the results as JSON.")
+  var json = false
+
+  @Flag(name: .shortAndLong, help: "Show no progress.")
+  var quiet = false
+
+  @Flag(inversion: .prefixedNo, help: "Write report.html at the end.")
+  var report = true
+
+  func validate() throws {
+    guard (out == nil) != (resume == nil) else {
+      throw ValidationError("Give either --out RUN for a new run or --resume RUN to continue one.")
+    }
+    if resume != nil, config != nil || force || options.isAnySet {
+      throw ValidationError("--resume continues with the run's own config.yaml; leave out the other training options.")
+    }
+  }
+
+  func run() throws {
+    let run = try resume.map { try TrainingRun(resuming: $0) } ?? start()
+    run.warnings.forEach { Console.note("Warning: \($0).") }
+    if run.isComplete {
+      Console.note("The run in \(run.directory.url.path) is already complete.")
+    } else if try train(run) == .interrupted {
+      Console.note(
+        "Interrupted at step \(run.trainer.step). Continue with: coherent train --resume \(run.directory.url.path)")
+      throw ExitCode(130)
+    }
+    if report { writeReport(of: run.directory) }
+    let manifest = try run.directory.manifest()
+    if json {
+      try Console.json(TrainResult(run: run.directory.url.path, manifest: manifest))
+    } else {
+      print(summary(manifest, directory: run.directory))
+    }
+  }
+
+  private func start() throws -> TrainingRun {
+    var settings = TrainingConfiguration()
+    if let config {
+      guard let text = try? String(contentsOfFile: config, encoding: .utf8) else {
+        throw ValidationError("The configuration file \(config) cannot be read.")
+      }
+      settings = try TrainingConfiguration(yaml: text, source: config)
+    }
+    options.apply(to: &settings)
+    return try TrainingRun(
+      settings, at: out ?? "", existing: force ? .replace : .refuse, toolVersion: Coherent.version)
+  }
+
+  private func train(_ run: TrainingRun) throws -> TrainingOutcome {
+    Interruption.listen()
+    let progress = TrainingProgress(steps: run.trainer.steps, isQuiet: quiet)
+    defer { progress.finish() }
+    return try run.train(shouldStop: { Interruption.isWished }, observe: progress.observe)
+  }
+
+  /// A run is no failure when its report cannot be drawn.
+  private func writeReport(of directory: RunDirectory) {
+    do {
+      try Report(runs: [directory]).write(to: directory.report)
+    } catch {
+      Console.note("No report was written: \(error)")
+    }
+  }
+
+  private func summary(_ manifest: RunManifest, directory: RunDirectory) -> String {
+    var rows = [["", "step", "train", "test", "validation"]]
+    let moments = [
+      ("last", manifest.summary?.last), ("best test", manifest.summary?.best),
+      ("selected by validation", manifest.summary?.validationSelected),
+    ]
+    for (name, moment) in moments {
+      guard let moment else { continue }
+      rows.append([
+        name, String(moment.step), Console.percent(moment.trainAccuracy), Console.percent(moment.testAccuracy),
+        Console.percent(moment.validationAccuracy),
+      ])
+    }
+    var lines = [Console.table(rows), ""]
+    let seconds = manifest.summary?.wallSeconds ?? 0
+    let memory = manifest.summary?.peakRSSBytes ?? 0
+    lines.append(
+      "\(manifest.summary?.steps ?? 0) steps in \(Console.duration(seconds)), peak memory \(Console.bytes(memory))")
+    lines.append("Run: \(directory.url.path)")
+    if FileManager.default.fileExists(atPath: directory.report.path) { lines.append("Report: \(directory.report.path)") }
+    return lines.joined(separator: "\n")
+  }
+}
+
+struct TrainResult: Encodable {
+  let run: String
+  let manifest: RunManifest
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Datasets
+import NeuralNetworks
+import Training
+
+/// The options that make up a training configuration. Each is nil unless given, so that a file can supply it.
+struct TrainingOptions: ParsableArguments {
+  @Option(help: "The data set: digits (built in), mnist or fashion-mnist. (default: mnist)")
+  var dataset: String?
+  @Option(help: "The folder with the data set's files.")
+  var dataDir: String?
+  @Option(parsing: .unconditional, help: "Train on the first N examples only.")
+  var subset: Int?
+  @Option(help: "A file (.npy, .csv, .u8) with labels that replace the training set's.")
+  var labels: String?
+  @Option(parsing: .unconditional, help: "Training examples held out for validation. (default: 0)")
+  var validation: Int?
+  @Option(parsing: .unconditional, help: "The share of labels chosen for noise, 0 to 1. (default: 0)")
+  var noise: Double?
+  @Option(help: "permute the chosen labels among themselves, or draw them uniform. (default: permute)")
+  var noiseKind: NoiseKind?
+  @Option(help: "The model: mlp:WIDTH[,WIDTH...] or linear. (default: mlp:2048)")
+  var model: String?
+  @Option(
+    help: "How weights are drawn: xavier, xavier-uniform, xavier-scaled, kaiming, pytorch. (default: xavier-scaled)")
+  var initializer: Initializer?
+  @Option(help: "The optimizer: sgd. (default: sgd)")
+  var optimizer: String?
+  @Option(parsing: .unconditional, help: "The learning rate. (default: 0.1)")
+  var lr: Double?
+  @Option(parsing: .unconditional, help: "Momentum. (default: 0)")
+  var momentum: Double?
+  @Flag(inversion: .prefixedNo, help: "Let momentum look ahead.")
+  var nesterov: Bool?
+  @Option(parsing: .unconditional, help: "Weight decay. (default: 0)")
+  var weightDecay: Double?
+  @Option(help: "The learning rate's course: constant, cosine, step:STEP[,STEP...][:FACTOR]. (default: constant)")
+  var schedule: String?
+  @Option(parsing: .unconditional, help: "Examples in a mini-batch. (default: 100)")
+  var batchSize: Int?
+  @Option(parsing: .unconditional, help: "Updates to make. (default: 10 epochs)")
+  var steps: Int?
+  @Option(parsing: .unconditional, help: "Passes over the training examples to make, in place of --steps.")
+  var epochs: Double?
+  @Option(parsing: .unconditional, help: "The seed of every random choice. (default: 1)")
+  var seed: UInt64?
+  @Option(parsing: .unconditional, help: "Threads for the computation. (default: the machine's cores)")
+  var threads: Int?
+  @Option(parsing: .unconditional, help: "Steps between evaluations. (default: dense at first, then every epoch)")
+  var evalEvery: Int?
+  @Option(parsing: .unconditional, help: "Steps between checkpoints. (default: an epoch)")
+  var checkpointEvery: Int?
+  @Option(help: "Where to compute: cpu or cuda[:INDEX]. (default: cpu)")
+  var device: String?
+  @Option(help: "Who computes linear layers: auto, native or onednn. (default: auto)")
+  var linear: String?
+
+  /// Writes what was given over a configuration.
+  func apply(to configuration: inout TrainingConfiguration) {
+    func set<Value>(_ target: inout Value, _ value: Value?) {
+      if let value { target = value }
+    }
+    func set<Value>(_ target: inout Value?, _ value: Value?) {
+      if let value { target = value }
+    }
+    set(&configuration.dataset, dataset)
+    set(&configuration.dataDir, dataDir)
+    set(&configuration.subset, subset)
+    set(&configuration.labels, labels)
+    set(&configuration.validation, validation)
+    set(&configuration.noise, noise)
+    set(&configuration.noiseKind, noiseKind)
+    set(&configuration.model, model)
+    set(&configuration.initializer, initializer)
+    set(&configuration.optimizer, optimizer)
+    set(&configuration.lr, lr)
+    set(&configuration.momentum, momentum)
+    set(&configuration.nesterov, nesterov)
+    set(&configuration.weightDecay, weightDecay)
+    set(&configuration.schedule, schedule)
+    set(&configuration.batchSize, batchSize)
+    set(&configuration.seed, seed)
+    set(&configuration.threads, threads)
+    set(&configuration.evalEvery, evalEvery)
+    set(&configuration.checkpointEvery, checkpointEvery)
+    set(&configuration.device, device)
+    set(&configuration.linear, linear)
+    // One of the two on the command line wins over either in the file; both on the command line is an error later.
+    if steps != nil || epochs != nil {
+      configuration.steps = steps
+      configuration.epochs = epochs
+    }
+  }
+
+  /// Whether any option was given.
+  var isAnySet: Bool {
+    var configuration = TrainingConfiguration()
+    // Values no option can have by default, so that giving a default counts too.
+    configuration.seed = .max
+    configuration.lr = .infinity
+    let before = configuration
+    apply(to: &configuration)
+    return configuration != before || Self.words(CommandLine.arguments)
+  }
+
+  private static func words(_ arguments: [String]) -> Bool {
+    let names = TrainingConfiguration.CodingKeys.allCases.map { "--" + $0.rawValue }
+    return arguments.contains { argument in names.contains(String(argument.prefix { $0 != "=" })) }
+  }
+}

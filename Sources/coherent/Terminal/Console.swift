@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Where words go: results to standard output, everything on the way to standard error.
+enum Console {
+  static let isTerminal = isatty(STDERR_FILENO) == 1
+
+  static func note(_ text: String) {
+    FileHandle.standardError.write(Data((text + "\n").utf8))
+  }
+
+  static func json(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.dateEncodingStrategy = .iso8601
+    print(String(decoding: try encoder.encode(value), as: UTF8.self))
+  }
+
+  /// "1 h 02 min", "3 min 20 s", "12 s".
+  static func duration(_ seconds: Double) -> String {
+    let whole = Int(seconds.rounded())
+    if whole >= 3600 { return "\(whole / 3600) h \(twoDigits(whole % 3600 / 60)) min" }
+    if whole >= 60 { return "\(whole / 60) min \(twoDigits(whole % 60)) s" }
+    return "\(whole) s"
+  }
+
+  /// "97.3 %", or a dash.
+  static func percent(_ share: Double?) -> String {
+    share.map { String(format: "%.1f %%", $0 * 100) } ?? "–"
+  }
+
+  static func bytes(_ count: Int) -> String {
+    count >= 1 << 30
+      ? String(format: "%.1f GB", Double(count) / Double(1 << 30)) : "\(Int(Double(count) / Double(1 << 20))) MB"
+  }
+
+  /// Columns aligned by their widest cell; the first to the left, the others to the right.
+  static func table(_ rows: [[String]]) -> String {
+    let columns = rows.map(\.count).max() ?? 0
+    let widths = (0..<columns).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
+    return rows.map { row in
+      row.enumerated().map { column, cell in
+        let padding = String(repeating: " ", count: widths[column] - cell.count)
+        return column == 0 ? cell + padding : padding + cell
+      }.joined(separator: "   ")
+    }.joined(separator: "\n")
+  }
+
+  private static func twoDigits(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+}
