@@ -53,6 +53,20 @@ import Testing
     #expect(abs((value as? Double ?? 0) - expected) < 1e-5)
   }
 
+  @Test func logarithmicStepsLeaveOutStepZero() throws {
+    let scratch = try Scratch()
+    let report = try Report(runs: threeRuns(in: scratch))
+    for figure in report.figures(logarithmicSteps: true) {
+      let text = figure.specification
+      #expect(!text.contains("\"step\":0,"))
+      let isOverSteps = figure.data.contains { !$0.series.isEmpty }
+      #expect(isOverSteps == text.contains("\"scale\":{\"type\":\"log\",\"nice\":false}"))
+      _ = try parsed(figure)
+    }
+    #expect(LogarithmicAxis.ticks(from: 0.5, to: 6000) == [1, 10, 100, 1000])
+    #expect(LogarithmicAxis.ticks(from: 30, to: 600) == [50, 100, 200, 500])
+  }
+
   @Test func gapAndOverfitFollowTheirFormulas() throws {
     let scratch = try Scratch()
     let run = try RunData(SyntheticRun(noise: 0.5).write(to: scratch.url, name: "run"))
@@ -200,6 +214,8 @@ import Testing
     try report.write(to: place.appendingPathComponent("report.html"), bundle: assets.bundle)
     try report.exportFigures(
       to: place.appendingPathComponent("figures"), formats: FigureFormat.allCases, assets: assets)
+    let logarithmic = place.appendingPathComponent("figures-log")
+    try report.exportFigures(to: logarithmic, formats: [.png], logarithmicSteps: true, assets: assets)
     let one = try Report(runs: [runs[2]])
     try one.write(to: runs[2].report, bundle: assets.bundle)
     let optimizers = try ["sgd", "winsorized:c=2", "rm3"].enumerated().map { index, name in
