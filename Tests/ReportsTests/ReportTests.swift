@@ -111,6 +111,35 @@ import Testing
       text.contains("by step \(Wording.integer(pristine))") && text.contains("by step \(Wording.integer(corrupt))"))
   }
 
+  @Test func findingsSayWhatHappenedWhenItIsUnexpected() throws {
+    let scratch = try Scratch()
+    func run(_ name: String, _ curves: [(Int, Double, Double)]) throws -> RunDirectory {
+      let run = try SyntheticRun(noise: 0.5, status: .running, until: -1).write(to: scratch.url, name: name)
+      let log = try run.logWriter()
+      for (step, pristine, corrupt) in curves {
+        for (group, accuracy) in [("pristine", pristine), ("corrupt", corrupt)] {
+          try log.append([
+            MetricRecord(epoch: 0, step: step, split: "train", group: group, count: 9, loss: 1, accuracy1: accuracy)
+          ])
+        }
+      }
+      try log.close()
+      return run
+    }
+    let reversed = try run("reversed", [(0, 0.1, 0.1), (10, 0.2, 0.7)])
+    let tied = try run("tied", [(0, 0.1, 0.1), (10, 0.9, 0.6)])
+    let neither = try run("neither", [(0, 0.1, 0.1), (10, 0.4, 0.2)])
+    func findings(_ runs: [RunDirectory]) throws -> (headline: String, first: String) {
+      let findings = try Report(runs: runs).findings()
+      return (findings.headline, findings.runs[0].sentences[0])
+    }
+    #expect(try findings([reversed]).headline == "Pristine examples were not learned before corrupt ones.")
+    #expect(try findings([reversed]).first.contains("only 20.0% of the pristine ones"))
+    #expect(try findings([tied]).headline == "Pristine examples were learned before corrupt ones.")
+    #expect(try findings([neither]).first.contains("less than half"))
+    #expect(try findings([tied, reversed, neither]).headline.contains("in 1 of 3 runs with noise"))
+  }
+
   @Test func pageNeedsNoNetwork() throws {
     let scratch = try Scratch()
     let page = try Report(runs: threeRuns(in: scratch), title: "a <b> & \"c\"").html(bundle: scratch.bundle())
@@ -182,8 +211,9 @@ import Testing
   }
 
   /// Draws with the installed exporter where `make setup` has run.
-  @Test func figuresAreExported() throws {
-    guard let assets = try? ReportAssets.locate() else { return }
+  @Test(.enabled(if: (try? ReportAssets.locate()) != nil, "needs make setup"))
+  func figuresAreExported() throws {
+    let assets = try ReportAssets.locate()
     let scratch = try Scratch()
     let report = try Report(runs: threeRuns(in: scratch))
     let folder = scratch.url.appendingPathComponent("figures")
@@ -201,8 +231,9 @@ import Testing
   }
 
   /// Leaves a sample report and figures in the folder that COHERENT_SAMPLE_REPORT names, to look at.
-  @Test func sampleReport() throws {
-    guard let folder = ProcessInfo.processInfo.environment["COHERENT_SAMPLE_REPORT"] else { return }
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["COHERENT_SAMPLE_REPORT"] != nil, "only on request"))
+  func sampleReport() throws {
+    let folder = try #require(ProcessInfo.processInfo.environment["COHERENT_SAMPLE_REPORT"])
     let assets = try ReportAssets.locate()
     let place = URL(fileURLWithPath: folder)
     try? FileManager.default.removeItem(at: place)
