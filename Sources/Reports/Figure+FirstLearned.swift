@@ -41,7 +41,10 @@ struct FirstLearned: FigureBuilder {
         "x": [
           "field": "from", "type": "quantitative", "title": "Step first learned",
           "scale": ["type": "log", "domain": .numbers([edges.first ?? 1, edges.last ?? 10]), "nice": false],
-          "axis": ["labelExpr": .string(ChartStyle.stepLabel), "values": .numbers(Self.ticks(within: edges))],
+          "axis": [
+            "labelExpr": .string(ChartStyle.stepLabel),
+            "values": .numbers(LogarithmicAxis.ticks(from: edges.first ?? 1, to: edges.last ?? 10)),
+          ],
         ],
         "x2": ["field": "to"],
         "y": [
@@ -60,14 +63,6 @@ struct FirstLearned: FigureBuilder {
         ],
       ],
     ]
-  }
-
-  /// Powers of ten; 1, 2 and 5 times them where the edges span less than two.
-  private static func ticks(within edges: [Double]) -> [Double] {
-    guard let low = edges.first, let high = edges.last, low > 0 else { return [] }
-    let factors: [Double] = high / low < 100 ? [1, 2, 5] : [1]
-    let powers = sequence(first: 1.0) { $0 * 10 }.prefix { $0 <= high }
-    return powers.flatMap { power in factors.map { $0 * power } }.filter { $0 >= low && $0 <= high }
   }
 
   /// Edges about evenly spaced on a logarithmic axis, each on a step that occurs: examples are looked at only every so

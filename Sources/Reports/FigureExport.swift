@@ -25,18 +25,23 @@ extension Report {
 
   /// Draws every figure in each format into a folder, as `ID.svg` and so on, in one go.
   ///
+  /// - Parameters:
+  ///   - folder: Made when it does not exist.
+  ///   - formats: The formats of each figure.
+  ///   - logarithmicSteps: Whether the step axes are logarithmic.
+  ///   - assets: The exporter; found with `ReportAssets.locate()` when not given.
   /// - Returns: The files written.
   /// - Throws: `ReportError` when Python or vl-convert is missing, the drawing fails or a file cannot be written.
   @discardableResult
   public func exportFigures(
-    to folder: URL, formats: [FigureFormat], assets: ReportAssets? = nil
+    to folder: URL, formats: [FigureFormat], logarithmicSteps: Bool = false, assets: ReportAssets? = nil
   ) throws -> [URL] {
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     } catch {
       throw ReportError("Cannot create the folder \(folder.path).", remedy: "Choose a folder that you may write to.")
     }
-    let jobs = figures().flatMap { figure in
+    let jobs = figures(logarithmicSteps: logarithmicSteps).flatMap { figure in
       formats.map { (figure, folder.appendingPathComponent("\(figure.id).\($0.rawValue)"), $0) }
     }
     try Self.draw(jobs, assets: assets ?? ReportAssets.locate())

@@ -6,20 +6,16 @@ import Foundation
 enum Findings {
   /// One sentence for the whole report.
   static func headline(for runs: [RunData]) -> String {
-    let noisy = runs.filter { !$0.corruptAccuracy.isEmpty && halfway($0.pristineAccuracy) != nil }
-    let slower = noisy.filter { run in
-      guard let pristine = halfway(run.pristineAccuracy) else { return false }
-      return halfway(run.corruptAccuracy).map { $0 > pristine } ?? true
-    }
-    if !noisy.isEmpty, slower.count == noisy.count {
-      return noisy.count == 1
-        ? "Pristine examples were learned before corrupt ones."
-        : "Pristine examples were learned before corrupt ones in all \(noisy.count) runs with noise."
-    }
-    if !noisy.isEmpty {
-      return slower.isEmpty
-        ? "Pristine examples were not learned before corrupt ones."
-        : "Pristine examples were learned before corrupt ones in \(slower.count) of \(noisy.count) runs with noise."
+    let orders = runs.filter { !$0.corruptAccuracy.isEmpty }.map(order)
+    let first = orders.count { $0 == .pristineFirst }
+    if orders.contains(where: { $0 != .undecided }) {
+      let runs = "\(orders.count) runs with noise"
+      switch first {
+      case orders.count where first == 1: return "Pristine examples were learned before corrupt ones."
+      case orders.count: return "Pristine examples were learned before corrupt ones in all \(runs)."
+      case 0: return "Pristine examples were not learned before corrupt ones."
+      default: return "Pristine examples were learned before corrupt ones in \(first) of \(runs)."
+      }
     }
     let best = runs.compactMap { run in run.accuracy("test").last.map { (run, $0.value) } }.max { $0.1 < $1.1 }
     guard let (run, accuracy) = best else { return "No evaluations yet." }
@@ -45,6 +41,22 @@ enum Findings {
     return sentences.isEmpty ? ["No evaluations yet."] : sentences
   }
 
+  private enum Order { case pristineFirst, corruptFirst, undecided }
+
+  /// Which group was half learned first; where both were at the same evaluation, which one was further then.
+  private static func order(of run: RunData) -> Order {
+    switch (halfway(run.pristineAccuracy), halfway(run.corruptAccuracy)) {
+    case (nil, nil): return .undecided
+    case (_?, nil): return .pristineFirst
+    case (nil, _?): return .corruptFirst
+    case (let pristine?, let corrupt?) where pristine != corrupt:
+      return pristine < corrupt ? .pristineFirst : .corruptFirst
+    case (let step?, _):
+      func value(_ points: [Point]) -> Double { points.first { $0.step == step }?.value ?? 0 }
+      return value(run.pristineAccuracy) > value(run.corruptAccuracy) ? .pristineFirst : .corruptFirst
+    }
+  }
+
   /// The first evaluated step at which a curve is at one half or above.
   static func halfway(_ points: [Point]) -> Int? { points.first { $0.value >= 0.5 }?.step }
 
@@ -54,8 +66,14 @@ enum Findings {
       return halfway(run.pristineAccuracy).map { "Half of the examples were learned by step \(Wording.integer($0))." }
     }
     guard let pristine = halfway(run.pristineAccuracy) else {
-      return "Neither half of the pristine nor half of the corrupt examples were learned by step "
-        + "\(Wording.integer(lastCorrupt.step))."
+      let end = Wording.integer(lastCorrupt.step)
+      guard let corruptStep = halfway(corrupt) else {
+        return "By step \(end) less than half of the pristine and of the corrupt examples were learned."
+      }
+      let share = Wording.percent(run.pristineAccuracy.last?.value ?? 0)
+      return
+        "Half of the corrupt examples were learned by step \(Wording.integer(corruptStep)), but only \(share) of the "
+        + "pristine ones by step \(end)."
     }
     let start = "Half of the pristine examples were learned by step \(Wording.integer(pristine))"
     guard let corruptStep = halfway(corrupt) else {

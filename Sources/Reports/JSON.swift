@@ -24,6 +24,12 @@ indirect enum JSON: Sendable, Equatable {
   static func strings(_ values: [String]) -> JSON { .array(values.map(JSON.string)) }
   static func numbers(_ values: [Double]) -> JSON { .array(values.map(JSON.number)) }
 
+  /// A member of this object.
+  subscript(key: String) -> JSON? {
+    guard case .object(let members) = self else { return nil }
+    return members.first { $0.key == key }?.value
+  }
+
   /// This object with more members, which replace those of the same name.
   func merging(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {
     guard case .object(var members) = self else { return self }

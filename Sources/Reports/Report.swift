@@ -22,8 +22,11 @@ public struct Report: Sendable {
   }
 
   /// The figures that the runs have data for, the composite page first.
-  public func figures() -> [Figure] {
-    FigureBuilders.all.flatMap { $0.figures(for: runs) }
+  ///
+  /// - Parameter logarithmicSteps: Whether the step axes are logarithmic, which shows the first steps of long runs.
+  public func figures(logarithmicSteps: Bool = false) -> [Figure] {
+    let figures = FigureBuilders.all.flatMap { $0.figures(for: runs) }
+    return logarithmicSteps ? figures.map { $0.logarithmicSteps() } : figures
   }
 
   /// What the runs show, in plain sentences: a headline, then a few sentences for each run.

@@ -53,6 +53,20 @@ import Testing
     #expect(abs((value as? Double ?? 0) - expected) < 1e-5)
   }
 
+  @Test func logarithmicStepsLeaveOutStepZero() throws {
+    let scratch = try Scratch()
+    let report = try Report(runs: threeRuns(in: scratch))
+    for figure in report.figures(logarithmicSteps: true) {
+      let text = figure.specification
+      #expect(!text.contains("\"step\":0,"))
+      let isOverSteps = figure.data.contains { !$0.series.isEmpty }
+      #expect(isOverSteps == text.contains("\"scale\":{\"type\":\"log\",\"nice\":false}"))
+      _ = try parsed(figure)
+    }
+    #expect(LogarithmicAxis.ticks(from: 0.5, to: 6000) == [1, 10, 100, 1000])
+    #expect(LogarithmicAxis.ticks(from: 30, to: 600) == [50, 100, 200, 500])
+  }
+
   @Test func gapAndOverfitFollowTheirFormulas() throws {
     let scratch = try Scratch()
     let run = try RunData(SyntheticRun(noise: 0.5).write(to: scratch.url, name: "run"))
@@ -95,6 +109,35 @@ import Testing
     let text = findings.runs[1].sentences.joined(separator: " ")
     #expect(
       text.contains("by step \(Wording.integer(pristine))") && text.contains("by step \(Wording.integer(corrupt))"))
+  }
+
+  @Test func findingsSayWhatHappenedWhenItIsUnexpected() throws {
+    let scratch = try Scratch()
+    func run(_ name: String, _ curves: [(Int, Double, Double)]) throws -> RunDirectory {
+      let run = try SyntheticRun(noise: 0.5, status: .running, until: -1).write(to: scratch.url, name: name)
+      let log = try run.logWriter()
+      for (step, pristine, corrupt) in curves {
+        for (group, accuracy) in [("pristine", pristine), ("corrupt", corrupt)] {
+          try log.append([
+            MetricRecord(epoch: 0, step: step, split: "train", group: group, count: 9, loss: 1, accuracy1: accuracy)
+          ])
+        }
+      }
+      try log.close()
+      return run
+    }
+    let reversed = try run("reversed", [(0, 0.1, 0.1), (10, 0.2, 0.7)])
+    let tied = try run("tied", [(0, 0.1, 0.1), (10, 0.9, 0.6)])
+    let neither = try run("neither", [(0, 0.1, 0.1), (10, 0.4, 0.2)])
+    func findings(_ runs: [RunDirectory]) throws -> (headline: String, first: String) {
+      let findings = try Report(runs: runs).findings()
+      return (findings.headline, findings.runs[0].sentences[0])
+    }
+    #expect(try findings([reversed]).headline == "Pristine examples were not learned before corrupt ones.")
+    #expect(try findings([reversed]).first.contains("only 20.0% of the pristine ones"))
+    #expect(try findings([tied]).headline == "Pristine examples were learned before corrupt ones.")
+    #expect(try findings([neither]).first.contains("less than half"))
+    #expect(try findings([tied, reversed, neither]).headline.contains("in 1 of 3 runs with noise"))
   }
 
   @Test func pageNeedsNoNetwork() throws {
@@ -168,8 +211,9 @@ import Testing
   }
 
   /// Draws with the installed exporter where `make setup` has run.
-  @Test func figuresAreExported() throws {
-    guard let assets = try? ReportAssets.locate() else { return }
+  @Test(.enabled(if: (try? ReportAssets.locate()) != nil, "needs make setup"))
+  func figuresAreExported() throws {
+    let assets = try ReportAssets.locate()
     let scratch = try Scratch()
     let report = try Report(runs: threeRuns(in: scratch))
     let folder = scratch.url.appendingPathComponent("figures")
@@ -187,8 +231,9 @@ import Testing
   }
 
   /// Leaves a sample report and figures in the folder that COHERENT_SAMPLE_REPORT names, to look at.
-  @Test func sampleReport() throws {
-    guard let folder = ProcessInfo.processInfo.environment["COHERENT_SAMPLE_REPORT"] else { return }
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["COHERENT_SAMPLE_REPORT"] != nil, "only on request"))
+  func sampleReport() throws {
+    let folder = try #require(ProcessInfo.processInfo.environment["COHERENT_SAMPLE_REPORT"])
     let assets = try ReportAssets.locate()
     let place = URL(fileURLWithPath: folder)
     try? FileManager.default.removeItem(at: place)
@@ -200,6 +245,8 @@ import Testing
     try report.write(to: place.appendingPathComponent("report.html"), bundle: assets.bundle)
     try report.exportFigures(
       to: place.appendingPathComponent("figures"), formats: FigureFormat.allCases, assets: assets)
+    let logarithmic = place.appendingPathComponent("figures-log")
+    try report.exportFigures(to: logarithmic, formats: [.png], logarithmicSteps: true, assets: assets)
     let one = try Report(runs: [runs[2]])
     try one.write(to: runs[2].report, bundle: assets.bundle)
     let optimizers = try ["sgd", "winsorized:c=2", "rm3"].enumerated().map { index, name in

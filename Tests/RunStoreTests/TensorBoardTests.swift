@@ -25,18 +25,19 @@ import Testing
     #expect(record.count == 8 + 4 + 24 + 4)
   }
 
-  /// Reads an event file back with the real package where a Python with `tensorboard` is found.
-  @Test func realTensorBoardReadsTheValues() throws {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    let script = root.appendingPathComponent("scripts/check-tensorboard.py").path
-    let pythons = [
-      ProcessInfo.processInfo.environment["TENSORBOARD_PYTHON"], root.path + "/.deps/test-venv/bin/python",
-      "/usr/bin/python3", "/usr/local/bin/python3",
-    ]
-    let found = pythons.compactMap { $0 }.first { launch($0, ["-c", "import tensorboard"])?.status == 0 }
-    guard let python = found else { return }
+  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
 
+  /// A Python with the real package.
+  static let python: String? = [
+    ProcessInfo.processInfo.environment["TENSORBOARD_PYTHON"], root.path + "/.deps/test-venv/bin/python",
+    "/usr/bin/python3", "/usr/local/bin/python3",
+  ].compactMap { $0 }.first { launch($0, ["-c", "import tensorboard"])?.status == 0 }
+
+  @Test(.enabled(if: Self.python != nil, "needs a Python with tensorboard"))
+  func realTensorBoardReadsTheValues() throws {
+    let python = try #require(Self.python)
+    let script = Self.root.appendingPathComponent("scripts/check-tensorboard.py").path
     let scratch = try Scratch()
     let run = try scratch.newRun()
     let log = try run.logWriter()

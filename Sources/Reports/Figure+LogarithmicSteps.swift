@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+extension Figure {
+  /// The same figure with a logarithmic step axis, without step 0; figures that are not over steps stay as they are.
+  public func logarithmicSteps() -> Figure {
+    let series = data.flatMap(\.series).flatMap(\.points).map(\.step).filter { $0 > 0 }
+    guard let low = series.min(), let high = series.max(), low < high else { return self }
+    let ticks = JSON.numbers(LogarithmicAxis.ticks(from: Double(low), to: Double(high)))
+    return Figure(
+      id: id, title: title, caption: caption, section: section, isComposite: isComposite,
+      chart: Self.logarithmic(chart, ticks: ticks),
+      data: data.map { set in
+        guard set.plainRows.isEmpty else { return set }
+        return FigureData(
+          name: set.name,
+          series: set.series.compactMap { series in
+            Series(run: series.run, measure: series.measure, points: series.points.filter { $0.step > 0 })
+          })
+      })
+  }
+
+  private static func logarithmic(_ chart: JSON, ticks: JSON) -> JSON {
+    if case .array(let panels)? = chart["concat"] {
+      return chart.merging(["concat": .array(panels.map { logarithmic($0, ticks: ticks) })])
+    }
+    guard let encoding = chart["encoding"], let x = encoding["x"], x["field"] == "step" else { return chart }
+    let axis = (x["axis"] ?? [:]).merging(["values": ticks])
+    let changed = x.merging(["scale": ["type": "log", "nice": false], "axis": axis])
+    return chart.merging(["encoding": encoding.merging(["x": changed])])
+  }
+}
+
+/// Ticks of logarithmic axes.
+enum LogarithmicAxis {
+  /// Powers of ten; 1, 2 and 5 times them where the range spans less than two.
+  static func ticks(from low: Double, to high: Double) -> [Double] {
+    guard low > 0, high > low, high.isFinite else { return [] }
+    let factors: [Double] = high / low < 100 ? [1, 2, 5] : [1]
+    let powers = sequence(first: 1.0) { $0 * 10 }.prefix { $0 <= high }
+    return powers.flatMap { power in factors.map { $0 * power } }.filter { $0 >= low && $0 <= high }
+  }
+}
