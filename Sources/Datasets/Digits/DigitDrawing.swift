@@ -4,7 +4,7 @@
 /// a small multi-layer perceptron nearly always.
 struct DigitVariation: Sendable {
   /// Standard deviation of each control point, in box units.
-  var pointJitter = 0.028
+  var pointJitter = 0.025
   /// Greatest rotation either way, radians.
   var rotation = 0.25
   /// Greatest shear either way, x per y.
@@ -16,13 +16,13 @@ struct DigitVariation: Sendable {
   /// Greatest shift of the centre either way, pixels.
   var shift = 2.3
   /// Standard deviation of the elastic warp at its control grid, pixels.
-  var warp = 0.8
+  var warp = 0.65
   /// Smallest and greatest half-width of the pen, pixels.
   var pen = (low: 0.65, high: 1.4)
   /// Chance of a stray mark, and of a second one after it.
-  var strayChance = 0.5
+  var strayChance = 0.35
   /// Greatest amplitude of the paper's grain, of 255.
-  var grain = 28.0
+  var grain = 16.0
 }
 
 /// Draws one handwritten-looking digit into 28 × 28 bytes, ink bright on dark as in MNIST.
