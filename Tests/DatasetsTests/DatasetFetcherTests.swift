@@ -143,6 +143,14 @@ final class DatasetFetcherTests {
     #expect(!recorder.reasons.isEmpty)
   }
 
+  @Test func serverThatFallsSilent() async throws {
+    let recorder = recorder
+    let impatient = DatasetFetcher(attemptsPerMirror: 1, retryDelay: .nan, timeout: 1)
+    try await impatient.fetch(entry("hang", "good"), to: folder.path) { recorder.record($0) }
+    try expectFetched()
+    #expect(recorder.offsets == [0, 10])
+  }
+
   @Test func corruptMirror() async {
     await expectFailure(entry("corrupt"), "/corrupt: checksum mismatch", "--mirror URL")
     #expect(server.requests.count == 1)

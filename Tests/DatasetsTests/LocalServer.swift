@@ -6,6 +6,7 @@ import Testing
 /// An HTTP server on 127.0.0.1 that serves the files of a folder, each top-level path misbehaving in its own way.
 final class LocalServer {
   private let process = Process()
+  private let input = Pipe()
   private let folder: TemporaryFolder
   let address: String
 
@@ -22,6 +23,8 @@ final class LocalServer {
     let output = Pipe()
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice
+    // The server ends when this pipe closes, so it never outlives the tests, however they end.
+    process.standardInput = input
     try process.run()
     let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
     let port = try #require(Int(line.trimmingCharacters(in: .whitespacesAndNewlines)))
@@ -29,8 +32,8 @@ final class LocalServer {
   }
 
   deinit {
-    process.terminate()
-    process.waitUntilExit()
+    // Not SIGTERM: a child started from a worker thread inherits its blocked signals.
+    kill(process.processIdentifier, SIGKILL)
   }
 
   /// The requests so far, each "path range", where range is the Range header or "-".
@@ -39,7 +42,13 @@ final class LocalServer {
   }
 
   private static let program = #"""
-    import http.server, os, sys
+    import http.server, os, sys, threading, time
+
+    def watch():
+        sys.stdin.read()
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
     root = sys.argv[1]
     seen = {}
 
@@ -86,6 +95,10 @@ final class LocalServer {
             self.end_headers()
             if mode == "cut" and first:
                 body = body[: len(body) // 2]
+            if mode == "hang":
+                self.wfile.write(body[:10])
+                self.wfile.flush()
+                return time.sleep(60)
             if mode == "cutalways":
                 body = body[:10]
             self.wfile.write(body)

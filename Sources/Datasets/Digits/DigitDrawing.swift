@@ -6,7 +6,7 @@ struct DigitVariation: Sendable {
   /// Standard deviation of each control point, in box units.
   var pointJitter = 0.025
   /// Greatest rotation either way, radians.
-  var rotation = 0.25
+  var rotation = 0.26
   /// Greatest shear either way, x per y.
   var shear = 0.26
   /// Smallest and greatest height, pixels.
@@ -14,7 +14,7 @@ struct DigitVariation: Sendable {
   /// Smallest and greatest width as a share of the height.
   var aspect = (low: 0.6, high: 0.92)
   /// Greatest shift of the centre either way, pixels.
-  var shift = 2.3
+  var shift = 2.45
   /// Standard deviation of the elastic warp at its control grid, pixels.
   var warp = 0.65
   /// Smallest and greatest half-width of the pen, pixels.
