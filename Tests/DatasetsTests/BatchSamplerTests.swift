@@ -80,3 +80,17 @@ import Testing
     #expect(BatchSampler.sequential(count: 2, batchSize: 0) == [0..<1, 1..<2])
   }
 }
+
+@Suite struct HoldOutTests {
+  @Test(arguments: [0, 1, 30, 99]) func partsCoverTheWhole(held: Int) throws {
+    let parts = try HoldOut(count: 100, validationCount: held, seed: 2)
+    #expect(parts.validation.count == held)
+    #expect((parts.validation + parts.training).sorted() == Array(0..<100))
+    #expect(parts.validation == parts.validation.sorted() && parts.training == parts.training.sorted())
+    #expect(try HoldOut(count: 100, validationCount: held, seed: 2) == parts)
+  }
+
+  @Test(arguments: [-1, 100, 101, Int.max]) func impossibleNumbersAreRefused(held: Int) {
+    expectError("cannot be held out") { _ = try HoldOut(count: 100, validationCount: held, seed: 2) }
+  }
+}
