@@ -28,7 +28,7 @@ public struct Dataset: Sendable {
   /// The original labels in data set order, each in 0 ..< `classCount`.
   public private(set) var labels: [Int]
   /// SHA-256 (lower-case hexadecimal) of each file it was read from, by file name; for built-in data the one key
-  /// `content` with `contentChecksum()`.
+  /// `content` with the `contentChecksum()` of what was drawn. A subset keeps the sums of its source.
   public let sourceChecksums: [String: String]
 
   /// Number of examples.

@@ -25,7 +25,7 @@ public struct DatasetFetcher: Sendable {
   public var attemptsPerMirror: Int
   /// Seconds before a failed transfer is tried again; doubled each time.
   public var retryDelay: Double
-  /// Seconds without a byte after which a transfer has failed.
+  /// Seconds without a byte after which a transfer has failed; at most a day, and 30 when not above 0.
   public var timeout: Double
 
   /// Creates a fetcher.
@@ -99,7 +99,8 @@ public struct DatasetFetcher: Sendable {
           reasons.append("\(base.absoluteString): \(reason)")
           break
         }
-        try await Task.sleep(nanoseconds: UInt64(min(max(delay, 0), 60) * 1e9))
+        // Written so that no number, not even one that is none, makes the conversion fail.
+        try await Task.sleep(nanoseconds: delay > 0 ? UInt64(min(delay, 60) * 1e9) : 0)
         delay *= 2
       }
     }
@@ -131,7 +132,7 @@ public struct DatasetFetcher: Sendable {
       onEvent(.progress(file: file.name, received: received, total: file.size))
     }
     let url = base.appendingPathComponent(file.name)
-    switch await download.run(url, timeout: timeout) {
+    switch await download.run(url, timeout: timeout > 0 ? min(timeout, 86_400) : 30) {
     case .complete: break
     case .failed(let reason): return Result(reason: reason, mayRetry: true)
     case .unwritable(let reason):

@@ -7,7 +7,7 @@ import Foundation
 /// | ending | content |
 /// |---|---|
 /// | `.npy` | a NumPy array of one dimension and any integer type (or bool) |
-/// | `.csv` | one label on each line; or a header with a column `label` (or `assigned`), and optionally `sample_id` or `index` |
+/// | `.csv` | one label a line; or a header with a column `label` or `assigned`, and maybe `sample_id` or `index` |
 /// | `.u8` | one byte for each label |
 public struct ExternalLabels: Sendable, Equatable {
   /// The file they came from.
