@@ -257,10 +257,16 @@ def pip_install(deps, partial, target, requirements, gigabytes, options=()):
         process = subprocess.Popen(command, env=pip_environment(temporary), stdin=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE)
         said = []
-        for line in process.stderr:
-            said.append(line.decode(errors="replace"))
-            sys.stderr.write(said[-1])
-        if process.wait() == 0:
+        try:
+            for line in process.stderr:
+                said.append(line.decode(errors="replace"))
+                sys.stderr.write(said[-1])
+            process.wait()
+        except BaseException:  # Ctrl-C: pip must be gone before its folder is
+            process.kill()
+            process.wait()
+            raise
+        if process.returncode == 0:
             return
         text = "".join(said)
         for pattern, what, remedy, again in PIP_FAILURES:
