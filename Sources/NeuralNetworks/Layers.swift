@@ -94,7 +94,8 @@ public final class Dropout: Module {
   public init(probability: Double) throws {
     guard probability >= 0, probability < 1 else {
       throw TensorError(
-        kind: .invalid, operation: "Dropout", reason: "the probability must be at least 0 and below 1, not \(probability)")
+        kind: .invalid, operation: "Dropout",
+        reason: "the probability must be at least 0 and below 1, not \(probability)")
     }
     self.probability = probability
   }

@@ -22,7 +22,9 @@ public struct Processor: Sendable, Codable, Equatable {
       if parts.count == 2, fields[parts[0]] == nil { fields[parts[0]] = parts[1] }
     }
     let flags = Set((fields["flags"] ?? fields["Features"] ?? "").split(separator: " ").map(String.init))
-    let wanted = ["avx", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve"]
+    let wanted = [
+      "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve",
+    ]
     return Processor(
       vendor: fields["vendor_id"] ?? fields["CPU implementer"] ?? "unknown", model: fields["model name"] ?? "unknown",
       vectorExtensions: wanted.filter(flags.contains), coreCount: ProcessInfo.processInfo.activeProcessorCount)

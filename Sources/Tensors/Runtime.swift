@@ -15,7 +15,9 @@ public enum Runtime {
   }
 
   /// libtorch's own build description.
-  public static func loadedDescription() throws -> String { try string("loadedDescription") { ct_loaded_description($0) } }
+  public static func loadedDescription() throws -> String {
+    try string("loadedDescription") { ct_loaded_description($0) }
+  }
 
   /// The folder the loaded libtorch lives in.
   public static func libraryPath() throws -> String { try string("libraryPath") { ct_library_path($0) } }

@@ -20,13 +20,16 @@ public enum Safetensors {
   /// The bytes of a file with the given tensors, in order, and metadata.
   ///
   /// - Throws: `TensorError` when a tensor cannot be copied to the host.
-  public static func encode(_ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:]) throws -> Data {
+  public static func encode(_ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:]) throws
+    -> Data
+  {
     var header: [String: Any] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
     var offset = 0
     for (name, tensor) in tensors {
       let dtype = try tensor.dtype
       let end = offset + tensor.count * dtype.byteCount
-      header[name] = ["dtype": names[dtype] ?? "", "shape": tensor.shape, "data_offsets": [offset, end]] as [String: Any]
+      header[name] =
+        ["dtype": names[dtype] ?? "", "shape": tensor.shape, "data_offsets": [offset, end]] as [String: Any]
       offset = end
     }
     var json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys])
@@ -64,7 +67,8 @@ public enum Safetensors {
       let range = entry["data_offsets"] as? [Int], range.count == 2
     else { throw FormatError(description: "the entry of tensor \"\(name)\" cannot be read") }
     guard range[0] >= 0, range[0] <= range[1], range[1] <= body.count else {
-      throw FormatError(description: "tensor \"\(name)\" ends at byte \(range[1]) of \(body.count): the file is cut off")
+      throw FormatError(
+        description: "tensor \"\(name)\" ends at byte \(range[1]) of \(body.count): the file is cut off")
     }
     let bytes = body.dropFirst(range[0]).prefix(range[1] - range[0])
     do {

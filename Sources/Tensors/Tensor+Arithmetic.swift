@@ -15,10 +15,14 @@ extension Tensor {
   public func squared() throws -> Tensor { try Tensor.producing("squared", [self]) { ct_square($0, pointer) } }
 
   /// √a.
-  public func squareRoot() throws -> Tensor { try Tensor.producing("squareRoot", [self]) { ct_square_root($0, pointer) } }
+  public func squareRoot() throws -> Tensor {
+    try Tensor.producing("squareRoot", [self]) { ct_square_root($0, pointer) }
+  }
 
   /// eᵃ.
-  public func exponential() throws -> Tensor { try Tensor.producing("exponential", [self]) { ct_exponential($0, pointer) } }
+  public func exponential() throws -> Tensor {
+    try Tensor.producing("exponential", [self]) { ct_exponential($0, pointer) }
+  }
 
   /// ln a.
   public func logarithm() throws -> Tensor { try Tensor.producing("logarithm", [self]) { ct_logarithm($0, pointer) } }
@@ -45,7 +49,9 @@ extension Tensor {
   public func tanh() throws -> Tensor { try Tensor.producing("tanh", [self]) { ct_tanh($0, pointer) } }
 
   /// Whether each element is 0.
-  public func logicalNot() throws -> Tensor { try Tensor.producing("logicalNot", [self]) { ct_logical_not($0, pointer) } }
+  public func logicalNot() throws -> Tensor {
+    try Tensor.producing("logicalNot", [self]) { ct_logical_not($0, pointer) }
+  }
 
   /// Whether every element is non-zero, as a scalar.
   public func all() throws -> Tensor { try Tensor.producing("all", [self]) { ct_all($0, pointer) } }

@@ -9,7 +9,9 @@ extension Tensor {
   public func clone() throws -> Tensor { try Tensor.producing("clone", [self]) { ct_clone($0, pointer) } }
 
   /// Itself when contiguous, else a contiguous copy.
-  public func contiguous() throws -> Tensor { try Tensor.producing("contiguous", [self]) { ct_contiguous($0, pointer) } }
+  public func contiguous() throws -> Tensor {
+    try Tensor.producing("contiguous", [self]) { ct_contiguous($0, pointer) }
+  }
 
   /// The elements as another type, on another device, or both; itself when nothing changes.
   public func to(_ dtype: DType? = nil, device: Device? = nil) throws -> Tensor {

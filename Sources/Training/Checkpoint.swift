@@ -46,7 +46,8 @@ struct Checkpoint: Codable, Sendable, Equatable {
       throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is missing or cannot be read; \(remedy)")
     }
     guard data.count == file.bytes, checksum(data) == file.crc32 else {
-      throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is damaged: it is not what was written; \(remedy)")
+      throw TrainingError(
+        .checkpoint, "the checkpoint file \(url.path) is damaged: it is not what was written; \(remedy)")
     }
     do {
       return try Safetensors.decode(data).tensors
@@ -167,7 +168,8 @@ extension Trainer {
 
   /// Overwrites parameters and buffers with named tensors.
   func load(_ tensors: [String: Tensor], from source: String) throws {
-    let wanted = store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
+    let wanted =
+      store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
     for (name, target) in wanted {
       guard let saved = tensors[name] else {
         throw TrainingError(.checkpoint, "\(source) has no tensor \"\(name)\": it belongs to another model")

@@ -24,8 +24,10 @@ public enum Schedule: Sendable, Equatable, CustomStringConvertible {
       let steps = milestones.compactMap { $0 }
       guard steps.count == milestones.count, steps.allSatisfy({ $0 > 0 }), zip(steps, steps.dropFirst()).allSatisfy(<)
       else {
-        throw TrainingError(.configuration, "schedule \"\(text)\": the steps after \"step:\" must be increasing whole "
-          + "numbers above 0, such as step:40000,60000:0.1")
+        throw TrainingError(
+          .configuration,
+          "schedule \"\(text)\": the steps after \"step:\" must be increasing whole "
+            + "numbers above 0, such as step:40000,60000:0.1")
       }
       guard let factor = parts.count == 3 ? Double(parts[2]) : 0.1, factor > 0, factor.isFinite else {
         throw TrainingError(.configuration, "schedule \"\(text)\": the factor must be a number above 0, such as 0.1")

@@ -128,7 +128,8 @@ extension TrainingConfiguration {
     try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")
     try require(steps == nil || epochs == nil, "give steps or epochs, not both")
     try require(
-      (steps ?? 1) >= 1 && (steps ?? 1) <= Self.mostSteps, "steps must be from 1 to \(Self.mostSteps), not \(steps ?? 0)")
+      (steps ?? 1) >= 1 && (steps ?? 1) <= Self.mostSteps,
+      "steps must be from 1 to \(Self.mostSteps), not \(steps ?? 0)")
     try require(
       (epochs ?? 1) > 0 && (epochs ?? 1) <= 1e6, "epochs must be above 0 and at most a million, not \(epochs ?? 0)")
     try require((subset ?? 1) >= 1, "subset must be at least 1, not \(subset ?? 0)")
@@ -156,7 +157,8 @@ extension TrainingConfiguration {
       let count = try Runtime.cudaDeviceCount()
       guard index < count else {
         throw TrainingError(
-          .configuration, "there is no CUDA device \(index): \(count) found. Use --device cpu; coherent doctor says more")
+          .configuration,
+          "there is no CUDA device \(index): \(count) found. Use --device cpu; coherent doctor says more")
       }
     }
     return chosen

@@ -34,16 +34,10 @@ public struct TrainingData: Sendable {
     } else {
       labels = NoisyLabels(clean: train.labels)
     }
-    guard configuration.validation < train.count else {
-      throw TrainingError(
-        .configuration,
-        "validation \(configuration.validation) leaves nothing to train on: there are \(train.count) training examples")
-    }
-    var generator = SeededGenerator(seed: configuration.seed, stream: .validation)
-    let order = configuration.validation > 0 ? generator.permutation(count: train.count) : []
-    let heldOut = Set(order.prefix(configuration.validation))
-    validationIndices = heldOut.sorted()
-    trainIndices = train.labels.indices.filter { !heldOut.contains($0) }
+    let split = try HoldOut(
+      count: train.count, validationCount: configuration.validation, seed: configuration.seed)
+    validationIndices = split.validation
+    trainIndices = split.training
     guard configuration.batchSize <= trainIndices.count else {
       throw TrainingError(
         .configuration,

@@ -58,7 +58,8 @@ public final class TrainingRun {
     try Self.checkData(trainer, against: manifest)
     let capability = try Runtime.cpuCapability()
     if let before = manifest.numerics["cpu_capability"], before != capability {
-      warnings.append("the run began on \(before) instructions and goes on with \(capability): its last bits may differ")
+      warnings.append(
+        "the run began on \(before) instructions and goes on with \(capability): its last bits may differ")
     }
     if let checkpoint = try Checkpoint.latest(in: directory.checkpoints) {
       try trainer.restore(checkpoint, in: directory.checkpoints)

@@ -6,32 +6,40 @@
 #include <ATen/Parallel.h>
 
 #include <atomic>
-#include <cmath>
+#include <bit>
+#include <limits>
 
 #include "../support.h"
 
 namespace coherent {
 namespace {
 
-// One span of the update. True when every updated parameter is finite: x − x is 0 for finite x, NaN otherwise.
+// The bits of a number without its sign, which grow with its size: those of infinity and NaN are the largest.
+inline uint32_t magnitude(float x) { return std::bit_cast<uint32_t>(x) & 0x7fffffffu; }
+inline uint64_t magnitude(double x) { return std::bit_cast<uint64_t>(x) & 0x7fffffffffffffffu; }
+
+// One span of the update. True when every updated parameter is finite; asked by way of integers, because a maximum of
+// integers is a vector operation and one of floats, with its NaN rules, is not.
 template <typename scalar, bool has_velocity>
-bool update(scalar *parameter, const scalar *gradient, scalar *velocity, int64_t count, const ct_sgd_options &o) {
+inline bool update(scalar *__restrict parameter, const scalar *__restrict gradient, scalar *__restrict velocity,
+                   int64_t count, const ct_sgd_options &o) {
   const scalar rate = o.learning_rate, decay = o.weight_decay, scale = o.gradient_scale;
   const scalar momentum = o.momentum, fresh = o.first_step ? 1 : 1 - o.dampening;
   const scalar kept = o.first_step ? 0 : o.momentum;
-  scalar residue = 0;
+  const bool nesterov = o.nesterov;
+  decltype(magnitude(scalar(0))) largest = 0;
   for (int64_t i = 0; i < count; ++i) {
     scalar direction = scale * gradient[i] + decay * parameter[i];
     if constexpr (has_velocity) {
-      const scalar v = (o.first_step ? 0 : kept * velocity[i]) + fresh * direction;
+      const scalar v = kept * velocity[i] + fresh * direction;
       velocity[i] = v;
-      direction = o.nesterov ? direction + momentum * v : v;
+      direction = nesterov ? direction + momentum * v : v;
     }
     const scalar next = parameter[i] - rate * direction;
     parameter[i] = next;
-    residue += next - next;
+    largest = std::max(largest, magnitude(next));
   }
-  return residue == 0;
+  return largest < magnitude(std::numeric_limits<scalar>::infinity());
 }
 
 #if defined(__x86_64__)
@@ -41,7 +49,6 @@ bool update(scalar *parameter, const scalar *gradient, scalar *velocity, int64_t
 #endif
 
 CT_CLONES bool update_float(float *p, const float *g, float *v, int64_t n, const ct_sgd_options &o) {
-#pragma clang fp reassociate(on)
   return v == nullptr ? update<float, false>(p, g, v, n, o) : update<float, true>(p, g, v, n, o);
 }
 bool update_double(double *p, const double *g, double *v, int64_t n, const ct_sgd_options &o) {

@@ -40,8 +40,9 @@ struct DataCommand: AsyncParsableCommand {
       }
       if json { return try Console.json(summaries) }
       for summary in summaries {
-        print("\(summary.name) \(summary.split.rawValue): \(summary.count) examples of "
-          + summary.exampleShape.map(String.init).joined(separator: "×"))
+        print(
+          "\(summary.name) \(summary.split.rawValue): \(summary.count) examples of "
+            + summary.exampleShape.map(String.init).joined(separator: "×"))
         print(String(format: "  pixel mean %.4f, standard deviation %.4f", summary.mean, summary.standardDeviation))
         let classes = zip(summary.classNames, summary.classCounts).map { "\($0) \($1)" }
         print("  classes: " + classes.joined(separator: ", "))

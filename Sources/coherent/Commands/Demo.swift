@@ -33,7 +33,8 @@ struct Demo: ParsableCommand {
     var rows: [Row] = []
     for noise in Self.noiseLevels {
       let path = out + "/noise-\(Int(noise * 100))"
-      let run = try TrainingRun(Self.settings(noise: noise), at: path, existing: .replace, toolVersion: Coherent.version)
+      let run = try TrainingRun(
+        Self.settings(noise: noise), at: path, existing: .replace, toolVersion: Coherent.version)
       let progress = TrainingProgress(
         title: "\(Int(noise * 100)) % label noise", steps: run.trainer.steps, isQuiet: !Console.isTerminal)
       if !Console.isTerminal { Console.note("Training on digits with \(Int(noise * 100)) % label noise") }

@@ -55,7 +55,8 @@ struct Doctor: ParsableCommand {
       if libtorchLoaded != libtorchCompiled {
         problems.append(
           Problem(
-            problem: "compiled against libtorch \(libtorchCompiled), but \(libtorchLoaded) is loaded from \(libtorchPath)",
+            problem:
+              "compiled against libtorch \(libtorchCompiled), but \(libtorchLoaded) is loaded from \(libtorchPath)",
             remedy: "run make setup and make build again, and unset LD_LIBRARY_PATH"))
       }
       if threads > cpu.coreCount {

@@ -35,7 +35,8 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     let directories = try runs.map { try RunDirectory.open(at: $0) }
     let report = try Report(runs: directories, title: title)
-    let page = out.map { URL(fileURLWithPath: $0) }
+    let page =
+      out.map { URL(fileURLWithPath: $0) }
       ?? (directories.count == 1 ? directories[0].report : URL(fileURLWithPath: "report.html"))
     try report.write(to: page)
     var formats: [FigureFormat] = []
@@ -44,7 +45,8 @@ struct ReportCommand: ParsableCommand {
     if pdf { formats.append(.pdf) }
     var pictures: [String] = []
     if !formats.isEmpty {
-      let folder = figures.map { URL(fileURLWithPath: $0) }
+      let folder =
+        figures.map { URL(fileURLWithPath: $0) }
         ?? page.deletingLastPathComponent().appendingPathComponent("figures")
       pictures = try report.exportFigures(to: folder, formats: formats).map(\.path)
     }

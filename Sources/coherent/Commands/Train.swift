@@ -120,7 +120,9 @@ struct Train: ParsableCommand {
     lines.append(
       "\(manifest.summary?.steps ?? 0) steps in \(Console.duration(seconds)), peak memory \(Console.bytes(memory))")
     lines.append("Run: \(directory.url.path)")
-    if FileManager.default.fileExists(atPath: directory.report.path) { lines.append("Report: \(directory.report.path)") }
+    if FileManager.default.fileExists(atPath: directory.report.path) {
+      lines.append("Report: \(directory.report.path)")
+    }
     return lines.joined(separator: "\n")
   }
 }

@@ -53,7 +53,8 @@ final class TrainingProgress {
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
     let prefix = title.isEmpty ? "" : title + "  "
     write(
-      "\r\u{1B}[K\(prefix)\(bar) \(step)/\(steps)  \(Int(rate)) steps/s  loss \(String(format: "%.4f", loss))  \(left) left")
+      "\r\u{1B}[K\(prefix)\(bar) \(step)/\(steps)  \(Int(rate)) steps/s  loss \(String(format: "%.4f", loss))  \(left) left"
+    )
   }
 
   private func report(_ records: [MetricRecord]) {

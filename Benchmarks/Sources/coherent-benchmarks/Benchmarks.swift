@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Datasets
+import Foundation
+import NeuralNetworks
+import Tensors
+import Training
+
+/// Our side of `make bench`: what a user's run does, timed. The PyTorch side lies in Benchmarks/pytorch.
+@main
+struct Benchmarks: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "coherent-benchmarks")
+
+  @Argument(help: "sgd-SIZES, evaluate-SIZES or train-mnist; SIZES such as 784-2048-10.") var name: String
+  @Flag(help: "No effect here: the output is JSON lines in any case.") var json = false
+  @Option(help: "Threads for the mathematics.") var threads = 2
+  @Option(help: "Timed samples, of which the median is reported.") var samples = 40
+  @Option(help: "linear layers: auto, native or onednn.") var linear = "auto"
+  @Option(help: "The folder with MNIST, for train-mnist.") var dataDir: String?
+  @Option(help: "Label noise, for train-mnist.") var noise = 0.0
+  @Option(help: "Kind of noise, for train-mnist.") var noiseKind = "permute"
+  @Option(help: "Steps, for train-mnist.") var steps = 2000
+  @Option(help: "Steps between evaluations, for train-mnist.") var evalEvery = 500
+
+  func run() throws {
+    let parts = name.split(separator: "-").map(String.init)
+    switch parts.first {
+    case "sgd": try sgdStep(sizes: parts.dropFirst())
+    case "phases": try printPhases(of: Trainer(settings(sizes: parts.dropFirst())))
+    case "evaluate": try evaluate(sizes: parts.dropFirst())
+    case "train" where name == "train-mnist": try trainMNIST()
+    default: throw ValidationError("There is no benchmark \(name).")
+    }
+  }
+
+  private func settings(sizes: ArraySlice<String>) throws -> TrainingConfiguration {
+    guard sizes.first == "784", sizes.last == "10", sizes.count > 2 else {
+      throw ValidationError("There is no benchmark \(name): sizes are 784-...-10.")
+    }
+    var settings = TrainingConfiguration()
+    settings.dataset = "digits"
+    settings.model = "mlp:" + sizes.dropFirst().dropLast().joined(separator: ",")
+    settings.threads = threads
+    settings.linear = linear
+    settings.steps = 1_000_000
+    return settings
+  }
+
+  /// The training loop's own step, with its record of what was learned when.
+  private func sgdStep(sizes: ArraySlice<String>) throws {
+    let trainer = try Trainer(settings(sizes: sizes))
+    let times = try timeSamples(samples) { _ = try trainer.update() }
+    try Measurement(name: name, milliseconds: times, variant: linear).print()
+  }
+
+  /// Loss and rank of every one of the 60 000 training examples.
+  private func evaluate(sizes: ArraySlice<String>) throws {
+    let trainer = try Trainer(settings(sizes: sizes))
+    let evaluator = Evaluator(linearPolicy: trainer.linearPolicy, device: .cpu)
+    let times = try timeSamples(max(5, samples / 4)) {
+      _ = try evaluator.evaluate(
+        trainer.model, on: trainer.data.train, indices: trainer.data.trainIndices,
+        labels: trainer.data.labels.assigned)
+    }
+    try Measurement(name: name, milliseconds: times).print()
+  }
+
+  /// The label-noise run: milliseconds per step between evaluations, and the peak memory of the whole.
+  private func trainMNIST() throws {
+    var settings = TrainingConfiguration()
+    settings.dataset = "mnist"
+    settings.dataDir = dataDir
+    settings.threads = threads
+    settings.noise = noise
+    settings.noiseKind = NoiseKind(rawValue: noiseKind) ?? .permute
+    settings.steps = steps
+    settings.linear = linear
+    let trainer = try Trainer(settings)
+    var times: [Double] = []
+    while trainer.step < steps {
+      let begun = DispatchTime.now().uptimeNanoseconds
+      let stretch = min(evalEvery, steps - trainer.step)
+      for _ in 0..<stretch { _ = try trainer.update() }
+      times.append(Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e6 / Double(stretch))
+      _ = try trainer.evaluate()
+    }
+    try Measurement(name: name, milliseconds: times).print()
+  }
+}
