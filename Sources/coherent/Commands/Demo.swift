@@ -20,10 +20,10 @@ struct Demo: ParsableCommand {
   static func settings(noise: Double) -> TrainingConfiguration {
     var settings = TrainingConfiguration()
     settings.dataset = "digits"
-    settings.subset = 6000
+    settings.subset = 5000
     settings.model = "mlp:512"
     settings.noise = noise
-    settings.steps = 6000
+    settings.steps = 5000
     return settings
   }
 
