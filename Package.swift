@@ -75,7 +75,7 @@ let package = Package(
     .executableTarget(
       name: "coherent",
       dependencies: [
-        "Tensors", "NeuralNetworks", "Datasets", "RunStore", "Training", "Reports", "Yams",
+        "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training", "Reports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
