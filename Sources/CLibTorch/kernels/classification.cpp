@@ -72,6 +72,7 @@ ct_status *ct_cross_entropy(ct_tensor **out, const ct_tensor *logits, const ct_t
   return producing(out, [&]() -> at::Tensor {
     const at::Tensor &z = logits->value, &y = targets->value;
     check_classification(z, y);
+    TORCH_CHECK_VALUE(z.device() == y.device(), "logits on ", z.device(), " and targets on ", y.device());
     const auto type = z.scalar_type();
     if (!z.is_cpu() || (type != at::kFloat && type != at::kDouble)) {
       return at::cross_entropy_loss(z, y, {}, at::Reduction::None);

@@ -149,7 +149,8 @@ ct_status *ct_weight_gradient(const ct_tensor *gradient, const ct_tensor *bias_g
     float *bias = nullptr;
     if (bias_gradient != nullptr) {
       const auto &b = bias_gradient->value;
-      TORCH_CHECK_VALUE(b.scalar_type() == at::kFloat && b.is_contiguous() && b.numel() == g.size(0),
+      TORCH_CHECK_VALUE(b.scalar_type() == at::kFloat && b.is_contiguous() && b.is_cpu() && b.dim() == 1 &&
+                            b.size(0) == g.size(0),
                         "bias gradient ", b.sizes(), " does not fit weight gradient ", g.sizes());
       bias = b.data_ptr<float>();
     }
