@@ -57,6 +57,7 @@ struct CrossEntropyBackward : torch::autograd::Node {
 
   variable_list apply(variable_list &&gradients) override {
     if (!gradients[0].defined()) return {at::Tensor()};
+    TORCH_CHECK_VALUE(slopes.defined(), "the graph was freed by an earlier backward pass; retain it for a second one");
     TORCH_CHECK_NOT_IMPLEMENTED(!at::GradMode::is_enabled(),
                                 "the fused cross entropy has no second derivative: use log softmax instead");
     return {slopes * gradients[0].unsqueeze(1)};

@@ -101,6 +101,8 @@ ct_status *ct_sgd_step(const ct_tensor *parameters, const ct_tensor *gradient, c
       }
       if (!ok) good.store(false, std::memory_order_relaxed);
     });
+    // The writes went past libtorch: a graph that saved the parameters must learn that they are no longer the same.
+    p.unsafeGetTensorImpl()->bump_version();
     *finite = good.load();
   });
 }
