@@ -121,7 +121,7 @@ ct_status *ct_classification_records(ct_tensor **losses, ct_tensor **margins, ct
       for (int64_t k = 0; k < classes; ++k) {
         top = std::max(top, row[k]);
         if (k == labels[i]) continue;
-        rival = std::max(rival, row[k]);
+        if (row[k] > rival || std::isnan(row[k])) rival = row[k];
         above += !(row[k] < own);
       }
       for (int64_t k = 0; k < classes; ++k) sum += std::exp(row[k] - top);
