@@ -27,7 +27,8 @@ public final class ForwardContext {
     self.generator = generator
   }
 
-  /// A context for looking at outputs: nothing random, nothing recorded.
+  /// A context for looking at outputs: nothing random. Recording for gradients is not its business:
+  /// see `withoutGradients`.
   public static func evaluation(linearPolicy: LinearPolicy = .native) -> ForwardContext {
     ForwardContext(isTraining: false, linearPolicy: linearPolicy)
   }
