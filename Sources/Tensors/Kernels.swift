@@ -6,7 +6,7 @@ import CLibTorch
 public enum ProductBackend: String, Sendable, Codable, CaseIterable {
   /// libtorch's own choice: MKL on x86.
   case native
-  /// oneDNN.
+  /// oneDNN. Its fused ReLU gives 0 for NaN, where libtorch gives NaN.
   case onednn
   /// The tiled kernel of this package, which writes straight into a gradient buffer.
   case tiled
