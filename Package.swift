@@ -82,7 +82,11 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "NeuralNetworksTests",
+      dependencies: ["NeuralNetworks", "TestSupport"],
+      resources: [.copy("Fixtures")],
+      swiftSettings: strict),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "RunStoreTests", dependencies: ["RunStore"], swiftSettings: strict),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
