@@ -111,7 +111,8 @@ ct_status *ct_argmax(ct_tensor **out, const ct_tensor *a, int64_t dimension, boo
 
 namespace {
 
-ct_status *give_pair(ct_tensor **first, ct_tensor **second, const std::function<std::tuple<at::Tensor, at::Tensor>()> &body) {
+ct_status *give_pair(ct_tensor **first, ct_tensor **second,
+                     const std::function<std::tuple<at::Tensor, at::Tensor>()> &body) {
   return guarded([&] {
     auto [a, b] = body();
     auto one = std::make_unique<ct_tensor>(std::move(a));

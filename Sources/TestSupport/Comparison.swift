@@ -76,7 +76,8 @@ private func compare(
   guard let first = differing.first else { return }
   let pair = "element \(place(first, in: shape)) is \(actual[first]), expected \(expected[first])"
   Issue.record(
-    "\(pair) (rtol \(rtol), atol \(atol)); \(differing.count) of \(actual.count) differ", sourceLocation: sourceLocation)
+    "\(pair) (rtol \(rtol), atol \(atol)); \(differing.count) of \(actual.count) differ", sourceLocation: sourceLocation
+  )
 }
 
 private func isClose(_ actual: Double, _ expected: Double, rtol: Double, atol: Double) -> Bool {

@@ -49,12 +49,8 @@ public func rearranged(_ tensor: Tensor) throws -> Tensor {
   // Every second element of a buffer twice as long, with the dimensions in reversed order.
   let order = Array((0..<tensor.rank).reversed())
   let reversed = try tensor.permute(order).contiguous()
-  let spaced = try Tensor.concatenate([reversed.unsqueeze(-1), Tensor.zerosLike(reversed).unsqueeze(-1)], dimension: -1)
+  let gaps = try reversed.clone()
+  try gaps.fill(0)
+  let spaced = try Tensor.concatenate([reversed.unsqueeze(-1), gaps.unsqueeze(-1)], dimension: -1)
   return try spaced.select(-1, 0).permute(order).detach()
-}
-
-extension Tensor {
-  fileprivate static func zerosLike(_ other: Tensor) throws -> Tensor {
-    try .zeros(other.shape, dtype: other.dtype, device: other.device)
-  }
 }

@@ -7,7 +7,8 @@ import Testing
 
 @Suite struct ModelSpecificationTests {
   @Test(arguments: [
-    ("linear", []), ("mlp:1", [1]), ("mlp:2048", [2048]), ("mlp:256,256,256", [256, 256, 256]), ("mlp:1048576", [1 << 20]),
+    ("linear", []), ("mlp:1", [1]), ("mlp:2048", [2048]), ("mlp:256,256,256", [256, 256, 256]),
+    ("mlp:1048576", [1 << 20]),
   ]) func isParsed(_ text: String, _ hidden: [Int]) throws {
     let specification = try ModelSpecification(text)
     #expect(specification.hidden == hidden)

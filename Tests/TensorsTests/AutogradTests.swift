@@ -17,7 +17,8 @@ import Testing
   }
 
   @Test(arguments: binaryCases) func binaryGradients(_ binary: BinaryCase) throws {
-    for (left, right) in [([], []), ([2, 3], [2, 3]), ([2, 3], [3]), ([2, 1], [1, 4]), ([1], [3, 2])] as [([Int], [Int])] {
+    let shapes: [([Int], [Int])] = [([], []), ([2, 3], [2, 3]), ([2, 3], [3]), ([2, 1], [1, 4]), ([1], [3, 2])]
+    for (left, right) in shapes {
       let a = try randomTensor(left, seed: 5, low: 0.4, high: 2)
       let b = try randomTensor(right, seed: 6, low: 0.4, high: 2)
       try expectGradients(at: [a, b]) { try binary.apply($0[0], $0[1]) }
@@ -217,7 +218,8 @@ import Testing
     let weight = try leaf(Tensor.ones([5, 3]), dtype: .float32)
     let bias = try leaf(Tensor.ones([5]), dtype: .float32)
     for destination in [
-      try Tensor.zeros([1, 3]), try Tensor.zeros([5]), try Tensor.zeros([3, 5]), try Tensor.zeros([5, 3], dtype: .float64),
+      try Tensor.zeros([1, 3]), try Tensor.zeros([5]), try Tensor.zeros([3, 5]),
+      try Tensor.zeros([5, 3], dtype: .float64),
     ] {
       let sink = try GradientSink(destination: destination)
       expectTensorError(.invalid, "linear", containing: "sink of the weight") {

@@ -7,7 +7,9 @@ import Testing
 @testable import Tensors
 
 /// Shapes that break careless code: scalars, batches of one and of none, sizes of 1, odd sizes.
-let oddShapes: [[Int]] = [[], [1], [0], [7], [1, 5], [3, 1], [0, 4], [4, 0], [3, 5], [2, 1, 3], [1, 1, 1], [5, 3, 2]]
+let oddShapes: [[Int]] = [
+  [], [1], [0], [7], [1, 5], [3, 1], [0, 4], [4, 0], [3, 5], [2, 1, 3], [1, 1, 1], [5, 3, 2],
+]
 
 struct UnaryCase: Sendable, CustomTestStringConvertible {
   let name: String

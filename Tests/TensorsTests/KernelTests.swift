@@ -238,7 +238,8 @@ import Testing
   @Test func tiesAndNaNCountAsWrong() throws {
     let nan = Double.nan
     let rows: [([Double], Int, Int, Double)] = [
-      ([1, 1, 0], 0, 1, 0), ([1, 1, 1], 2, 2, 0), ([3, 1, 2], 0, 0, 1), ([3, 1, 2], 1, 2, -2), ([nan, 1, 0], 0, 2, nan),
+      ([1, 1, 0], 0, 1, 0), ([1, 1, 1], 2, 2, 0), ([3, 1, 2], 0, 0, 1), ([3, 1, 2], 1, 2, -2),
+      ([nan, 1, 0], 0, 2, nan),
       ([0, nan, -1], 0, 1, nan), ([0, -1, nan], 0, 1, nan), ([nan, nan, nan], 1, 2, nan),
       ([.infinity, 0, 0], 0, 0, .infinity), ([-.infinity, 0, 0], 0, 2, -.infinity),
     ]

@@ -201,8 +201,7 @@ struct LinearReference {
     let w = try leaf(randomTensor([3, 3], seed: 1), dtype: .float32)
     let b = try leaf(randomTensor([3], seed: 2), dtype: .float32)
     let x = try randomTensor([4, 3], seed: 5)
-    let expected = try
-      x.linear(weight: w, bias: b, relu: true).linear(weight: w, bias: b).squared().sum()
+    let expected = try x.linear(weight: w, bias: b, relu: true).linear(weight: w, bias: b).squared().sum()
       .gradients(withRespectTo: [w, b])
     for plan in LinearPlan.all {
       let weightSink = try GradientSink(destination: .full([3, 3], .nan))

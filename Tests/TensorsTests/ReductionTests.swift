@@ -55,8 +55,9 @@ import Testing
   @Test func dotOfManyEqualNumbersLosesNothing() throws {
     // In float32 the sum of 2²⁵ ones stops at 2²⁴.
     let ones = try Tensor.ones([1]).expand([1 << 25])
-    #expect(try ones.narrow(0, from: 0, length: (1 << 20) + 3).dot(ones.narrow(0, from: 0, length: (1 << 20) + 3))
-      == Double((1 << 20) + 3))
+    #expect(
+      try ones.narrow(0, from: 0, length: (1 << 20) + 3).dot(ones.narrow(0, from: 0, length: (1 << 20) + 3))
+        == Double((1 << 20) + 3))
   }
 
   @Test func matrixProducts() throws {

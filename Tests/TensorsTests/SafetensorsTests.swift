@@ -55,12 +55,14 @@ import Testing
 
   @Test func specialNumbersKeepTheirBits() throws {
     let numbers: [Float] = [.nan, .infinity, -0.0, .leastNonzeroMagnitude, .greatestFiniteMagnitude]
-    let found = try Safetensors.decode(Safetensors.encode([("x", Tensor(numbers))])).tensors["x"]?.values(as: Float.self)
+    let data = try Safetensors.encode([("x", Tensor(numbers))])
+    let found = try Safetensors.decode(data).tensors["x"]?.values(as: Float.self)
     #expect(found?.map(\.bitPattern) == numbers.map(\.bitPattern))
   }
 
   @Test func aFileWrittenByHand() throws {
-    let header = #"{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"#
+    let header =
+      #"{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"#
       + #""n":{"dtype":"I64","shape":[1],"data_offsets":[8,16]},"b":{"dtype":"BOOL","shape":[2],"data_offsets":[16,18]}}"#
     let body: [UInt8] = [0, 0, 0xc0, 0x3f, 0, 0, 0, 0xc0, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0]
     // Writers may pad the header with spaces.
@@ -108,7 +110,10 @@ import Testing
     for length: UInt64 in [0, 1, 52, 56, 57, 1 << 31, 1 << 40, .max] {
       expectFormatError(file(good, [1, 2], length: length))
     }
-    for text in ["", "{", "[]", "null", "3", "\"x\"", "not JSON", "{\"x\":1}", "{\"x\":null}", "{\"x\":{}}", "\u{feff}"] {
+    let texts = [
+      "", "{", "[]", "null", "3", "\"x\"", "not JSON", "{\"x\":1}", "{\"x\":null}", "{\"x\":{}}", "\u{feff}",
+    ]
+    for text in texts {
       expectFormatError(file(text))
     }
     expectFormatError(file(String(repeating: "[", count: 200_000)))
@@ -161,7 +166,8 @@ import Testing
       for _ in 0..<Int.random(in: 1...3, using: &random) {
         // Most of the damage goes to the header, where it can do harm.
         let place = Int.random(in: 0..<(Bool.random(using: &random) ? data.count : 12), using: &random)
-        data[place] = Bool.random(using: &random)
+        data[place] =
+          Bool.random(using: &random)
           ? .random(in: 0...255, using: &random) : data[place] ^ (1 << UInt8.random(in: 0..<8, using: &random))
       }
       do {
