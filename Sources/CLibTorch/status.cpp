@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <new>
+#include <string_view>
 
 #include "support.h"
 
@@ -47,7 +48,10 @@ ct_status *current_exception() noexcept {
   } catch (const c10::LinAlgError &e) {
     return failure(CT_ERROR_NUMERICAL, e.what_without_backtrace());
   } catch (const c10::Error &e) {
-    return failure(CT_ERROR_INVALID, e.what_without_backtrace());
+    // The allocator of the CPU throws a plain error; only its text tells.
+    const std::string_view message = e.what_without_backtrace();
+    const bool no_memory = message.find("DefaultCPUAllocator: can't allocate memory") != message.npos;
+    return failure(no_memory ? CT_ERROR_OUT_OF_MEMORY : CT_ERROR_INVALID, e.what_without_backtrace());
   } catch (const std::bad_alloc &) {
     return failure(CT_ERROR_OUT_OF_MEMORY, "out of memory");
   } catch (const std::exception &e) {

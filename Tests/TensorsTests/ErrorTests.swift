@@ -90,6 +90,23 @@ import Testing
     }
   }
 
+  @Test func memoryThatIsNotThere() {
+    expectTensorError(.outOfMemory, "empty", containing: "memory") { try Tensor.empty([1 << 50]) }
+    expectTensorError(.outOfMemory, "contiguous", operands: ["float32 [1125899906842624]"], containing: "memory") {
+      try Tensor(1).expand([1 << 50]).contiguous()
+    }
+  }
+
+  @Test func errorsAreFreed() throws {
+    let x = try Tensor.zeros([2, 3])
+    withLeakCheck {
+      for _ in 0..<100 {
+        #expect(throws: TensorError.self) { try x + Tensor.zeros([4]) }
+        #expect(throws: TensorError.self) { try Tensor.empty([1 << 50]) }
+      }
+    }
+  }
+
   @Test func absurdViewsCanBeMadeButNotCopied() throws {
     let huge = try Tensor([1.0]).expand([1 << 61])
     #expect(huge.count == 1 << 61)
