@@ -92,7 +92,10 @@ let package = Package(
     .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["coherent", "Datasets", "RunStore", "Training", "TestSupport"],
+      dependencies: [
+        "coherent", "Datasets", "RunStore", "Training", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       exclude: ["Snapshots"],
       swiftSettings: strict),
   ],
