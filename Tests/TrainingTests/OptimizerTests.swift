@@ -67,7 +67,7 @@ import Testing
     let (one, two) = (
       try Trainer(smallConfiguration { $0.momentum = 0.9 }), try Trainer(smallConfiguration { $0.momentum = 0.9 })
     )
-    try two.optimizer.restore(["velocity": Tensor.full([two.store.count], -0.0)], afterSteps: 0)
+    try two.optimizer.restore(["velocity": Tensor.full([two.store.count], 5)], afterSteps: 0)
     for _ in 0..<3 {
       _ = try one.update()
       _ = try two.update()

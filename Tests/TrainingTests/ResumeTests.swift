@@ -22,6 +22,7 @@ import Testing
       $0.nesterov = true
       $0.weightDecay = 0.01
       $0.schedule = "cosine"
+      $0.checkpointEvery = 6
       $0.noiseKind = .uniform
       $0.lr = 1.0 / 30
     },
