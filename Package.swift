@@ -41,6 +41,8 @@ let package = Package(
     .library(name: "Tensors", targets: ["Tensors"]),
     .library(name: "NeuralNetworks", targets: ["NeuralNetworks"]),
     .library(name: "Datasets", targets: ["Datasets"]),
+    .library(name: "GradientMatrix", targets: ["GradientMatrix"]),
+    .library(name: "Coherence", targets: ["Coherence"]),
     .library(name: "RunStore", targets: ["RunStore"]),
     .library(name: "Training", targets: ["Training"]),
     .library(name: "Reports", targets: ["Reports"]),
@@ -61,10 +63,12 @@ let package = Package(
       dependencies: ["Tensors", "CZlib", .product(name: "Crypto", package: "swift-crypto")],
       exclude: ["README.md"],
       swiftSettings: strict),
+    .target(name: "GradientMatrix", dependencies: ["NeuralNetworks"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "Coherence", dependencies: ["GradientMatrix"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "RunStore", exclude: ["README.md"], swiftSettings: strict),
     .target(
       name: "Training",
-      dependencies: ["NeuralNetworks", "Datasets", "RunStore", "CZlib", "Yams"],
+      dependencies: ["NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "RunStore", "CZlib", "Yams"],
       exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
@@ -83,6 +87,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "GradientMatrixTests", dependencies: ["GradientMatrix", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "CoherenceTests", dependencies: ["Coherence", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "RunStoreTests", dependencies: ["RunStore"], swiftSettings: strict),
     .testTarget(

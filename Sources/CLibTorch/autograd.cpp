@@ -75,7 +75,45 @@ struct TapBackward : torch::autograd::Node {
   }
 };
 
+// Identity that keeps the gradient passing through.
+struct TapOutputBackward : torch::autograd::Node {
+  std::shared_ptr<coherent::FactorSlot> slot;
+
+  variable_list apply(variable_list &&gradients) override {
+    slot->delta = gradients[0].defined() ? gradients[0].detach() : at::Tensor();
+    return {gradients[0]};
+  }
+};
+
 }  // namespace
+
+ct_status *ct_slot_create(ct_factor_slot **out) {
+  return guarded([&] { *out = new ct_factor_slot; });
+}
+void ct_slot_free(ct_factor_slot *slot) { delete slot; }
+
+ct_status *ct_slot_factors(ct_tensor **input, ct_tensor **delta, const ct_factor_slot *slot) {
+  return guarded([&] {
+    if (!slot->state->delta.defined()) return;
+    auto first = std::make_unique<ct_tensor>(slot->state->input);
+    coherent::give(delta, slot->state->delta);
+    *input = first.release();
+  });
+}
+
+ct_status *ct_tap_output(ct_tensor **out, const ct_tensor *output, const ct_tensor *input, ct_factor_slot *slot) {
+  return coherent::producing(out, [&] {
+    auto result = output->value.detach();
+    slot->state->input = input->value.detach();
+    if (at::GradMode::is_enabled()) {
+      auto node = std::make_shared<TapOutputBackward>();
+      node->slot = slot->state;
+      node->set_next_edges(torch::autograd::collect_next_edges(output->value));
+      torch::autograd::set_history(result, node);
+    }
+    return result;
+  });
+}
 
 ct_status *ct_tap(ct_tensor **out, const ct_tensor *parameter, ct_gradient_sink *sink) {
   return coherent::producing(out, [&] {

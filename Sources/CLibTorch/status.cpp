@@ -64,4 +64,5 @@ void ct_status_free(ct_status *status) {
 int64_t ct_live_tensors(void) { return live.tensors.load(); }
 int64_t ct_live_generators(void) { return live.generators.load(); }
 int64_t ct_live_sinks(void) { return live.sinks.load(); }
+int64_t ct_live_slots(void) { return live.slots.load(); }
 int64_t ct_live_statuses(void) { return live.statuses.load(); }

@@ -23,7 +23,7 @@
 namespace coherent {
 
 struct LiveCounters {
-  std::atomic<int64_t> tensors{0}, generators{0}, sinks{0}, statuses{0};
+  std::atomic<int64_t> tensors{0}, generators{0}, sinks{0}, slots{0}, statuses{0};
 };
 extern LiveCounters live;
 
@@ -68,11 +68,21 @@ struct Sink {
   void accept(const at::Tensor &gradient);
 };
 
+// What one application of a layer leaves behind for its block of the gradient matrix: its input, and after the
+// backward pass the gradient at its output, one row an example.
+struct FactorSlot {
+  at::Tensor input, delta;
+};
+
 }  // namespace coherent
 
 struct ct_gradient_sink : coherent::Counted<&coherent::LiveCounters::sinks> {
   explicit ct_gradient_sink(at::Tensor d) : state(std::make_shared<coherent::Sink>(std::move(d))) {}
   std::shared_ptr<coherent::Sink> state;
+};
+
+struct ct_factor_slot : coherent::Counted<&coherent::LiveCounters::slots> {
+  std::shared_ptr<coherent::FactorSlot> state = std::make_shared<coherent::FactorSlot>();
 };
 
 namespace coherent {

@@ -236,6 +236,14 @@ ct_status *ct_concatenate(ct_tensor **out, const ct_tensor *const *tensors, int6
 ct_status *ct_index_select(ct_tensor **out, const ct_tensor *t, int64_t dimension, const ct_tensor *indices) {
   return producing(out, [&] { return t->value.index_select(dimension, indices->value); });
 }
+ct_status *ct_index_add(ct_tensor **out, int64_t rows, const ct_tensor *indices, const ct_tensor *source) {
+  return producing(out, [&] {
+    auto shape = source->value.sizes().vec();
+    TORCH_CHECK_VALUE(!shape.empty(), "a scalar has no slices to add");
+    shape[0] = rows;
+    return at::zeros(shape, source->value.options()).index_add_(0, indices->value, source->value);
+  });
+}
 ct_status *ct_gather(ct_tensor **out, const ct_tensor *t, int64_t dimension, const ct_tensor *indices) {
   return producing(out, [&] { return t->value.gather(dimension, indices->value); });
 }

@@ -12,19 +12,24 @@ public final class ForwardContext {
   public let linearPolicy: LinearPolicy
   /// The source of dropout masks.
   public let generator: Generator?
+  /// Where layers leave what per-example gradients are made of; parameters then take no part in the graph.
+  public let tape: GradientTape?
 
   /// - Parameters:
   ///   - isTraining: whether layers behave as in training.
   ///   - usesSinks: whether gradients go to the parameters' sinks.
   ///   - linearPolicy: who computes the products of linear layers.
   ///   - generator: the source of dropout masks; dropout throws without one.
+  ///   - tape: where layers leave what per-example gradients are made of.
   public init(
-    isTraining: Bool, usesSinks: Bool = false, linearPolicy: LinearPolicy = .native, generator: Generator? = nil
+    isTraining: Bool, usesSinks: Bool = false, linearPolicy: LinearPolicy = .native, generator: Generator? = nil,
+    tape: GradientTape? = nil
   ) {
     self.isTraining = isTraining
     self.usesSinks = usesSinks
     self.linearPolicy = linearPolicy
     self.generator = generator
+    self.tape = tape
   }
 
   /// A context for looking at outputs: nothing random, nothing recorded.
@@ -32,8 +37,9 @@ public final class ForwardContext {
     ForwardContext(isTraining: false, linearPolicy: linearPolicy)
   }
 
-  /// A parameter as its layer should use it: tapped when gradients go to sinks.
+  /// A parameter as its layer should use it: tapped when gradients go to sinks, a constant when a tape records.
   public func value(of parameter: Parameter) throws -> Tensor {
+    if tape != nil { return try parameter.value.detach() }
     guard usesSinks, let sink = parameter.sink else { return parameter.value }
     return try parameter.value.tapped(sink)
   }

@@ -40,7 +40,8 @@ public final class Linear: Module {
       batch: inputs > 0 ? input.count / inputs : 0, inputs: inputs, outputs: weight.value.size(0))
     return try input.linear(
       weight: weight.value, bias: bias?.value, relu: relu, plan: plan,
-      weightSink: context.usesSinks ? weight.sink : nil, biasSink: context.usesSinks ? bias?.sink : nil)
+      weightSink: context.usesSinks ? weight.sink : nil, biasSink: context.usesSinks ? bias?.sink : nil,
+      slot: context.tape?.slot(for: self))
   }
 }
 

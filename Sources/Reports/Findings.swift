@@ -43,7 +43,7 @@ enum Findings {
 
   private enum Order { case pristineFirst, corruptFirst, undecided }
 
-  /// Which group was half learned first; where both were at the same evaluation, which one was further then.
+  /// Which group was half learned first; undecided when both were at the same evaluation.
   private static func order(of run: RunData) -> Order {
     switch (halfway(run.pristineAccuracy), halfway(run.corruptAccuracy)) {
     case (nil, nil): return .undecided
@@ -51,9 +51,8 @@ enum Findings {
     case (nil, _?): return .corruptFirst
     case (let pristine?, let corrupt?) where pristine != corrupt:
       return pristine < corrupt ? .pristineFirst : .corruptFirst
-    case (let step?, _):
-      func value(_ points: [Point]) -> Double { points.first { $0.step == step }?.value ?? 0 }
-      return value(run.pristineAccuracy) > value(run.corruptAccuracy) ? .pristineFirst : .corruptFirst
+    default:
+      return .undecided
     }
   }
 

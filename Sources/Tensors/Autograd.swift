@@ -86,3 +86,39 @@ extension Tensor {
     try Tensor.producing("tapped", [self]) { ct_tap($0, pointer, sink.pointer) }
   }
 }
+
+/// What one application of a layer leaves behind for its block of the gradient matrix: its input, and after the
+/// backward pass the gradient at its output (before the activation, where that is fused).
+public final class FactorSlot {
+  let pointer: OpaquePointer
+
+  /// An empty slot.
+  public init() throws {
+    var out: OpaquePointer?
+    try check(ct_slot_create(&out), "FactorSlot")
+    guard let out else { throw TensorError(kind: .internal, operation: "FactorSlot", reason: "no slot came back") }
+    pointer = out
+  }
+
+  deinit { ct_slot_free(pointer) }
+
+  /// Input and output gradient; nil before the backward pass, or when the loss does not depend on the layer.
+  public func factors() throws -> (input: Tensor, outputGradient: Tensor)? {
+    var input: OpaquePointer?
+    var delta: OpaquePointer?
+    try check(ct_slot_factors(&input, &delta, pointer), "FactorSlot.factors")
+    guard let input, let delta else { return nil }
+    return (Tensor(owning: input), Tensor(owning: delta))
+  }
+}
+
+extension Tensor {
+  /// This output of a layer; its gradient is kept in the slot beside `input`, and passed on.
+  public func tappedOutput(_ slot: FactorSlot, input: Tensor) throws -> Tensor {
+    try withExtendedLifetime(slot) {
+      try Tensor.producing("tappedOutput", [self, input]) {
+        ct_tap_output($0, pointer, input.pointer, slot.pointer)
+      }
+    }
+  }
+}

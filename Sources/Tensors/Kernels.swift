@@ -56,17 +56,18 @@ extension Tensor {
   ///   - bias: [out].
   ///   - relu: whether max(·, 0) is applied, fused.
   ///   - plan: who computes the products. Operands that are not contiguous float32 on the CPU go the native way.
+  ///   - slot: keeps the factors of the parameters' block of the gradient matrix; the parameters then get no gradient.
   ///   - weightSink: where ∂weight goes; nil returns it to autograd. Likewise `biasSink`.
   /// - Throws: `TensorError` when the shapes do not fit.
   public func linear(
     weight: Tensor, bias: Tensor?, relu: Bool = false, plan: LinearPlan = .native, weightSink: GradientSink? = nil,
-    biasSink: GradientSink? = nil
+    biasSink: GradientSink? = nil, slot: FactorSlot? = nil
   ) throws -> Tensor {
-    try withExtendedLifetime((weightSink, biasSink)) {
+    try withExtendedLifetime((weightSink, biasSink, slot)) {
       try Tensor.producing("linear", [self, weight] + (bias.map { [$0] } ?? [])) {
         ct_linear(
           $0, pointer, weight.pointer, bias?.pointer, relu ? CT_RELU : CT_IDENTITY, plan.native, weightSink?.pointer,
-          biasSink?.pointer)
+          biasSink?.pointer, slot?.pointer)
       }
     }
   }
@@ -81,6 +82,16 @@ extension Tensor {
     try check(
       ct_weight_gradient(pointer, bias?.pointer, outputGradient.pointer, input.pointer, accumulating),
       "setWeightGradient", [self, outputGradient, input])
+  }
+
+  /// The squared norm of each row (all dimensions but the first), float64 on the CPU, accumulated in double.
+  public func rowSquaredNorms() throws -> Tensor {
+    try Tensor.producing("rowSquaredNorms", [self]) { ct_row_squared_norms($0, pointer) }
+  }
+
+  /// Adds a tensor of the same size to this float64 total, in one pass; not recorded.
+  public func accumulate(_ part: Tensor) throws {
+    try check(ct_accumulate(pointer, part.pointer), "accumulate", [self, part])
   }
 
   /// −ln softmax(self)[target] for each example: logits [B, K], targets [B] int64, result [B].

@@ -54,13 +54,14 @@ public enum Runtime {
   public static var liveHandles: LiveHandles {
     LiveHandles(
       tensors: Int(ct_live_tensors()), generators: Int(ct_live_generators()), sinks: Int(ct_live_sinks()),
+      slots: Int(ct_live_slots()),
       statuses: Int(ct_live_statuses()))
   }
 
   /// Counts of handles alive.
   public struct LiveHandles: Sendable, Equatable {
-    /// Tensors, generators, gradient sinks and unread errors.
-    public let tensors, generators, sinks, statuses: Int
+    /// Tensors, generators, gradient sinks, factor slots and unread errors.
+    public let tensors, generators, sinks, slots, statuses: Int
   }
 
   private static func string(

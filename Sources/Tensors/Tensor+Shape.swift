@@ -105,6 +105,11 @@ extension Tensor {
     }
   }
 
+  /// A tensor of `rows` slices, zero but for this tensor's slices added at `indices` (int64 [count]).
+  public func indexAdd(rows: Int, _ indices: Tensor) throws -> Tensor {
+    try Tensor.producing("indexAdd", [self, indices]) { ct_index_add($0, Int64(rows), indices.pointer, pointer) }
+  }
+
   /// Elements picked one by one along a dimension; `indices` has this tensor's rank.
   public func gather(_ dimension: Int, _ indices: Tensor) throws -> Tensor {
     try Tensor.producing("gather", [self, indices]) { ct_gather($0, pointer, Int64(dimension), indices.pointer) }

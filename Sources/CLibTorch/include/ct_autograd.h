@@ -31,5 +31,16 @@ bool ct_sink_is_written(const ct_gradient_sink *CT_NONNULL sink);
 // The parameter itself in the forward pass; its gradient goes to the sink in the backward pass.
 CT_CALL ct_tap(CT_OUT out, CT_IN parameter, ct_gradient_sink *CT_NONNULL sink);
 
+// A factor slot keeps, of one application of a layer, the input and (after the backward pass) the gradient at the
+// output. The parameters themselves then receive no gradient: their block of the gradient matrix is made from the two.
+CT_CALL ct_slot_create(ct_factor_slot *CT_NULLABLE *CT_NONNULL out);
+void ct_slot_free(ct_factor_slot *CT_NULLABLE slot);
+// NULL results when the backward pass has not come by.
+CT_CALL ct_slot_factors(CT_OUT input, CT_OUT delta, const ct_factor_slot *CT_NONNULL slot);
+
+// The output itself; its gradient is kept in the slot beside `input` and passed on. Works on outputs that depend on
+// nothing that requires gradients, as those of a first layer.
+CT_CALL ct_tap_output(CT_OUT out, CT_IN output, CT_IN input, ct_factor_slot *CT_NONNULL slot);
+
 CT_END
 #endif

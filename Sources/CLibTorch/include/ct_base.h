@@ -30,6 +30,7 @@ typedef struct ct_status ct_status;
 typedef struct ct_tensor ct_tensor;
 typedef struct ct_generator ct_generator;
 typedef struct ct_gradient_sink ct_gradient_sink;
+typedef struct ct_factor_slot ct_factor_slot;
 
 // A call's verdict: NULL is success.
 #define CT_CALL __attribute__((warn_unused_result)) ct_status *CT_NULLABLE
@@ -75,6 +76,7 @@ void ct_status_free(ct_status *CT_NULLABLE status);
 int64_t ct_live_tensors(void);
 int64_t ct_live_generators(void);
 int64_t ct_live_sinks(void);
+int64_t ct_live_slots(void);
 int64_t ct_live_statuses(void);
 
 CT_END

@@ -22,15 +22,28 @@ typedef enum ct_activation { CT_IDENTITY = 0, CT_RELU } ct_activation;
 
 // out = activation(input·weightᵀ + bias), input [..., in], weight [out, in], bias [out] or NULL, out [..., out].
 // With sinks the backward pass writes ∂weight and ∂bias straight into them; without, it returns them to autograd.
+// With a slot it computes neither, and keeps input and the gradient at the pre-activation instead.
 // Non-contiguous, non-float32 or non-CPU operands take the native path whatever the plan says.
 CT_CALL ct_linear(CT_OUT out, CT_IN input, CT_IN weight, CT_OPTIONAL bias, ct_activation activation,
                   ct_linear_plan plan, ct_gradient_sink *CT_NULLABLE weight_sink,
-                  ct_gradient_sink *CT_NULLABLE bias_sink);
+                  ct_gradient_sink *CT_NULLABLE bias_sink, ct_factor_slot *CT_NULLABLE slot);
 
 // gradient [out, in] (+)= output_gradientᵀ [out, B] · input [B, in], float32, contiguous, and bias_gradient [out]
 // (+)= column sums of output_gradient, in one pass over both.
 CT_CALL ct_weight_gradient(CT_IN gradient, CT_OPTIONAL bias_gradient, CT_IN output_gradient, CT_IN input,
                            bool accumulate);
+
+// out [rows] float64: the squared norm of each row (everything but the first dimension), accumulated in double.
+CT_CALL ct_row_squared_norms(CT_OUT out, CT_IN matrix);
+
+// total [P] float64 += part [P] float32 or float64.
+CT_CALL ct_accumulate(CT_IN total, CT_IN part);
+
+// out [B, O, C/groups, kh, kw]: per example, the weight gradient of a convolution of input [B, C, H, W] whose output
+// has gradient [B, O, H', W']. `geometry` is stride, padding, dilation (two each).
+CT_CALL ct_convolution_example_gradients(CT_OUT out, CT_IN input, CT_IN output_gradient,
+                                         const int64_t *CT_NONNULL kernel, const int64_t *CT_NONNULL geometry,
+                                         int64_t groups);
 
 // losses [B] = −log softmax(logits [B, K])[target [B] int64], each example's own loss.
 CT_CALL ct_cross_entropy(CT_OUT losses, CT_IN logits, CT_IN targets);

@@ -5,6 +5,7 @@
 #define CT_OPERATIONS_H
 
 #include "ct_base.h"
+#include "ct_tensor.h"
 
 CT_BEGIN
 
@@ -63,6 +64,17 @@ CT_CALL ct_matmul(CT_OUT out, CT_IN a, CT_IN b);
 CT_CALL ct_softmax(CT_OUT out, CT_IN a, int64_t dimension);
 CT_CALL ct_log_softmax(CT_OUT out, CT_IN a, int64_t dimension);
 CT_CALL ct_embedding(CT_OUT out, CT_IN weight, CT_IN indices);
+
+// Convolution and normalisation. `geometry` is stride, padding, dilation (two each).
+CT_CALL ct_convolution(CT_OUT out, CT_IN input, CT_IN weight, CT_OPTIONAL bias, const int64_t *CT_NONNULL geometry,
+                       int64_t groups);
+// The columns of a convolution: [B, C·kh·kw, positions].
+CT_CALL ct_unfold(CT_OUT out, CT_IN input, const int64_t *CT_NONNULL kernel, const int64_t *CT_NONNULL geometry);
+// Running statistics are updated in place when `training`.
+CT_CALL ct_batch_norm(CT_OUT out, CT_IN input, CT_OPTIONAL weight, CT_OPTIONAL bias, CT_OPTIONAL mean,
+                      CT_OPTIONAL variance, bool training, double momentum, double epsilon);
+CT_CALL ct_group_norm(CT_OUT out, CT_IN input, int64_t groups, CT_OPTIONAL weight, CT_OPTIONAL bias, double epsilon);
+CT_CALL ct_layer_norm(CT_OUT out, CT_IN input, CT_SHAPE, CT_OPTIONAL weight, CT_OPTIONAL bias, double epsilon);
 
 CT_END
 #endif

@@ -63,6 +63,8 @@ CT_CALL ct_squeeze(CT_OUT out, CT_IN tensor, int64_t dimension);
 CT_CALL ct_concatenate(CT_OUT out, const ct_tensor *CT_NONNULL const *CT_NULLABLE tensors, int64_t count,
                        int64_t dimension);
 CT_CALL ct_index_select(CT_OUT out, CT_IN tensor, int64_t dimension, CT_IN indices);
+// out [rows, ...]: zeros, plus source's slices added at `indices` along the first dimension.
+CT_CALL ct_index_add(CT_OUT out, int64_t rows, CT_IN indices, CT_IN source);
 CT_CALL ct_gather(CT_OUT out, CT_IN tensor, int64_t dimension, CT_IN indices);
 
 CT_END

@@ -44,6 +44,7 @@ struct LinearBackward : torch::autograd::Node {
   ct_activation activation = CT_IDENTITY;
   ct_linear_plan plan{};
   std::shared_ptr<Sink> weight_sink, bias_sink;
+  std::shared_ptr<FactorSlot> slot;
 
   variable_list apply(variable_list &&gradients) override {
     variable_list result(has_bias ? 3 : 2);
@@ -60,7 +61,11 @@ struct LinearBackward : torch::autograd::Node {
                         suits_kernels(w);
       result[0] = (fast ? onednn_linear(delta, w.t(), std::nullopt, "none") : delta.mm(w)).view(x.sizes());
     }
-    if (task_should_compute_output(1) || (has_bias && task_should_compute_output(2))) {
+    if (slot) {
+      auto shape = x.sizes().vec();
+      shape.back() = out;
+      slot->delta = delta.detach().view(shape);
+    } else if (task_should_compute_output(1) || (has_bias && task_should_compute_output(2))) {
       parameter_gradients(result, delta, x.reshape({-1, in}).contiguous(), differentiable);
     }
     return result;
@@ -129,7 +134,7 @@ at::Tensor forward(const at::Tensor &input, const at::Tensor &weight, const std:
 
 ct_status *ct_linear(ct_tensor **out, const ct_tensor *input, const ct_tensor *weight, const ct_tensor *bias,
                      ct_activation activation, ct_linear_plan plan, ct_gradient_sink *weight_sink,
-                     ct_gradient_sink *bias_sink) {
+                     ct_gradient_sink *bias_sink, ct_factor_slot *slot) {
   using namespace coherent;
   return producing(out, [&] {
     const at::Tensor &x = input->value, &w = weight->value;
@@ -154,6 +159,10 @@ ct_status *ct_linear(ct_tensor **out, const ct_tensor *input, const ct_tensor *w
     node->plan = plan;
     if (weight_sink != nullptr) node->weight_sink = weight_sink->state;
     if (bias_sink != nullptr) node->bias_sink = bias_sink->state;
+    if (slot != nullptr) {
+      slot->state->input = x.detach();
+      node->slot = slot->state;
+    }
     torch::autograd::set_history(result, node);
     if (activation == CT_RELU) node->output = torch::autograd::SavedVariable(result, true);
     return result;

@@ -16,14 +16,14 @@ struct Demo: ParsableCommand {
   var json = false
 
   @Option(parsing: .unconditional, help: ArgumentHelp("Updates of each run.", visibility: .hidden))
-  var steps = 6000
+  var steps = 5000
 
   static let noiseLevels = [0.0, 0.5, 1.0]
 
   static func settings(noise: Double, steps: Int) -> TrainingConfiguration {
     var settings = TrainingConfiguration()
     settings.dataset = "digits"
-    settings.subset = 6000
+    settings.subset = 5000
     settings.model = "mlp:512"
     settings.noise = noise
     settings.steps = steps

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sums that end in a ratio: accumulated in double whatever the element type.
+
+#include <ATen/Dispatch.h>
+
+#include "../support.h"
+
+#if defined(__x86_64__)
+#define CT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CT_CLONES
+#endif
+
+namespace {
+
+// Sixteen running sums, so that the loop is a vector operation in a fixed order.
+template <typename scalar>
+inline double squared_norm(const scalar *values, int64_t count) {
+  constexpr int lanes = 16;
+  double sums[lanes] = {};
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    for (int lane = 0; lane < lanes; ++lane) {
+      const double value = values[i + lane];
+      sums[lane] += value * value;
+    }
+  }
+  double total = 0;
+  for (; i < count; ++i) total += static_cast<double>(values[i]) * values[i];
+  for (double sum : sums) total += sum;
+  return total;
+}
+
+CT_CLONES double squared_norm_float(const float *values, int64_t count) { return squared_norm(values, count); }
+CT_CLONES double squared_norm_double(const double *values, int64_t count) { return squared_norm(values, count); }
+
+CT_CLONES void add_float(double *__restrict total, const float *__restrict part, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) total[i] += part[i];
+}
+CT_CLONES void add_double(double *__restrict total, const double *__restrict part, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) total[i] += part[i];
+}
+
+}  // namespace
+
+ct_status *ct_row_squared_norms(ct_tensor **out, const ct_tensor *matrix) {
+  return coherent::producing(out, [&]() -> at::Tensor {
+    const at::Tensor &m = matrix->value;
+    TORCH_CHECK_VALUE(m.dim() >= 1, "a scalar has no rows");
+    const int64_t rows = m.size(0);
+    const auto type = m.scalar_type();
+    if (!m.is_cpu() || (type != at::kFloat && type != at::kDouble)) {
+      return m.detach().reshape({rows, -1}).to(at::kDouble).square().sum(1).to(at::kCPU);
+    }
+    const auto values = m.detach().contiguous();
+    const int64_t width = rows == 0 ? 0 : values.numel() / rows;
+    auto result = at::empty({rows}, at::kDouble);
+    double *target = result.data_ptr<double>();
+    // A share of rows worth some microseconds at a time.
+    const int64_t share = std::max<int64_t>(1, 65536 / std::max<int64_t>(width, 1));
+    coherent::parallel_for_each((rows + share - 1) / share, [&](int64_t chunk) {
+      for (int64_t i = chunk * share; i < std::min(rows, (chunk + 1) * share); ++i) {
+        target[i] = type == at::kFloat ? squared_norm_float(coherent::read<float>(values) + i * width, width)
+                                       : squared_norm_double(coherent::read<double>(values) + i * width, width);
+      }
+    });
+    return result;
+  });
+}
+
+ct_status *ct_accumulate(const ct_tensor *total, const ct_tensor *part) {
+  return coherent::guarded([&] {
+    const at::Tensor &t = total->value, &p = part->value;
+    TORCH_CHECK_VALUE(t.scalar_type() == at::kDouble && t.is_contiguous() && p.is_contiguous() &&
+                          t.numel() == p.numel() && t.device() == p.device(),
+                      "a float64 total and a part of the same size, both contiguous");
+    const auto type = p.scalar_type();
+    if (!t.is_cpu() || (type != at::kFloat && type != at::kDouble)) {
+      at::NoGradGuard no_grad;
+      at::Tensor(t).add_(p.view_as(t));
+      return;
+    }
+    constexpr int64_t span = 1 << 15;
+    const int64_t count = t.numel();
+    coherent::parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
+      const int64_t start = chunk * span, n = std::min(span, count - start);
+      double *target = t.data_ptr<double>() + start;
+      if (type == at::kFloat) {
+        add_float(target, coherent::read<float>(p) + start, n);
+      } else {
+        add_double(target, coherent::read<double>(p) + start, n);
+      }
+    });
+  });
+}

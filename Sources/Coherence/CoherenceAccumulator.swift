@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GradientMatrix
+import Tensors
+
+/// Streams gradient matrices and keeps what coherence needs: S = Σgᵢ (double), Q = Σ‖gᵢ‖² for each layer (double), m.
+///
+/// Memory does not grow with m. Batches add up in float32 for at most a thousand examples, then go to the double sum.
+/// For the jackknife the sums over groups of examples are set aside in a temporary file.
+public final class CoherenceAccumulator {
+  private let plan: GradientPlan
+  /// m so far.
+  public private(set) var count = 0
+  private let total: Tensor
+  private let pending: Tensor
+  private var pendingCount = 0
+  private var squaredNorms: [Double]
+  private var layers: [(name: String, ranges: [Range<Int>])] = []
+  private let expectedCount: Int
+  private let groupCount: Int
+  private var groups: GroupSums?
+  /// Why there will be no intervals, when they were asked for.
+  public private(set) var intervalProblem: String?
+  private let flushSize = 1000
+
+  /// - Parameters:
+  ///   - plan: the model as it is looked at. Its store's gradient buffer serves as scratch space.
+  ///   - expectedCount: m in the end; it decides where the groups of the jackknife are cut.
+  ///   - groupCount: groups for the jackknife; 0 for none.
+  /// - Throws: `TensorError` when memory runs out.
+  public init(_ plan: GradientPlan, expectedCount: Int, groupCount: Int = 10) throws {
+    self.plan = plan
+    self.expectedCount = expectedCount
+    self.groupCount = groupCount
+    total = try Tensor.zeros([plan.store.count], dtype: .float64, device: plan.store.values.device)
+    pending = plan.store.gradient
+    squaredNorms = Array(repeating: 0, count: plan.layerNames.count)
+    if groupCount >= 2, expectedCount >= 2 * groupCount {
+      do {
+        groups = try GroupSums(store: plan.store)
+      } catch let error as CoherenceError {
+        intervalProblem = error.description
+      }
+    }
+  }
+
+  /// Takes in the gradients of a batch.
+  ///
+  /// - Throws: `CoherenceError` that names layer and example (by its place in the stream) when a gradient is not
+  ///   finite; the accumulator is then of no further use.
+  public func add(_ matrix: GradientMatrix) throws {
+    if layers.isEmpty { layers = matrix.layers.map { ($0.name, $0.ranges) } }
+    let norms = try matrix.rowSquaredNorms(addingColumnSumTo: pending, accumulating: pendingCount > 0)
+    for (layer, values) in norms.enumerated() {
+      if let bad = values.firstIndex(where: { !$0.isFinite }) {
+        throw CoherenceError(
+          "the gradient of example \(count + bad) of the sample is not finite in layer \(matrix.layers[layer].name): the "
+            + "model may have diverged; measure an earlier checkpoint")
+      }
+    }
+    let sums = norms.map { $0.reduce(0, +) }
+    for layer in sums.indices { squaredNorms[layer] += sums[layer] }
+    let group = count * groupCount / max(expectedCount, 1)
+    count += matrix.exampleCount
+    pendingCount += matrix.exampleCount
+    groups?.note(count: matrix.exampleCount, squaredNorms: sums)
+    let endsGroup = groups != nil && (count * groupCount / max(expectedCount, 1) > group || count >= expectedCount)
+    if endsGroup || pendingCount >= flushSize { try flush() }
+    if endsGroup { try withGroups { try $0.closeGroup() } }
+  }
+
+  private func flush() throws {
+    guard pendingCount > 0 else { return }
+    try total.accumulate(pending)
+    try withGroups { try $0.add(pending) }
+    pendingCount = 0
+  }
+
+  /// A full disk costs the intervals, not the measurement.
+  private func withGroups(_ body: (GroupSums) throws -> Void) throws {
+    guard let groups else { return }
+    do {
+      try body(groups)
+    } catch let error as CoherenceError {
+      self.groups = nil
+      intervalProblem = error.description
+    }
+  }
+
+  /// Takes in what another accumulator of the same model saw. Both can be any part of a sample; the intervals of the
+  /// result are built from the groups of both.
+  ///
+  /// - Throws: `CoherenceError` when the models differ.
+  public func merge(_ other: CoherenceAccumulator) throws {
+    guard other.squaredNorms.count == squaredNorms.count, other.total.count == total.count else {
+      throw CoherenceError("accumulators of different models cannot be merged")
+    }
+    try flush()
+    try other.flush()
+    try total.accumulate(other.total)
+    count += other.count
+    for layer in squaredNorms.indices { squaredNorms[layer] += other.squaredNorms[layer] }
+    if layers.isEmpty { layers = other.layers }
+    if let theirs = other.groups {
+      try withGroups { try $0.absorb(theirs) }
+    } else {
+      groups = nil
+    }
+  }
+
+  /// Σgᵢ over the sample, float64 [P].
+  public func gradientSum() throws -> Tensor {
+    try flush()
+    return total
+  }
+
+  /// The coherence of what was taken in.
+  ///
+  /// - Throws: `CoherenceError` when nothing was.
+  public func result() throws -> CoherenceResult {
+    guard count > 0 else { throw CoherenceError("there are no gradients to measure: the sample is empty") }
+    try flush()
+    let all = squaredNorms.reduce(0, +)
+    var grams: [[[Double]]]?
+    try withGroups { grams = try $0.grams(layers.map(\.ranges)) }
+    let byLayer = try layers.enumerated().map { index, layer in
+      let sumSquaredNorm = try layer.ranges.reduce(0.0) {
+        let part = try total.narrow(0, from: $1.lowerBound, length: $1.count)
+        return try $0 + part.dot(part)
+      }
+      let coherence = Coherence(m: count, sumSquaredNorm: sumSquaredNorm, squaredNormSum: squaredNorms[index])
+      return LayerCoherence(
+        layer: layer.name, coherence: coherence, share: all > 0 ? squaredNorms[index] / all : nil,
+        unbiasedInterval: interval(coherence, gram: grams?[index]) { $0[index] })
+    }
+    let network = Coherence(
+      m: count, sumSquaredNorm: byLayer.reduce(0) { $0 + $1.coherence.sumSquaredNorm }, squaredNormSum: all)
+    let gram = grams.map { Self.added($0) }
+    return CoherenceResult(
+      network: LayerCoherence(
+        layer: "all", coherence: network, share: all > 0 ? 1 : nil,
+        unbiasedInterval: interval(network, gram: gram) { $0.reduce(0, +) }),
+      layers: byLayer, fromBatches: fromBatches(network, gram: gram))
+  }
+
+  /// The delete-one-group jackknife: ‖S − Sₖ‖² = ΣΣGram − 2Σⱼ Gramⱼₖ + Gramₖₖ.
+  private func interval(
+    _ whole: Coherence, gram: [[Double]]?, squaredNorm: ([Double]) -> Double
+  ) -> ConfidenceInterval? {
+    guard let gram, let groups, let estimate = whole.alphaUnbiased else { return nil }
+    let total = gram.reduce(0) { $0 + $1.reduce(0, +) }
+    let others = groups.closed.enumerated().compactMap { index, group in
+      Coherence(
+        m: whole.m - group.count, sumSquaredNorm: total - 2 * gram[index].reduce(0, +) + gram[index][index],
+        squaredNormSum: whole.squaredNormSum - squaredNorm(group.squaredNorms)
+      ).alphaUnbiased
+    }
+    return others.count == groups.closed.count ? ConfidenceInterval(estimate: estimate, leavingOut: others) : nil
+  }
+
+  private func fromBatches(_ network: Coherence, gram: [[Double]]?) -> Double? {
+    guard let gram, let size = groups?.closed.first?.count, groups?.closed.allSatisfy({ $0.count == size }) ?? false
+    else { return nil }
+    return Coherence.mCoherence(
+      fromBatchSums: gram.indices.map { gram[$0][$0] }, total: network.sumSquaredNorm, batchSize: size)
+  }
+
+  private static func added(_ grams: [[[Double]]]) -> [[Double]] {
+    guard let first = grams.first else { return [] }
+    return first.indices.map { row in
+      first.indices.map { column in grams.reduce(0) { $0 + $1[row][column] } }
+    }
+  }
+}

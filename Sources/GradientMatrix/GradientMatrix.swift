@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NeuralNetworks
+import Tensors
+
+/// Why per-example gradients cannot be had: a sentence with the remedy.
+public struct GradientMatrixError: Error, CustomStringConvertible, Sendable, Equatable {
+  /// What was wrong, and what to do.
+  public let description: String
+  /// An error with its sentence.
+  public init(_ description: String) { self.description = description }
+}
+
+/// What to do with a parametrised layer that has no rule.
+public enum UnknownLayers: Sendable {
+  /// Throw, and name it.
+  case refuse
+  /// Take its gradients one example at a time through autograd: slow, one forward and backward pass an example.
+  case oneByOne
+}
+
+/// The per-example gradients of one batch as an implicit B×P matrix: row i is the gradient of example i's own loss (not
+/// divided by B), columns are the parameters in the order of the store's flat buffer.
+///
+/// Made from one forward and one backward pass that computes no weight gradients; each layer keeps its input and the
+/// gradient at its output, and every question is answered from those.
+public struct GradientMatrix {
+  /// A layer's columns.
+  public struct Layer {
+    /// The layer's dotted name.
+    public let name: String
+    /// Where its columns lie in the flat buffer: usually one range; several when parameters are shared between layers.
+    public let ranges: [Range<Int>]
+    /// The block.
+    public let block: any GradientBlock
+
+    /// The number of its columns.
+    public var columnCount: Int { ranges.reduce(0) { $0 + $1.count } }
+
+    /// This layer's part of a vector over all parameters.
+    public func part(of vector: Tensor) throws -> Tensor {
+      let parts = try ranges.map { try vector.narrow(0, from: $0.lowerBound, length: $0.count) }
+      return parts.count == 1 ? parts[0] : try Tensor.concatenate(parts)
+    }
+  }
+
+  /// The layers in the order of the flat buffer.
+  public let layers: [Layer]
+  /// B.
+  public let exampleCount: Int
+  /// P.
+  public let parameterCount: Int
+  /// Each example's own loss, [B].
+  public let losses: Tensor
+  /// The model's output.
+  public let output: Tensor
+  /// What batch normalisation did.
+  public let batchNormPolicy: BatchNormPolicy
+
+  /// Takes the per-example gradients of a batch.
+  ///
+  /// - Parameters:
+  ///   - plan: the model and how it is looked at.
+  ///   - input: the batch; its first dimension counts examples.
+  ///   - losses: each example's own loss [B] from the model's output.
+  /// - Throws: `GradientMatrixError` when a loss is missing or not finite; `TensorError` when shapes do not fit.
+  public init(_ plan: GradientPlan, input: Tensor, losses: (Tensor) throws -> Tensor) throws {
+    let tape = GradientTape(batchNormPolicy: plan.batchNormPolicy)
+    let context = ForwardContext(isTraining: false, linearPolicy: plan.linearPolicy, tape: tape)
+    (output, self.losses) = try withGradients {
+      try plan.withConstantUnknowns {
+        let output = try plan.model.forward(input, in: context)
+        let perExample = try losses(output)
+        guard perExample.shape == [input.size(0)] else {
+          throw GradientMatrixError(
+            "the loss function gave shape \(perExample.shape) for \(input.size(0)) examples; it must give one loss each"
+          )
+        }
+        try perExample.backward(
+          weights: Tensor.ones(perExample.shape, dtype: perExample.dtype, device: perExample.device))
+        return (try output.detach(), try perExample.detach())
+      }
+    }
+    exampleCount = input.size(0)
+    parameterCount = plan.store.count
+    batchNormPolicy = plan.batchNormPolicy
+    layers = try plan.layers(from: tape, input: input, losses: losses)
+  }
+
+  /// ‖gᵢ‖², float64 [B]; for each layer, and their sum.
+  public func rowSquaredNorms() throws -> (total: [Double], byLayer: [[Double]]) {
+    let byLayer = try layers.map { try $0.block.rowSquaredNorms().values(as: Double.self) }
+    return (Self.added(byLayer, count: exampleCount), byLayer)
+  }
+
+  static func added(_ byLayer: [[Double]], count: Int) -> [Double] {
+    byLayer.reduce(into: Array(repeating: 0, count: count)) { total, layer in
+      for index in total.indices { total[index] += layer[index] }
+    }
+  }
+
+  /// Gᵀu into (or added to) a flat buffer [P]; the column sum when `weights` [B] is nil.
+  public func columnSum(into target: Tensor, weights: Tensor? = nil, accumulating: Bool = false) throws {
+    for layer in layers {
+      try layer.delivering(to: target, accumulating: accumulating) {
+        try layer.block.columnSum(into: $0, weights: weights, accumulating: $1)
+      }
+    }
+  }
+
+  /// Row norms by layer and the column sum, in one pass where a layer's two share work.
+  public func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> [[Double]] {
+    try layers.map { layer in
+      try layer.delivering(to: target, accumulating: accumulating) {
+        try layer.block.rowSquaredNorms(addingColumnSumTo: $0, accumulating: $1).values(as: Double.self)
+      }
+    }
+  }
+
+  /// G·v for a vector over all parameters [P]: by layer, [B] each. Their sum over layers is the product.
+  public func product(_ vector: Tensor) throws -> [[Double]] {
+    try layers.map { try $0.block.product($0.part(of: vector)).values(as: Double.self) }
+  }
+
+  /// G·Gᵀ, [B, B], by layer. Their sum is the Gram matrix.
+  public func gram() throws -> [Tensor] { try layers.map { try $0.block.gram() } }
+
+  /// Some rows made explicit in the order of the flat buffer: [range.count, P].
+  public func rows(_ range: Range<Int>) throws -> Tensor {
+    guard range.lowerBound >= 0, range.upperBound <= exampleCount else {
+      throw GradientMatrixError("rows \(range) were asked of a batch of \(exampleCount)")
+    }
+    let result = try Tensor.zeros([range.count, parameterCount], dtype: losses.dtype, device: losses.device)
+    for layer in layers {
+      let rows = try layer.block.rows(range)
+      var start = 0
+      for columns in layer.ranges {
+        try result.narrow(1, from: columns.lowerBound, length: columns.count)
+          .copy(from: rows.narrow(1, from: start, length: columns.count))
+        start += columns.count
+      }
+    }
+    return result
+  }
+}
+
+extension GradientMatrix.Layer {
+  /// Runs `body` on this layer's part of a flat buffer, through a buffer of its own when that is in several pieces.
+  func delivering<Result>(
+    to target: Tensor, accumulating: Bool, _ body: (Tensor, Bool) throws -> Result
+  ) throws -> Result {
+    if ranges.count == 1 {
+      return try body(target.narrow(0, from: ranges[0].lowerBound, length: ranges[0].count), accumulating)
+    }
+    let own = try Tensor.zeros([columnCount], dtype: target.dtype, device: target.device)
+    let result = try body(own, false)
+    var start = 0
+    for range in ranges {
+      let place = try target.narrow(0, from: range.lowerBound, length: range.count)
+      let piece = try own.narrow(0, from: start, length: range.count)
+      if accumulating {
+        try place.add(piece)
+      } else {
+        try place.copy(from: piece)
+      }
+      start += range.count
+    }
+    return result
+  }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NeuralNetworks
+import Tensors
+
+/// A model made ready for per-example gradients: every parametrised layer has a rule, and its columns have a place.
+public final class GradientPlan {
+  /// The model.
+  public let model: any Module
+  /// Its parameters in one flat buffer.
+  public let store: ParameterStore
+  /// What batch normalisation does while gradients are taken.
+  public let batchNormPolicy: BatchNormPolicy
+  /// Who computes the products of linear layers.
+  public let linearPolicy: LinearPolicy
+
+  /// Layers that share parameters are taken together: their modules, and the parameters with their places.
+  private struct Group {
+    let name: String
+    let members: [any Module]
+    let entries: [ParameterStore.Entry]
+    let isUnknown: Bool
+  }
+  private let groups: [Group]
+  /// Whether some layers have no rule and go through autograd one example at a time.
+  public var usesOneByOne: Bool { groups.contains(where: \.isUnknown) }
+  /// The names of the layers, in the order of their columns.
+  public var layerNames: [String] { groups.map(\.name) }
+
+  /// Checks the model.
+  ///
+  /// - Parameters:
+  ///   - unknownLayers: what to do with a parametrised layer that has no rule.
+  /// - Throws: `GradientMatrixError` that names every layer without a rule when those are refused.
+  public init(
+    _ model: any Module, store: ParameterStore, batchNormPolicy: BatchNormPolicy = .running,
+    linearPolicy: LinearPolicy = .native, unknownLayers: UnknownLayers = .refuse
+  ) throws {
+    self.model = model
+    self.store = store
+    self.batchNormPolicy = batchNormPolicy
+    self.linearPolicy = linearPolicy
+    let owners = Self.owners(in: model)
+    let unknown = owners.filter { !GradientRule.knows($0.module) }
+    if case .refuse = unknownLayers, !unknown.isEmpty {
+      let names = unknown.map { "\($0.name.isEmpty ? "the model itself" : $0.name) (\(type(of: $0.module)))" }
+      throw GradientMatrixError(
+        "there is no per-example rule for \(names.joined(separator: ", ")); make the layer a FactoredModule, or ask for "
+          + "the slow way, one example at a time")
+    }
+    if !unknown.isEmpty, batchNormPolicy == .batch {
+      throw GradientMatrixError("one example at a time has no batch statistics: use the running policy for batch norm")
+    }
+    groups = Self.grouped(owners, entries: store.entries)
+  }
+
+  private struct Owner {
+    let name: String
+    let module: any Module
+    let parameters: [Parameter]
+  }
+
+  /// The modules with parameters of their own, each once.
+  private static func owners(in model: any Module) -> [Owner] {
+    var seen = Set<ObjectIdentifier>()
+    return model.namedModules.compactMap { name, module in
+      let own = module.members.compactMap { if case .parameter(_, let parameter) = $0 { parameter } else { nil } }
+      guard !own.isEmpty, seen.insert(ObjectIdentifier(module)).inserted else { return nil }
+      return Owner(name: name, module: module, parameters: own)
+    }
+  }
+
+  private static func grouped(_ owners: [Owner], entries: [ParameterStore.Entry]) -> [Group] {
+    let places = Dictionary(
+      entries.map { (ObjectIdentifier($0.parameter), $0) }, uniquingKeysWith: { first, _ in first })
+    var remaining = owners[...]
+    var groups: [Group] = []
+    while let first = remaining.popFirst() {
+      var members = [first]
+      var parameters = Set(first.parameters.map(ObjectIdentifier.init))
+      // Sharing is transitive, so go on until nobody joins.
+      while let index = remaining.firstIndex(where: { owner in
+        owner.parameters.contains { parameters.contains(ObjectIdentifier($0)) }
+      }) {
+        let next = remaining.remove(at: index)
+        members.append(next)
+        parameters.formUnion(next.parameters.map(ObjectIdentifier.init))
+      }
+      groups.append(
+        Group(
+          name: first.name, members: members.map(\.module),
+          entries: parameters.compactMap { places[$0] }.sorted { $0.range.lowerBound < $1.range.lowerBound },
+          isUnknown: members.contains { !GradientRule.knows($0.module) }))
+    }
+    return groups.sorted { ($0.entries.first?.range.lowerBound ?? 0) < ($1.entries.first?.range.lowerBound ?? 0) }
+  }
+
+  /// Runs `body` with the parameters of layers without a rule outside the graph: their gradients come another way.
+  func withConstantUnknowns<Result>(_ body: () throws -> Result) throws -> Result {
+    let unknown = groups.filter(\.isUnknown).flatMap(\.entries).map(\.parameter.value)
+    for value in unknown { try value.setRequiresGradient(false) }
+    defer { for value in unknown { try? value.setRequiresGradient(true) } }
+    return try body()
+  }
+
+  /// The blocks from what a tape has recorded.
+  func layers(
+    from tape: GradientTape, input: Tensor, losses: (Tensor) throws -> Tensor
+  ) throws -> [GradientMatrix.Layer] {
+    var applications: [ObjectIdentifier: [(input: Tensor, outputGradient: Tensor)]] = [:]
+    for entry in tape.entries {
+      if let factors = try entry.slot.factors() {
+        applications[ObjectIdentifier(entry.layer), default: []].append(factors)
+      }
+    }
+    let slow = try oneByOneRows(input: input, losses: losses)
+    return try groups.map { group in
+      let ranges = Self.merged(group.entries.map(\.range))
+      let block =
+        try slow[group.name].map { RowsBlock($0) }
+        ?? block(of: group, applications: applications, exampleCount: input.size(0))
+      return GradientMatrix.Layer(name: group.name, ranges: ranges, block: block)
+    }
+  }
+
+  private func block(
+    of group: Group, applications: [ObjectIdentifier: [(input: Tensor, outputGradient: Tensor)]], exampleCount: Int
+  ) throws -> any GradientBlock {
+    let columnCount = group.entries.reduce(0) { $0 + $1.range.count }
+    let used = group.members.filter { applications[ObjectIdentifier($0)] != nil }
+    guard !used.isEmpty else {
+      let dtype = try store.values.dtype
+      let device = store.values.device
+      return RowsBlock(exampleCount: exampleCount, columnCount: columnCount) {
+        try Tensor.zeros([$0.count, columnCount], dtype: dtype, device: device)
+      }
+    }
+    let blocks = try used.map { try GradientRule.block(for: $0, applications[ObjectIdentifier($0)] ?? []) }
+    if group.members.count == 1 { return blocks[0] }
+    // Columns of the whole are the group's parameters in the order of the flat buffer.
+    var starts: [ObjectIdentifier: Range<Int>] = [:]
+    var start = 0
+    for entry in group.entries {
+      starts[ObjectIdentifier(entry.parameter)] = start..<start + entry.range.count
+      start += entry.range.count
+    }
+    let parts = zip(used, blocks).map { module, block in
+      SumBlock.Part(
+        block: block,
+        columns: module.members.compactMap {
+          if case .parameter(_, let parameter) = $0 { starts[ObjectIdentifier(parameter)] } else { nil }
+        })
+    }
+    return SumBlock(exampleCount: exampleCount, columnCount: columnCount, parts: parts)
+  }
+
+  private static func merged(_ ranges: [Range<Int>]) -> [Range<Int>] {
+    ranges.reduce(into: []) { merged, range in
+      if let last = merged.last, last.upperBound == range.lowerBound {
+        merged[merged.count - 1] = last.lowerBound..<range.upperBound
+      } else {
+        merged.append(range)
+      }
+    }
+  }
+
+  /// Rows of the layers without a rule, by group name.
+  private func oneByOneRows(input: Tensor, losses: (Tensor) throws -> Tensor) throws -> [String: Tensor] {
+    let unknown = groups.filter(\.isUnknown)
+    guard !unknown.isEmpty else { return [:] }
+    let parameters = unknown.flatMap(\.entries).map(\.parameter)
+    let rows = try exampleGradients(parameters, input: input, losses: losses)
+    var result: [String: Tensor] = [:]
+    var start = 0
+    for group in unknown {
+      let count = group.entries.reduce(0) { $0 + $1.range.count }
+      result[group.name] = try rows.narrow(1, from: start, length: count)
+      start += count
+    }
+    return result
+  }
+}
+
+extension GradientPlan {
+  /// Per-example gradients the plain way: one forward and backward pass of the whole model for every example, as
+  /// [B, columns] with the parameters in the given order. The oracle for every rule, and the last resort for layers
+  /// without one.
+  ///
+  func exampleGradients(
+    _ parameters: [Parameter], input: Tensor, losses: (Tensor) throws -> Tensor
+  ) throws -> Tensor {
+    let context = ForwardContext(isTraining: false, linearPolicy: .native)
+    let batch = input.size(0)
+    return try withGradients {
+      // The losses of the whole batch, but with example i's output only: the others are constants.
+      let constant = try withoutGradients { try model.forward(input, in: context) }
+      let rows = try (0..<batch).map { index in
+        let own = try model.forward(input.narrow(0, from: index, length: 1), in: context)
+        let before = try constant.narrow(0, from: 0, length: index)
+        let after = try constant.narrow(0, from: index + 1, length: batch - index - 1)
+        let loss = try losses(Tensor.concatenate([before, own, after])).select(0, index)
+        let gradients = try loss.gradients(withRespectTo: parameters.map(\.value))
+        return try Tensor.concatenate(
+          zip(parameters, gradients).map { parameter, gradient in
+            try (gradient ?? Tensor.zeros(parameter.shape, dtype: parameter.value.dtype, device: input.device))
+              .reshape([-1])
+          })
+      }
+      return try Tensor.concatenate(rows.map { try $0.unsqueeze(0) })
+    }
+  }
+
+  /// All per-example gradients through autograd on batches of one: [B, P]. Slow; for tests and for doubt.
+  public func exampleGradients(input: Tensor, losses: (Tensor) throws -> Tensor) throws -> Tensor {
+    try exampleGradients(store.entries.map(\.parameter), input: input, losses: losses)
+  }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// The block of an embedding: row i holds, at the vectors of the indices that example i looked up, the sum of their δ.
+struct EmbeddingBlock: GradientBlock {
+  /// [B, T], int64.
+  let indices: Tensor
+  /// [B, T, D].
+  let delta: Tensor
+  /// N.
+  let vectorCount: Int
+
+  private var size: Int { delta.size(2) }
+  var exampleCount: Int { indices.size(0) }
+  var columnCount: Int { vectorCount * size }
+
+  init(indices: Tensor, delta: Tensor, vectorCount: Int) throws {
+    self.indices = try indices.reshape([indices.size(0), -1])
+    self.delta = try delta.reshape([indices.size(0), -1, delta.size(-1)])
+    self.vectorCount = vectorCount
+  }
+
+  func rowSquaredNorms() throws -> Tensor {
+    // Only positions that looked up the same vector meet.
+    let same = try indices.unsqueeze(1).equal(indices.unsqueeze(2)).to(.float64)
+    return try (delta.matmul(delta.transpose()).to(.float64) * same).sum([1, 2])
+  }
+
+  func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {
+    let scaled = try weights.map { try delta * $0.reshape([exampleCount, 1, 1]) } ?? delta
+    let sum = try scaled.reshape([-1, size]).indexAdd(rows: vectorCount, indices.reshape([-1]))
+    try deliver(sum, to: target, accumulating: accumulating)
+  }
+
+  func product(_ vector: Tensor) throws -> Tensor {
+    let looked = try vector.reshape([vectorCount, size]).embedding(indices)
+    return try (looked * delta).sum([1, 2])
+  }
+
+  func gram() throws -> Tensor { try explicitGram() }
+
+  func rows(_ range: Range<Int>) throws -> Tensor {
+    let own = try indices.narrow(0, from: range.lowerBound, length: range.count)
+    let first = try Tensor.arange(0..<range.count, device: indices.device).unsqueeze(1) * Double(vectorCount)
+    let places = try (own + first.to(.int64)).reshape([-1])
+    return try delta.narrow(0, from: range.lowerBound, length: range.count).reshape([-1, size])
+      .indexAdd(rows: range.count * vectorCount, places).reshape([range.count, columnCount])
+  }
+}

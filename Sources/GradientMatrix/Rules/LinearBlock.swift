@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// The block of a linear layer: rowᵢ = Σₜ δᵢₜ ⊗ aᵢₜ for the weight, Σₜ δᵢₜ for the bias, over the positions t that the
+/// layer was applied to (one for a plain batch).
+struct LinearBlock: GradientBlock {
+  /// a, [B, T, in].
+  let input: Tensor
+  /// δ, [B, T, out].
+  let delta: Tensor
+  let hasBias: Bool
+
+  private var positions: Int { input.size(1) }
+  private var inputs: Int { input.size(2) }
+  private var outputs: Int { delta.size(2) }
+  var exampleCount: Int { input.size(0) }
+  var columnCount: Int { outputs * inputs + (hasBias ? outputs : 0) }
+
+  /// Any axes between the first and the last count as positions; several applications are joined along them.
+  init(_ factors: [(input: Tensor, outputGradient: Tensor)], hasBias: Bool) throws {
+    func joined(_ tensors: [Tensor]) throws -> Tensor {
+      let shaped = try tensors.map { try $0.reshape([$0.size(0), -1, $0.size(-1)]) }
+      return shaped.count == 1 ? shaped[0] : try Tensor.concatenate(shaped, dimension: 1)
+    }
+    input = try joined(factors.map(\.input)).contiguous()
+    delta = try joined(factors.map(\.outputGradient)).contiguous()
+    self.hasBias = hasBias
+  }
+
+  func rowSquaredNorms() throws -> Tensor {
+    if positions == 1 {
+      // ‖δ ⊗ a‖² = ‖δ‖²·‖a‖²: the product is never formed.
+      let ofInput = try input.rowSquaredNorms()
+      return try delta.rowSquaredNorms() * (hasBias ? ofInput + 1 : ofInput)
+    }
+    // Two forms of the same sum: explicit rows cost T·in·out, pairs of positions T²·(in + out).
+    return positions * (inputs + outputs) < inputs * outputs ? try gramRowSquaredNorms() : try explicitRowSquaredNorms()
+  }
+
+  /// Σₜₛ ⟨δₜ, δₛ⟩·(⟨aₜ, aₛ⟩ + 1 for the bias).
+  private func gramRowSquaredNorms() throws -> Tensor {
+    let size = max(1, explicitBudget / (positions * positions))
+    return try Tensor.concatenate(
+      stride(from: 0, to: exampleCount, by: size).map { start in
+        let count = min(size, exampleCount - start)
+        let a = try input.narrow(0, from: start, length: count)
+        let d = try delta.narrow(0, from: start, length: count)
+        let ofInput = try a.matmul(a.transpose()).to(.float64)
+        let ofDelta = try d.matmul(d.transpose()).to(.float64)
+        return try (ofDelta * (hasBias ? ofInput + 1 : ofInput)).sum([1, 2])
+      })
+  }
+
+  func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {
+    let scaled = try weights.map { try delta * $0.reshape([exampleCount, 1, 1]) } ?? delta
+    let flatDelta = try scaled.reshape([-1, outputs]).contiguous()
+    let flatInput = try input.reshape([-1, inputs])
+    let weight = try target.narrow(0, from: 0, length: outputs * inputs).reshape([outputs, inputs])
+    let bias = hasBias ? try target.narrow(0, from: outputs * inputs, length: outputs) : nil
+    if try target.device == .cpu && target.dtype == .float32 && flatDelta.dtype == .float32 && target.isContiguous {
+      return try weight.setWeightGradient(
+        outputGradient: flatDelta, input: flatInput, bias: bias, accumulating: accumulating)
+    }
+    try deliver(flatDelta.transpose().matmul(flatInput), to: weight, accumulating: accumulating)
+    if let bias { try deliver(flatDelta.sum([0]), to: bias, accumulating: accumulating) }
+  }
+
+  func product(_ vector: Tensor) throws -> Tensor {
+    // ⟨δ ⊗ a, V⟩ = ⟨δ·V, a⟩.
+    let weight = try vector.narrow(0, from: 0, length: outputs * inputs).reshape([outputs, inputs])
+    var result = try (delta.reshape([-1, outputs]).matmul(weight).reshape(input.shape) * input).sum([1, 2])
+    if hasBias {
+      let bias = try vector.narrow(0, from: outputs * inputs, length: outputs)
+      result = try result + delta.matmul(bias).sum([1])
+    }
+    return result
+  }
+
+  func gram() throws -> Tensor {
+    guard positions == 1 else { return try explicitGram() }
+    let a = try input.squeeze(1)
+    let d = try delta.squeeze(1)
+    let ofInput = try a.matmul(a.transpose())
+    return try d.matmul(d.transpose()) * (hasBias ? ofInput + 1 : ofInput)
+  }
+
+  func rows(_ range: Range<Int>) throws -> Tensor {
+    let a = try input.narrow(0, from: range.lowerBound, length: range.count)
+    let d = try delta.narrow(0, from: range.lowerBound, length: range.count)
+    let weight = try d.transpose().matmul(a).reshape([range.count, outputs * inputs])
+    return hasBias ? try Tensor.concatenate([weight, d.sum([1])], dimension: 1) : weight
+  }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// How batch normalisation behaves while per-example gradients are taken. Statistics over the batch couple examples,
+/// so "the gradient of one example" needs one of these, and every result names it.
+public enum BatchNormPolicy: String, Sendable, Codable, CaseIterable {
+  /// Frozen at the running statistics, as in evaluation.
+  case running
+  /// The batch's own statistics, taken as constants.
+  case batch
+}
+
+/// Records, during one forward pass, what each layer with parameters was applied to; after the backward pass it also
+/// knows the gradient at each output. A layer's block of the gradient matrix follows from the two.
+public final class GradientTape {
+  /// One application of a layer.
+  public struct Entry {
+    /// The layer.
+    public let layer: any Module
+    /// Its factors.
+    public let slot: FactorSlot
+  }
+
+  /// The applications in the order of the forward pass.
+  public private(set) var entries: [Entry] = []
+  /// What batch normalisation did.
+  public let batchNormPolicy: BatchNormPolicy
+
+  /// An empty tape.
+  public init(batchNormPolicy: BatchNormPolicy = .running) { self.batchNormPolicy = batchNormPolicy }
+
+  /// A slot for an application of a layer, to be filled by the layer's own operation.
+  public func slot(for layer: any Module) throws -> FactorSlot {
+    let slot = try FactorSlot()
+    entries.append(Entry(layer: layer, slot: slot))
+    return slot
+  }
+}
+
+extension ForwardContext {
+  /// Records an application of a layer: what it was applied to and what came out. Layers call this on their output,
+  /// before any activation; without a tape it returns the output as it is.
+  public func record(_ layer: any Module, input: Tensor, output: Tensor) throws -> Tensor {
+    guard let tape else { return output }
+    return try output.tappedOutput(tape.slot(for: layer), input: input)
+  }
+}

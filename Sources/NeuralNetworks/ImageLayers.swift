@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// A two-dimensional convolution: [B, C, H, W] to [B, O, H', W'].
+public final class Conv2d: Module {
+  /// [O, C/groups, kh, kw].
+  public let weight: Parameter
+  /// [O].
+  public let bias: Parameter?
+  /// Window, stride, padding, dilation and groups.
+  public let geometry: ConvolutionGeometry
+
+  /// - Parameters:
+  ///   - inputs: channels C in.
+  ///   - outputs: channels O out.
+  ///   - geometry: window, stride, padding, dilation and groups.
+  ///   - hasBias: whether there is a bias.
+  ///   - initializer: how weights are drawn, from fans C/groups·kh·kw and O/groups·kh·kw.
+  ///   - generator: the source of the draws.
+  /// - Throws: `TensorError` when the channels do not divide by the groups.
+  public init(
+    inputs: Int, outputs: Int, geometry: ConvolutionGeometry, hasBias: Bool = true,
+    initializer: Initializer = .kaiming, generator: Generator
+  ) throws {
+    guard inputs >= 1, outputs >= 1, inputs % geometry.groups == 0, outputs % geometry.groups == 0 else {
+      throw TensorError(
+        kind: .invalid, operation: "Conv2d",
+        reason: "\(inputs) and \(outputs) channels do not divide into \(geometry.groups) groups")
+    }
+    self.geometry = geometry
+    let window = geometry.kernel[0] * geometry.kernel[1]
+    let fanIn = inputs / geometry.groups * window
+    weight = try Parameter(
+      initializer.weight(
+        [outputs, inputs / geometry.groups] + geometry.kernel, fanIn: fanIn,
+        fanOut: outputs / geometry.groups * window, generator: generator))
+    bias = hasBias ? try Parameter(initializer.bias(outputs, fanIn: fanIn, generator: generator)) : nil
+  }
+
+  /// Its weight and bias.
+  public var members: [ModuleMember] {
+    [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? [])
+  }
+
+  /// The convolution of a batch.
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    let output = try input.convolution(
+      weight: context.value(of: weight), bias: bias.map { try context.value(of: $0) }, geometry)
+    return try context.record(self, input: input, output: output)
+  }
+}
+
+/// A layer that normalises its input and then scales and shifts it: y = γ·x̂ + β, per channel or feature.
+public protocol AffineNormalization: Module {
+  /// γ; nil without scaling.
+  var weight: Parameter? { get }
+  /// β; nil without shifting.
+  var bias: Parameter? { get }
+  /// Whether γ and β belong to the second dimension (channels) rather than to the last ones.
+  var isPerChannel: Bool { get }
+  /// x̂.
+  func normalized(_ input: Tensor, in context: ForwardContext) throws -> Tensor
+}
+
+extension AffineNormalization {
+  /// γ and β.
+  public var members: [ModuleMember] {
+    (weight.map { [.parameter("weight", $0)] } ?? []) + (bias.map { [.parameter("bias", $0)] } ?? [])
+  }
+
+  /// γ·x̂ + β in two steps, with x̂ recorded: the gradients of γ and β follow from it even where γ is 0.
+  func recordedForward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    let normal = try normalized(input, in: context)
+    func shaped(_ parameter: Parameter) throws -> Tensor {
+      let value = try context.value(of: parameter)
+      guard isPerChannel else { return value }
+      return try value.reshape([1, value.count] + Array(repeating: 1, count: max(0, normal.rank - 2)))
+    }
+    var output = normal
+    if let weight { output = try output * shaped(weight) }
+    if let bias { output = try output + shaped(bias) }
+    guard weight != nil || bias != nil else { return output }
+    return try context.record(self, input: normal, output: output)
+  }
+}
+
+/// Batch normalisation over all dimensions but the second: [B, C, ...].
+public final class BatchNorm2d: AffineNormalization {
+  /// γ, [C].
+  public let weight: Parameter?
+  /// β, [C].
+  public let bias: Parameter?
+  /// Running mean, [C].
+  public let runningMean: Buffer
+  /// Running variance, [C].
+  public let runningVariance: Buffer
+  /// The share of a batch's statistics in the running ones.
+  public let momentum: Double
+  /// Added to the variance.
+  public let epsilon: Double
+  /// γ and β belong to channels.
+  public var isPerChannel: Bool { true }
+
+  /// A layer with γ = 1, β = 0, running mean 0 and running variance 1.
+  public init(channels: Int, momentum: Double = 0.1, epsilon: Double = 1e-5) throws {
+    weight = try Parameter(.ones([channels]))
+    bias = try Parameter(.zeros([channels]))
+    runningMean = Buffer(try .zeros([channels]))
+    runningVariance = Buffer(try .ones([channels]))
+    self.momentum = momentum
+    self.epsilon = epsilon
+  }
+
+  /// γ, β and the running statistics, by torchvision's names.
+  public var members: [ModuleMember] {
+    (weight.map { [.parameter("weight", $0)] } ?? []) + (bias.map { [.parameter("bias", $0)] } ?? []) + [
+      .buffer("running_mean", runningMean), .buffer("running_var", runningVariance),
+    ]
+  }
+
+  /// x̂ by the running statistics, or by the batch's own as constants when the tape's policy says so.
+  public func normalized(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    guard context.tape?.batchNormPolicy == .batch else {
+      return try input.batchNorm(
+        weight: nil, bias: nil, mean: runningMean.value, variance: runningVariance.value, training: false,
+        momentum: momentum, epsilon: epsilon)
+    }
+    let (mean, variance) = try withoutGradients {
+      let channels = input.size(1)
+      let flat = try input.detach().transpose(0, 1).reshape([channels, -1])
+      let mean = try flat.mean([1])
+      let centred = try flat - mean.unsqueeze(1)
+      return (mean, try centred.squared().mean([1]))
+    }
+    return try input.batchNorm(
+      weight: nil, bias: nil, mean: mean, variance: variance, training: false, momentum: momentum, epsilon: epsilon)
+  }
+
+  /// The normalised, scaled and shifted batch; in training the batch's statistics are used and kept.
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    if context.tape != nil { return try recordedForward(input, in: context) }
+    return try input.batchNorm(
+      weight: weight.map { try context.value(of: $0) }, bias: bias.map { try context.value(of: $0) },
+      mean: runningMean.value, variance: runningVariance.value, training: context.isTraining, momentum: momentum,
+      epsilon: epsilon)
+  }
+}
+
+/// Normalisation of each example over groups of channels: [B, C, ...].
+public final class GroupNorm: AffineNormalization {
+  /// γ, [C].
+  public let weight: Parameter?
+  /// β, [C].
+  public let bias: Parameter?
+  /// The number of groups.
+  public let groups: Int
+  /// Added to the variance.
+  public let epsilon: Double
+  /// γ and β belong to channels.
+  public var isPerChannel: Bool { true }
+
+  /// - Throws: `TensorError` when the channels do not divide by the groups.
+  public init(groups: Int, channels: Int, epsilon: Double = 1e-5) throws {
+    guard groups >= 1, channels >= 1, channels % groups == 0 else {
+      throw TensorError(
+        kind: .invalid, operation: "GroupNorm", reason: "\(channels) channels do not divide into \(groups) groups")
+    }
+    self.groups = groups
+    self.epsilon = epsilon
+    weight = try Parameter(.ones([channels]))
+    bias = try Parameter(.zeros([channels]))
+  }
+
+  /// x̂.
+  public func normalized(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    try input.groupNorm(groups: groups, weight: nil, bias: nil, epsilon: epsilon)
+  }
+
+  /// The normalised, scaled and shifted batch.
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    if context.tape != nil { return try recordedForward(input, in: context) }
+    return try input.groupNorm(
+      groups: groups, weight: weight.map { try context.value(of: $0) }, bias: bias.map { try context.value(of: $0) },
+      epsilon: epsilon)
+  }
+}
+
+/// Normalisation over the last dimension: [..., D].
+public final class LayerNorm: AffineNormalization {
+  /// γ, [D].
+  public let weight: Parameter?
+  /// β, [D].
+  public let bias: Parameter?
+  /// D.
+  public let size: Int
+  /// Added to the variance.
+  public let epsilon: Double
+  /// γ and β belong to the last dimension.
+  public var isPerChannel: Bool { false }
+
+  /// A layer with γ = 1 and β = 0.
+  public init(size: Int, epsilon: Double = 1e-5) throws {
+    self.size = size
+    self.epsilon = epsilon
+    weight = try Parameter(.ones([size]))
+    bias = try Parameter(.zeros([size]))
+  }
+
+  /// x̂.
+  public func normalized(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    try input.layerNorm(shape: [size], weight: nil, bias: nil, epsilon: epsilon)
+  }
+
+  /// The normalised, scaled and shifted batch.
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    if context.tape != nil { return try recordedForward(input, in: context) }
+    return try input.layerNorm(
+      shape: [size], weight: weight.map { try context.value(of: $0) }, bias: bias.map { try context.value(of: $0) },
+      epsilon: epsilon)
+  }
+}
+
+/// A table of vectors looked up by index: int64 [B, ...] to [B, ..., D].
+public final class Embedding: Module {
+  /// [N, D].
+  public let weight: Parameter
+
+  /// A table of `count` vectors of `size` numbers, drawn from the standard normal distribution.
+  public init(count: Int, size: Int, generator: Generator) throws {
+    weight = try Parameter(.normal([count, size], generator: generator))
+  }
+
+  /// The table.
+  public var members: [ModuleMember] { [.parameter("weight", weight)] }
+
+  /// The vectors of the indices.
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    let output = try context.value(of: weight).embedding(input)
+    return try context.record(self, input: input, output: output)
+  }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibTorch
+
+/// The geometry of a two-dimensional convolution: height first, then width.
+public struct ConvolutionGeometry: Sendable, Equatable {
+  /// The window.
+  public var kernel: [Int]
+  /// The step of the window.
+  public var stride: [Int]
+  /// Zeros around the input, on each side.
+  public var padding: [Int]
+  /// The distance of the window's taps.
+  public var dilation: [Int]
+  /// Groups of channels that do not see each other.
+  public var groups: Int
+
+  /// A geometry of square windows and steps, or of (height, width) pairs.
+  ///
+  /// - Throws: `TensorError` unless every list holds two fitting numbers and groups is at least 1.
+  public init(
+    kernel: [Int], stride: [Int] = [1, 1], padding: [Int] = [0, 0], dilation: [Int] = [1, 1], groups: Int = 1
+  ) throws {
+    let lists = [kernel, stride, dilation]
+    guard lists.allSatisfy({ $0.count == 2 && $0.allSatisfy { $0 >= 1 } }), padding.count == 2,
+      padding.allSatisfy({ $0 >= 0 }), groups >= 1
+    else {
+      throw TensorError(
+        kind: .invalid, operation: "ConvolutionGeometry",
+        reason: "kernel, stride and dilation take two numbers from 1 on, padding two from 0 on, and groups at least 1")
+    }
+    self.kernel = kernel
+    self.stride = stride
+    self.padding = padding
+    self.dilation = dilation
+    self.groups = groups
+  }
+
+  var numbers: [Int64] { (stride + padding + dilation).map(Int64.init) }
+  var window: [Int64] { kernel.map(Int64.init) }
+}
+
+extension Tensor {
+  /// The convolution of this [B, C, H, W] tensor with weight [O, C/groups, kh, kw], plus bias [O].
+  public func convolution(weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry) throws -> Tensor {
+    try Tensor.producing("convolution", [self, weight] + (bias.map { [$0] } ?? [])) {
+      ct_convolution($0, pointer, weight.pointer, bias?.pointer, geometry.numbers, Int64(geometry.groups))
+    }
+  }
+
+  /// The columns a convolution multiplies: [B, C·kh·kw, positions].
+  public func unfold(_ geometry: ConvolutionGeometry) throws -> Tensor {
+    try Tensor.producing("unfold", [self]) { ct_unfold($0, pointer, geometry.window, geometry.numbers) }
+  }
+
+  /// The weight gradient of a convolution for every example alone: [B, O, C/groups, kh, kw], from this input
+  /// [B, C, H, W] and the gradient [B, O, H', W'] at the output.
+  public func convolutionExampleGradients(outputGradient: Tensor, _ geometry: ConvolutionGeometry) throws -> Tensor {
+    try Tensor.producing("convolutionExampleGradients", [self, outputGradient]) {
+      ct_convolution_example_gradients(
+        $0, pointer, outputGradient.pointer, geometry.window, geometry.numbers, Int64(geometry.groups))
+    }
+  }
+
+  /// Batch normalisation over all dimensions but the second. In training the batch's own statistics are used, and
+  /// `mean` and `variance` move towards them in place by `momentum`; otherwise they are used.
+  public func batchNorm(
+    weight: Tensor?, bias: Tensor?, mean: Tensor?, variance: Tensor?, training: Bool, momentum: Double, epsilon: Double
+  ) throws -> Tensor {
+    try Tensor.producing("batchNorm", [self] + [weight, bias, mean, variance].compactMap { $0 }) {
+      ct_batch_norm(
+        $0, pointer, weight?.pointer, bias?.pointer, mean?.pointer, variance?.pointer, training, momentum, epsilon)
+    }
+  }
+
+  /// Normalisation of each example over groups of channels.
+  public func groupNorm(groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Double) throws -> Tensor {
+    try Tensor.producing("groupNorm", [self] + [weight, bias].compactMap { $0 }) {
+      ct_group_norm($0, pointer, Int64(groups), weight?.pointer, bias?.pointer, epsilon)
+    }
+  }
+
+  /// Normalisation over the last dimensions, whose extents are `shape`.
+  public func layerNorm(shape: [Int], weight: Tensor?, bias: Tensor?, epsilon: Double) throws -> Tensor {
+    try Tensor.withShape(shape) { sizes, rank in
+      try Tensor.producing("layerNorm", [self] + [weight, bias].compactMap { $0 }) {
+        ct_layer_norm($0, pointer, sizes, rank, weight?.pointer, bias?.pointer, epsilon)
+      }
+    }
+  }
+
+  /// Rows of this [N, D] table: [..., D] for int64 indices [...].
+  public func embedding(_ indices: Tensor) throws -> Tensor {
+    try Tensor.producing("embedding", [self, indices]) { ct_embedding($0, pointer, indices.pointer) }
+  }
+}
