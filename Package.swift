@@ -96,9 +96,19 @@ let package = Package(
     .testTarget(name: "CoherenceTests", dependencies: ["Coherence", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "RunStoreTests", dependencies: ["RunStore"], swiftSettings: strict),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Training", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
-    .testTarget(name: "CommandTests", dependencies: ["coherent", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: [
+        "coherent", "Datasets", "RunStore", "Training", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      exclude: ["Snapshots"],
+      swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx20
 )
