@@ -43,7 +43,7 @@ enum Findings {
 
   private enum Order { case pristineFirst, corruptFirst, undecided }
 
-  /// Which group was half learned first; undecided when both were at the same evaluation.
+  /// Which group was half learned first; where both were at the same evaluation, which one was clearly further then.
   private static func order(of run: RunData) -> Order {
     switch (halfway(run.pristineAccuracy), halfway(run.corruptAccuracy)) {
     case (nil, nil): return .undecided
@@ -51,8 +51,10 @@ enum Findings {
     case (nil, _?): return .corruptFirst
     case (let pristine?, let corrupt?) where pristine != corrupt:
       return pristine < corrupt ? .pristineFirst : .corruptFirst
-    default:
-      return .undecided
+    case (let step?, _):
+      func value(_ points: [Point]) -> Double { points.first { $0.step == step }?.value ?? 0 }
+      let lead = value(run.pristineAccuracy) - value(run.corruptAccuracy)
+      return lead > 0.05 ? .pristineFirst : lead < -0.05 ? .corruptFirst : .undecided
     }
   }
 

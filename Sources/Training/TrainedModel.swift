@@ -69,7 +69,8 @@ public final class TrainedModel {
       let records = try run.labels()
       guard records.count == dataset.count, zip(records, dataset.labels).allSatisfy({ $0.original == $1 }) else {
         throw TrainingError(
-          .checkpoint, "the labels.csv of \(path) does not belong to this training set: name the data the run began with")
+          .checkpoint,
+          "the labels.csv of \(path) does not belong to this training set: name the data the run began with")
       }
       labels = records.map(\.assigned)
     } else {
