@@ -119,6 +119,13 @@ public final class GradientPlan {
       let block =
         try slow[group.name].map { RowsBlock($0) }
         ?? block(of: group, applications: applications, exampleCount: input.size(0))
+      let columnCount = ranges.reduce(0) { $0 + $1.count }
+      guard block.exampleCount == input.size(0), block.columnCount == columnCount else {
+        throw GradientMatrixError(
+          "the gradients of layer \(group.name) came as \(block.exampleCount)×\(block.columnCount) where "
+            + "\(input.size(0)) examples by \(columnCount) parameters were expected: the first dimension of every "
+            + "layer's input must count the examples")
+      }
       return GradientMatrix.Layer(name: group.name, ranges: ranges, block: block)
     }
   }

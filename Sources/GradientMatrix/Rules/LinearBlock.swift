@@ -48,7 +48,8 @@ struct LinearBlock: GradientBlock {
         let d = try delta.narrow(0, from: start, length: count)
         let ofInput = try a.matmul(a.transpose()).to(.float64)
         let ofDelta = try d.matmul(d.transpose()).to(.float64)
-        return try (ofDelta * (hasBias ? ofInput + 1 : ofInput)).sum([1, 2])
+        // Rounding must not make a square negative.
+        return try (ofDelta * (hasBias ? ofInput + 1 : ofInput)).sum([1, 2]).clamp(0, .infinity)
       })
   }
 
