@@ -75,7 +75,7 @@ let package = Package(
     .executableTarget(
       name: "coherent",
       dependencies: [
-        "Tensors", "NeuralNetworks", "Datasets", "RunStore", "Training", "Reports", "Yams",
+        "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training", "Reports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -86,15 +86,29 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "NeuralNetworksTests",
+      dependencies: ["NeuralNetworks", "TestSupport"],
+      resources: [.copy("Fixtures")],
+      swiftSettings: strict),
     .testTarget(
       name: "GradientMatrixTests", dependencies: ["GradientMatrix", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CoherenceTests", dependencies: ["Coherence", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "RunStoreTests", dependencies: ["RunStore"], swiftSettings: strict),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Training", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
-    .testTarget(name: "CommandTests", dependencies: ["coherent", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: [
+        "coherent", "Datasets", "RunStore", "Training", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      exclude: ["Snapshots"],
+      swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx20
 )

@@ -16,6 +16,7 @@ let package = Package(
         .product(name: "Tensors", package: "CoherentGradients"),
         .product(name: "NeuralNetworks", package: "CoherentGradients"),
         .product(name: "Datasets", package: "CoherentGradients"),
+        .product(name: "GradientMatrix", package: "CoherentGradients"),
         .product(name: "Training", package: "CoherentGradients"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "support.h"
 
 using coherent::dimensions;
@@ -65,24 +67,40 @@ ct_status *ct_multiply_scalar(ct_tensor **out, const ct_tensor *a, double b) {
   return producing(out, [&] { return a->value * b; });
 }
 
+namespace {
+
+// A constant for an in-place operation: whole for integer tensors, which take no other.
+at::Scalar constant(double value, const at::Tensor &t) {
+  const bool whole = at::isIntegralType(t.scalar_type(), /*includeBool=*/false) && value == std::trunc(value) &&
+                     std::abs(value) < 0x1p53;
+  return whole ? at::Scalar(static_cast<int64_t>(value)) : at::Scalar(value);
+}
+
+// No dimensions means all.
+at::OptionalIntArrayRef all_or(const int64_t *dims, int64_t count) {
+  return count == 0 ? at::OptionalIntArrayRef() : at::OptionalIntArrayRef(dimensions(dims, count));
+}
+
+}  // namespace
+
 ct_status *ct_add_in_place(const ct_tensor *a, const ct_tensor *b, double scale) {
   return guarded([&] {
     at::NoGradGuard no_grad;
-    at::Tensor(a->value).add_(b->value, scale);
+    at::Tensor(a->value).add_(b->value, constant(scale, a->value));
   });
 }
 ct_status *ct_multiply_in_place(const ct_tensor *a, double b) {
   return guarded([&] {
     at::NoGradGuard no_grad;
-    at::Tensor(a->value).mul_(b);
+    at::Tensor(a->value).mul_(constant(b, a->value));
   });
 }
 
 ct_status *ct_sum(ct_tensor **out, const ct_tensor *a, const int64_t *dims, int64_t count, bool keep) {
-  return producing(out, [&] { return count == 0 ? a->value.sum() : a->value.sum(dimensions(dims, count), keep); });
+  return producing(out, [&] { return a->value.sum(all_or(dims, count), keep); });
 }
 ct_status *ct_mean(ct_tensor **out, const ct_tensor *a, const int64_t *dims, int64_t count, bool keep) {
-  return producing(out, [&] { return count == 0 ? a->value.mean() : a->value.mean(dimensions(dims, count), keep); });
+  return producing(out, [&] { return a->value.mean(all_or(dims, count), keep); });
 }
 ct_status *ct_largest(ct_tensor **out, const ct_tensor *a, int64_t dimension, bool keep) {
   return producing(out, [&] { return a->value.amax(dimension, keep); });
@@ -93,7 +111,8 @@ ct_status *ct_argmax(ct_tensor **out, const ct_tensor *a, int64_t dimension, boo
 
 namespace {
 
-ct_status *give_pair(ct_tensor **first, ct_tensor **second, const std::function<std::tuple<at::Tensor, at::Tensor>()> &body) {
+ct_status *give_pair(ct_tensor **first, ct_tensor **second,
+                     const std::function<std::tuple<at::Tensor, at::Tensor>()> &body) {
   return guarded([&] {
     auto [a, b] = body();
     auto one = std::make_unique<ct_tensor>(std::move(a));

@@ -33,6 +33,22 @@ std::string library_folder() {
   return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
+// libtorch checks the size of a CPU generator's state and the range of each of its counters, but not that they belong
+// together: "next" of the 624 words and "left" before they are drawn anew. Reading past the words would follow.
+void check_twister(const at::Tensor &state) {
+  struct Head {
+    uint64_t seed;
+    int32_t left, seeded;
+    uint64_t next;
+  } head;
+  TORCH_CHECK_TYPE(state.scalar_type() == at::kByte && state.is_contiguous() && state.is_cpu() &&
+                       state.nbytes() >= sizeof head,
+                   "a generator state is a list of bytes");
+  std::memcpy(&head, state.const_data_ptr(), sizeof head);
+  TORCH_CHECK_VALUE(head.left >= 1 && head.left <= 624 && head.next <= 624 && head.next + head.left <= 625,
+                    "the state of the random generator is damaged");
+}
+
 }  // namespace
 
 namespace coherent {
@@ -92,7 +108,9 @@ int32_t ct_thread_count(void) { return at::get_num_threads(); }
 
 ct_status *ct_set_thread_count(int32_t count) {
   return guarded([&] {
-    TORCH_CHECK_VALUE(count >= 1, "the thread count must be at least 1, not ", count);
+    // OpenMP ends the process when the system refuses it a thread.
+    constexpr int32_t most = 1024;
+    TORCH_CHECK_VALUE(count >= 1 && count <= most, "the thread count must be 1 to ", most, ", not ", count);
     at::set_num_threads(count);
   });
 }
@@ -135,5 +153,8 @@ ct_status *ct_generator_get_state(ct_tensor **out, const ct_generator *generator
 }
 
 ct_status *ct_generator_set_state(ct_generator *generator, const ct_tensor *state) {
-  return guarded([&] { generator->value.set_state(state->value); });
+  return guarded([&] {
+    if (generator->value.device().is_cpu()) check_twister(state->value);
+    generator->value.set_state(state->value);
+  });
 }

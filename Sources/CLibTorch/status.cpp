@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <new>
+#include <string_view>
 
 #include "support.h"
 
@@ -8,15 +9,21 @@ namespace coherent {
 
 LiveCounters live;
 
+namespace {
+
+// A status that cannot be allocated still has to be one. This one is made at start, while there is memory, is counted
+// by nobody and never freed.
+ct_status *const exhausted = [] {
+  auto *status = new ct_status;
+  status->kind = CT_ERROR_OUT_OF_MEMORY;
+  status->message = "out of memory";
+  live.statuses.fetch_sub(1);
+  return status;
+}();
+
+}  // namespace
+
 ct_status *failure(ct_error_kind kind, const char *message) noexcept {
-  // A status that cannot be allocated still has to be one: this one is never freed.
-  static ct_status *exhausted = [] {
-    auto *status = new ct_status;
-    status->kind = CT_ERROR_OUT_OF_MEMORY;
-    status->message = "out of memory";
-    live.statuses.fetch_sub(1);
-    return status;
-  }();
   try {
     auto *status = new ct_status;
     status->kind = kind;
@@ -41,7 +48,10 @@ ct_status *current_exception() noexcept {
   } catch (const c10::LinAlgError &e) {
     return failure(CT_ERROR_NUMERICAL, e.what_without_backtrace());
   } catch (const c10::Error &e) {
-    return failure(CT_ERROR_INVALID, e.what_without_backtrace());
+    // The allocator of the CPU throws a plain error; only its text tells.
+    const std::string_view message = e.what_without_backtrace();
+    const bool no_memory = message.find("DefaultCPUAllocator: can't allocate memory") != message.npos;
+    return failure(no_memory ? CT_ERROR_OUT_OF_MEMORY : CT_ERROR_INVALID, e.what_without_backtrace());
   } catch (const std::bad_alloc &) {
     return failure(CT_ERROR_OUT_OF_MEMORY, "out of memory");
   } catch (const std::exception &e) {
@@ -51,15 +61,17 @@ ct_status *current_exception() noexcept {
   }
 }
 
+void release(ct_status *status) noexcept {
+  if (status != exhausted) delete status;
+}
+
 }  // namespace coherent
 
 using coherent::live;
 
 ct_error_kind ct_status_kind(const ct_status *status) { return status->kind; }
 const char *ct_status_message(const ct_status *status) { return status->message.c_str(); }
-void ct_status_free(ct_status *status) {
-  if (status != nullptr && status->message != "out of memory") delete status;
-}
+void ct_status_free(ct_status *status) { coherent::release(status); }
 
 int64_t ct_live_tensors(void) { return live.tensors.load(); }
 int64_t ct_live_generators(void) { return live.generators.load(); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <ATen/ATen.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 
 #include <cstring>
 
@@ -45,6 +46,8 @@ ct_dtype dtype_of(at::ScalarType type) {
 at::Device device(ct_device d) {
   if (d.kind == CT_CPU) return at::kCPU;
   TORCH_CHECK_VALUE(load_cuda(), "no CUDA device: libtorch_cuda is missing beside torch_cpu, or no driver is loaded");
+  TORCH_CHECK_VALUE(d.index >= 0 && d.index < at::detail::getCUDAHooks().deviceCount(), "there is no CUDA device ",
+                    d.index);
   return {at::kCUDA, static_cast<c10::DeviceIndex>(d.index)};
 }
 
@@ -58,8 +61,11 @@ namespace {
 
 int64_t byte_count(at::IntArrayRef sizes, at::ScalarType type) {
   uint64_t bytes = c10::elementSize(type);
+  for (const auto size : sizes) TORCH_CHECK_VALUE(size >= 0, "a size is negative: ", size);
   for (const auto size : sizes) {
-    TORCH_CHECK_VALUE(size >= 0, "a size is negative: ", size);
+    if (size == 0) return 0;
+  }
+  for (const auto size : sizes) {
     TORCH_CHECK_VALUE(!__builtin_mul_overflow(bytes, static_cast<uint64_t>(size), &bytes), "the shape is too large");
   }
   TORCH_CHECK_VALUE(bytes <= static_cast<uint64_t>(INT64_MAX), "the shape is too large");
@@ -99,6 +105,8 @@ ct_status *ct_from_bytes(ct_tensor **out, const void *data, int64_t bytes, const
     TORCH_CHECK_VALUE(needed == bytes, "the shape ", sizes, " needs ", needed, " bytes, got ", bytes);
     auto result = at::empty(sizes, type);
     if (bytes > 0) std::memcpy(result.mutable_data_ptr(), data, static_cast<size_t>(bytes));
+    // A truth value whose byte is neither 0 nor 1 is undefined behaviour for whoever reads it.
+    if (type == at::kBool) result.copy_(result.view(at::kByte).ne(0));
     return result.to(device(d));
   });
 }
@@ -160,9 +168,10 @@ ct_status *ct_data(void **out, const ct_tensor *t) {
 
 ct_status *ct_copy_to_bytes(const ct_tensor *t, void *data, int64_t bytes) {
   return guarded([&] {
+    // Before any copy: an expanded view can claim more elements than there is memory.
+    const auto needed = byte_count(t->value.sizes(), t->value.scalar_type());
+    TORCH_CHECK_VALUE(needed == bytes, "the tensor holds ", needed, " bytes, not ", bytes);
     const auto host = t->value.detach().to(at::kCPU).contiguous();
-    TORCH_CHECK_VALUE(static_cast<int64_t>(host.nbytes()) == bytes, "the tensor holds ", host.nbytes(),
-                      " bytes, not ", bytes);
     if (bytes > 0) std::memcpy(data, host.const_data_ptr(), static_cast<size_t>(bytes));
   });
 }

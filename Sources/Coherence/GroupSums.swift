@@ -17,6 +17,8 @@ final class GroupSums {
   private let sum: Tensor
   private let descriptor: Int32
   private let parameterCount: Int
+  // Columns read back at a time: small beside the activations of a batch.
+  private let blockSize = 1 << 13
 
   /// - Throws: `CoherenceError` when no temporary file can be made; `TensorError` when memory runs out.
   init(store: ParameterStore) throws {
@@ -68,8 +70,8 @@ final class GroupSums {
     try layers.map { ranges in
       var gram = Array(repeating: Array(repeating: 0.0, count: closed.count), count: closed.count)
       for range in ranges {
-        for start in stride(from: range.lowerBound, to: range.upperBound, by: 1 << 16) {
-          try add(columns: start..<min(start + 1 << 16, range.upperBound), to: &gram)
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: blockSize) {
+          try add(columns: start..<min(start + blockSize, range.upperBound), to: &gram)
         }
       }
       return gram

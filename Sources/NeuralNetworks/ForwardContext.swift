@@ -32,7 +32,8 @@ public final class ForwardContext {
     self.tape = tape
   }
 
-  /// A context for looking at outputs: nothing random, nothing recorded.
+  /// A context for looking at outputs: nothing random. Recording for gradients is not its business:
+  /// see `withoutGradients`.
   public static func evaluation(linearPolicy: LinearPolicy = .native) -> ForwardContext {
     ForwardContext(isTraining: false, linearPolicy: linearPolicy)
   }

@@ -16,8 +16,15 @@ public enum Initializer: String, Sendable, Codable, CaseIterable {
   case pytorch
 
   /// Draws a weight, float32.
+  ///
+  /// - Parameters:
+  ///   - shape: the extents of the weight.
+  ///   - fanIn: how many inputs each output sums.
+  ///   - fanOut: how many outputs each input feeds.
+  ///   - generator: the source of the draws.
+  /// - Throws: `TensorError` when a size is negative or memory runs out.
   public func weight(_ shape: [Int], fanIn: Int, fanOut: Int, generator: Generator) throws -> Tensor {
-    let fans = Double(fanIn + fanOut)
+    let fans = Double(fanIn) + Double(fanOut)
     switch self {
     case .xavier:
       return try .normal(shape, standardDeviation: (2 / fans).squareRoot(), generator: generator)

@@ -15,6 +15,7 @@ public final class Linear: Module {
   ///   - hasBias: whether b is there; it starts as 0 unless the initializer says otherwise.
   ///   - initializer: how W is drawn.
   ///   - generator: the source of the draws.
+  /// - Throws: `TensorError` when a size is negative or memory runs out.
   public init(
     inputs: Int, outputs: Int, hasBias: Bool = true, initializer: Initializer = .xavierScaled,
     generator: Generator
@@ -134,7 +135,12 @@ public final class Flatten: Module {
   public init() {}
   /// [B, ...] to [B, N].
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    input.rank == 2 ? input : try input.reshape([input.size(0), -1])
+    guard input.rank > 0 else {
+      throw TensorError(
+        kind: .invalid, operation: "Flatten", operands: [input.summary], reason: "a scalar has no examples")
+    }
+    // Spelled out, as −1 has no meaning for an empty batch. What overflows fits no memory and fails in reshape.
+    return input.rank == 2 ? input : try input.reshape([input.size(0), input.shape.dropFirst().reduce(1, &*)])
   }
 }
 

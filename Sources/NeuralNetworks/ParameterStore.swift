@@ -21,7 +21,7 @@ public final class ParameterStore {
   public let entries: [Entry]
   /// All parameters, [P].
   public let values: Tensor
-  /// All gradients, [P]; complete after `finishBackward()`.
+  /// All gradients, [P]; complete after `backward(_:weights:)`.
   public let gradient: Tensor
 
   /// Moves a module's parameters into flat buffers on a device. Their values are kept.
@@ -35,6 +35,12 @@ public final class ParameterStore {
   public init(_ module: any Module, device: Device = .cpu, dtype converted: DType? = nil) throws {
     let named = module.namedParameters
     let dtype = try converted ?? named.first?.parameter.value.dtype ?? .float32
+    // All are looked at before one is moved.
+    for (name, parameter) in named where try converted == nil && parameter.value.dtype != dtype {
+      throw TensorError(
+        kind: .type, operation: "ParameterStore", operands: [parameter.value.summary],
+        reason: "parameter \(name) is not \(dtype) like the others")
+    }
     let total = named.reduce(0) { $0 + $1.parameter.count }
     let values = try Tensor.empty([total], dtype: dtype, device: device)
     let gradient = try Tensor.zeros([total], dtype: dtype, device: device)
@@ -43,11 +49,6 @@ public final class ParameterStore {
     var entries: [Entry] = []
     var start = 0
     for (name, parameter) in named {
-      guard try converted != nil || parameter.value.dtype == dtype else {
-        throw TensorError(
-          kind: .type, operation: "ParameterStore", operands: [parameter.value.summary],
-          reason: "parameter \(name) is not \(dtype) like the others")
-      }
       let count = parameter.count
       let shape = parameter.shape
       let view = try withoutGradients {
@@ -73,12 +74,20 @@ public final class ParameterStore {
 
   /// Runs the backward pass of a scalar loss; `gradient` then holds ∂loss/∂parameter for every parameter.
   ///
-  /// The forward pass must have run in a context with `usesSinks`.
+  /// The forward pass must have run in a context with `usesSinks`. Parameters that the loss does not depend on get 0.
   ///
-  /// - Throws: `TensorError` when the loss is no scalar or not part of a graph.
+  /// - Parameters:
+  ///   - loss: a scalar, or of any shape with `weights`.
+  ///   - weights: of the loss's shape; the gradient is then that of Σ weightᵢ·lossᵢ.
+  /// - Throws: `TensorError` when the loss is no scalar, not part of a graph, or reaches no parameter by its sink.
   public func backward(_ loss: Tensor, weights: Tensor? = nil) throws {
     for entry in entries { entry.parameter.sink?.arm() }
     try loss.backward(weights: weights)
+    guard entries.isEmpty || entries.contains(where: { $0.parameter.sink?.isWritten == true }) else {
+      throw TensorError(
+        kind: .invalid, operation: "ParameterStore.backward", operands: [loss.summary],
+        reason: "no gradient arrived: the forward pass needs a context with usesSinks")
+    }
     for entry in entries {
       if let sink = entry.parameter.sink, !sink.isWritten { try sink.destination.fill(0) }
     }

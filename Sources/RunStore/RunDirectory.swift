@@ -8,6 +8,8 @@ public enum ExistingRunPolicy: Sendable {
   case refuse
   /// Delete an earlier run's files. A folder that does not look like a run is refused all the same.
   case replace
+  /// Leave every file where it is: for a run that was stopped while its folder was being set up.
+  case keep
 }
 
 /// The names of the files in a run directory.
@@ -99,8 +101,10 @@ public struct RunDirectory: Sendable, Hashable {
 
   private func makeRoom(existing: ExistingRunPolicy) throws {
     let entries = entries()
-    guard !entries.isEmpty else { return }
+    guard !entries.isEmpty, !isBare(entries) else { return }
     switch existing {
+    case .keep:
+      return
     case .refuse:
       throw RunStoreError(
         "The folder \(url.path) already holds files.",
@@ -120,6 +124,12 @@ public struct RunDirectory: Sendable, Hashable {
         }
       }
     }
+  }
+
+  /// Whether nothing was written yet: a run that was killed while its folder was being made leaves no more than this.
+  private func isBare(_ entries: [String]) -> Bool {
+    entries.allSatisfy { $0 == RunFile.checkpoints || isTemporaryName($0) }
+      && (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path))?.isEmpty ?? true
   }
 
   private func makeFolder(_ folder: URL) throws {

@@ -30,6 +30,7 @@ extension Tensor {
   public func gradients(
     withRespectTo inputs: [Tensor], weights: Tensor? = nil, retainGraph: Bool = false, createGraph: Bool = false
   ) throws -> [Tensor?] {
+    guard !inputs.isEmpty else { return [] }
     var results = [OpaquePointer?](repeating: nil, count: inputs.count)
     let pointers = inputs.map(\.pointer)
     try withExtendedLifetime(inputs) {
@@ -39,7 +40,7 @@ extension Tensor {
           try check(
             ct_gradients(
               base, pointer, weights?.pointer, list.baseAddress, Int64(list.count), retainGraph, createGraph),
-            "gradients", [self] + inputs)
+            "gradients", [self] + (weights.map { [$0] } ?? []) + inputs)
         }
       }
     }
@@ -50,7 +51,7 @@ extension Tensor {
   ///
   /// - Throws: `TensorError` when this tensor is no scalar without `weights`, or not part of a graph.
   public func backward(weights: Tensor? = nil) throws {
-    try check(ct_backward(pointer, weights?.pointer), "backward", [self])
+    try check(ct_backward(pointer, weights?.pointer), "backward", [self] + (weights.map { [$0] } ?? []))
   }
 }
 

@@ -6,7 +6,7 @@ import CLibTorch
 public enum ProductBackend: String, Sendable, Codable, CaseIterable {
   /// libtorch's own choice: MKL on x86.
   case native
-  /// oneDNN.
+  /// oneDNN. Its fused ReLU gives 0 for NaN, where libtorch gives NaN.
   case onednn
   /// The tiled kernel of this package, which writes straight into a gradient buffer.
   case tiled
@@ -102,7 +102,7 @@ extension Tensor {
   }
 
   /// Per-example facts of logits [B, K] against targets [B]: the loss, the margin z_y − max_{k≠y} z_k, and the rank of
-  /// the target (0 is correct; a tie or NaN counts as wrong).
+  /// the target (0 is correct; a tie or NaN counts as wrong). With one class the margin is ∞.
   ///
   /// - Throws: `TensorError` when shapes do not fit or a target is outside 0..<K.
   public func classificationRecords(targets: Tensor) throws -> (losses: [Double], margins: [Double], ranks: [Int]) {
@@ -115,9 +115,8 @@ extension Tensor {
     guard let losses, let margins, let ranks else {
       throw TensorError(kind: .internal, operation: "classificationRecords", reason: "no result came back")
     }
-    return try (
-      Tensor(owning: losses).values(), Tensor(owning: margins).values(), Tensor(owning: ranks).values()
-    )
+    let owned = (Tensor(owning: losses), Tensor(owning: margins), Tensor(owning: ranks))
+    return try (owned.0.values(), owned.1.values(), owned.2.values())
   }
 
   /// scale·table[indices] as float32 [indices.count, features], from a table of bytes with `features` a row.

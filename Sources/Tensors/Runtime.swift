@@ -28,9 +28,10 @@ public enum Runtime {
   /// The number of threads operations use.
   public static var threadCount: Int { Int(ct_thread_count()) }
 
-  /// Sets the number of threads operations use.
+  /// Sets the number of threads that operations started from this thread use, and from threads that have not started
+  /// any yet.
   ///
-  /// - Throws: `TensorError` when the count is below 1.
+  /// - Throws: `TensorError` when the count is below 1 or above 1024.
   public static func setThreadCount(_ count: Int) throws {
     try check(ct_set_thread_count(Int32(clamping: count)), "setThreadCount")
   }

@@ -106,7 +106,8 @@ extension Tensor {
 
   /// All elements in row-major order, copied to the host, whatever the layout, device and element type.
   public func values<Element: TensorElement>(as type: Element.Type = Element.self) throws -> [Element] {
-    let source = try to(Element.dtype, device: .cpu)
+    // Contiguous first: libtorch throws where the elements of an expanded view do not fit in memory, an array traps.
+    let source = try to(Element.dtype, device: .cpu).contiguous()
     return try [Element](unsafeUninitializedCapacity: source.count) { buffer, initialized in
       let bytes = source.count * MemoryLayout<Element>.stride
       try check(ct_copy_to_bytes(source.pointer, buffer.baseAddress, Int64(bytes)), "values", [self])

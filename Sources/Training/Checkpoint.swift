@@ -8,7 +8,7 @@ import Tensors
 
 /// A run at one step, as three files in `checkpoints/`: `step-N.safetensors` (the parameters by name),
 /// `step-N.state.safetensors` (optimizer, generator, learning record) and `step-N.json`, which is written last and names
-/// the other two with size and checksum. A checkpoint exists when its JSON does.
+/// the other two with size and checksum. A checkpoint exists when its JSON does, and the JSON carries its own checksum.
 struct Checkpoint: Codable, Sendable, Equatable {
   struct File: Codable, Sendable, Equatable {
     var name: String
@@ -26,6 +26,12 @@ struct Checkpoint: Codable, Sendable, Equatable {
   var seconds: Double
   var weights: File
   var state: File
+  /// CRC-32 of this description as written with 0 here.
+  var checksum: UInt32 = 0
+
+  private static let weightsEnding = ".safetensors"
+  private static let stateEnding = ".state.safetensors"
+  private static let descriptionEnding = ".json"
 
   static func name(step: Int) -> String {
     let digits = String(step)
@@ -69,32 +75,62 @@ struct Checkpoint: Codable, Sendable, Equatable {
     }
   }
 
+  private func json() throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return try encoder.encode(self)
+  }
+
+  /// Writes the description: the checkpoint exists from then on.
+  mutating func write(in folder: URL) throws {
+    checksum = 0
+    checksum = Self.checksum(try json())
+    try writeAtomically(json(), to: folder.appendingPathComponent(Self.name(step: step) + Self.descriptionEnding))
+  }
+
+  /// The step that a file of a checkpoint belongs to; nil for every other file.
+  private static func step(ofFile file: String) -> Int? {
+    guard file.hasPrefix("step-") else { return nil }
+    let digits = file.dropFirst(5).prefix { $0.isASCII && $0.isNumber }
+    let endings = [weightsEnding, stateEnding, descriptionEnding]
+    return endings.contains(String(file.dropFirst(5 + digits.count))) ? Int(digits) : nil
+  }
+
+  private static func files(in folder: URL) -> [(name: String, step: Int)] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return names.compactMap { name in step(ofFile: name).map { (name, $0) } }.sorted { $0.1 < $1.1 }
+  }
+
   /// The descriptions of all checkpoints in a folder, oldest first, by their file names.
   static func list(in folder: URL) -> [URL] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    return names.filter { $0.hasPrefix("step-") && $0.hasSuffix(".json") }.sorted().map(folder.appendingPathComponent)
+    files(in: folder).filter { $0.name.hasSuffix(descriptionEnding) }.map { folder.appendingPathComponent($0.name) }
   }
 
   /// The newest checkpoint's description; nil when there is none.
   static func latest(in folder: URL) throws -> Checkpoint? {
     guard let url = list(in: folder).last else { return nil }
-    do {
-      return try JSONDecoder().decode(Checkpoint.self, from: Data(contentsOf: url))
-    } catch {
-      throw TrainingError(
-        .checkpoint,
-        "the checkpoint \(url.path) is damaged and cannot be read; delete it to continue from the one before")
+    let remedy = "delete it to continue from the one before"
+    guard let checkpoint = try? JSONDecoder().decode(Checkpoint.self, from: Data(contentsOf: url)) else {
+      throw TrainingError(.checkpoint, "the checkpoint \(url.path) is damaged and cannot be read; \(remedy)")
     }
+    var unsealed = checkpoint
+    unsealed.checksum = 0
+    guard checksum(try unsealed.json()) == checkpoint.checksum else {
+      throw TrainingError(.checkpoint, "the checkpoint \(url.path) is damaged: it is not what was written; \(remedy)")
+    }
+    return checkpoint
   }
 
-  /// Deletes all but the newest `kept` checkpoints, and files that belong to none.
+  /// Deletes all but the newest `kept` checkpoints, and their files that belong to none; each description first, so
+  /// that no checkpoint is ever listed without its files.
   static func prune(in folder: URL, keeping kept: Int) {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    let alive = Set(list(in: folder).suffix(kept).map { $0.deletingPathExtension().lastPathComponent })
-    for name in names where name.hasPrefix("step-") {
-      if !alive.contains(String(name.prefix { $0 != "." })) {
-        try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
-      }
+    let all = files(in: folder)
+    let (descriptions, others) = (
+      all.filter { $0.name.hasSuffix(descriptionEnding) }, all.filter { !$0.name.hasSuffix(descriptionEnding) }
+    )
+    let alive = Set(descriptions.suffix(kept).map(\.step))
+    for file in descriptions + others where !alive.contains(file.step) {
+      try? FileManager.default.removeItem(at: folder.appendingPathComponent(file.name))
     }
   }
 }
@@ -102,20 +138,19 @@ struct Checkpoint: Codable, Sendable, Equatable {
 // MARK: - Taking and restoring
 
 extension Trainer {
-  /// Writes a checkpoint of the present step.
+  /// Writes a checkpoint of the present step. When that fails, what was written of it is deleted again, and the
+  /// checkpoints before it stay.
   func save(in folder: URL, logs: RunLogOffsets, seconds: Double) throws {
+    defer { Checkpoint.prune(in: folder, keeping: 2) }
     let name = Checkpoint.name(step: step)
     let weights = try Checkpoint.write(
       store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) },
       as: name + ".safetensors", in: folder)
     let state = try Checkpoint.write(stateTensors(), as: name + ".state.safetensors", in: folder)
-    let checkpoint = Checkpoint(
+    var checkpoint = Checkpoint(
       step: step, model: configuration.model, parameterCount: store.count, sampler: sampler, milestones: milestones,
       logs: logs, seconds: seconds, weights: weights, state: state)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    try writeAtomically(encoder.encode(checkpoint), to: folder.appendingPathComponent(name + ".json"))
-    Checkpoint.prune(in: folder, keeping: 2)
+    try checkpoint.write(in: folder)
   }
 
   private func stateTensors() throws -> [(name: String, tensor: Tensor)] {
@@ -139,7 +174,7 @@ extension Trainer {
           + "configuration asks for \(configuration.model) with \(store.count)")
     }
     guard checkpoint.sampler.count == sampler.count, checkpoint.sampler.batchSize == sampler.batchSize,
-      checkpoint.sampler.seed == sampler.seed, checkpoint.step <= steps
+      checkpoint.sampler.seed == sampler.seed, (0...steps).contains(checkpoint.step)
     else {
       throw TrainingError(
         .checkpoint, "the checkpoint was made with other data, batch size, seed or length than the configuration's")
@@ -150,7 +185,7 @@ extension Trainer {
     try optimizer.restore(
       Dictionary(
         state.filter { $0.key.hasPrefix(prefix) }.map { (String($0.key.dropFirst(prefix.count)), $0.value) },
-        uniquingKeysWith: { first, _ in first }))
+        uniquingKeysWith: { first, _ in first }), afterSteps: checkpoint.step)
     guard let bytes = state["generator"], let first = state["learning.first"], let last = state["learning.last"],
       let forgetting = state["learning.forgetting"],
       let record = try LearningRecord(
@@ -164,6 +199,7 @@ extension Trainer {
     sampler = checkpoint.sampler
     milestones = checkpoint.milestones
     step = checkpoint.step
+    hasBegun = true
   }
 
   /// Overwrites parameters and buffers with named tensors.

@@ -12,6 +12,8 @@ public enum Interruption {
 
   /// Starts listening.
   public static func listen() {
+    // Makes the flag exist before a handler can run: a handler must not be the first to touch it.
+    wished.store(false, ordering: .relaxed)
     for number in [SIGINT, SIGTERM] {
       signal(number) { received in
         Interruption.wished.store(true, ordering: .relaxed)

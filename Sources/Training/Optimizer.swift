@@ -41,11 +41,11 @@ public final class SGD {
   /// The arrays that a checkpoint needs.
   public var state: [(name: String, tensor: Tensor)] { velocity.map { [("velocity", $0)] } ?? [] }
 
-  /// Continues from saved arrays.
+  /// Continues from the arrays saved after `steps` updates.
   ///
   /// - Throws: `TrainingError` when an array is missing or of another size.
-  public func restore(_ arrays: [String: Tensor]) throws {
-    hasStarted = true
+  public func restore(_ arrays: [String: Tensor], afterSteps steps: Int) throws {
+    hasStarted = steps > 0
     guard let velocity else { return }
     guard let saved = arrays["velocity"], saved.shape == velocity.shape else {
       throw TrainingError(.checkpoint, "the checkpoint holds no velocity for this model: it was made without momentum")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Datasets
+import Foundation
 import NeuralNetworks
 import RunStore
 import Tensors
@@ -61,6 +62,8 @@ public final class Trainer {
   let generator: Generator
   /// The last evaluation of the training examples, in the order of `data.trainIndices`.
   public private(set) var lastTrainEvaluation: Evaluation?
+  /// Whether the evaluation before the first update is made, here or before the checkpoint was taken.
+  var hasBegun = false
 
   private let schedule: Schedule
   private let evaluations: EvaluationSchedule
@@ -83,6 +86,10 @@ public final class Trainer {
     resolved.steps = steps
     resolved.epochs = nil
     resolved.threads = Runtime.threadCount
+    // A run started in another folder has to find its files when it is resumed from here.
+    resolved.dataDir = configuration.dataDir.map(Self.absolutePath)
+    resolved.labels = configuration.labels.map(Self.absolutePath)
+    try resolved.validate()
     self.configuration = resolved
 
     var streams = SeededGenerator(seed: configuration.seed, stream: .initialisation)
@@ -107,6 +114,10 @@ public final class Trainer {
       steps: steps, stepsPerEpoch: sampler.batchesPerEpoch, every: configuration.evalEvery)
   }
 
+  private static func absolutePath(_ path: String) -> String {
+    URL(fileURLWithPath: path).standardizedFileURL.path
+  }
+
   private static func policy(named name: String) -> LinearPolicy {
     switch name {
     case "native": .native
@@ -129,8 +140,9 @@ public final class Trainer {
   public func run(
     shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingOutcome {
-    if step == 0 {
+    if step == 0, !hasBegun {
       try observe(.evaluated(evaluate()))
+      hasBegun = true
       try observe(.completedStep(0))
     }
     while step < steps {
@@ -178,12 +190,19 @@ public final class Trainer {
       "training diverged at step \(step + 1): \(what). The learning rate was \(rate); try a smaller --lr")
   }
 
+  /// Evaluates the training examples alone, and keeps the result as the last such evaluation.
+  func evaluateTraining() throws -> Evaluation {
+    let evaluation = try evaluator.evaluate(
+      model, on: data.train, indices: data.trainIndices, labels: data.labels.assigned)
+    lastTrainEvaluation = evaluation
+    return evaluation
+  }
+
   /// Evaluates training (all, pristine, corrupt), validation and test examples.
   public func evaluate() throws -> [MetricRecord] {
     let epoch = Double(step) / Double(sampler.batchesPerEpoch)
     let indices = data.trainIndices
-    let onTrain = try evaluator.evaluate(model, on: data.train, indices: indices, labels: data.labels.assigned)
-    lastTrainEvaluation = onTrain
+    let onTrain = try evaluateTraining()
     var corrupt = GroupMetrics(), pristine = GroupMetrics()
     for (position, index) in indices.enumerated() {
       let (loss, rank) = (onTrain.losses[position], onTrain.ranks[position])

@@ -1,9 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Datasets
 import Foundation
+import NeuralNetworks
 import Yams
 
 extension TrainingConfiguration {
+  /// Reads a configuration from a YAML file.
+  ///
+  /// - Throws: `TrainingError` that names the file: missing, unreadable, not UTF-8, or as `init(yaml:source:)`.
+  public init(file path: String) throws {
+    let data: Data
+    do {
+      data = try Data(contentsOf: URL(fileURLWithPath: path))
+    } catch {
+      let exists = FileManager.default.fileExists(atPath: path)
+      throw TrainingError(
+        .configuration,
+        exists
+          ? "the configuration file \(path) cannot be read; check that it is a file and its permissions"
+          : "there is no configuration file \(path); check the path for a typing error")
+    }
+    guard let text = String(data: data, encoding: .utf8) else {
+      throw TrainingError(.configuration, "\(path) is not UTF-8 text; save it as plain YAML")
+    }
+    try self.init(yaml: text, source: path)
+  }
+
   /// Reads a configuration from YAML: a mapping from option names to values.
   ///
   /// - Parameters:
@@ -29,15 +52,15 @@ extension TrainingConfiguration {
     for (key, _) in mapping {
       let name = key.string ?? "?"
       guard known.contains(name) else {
-        let hint = nearest(to: name, in: known).map { "; did you mean \"\($0)\"?" } ?? ""
-        let line = key.mark.map { ", line \($0.line)" } ?? ""
-        throw TrainingError(.configuration, "\(source)\(line): there is no option \"\(name)\"\(hint)")
+        let hint =
+          nearest(to: name, in: known).map { "did you mean \"\($0)\"?" } ?? "coherent train --help lists them all"
+        throw TrainingError(.configuration, "\(source)\(Self.line(of: key)): there is no option \"\(name)\"; \(hint)")
       }
     }
     do {
       self = try YAMLDecoder().decode(TrainingConfiguration.self, from: yaml)
     } catch let error as DecodingError {
-      throw TrainingError(.configuration, "\(source): \(Self.sentence(for: error))")
+      throw Self.readable(error, mapping, source)
     } catch {
       throw TrainingError(.configuration, "\(source) cannot be read: \(error)")
     }
@@ -47,18 +70,43 @@ extension TrainingConfiguration {
   ///
   /// - Throws: an encoding error, which no configuration produces.
   public func yaml() throws -> String {
-    let encoder = YAMLEncoder()
-    encoder.options.sortKeys = true
-    return try encoder.encode(self)
+    guard var node = try Yams.compose(yaml: YAMLEncoder().encode(self)) else { return "" }
+    // The encoder keeps 15 digits of some numbers; a run that is resumed needs them all.
+    for (key, value) in [
+      (CodingKeys.lr, lr), (.momentum, momentum), (.weightDecay, weightDecay), (.noise, noise), (.epochs, epochs),
+    ] {
+      if let value { node[key.rawValue] = Node("\(value)", Tag(.float)) }
+    }
+    return try Yams.serialize(node: node, sortKeys: true)
   }
 
-  private static func sentence(for error: DecodingError) -> String {
+  private static func line(of node: Node?) -> String { node?.mark.map { ", line \($0.line)" } ?? "" }
+
+  /// A decoding error as a sentence with the file, the line, the key and what was expected.
+  private static func readable(_ error: DecodingError, _ mapping: Node.Mapping, _ source: String) -> TrainingError {
     switch error {
-    case .typeMismatch(_, let context), .dataCorrupted(let context), .valueNotFound(_, let context):
-      let key = context.codingPath.map(\.stringValue).joined(separator: ".")
-      return "the value of \"\(key)\" cannot be used: \(context.debugDescription)"
-    default:
-      return "\(error)"
+    case .typeMismatch(_, let context), .dataCorrupted(let context), .valueNotFound(_, let context),
+      .keyNotFound(_, let context):
+      guard let name = context.codingPath.first?.stringValue, let key = CodingKeys(rawValue: name) else {
+        return TrainingError(.configuration, "\(source) cannot be read: \(context.debugDescription)")
+      }
+      let value = mapping[name]?.string.map { "\"\($0)\"" } ?? "a list"
+      return TrainingError(
+        .configuration, "\(source)\(line(of: mapping[name])): \(name) must be \(expectation(of: key)), not \(value)")
+    @unknown default:
+      return TrainingError(.configuration, "\(source) cannot be read: \(error)")
+    }
+  }
+
+  private static func expectation(of key: CodingKeys) -> String {
+    switch key {
+    case .noise, .lr, .momentum, .weightDecay, .epochs: "a number"
+    case .nesterov: "true or false"
+    case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
+    case .initializer: "one of " + Initializer.allCases.map(\.rawValue).joined(separator: ", ")
+    case .dataset, .dataDir, .labels, .model, .optimizer, .schedule, .device, .linear: "a word"
+    case .seed: "a whole number of at least 0"
+    case .subset, .validation, .batchSize, .steps, .threads, .evalEvery, .checkpointEvery: "a whole number"
     }
   }
 }

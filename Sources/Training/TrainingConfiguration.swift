@@ -167,7 +167,8 @@ extension TrainingConfiguration {
   /// The number of updates, for `count` training examples.
   public func totalSteps(for count: Int) -> Int {
     if let steps { return steps }
-    let perEpoch = Double((count + batchSize - 1) / max(batchSize, 1))
+    let size = max(batchSize, 1)
+    let perEpoch = Double(count / size + (count % size == 0 ? 0 : 1))
     return max(1, Int(((epochs ?? 10) * perEpoch).rounded()))
   }
 }

@@ -19,7 +19,10 @@ public struct TrainingData: Sendable {
   ///
   /// - Throws: `DatasetError` for files and labels; `TrainingError` when sizes do not fit each other.
   public init(_ configuration: TrainingConfiguration) throws {
-    let whole = try DatasetLoader.load(name: configuration.dataset, split: .train, directory: configuration.dataDir)
+    // A label file speaks of the whole set; without one, built-in examples beyond the subset need not be drawn.
+    let whole = try DatasetLoader.load(
+      name: configuration.dataset, split: .train, directory: configuration.dataDir,
+      count: configuration.labels == nil ? configuration.subset : nil)
     test = try DatasetLoader.load(name: configuration.dataset, split: .test, directory: configuration.dataDir)
     var assigned: [Int]?
     if let path = configuration.labels {

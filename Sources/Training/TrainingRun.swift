@@ -15,12 +15,14 @@ public final class TrainingRun {
   public private(set) var warnings: [String] = []
 
   private var manifest: RunManifest
-  private var log: RunLogWriter
   private let started = Date()
   private let secondsBefore: Double
-  private let resumedAt: Int?
+  /// How long the logs were at the newest checkpoint; nil without one.
+  private var logs: RunLogOffsets?
 
   /// Starts a run in a new directory.
+  ///
+  /// The manifest is written last: from then on the directory is a run.
   ///
   /// - Parameters:
   ///   - existing: what to do when the directory holds an earlier run.
@@ -37,25 +39,41 @@ public final class TrainingRun {
     trainer = try Trainer(configuration)
     directory = try RunDirectory.create(at: path, existing: existing)
     manifest = try Self.manifest(of: trainer, commandLine: commandLine, toolVersion: toolVersion)
-    try directory.write(manifest: manifest)
     try directory.write(config: trainer.configuration.yaml())
     try directory.write(labels: Self.labelRecords(of: trainer))
-    log = try directory.logWriter()
+    try directory.write(manifest: manifest)
     secondsBefore = 0
-    resumedAt = nil
   }
 
   /// Continues the run in a directory from its newest checkpoint, or from the start when there is none.
   ///
   /// - Throws: as `init(_:at:)`, and `TrainingError` of kind checkpoint when the checkpoint is damaged or belongs to
   ///   another configuration.
-  public init(resuming path: String) throws {
-    directory = try RunDirectory.open(at: path)
+  public convenience init(
+    resuming path: String, commandLine: [String] = CommandLine.arguments, toolVersion: String
+  ) throws {
+    let folder = URL(fileURLWithPath: path)
+    let (config, manifest) = (
+      folder.appendingPathComponent("config.yaml").path, folder.appendingPathComponent("manifest.json").path
+    )
+    if FileManager.default.fileExists(atPath: config), !FileManager.default.fileExists(atPath: manifest) {
+      // Stopped while the directory was being set up: nothing is there but what follows from the configuration.
+      try self.init(
+        TrainingConfiguration(file: config), at: path, existing: .keep, commandLine: commandLine,
+        toolVersion: toolVersion)
+    } else {
+      try self.init(continuing: RunDirectory.open(at: path))
+    }
+  }
+
+  private init(continuing directory: RunDirectory) throws {
+    self.directory = directory
     manifest = try directory.manifest()
     let source = directory.url.appendingPathComponent("config.yaml").path
     let configuration = try TrainingConfiguration(yaml: directory.config(), source: source)
     trainer = try Trainer(configuration, linearPolicy: Self.policy(in: manifest))
     try Self.checkData(trainer, against: manifest)
+    try Self.checkLabels(trainer, in: directory)
     let capability = try Runtime.cpuCapability()
     if let before = manifest.numerics["cpu_capability"], before != capability {
       warnings.append(
@@ -63,21 +81,18 @@ public final class TrainingRun {
     }
     if let checkpoint = try Checkpoint.latest(in: directory.checkpoints) {
       try trainer.restore(checkpoint, in: directory.checkpoints)
-      log = try directory.logWriter(resumingAt: checkpoint.logs)
+      logs = checkpoint.logs
       secondsBefore = checkpoint.seconds
-      resumedAt = checkpoint.step
     } else {
-      try directory.write(labels: Self.labelRecords(of: trainer))
-      log = try directory.logWriter()
       secondsBefore = 0
-      resumedAt = nil
     }
   }
 
   /// Whether the last step has been made.
   public var isComplete: Bool { trainer.step >= trainer.steps && manifest.status == .completed }
 
-  /// Trains to the end, or until `shouldStop`.
+  /// Trains to the end, or until `shouldStop`. The logs are first cut back to the checkpoint that the run goes on from;
+  /// a run that is only opened stays as it is.
   ///
   /// - Parameter observe: called for every event after it has been logged.
   /// - Throws: `TrainingError` of kind divergence after recording it; `RunStoreError` when the disk is full: the last
@@ -87,7 +102,8 @@ public final class TrainingRun {
   ) throws -> TrainingOutcome {
     manifest.status = .running
     try directory.write(manifest: manifest)
-    try log.append(RunEvent(kind: resumedAt == nil ? "started" : "resumed", step: trainer.step))
+    let log = try logs.map { try directory.logWriter(resumingAt: $0) } ?? directory.logWriter()
+    try log.append(RunEvent(kind: logs == nil ? "started" : "resumed", step: trainer.step))
     let scalarDistance = max(1, trainer.steps / 2000)
     do {
       let outcome = try trainer.run(shouldStop: shouldStop) { event in
@@ -100,16 +116,16 @@ public final class TrainingRun {
         case .evaluated(let records):
           try log.append(records)
         case .completedStep(let step):
-          if step % trainer.checkpointDistance == 0 || step == trainer.steps { try checkpoint() }
+          if step % trainer.checkpointDistance == 0 || step == trainer.steps { try checkpoint(log) }
         }
         try observe(event)
       }
-      if outcome == .interrupted { try checkpoint() }
-      try finish(outcome == .completed ? .completed : .interrupted)
+      if outcome == .interrupted { try checkpoint(log) }
+      try finish(outcome == .completed ? .completed : .interrupted, log)
       return outcome
     } catch let error as TrainingError where error.kind == .divergence {
       try log.append(RunEvent(kind: "diverged", step: trainer.step, message: error.description))
-      try finish(.diverged)
+      try finish(.diverged, log)
       let last = try Checkpoint.latest(in: directory.checkpoints)
       throw TrainingError(
         .divergence,
@@ -119,12 +135,14 @@ public final class TrainingRun {
 
   private var seconds: Double { secondsBefore + Date().timeIntervalSince(started) }
 
-  private func checkpoint() throws {
-    try trainer.save(in: directory.checkpoints, logs: log.flush(), seconds: seconds)
+  private func checkpoint(_ log: RunLogWriter) throws {
+    let lengths = try log.flush()
+    try trainer.save(in: directory.checkpoints, logs: lengths, seconds: seconds)
+    logs = lengths
   }
 
   /// Writes what is known at the end; on divergence the examples stay as of the last checkpoint.
-  private func finish(_ status: RunManifest.Status) throws {
+  private func finish(_ status: RunManifest.Status, _ log: RunLogWriter) throws {
     if status != .diverged { try directory.write(examples: exampleRecords()) }
     if status != .diverged { try log.append(RunEvent(kind: status.rawValue, step: trainer.step)) }
     let milestones = trainer.milestones
@@ -136,17 +154,18 @@ public final class TrainingRun {
     try directory.write(manifest: manifest)
   }
 
-  private func exampleRecords() -> [ExampleRecord] {
+  private func exampleRecords() throws -> [ExampleRecord] {
     let data = trainer.data
     let learning = trainer.learning
+    // A run killed between its last checkpoint and this file comes back without an evaluation of its own.
+    let final = try trainer.lastTrainEvaluation ?? trainer.evaluateTraining()
     func step(_ value: Int) -> Int? { value < 0 ? nil : value }
     return data.trainIndices.enumerated().map { position, index in
-      let final = trainer.lastTrainEvaluation
-      return ExampleRecord(
+      ExampleRecord(
         sampleID: index, label: data.labels.assigned[index], isCorrupt: data.labels.isCorrupt(index),
         firstLearned: step(learning.firstLearned[index]), lastLearned: step(learning.lastLearned[index]),
-        forgettingEvents: learning.forgettingEvents[index], finalLoss: final?.losses[position],
-        finalCorrect: final.map { $0.ranks[position] == 0 })
+        forgettingEvents: learning.forgettingEvents[index], finalLoss: final.losses[position],
+        finalCorrect: final.ranks[position] == 0)
     }
   }
 }
@@ -198,6 +217,18 @@ extension TrainingRun {
       let threshold = manifest.numerics["linear_threshold"].flatMap({ Int($0) })
     else { return nil }
     return LinearPolicy(rule: rule, threshold: threshold)
+  }
+
+  /// The labels of a run never change under way: noise settings or a label file that now say otherwise are an error.
+  private static func checkLabels(_ trainer: Trainer, in directory: RunDirectory) throws {
+    let (before, now) = (try directory.labels(), labelRecords(of: trainer))
+    if before.isEmpty { return try directory.write(labels: now) }
+    guard before == now else {
+      throw TrainingError(
+        .checkpoint,
+        "config.yaml no longer gives the labels that the run began with (\(directory.url.path)/labels.csv); put its "
+          + "noise settings or label file back, or start anew with --force")
+    }
   }
 
   private static func checkData(_ trainer: Trainer, against manifest: RunManifest) throws {

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Datasets
 import Foundation
+import GradientMatrix
 import NeuralNetworks
 import Tensors
 import Training
@@ -21,12 +22,15 @@ struct Benchmarks: ParsableCommand {
   @Option(help: "Label noise, for train-mnist.") var noise = 0.0
   @Option(help: "Kind of noise, for train-mnist.") var noiseKind = "permute"
   @Option(help: "Steps, for train-mnist.") var steps = 2000
+  @Option(help: "Examples m, for alpha and pass.") var examples = 50_000
   @Option(help: "Steps between evaluations, for train-mnist.") var evalEvery = 500
 
   func run() throws {
     let parts = name.split(separator: "-").map(String.init)
     switch parts.first {
     case "sgd": try sgdStep(sizes: parts.dropFirst())
+    case "alpha": try alpha(sizes: parts.dropFirst())
+    case "pass": try plainPass(sizes: parts.dropFirst())
     case "phases": try printPhases(of: Trainer(settings(sizes: parts.dropFirst())))
     case "evaluate": try evaluate(sizes: parts.dropFirst())
     case "train" where name == "train-mnist": try trainMNIST()
@@ -62,6 +66,35 @@ struct Benchmarks: ParsableCommand {
       _ = try evaluator.evaluate(
         trainer.model, on: trainer.data.train, indices: trainer.data.trainIndices,
         labels: trainer.data.labels.assigned)
+    }
+    try Measurement(name: name, milliseconds: times).print()
+  }
+
+  /// Coherence of m examples with all layers and intervals: milliseconds for the whole sample.
+  private func alpha(sizes: ArraySlice<String>) throws {
+    let trainer = try Trainer(settings(sizes: sizes))
+    let plan = try GradientPlan(trainer.model, store: trainer.store, linearPolicy: trainer.linearPolicy)
+    let data = trainer.data
+    let probe = try CoherenceProbe(
+      of: data.train, labels: data.labels.assigned, candidates: data.trainIndices, split: "train", count: examples,
+      seed: 1)
+    let times = try timeSamples(max(5, samples / 8)) { _ = try probe.coherence(plan) }
+    try Measurement(name: name, milliseconds: times).print()
+  }
+
+  /// A plain forward and backward pass over the same examples in batches of 100.
+  private func plainPass(sizes: ArraySlice<String>) throws {
+    let trainer = try Trainer(settings(sizes: sizes))
+    let context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: trainer.linearPolicy)
+    let data = trainer.data
+    let times = try timeSamples(max(5, samples / 8)) {
+      for range in BatchSampler.sequential(count: examples, batchSize: 100) {
+        let indices = Array(range)
+        let targets = try Tensor(indices.map { data.labels.assigned[$0] })
+        let losses = try trainer.model.forward(data.train.imageTensor(at: indices), in: context)
+          .crossEntropy(targets: targets)
+        try trainer.store.backward(losses, weights: Tensor.ones([indices.count]))
+      }
     }
     try Measurement(name: name, milliseconds: times).print()
   }

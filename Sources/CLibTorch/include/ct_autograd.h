@@ -14,8 +14,8 @@ bool ct_gradient_mode(void);
 
 // out[i] = ∂(Σ weightᵢ·outputᵢ)/∂input[i]; NULL where the output does not depend on the input. `weights` may be
 // NULL for a scalar output.
-CT_CALL ct_gradients(CT_OUT out, CT_IN output, CT_OPTIONAL weights, const ct_tensor *CT_NONNULL const *CT_NULLABLE inputs,
-                     int64_t count, bool retain_graph, bool create_graph);
+CT_CALL ct_gradients(CT_OUT out, CT_IN output, CT_OPTIONAL weights,
+                     const ct_tensor *CT_NONNULL const *CT_NULLABLE inputs, int64_t count, bool retain_graph, bool create_graph);
 
 // Runs the backward pass of a scalar (or of `output` weighted by `weights`) for the sake of gradient sinks.
 CT_CALL ct_backward(CT_IN output, CT_OPTIONAL weights);

@@ -19,6 +19,7 @@ CT_CALL ct_library_path(char *CT_NULLABLE *CT_NONNULL out);
 CT_CALL ct_cpu_capability(char *CT_NULLABLE *CT_NONNULL out);
 
 int32_t ct_thread_count(void);
+// For the calling thread, and for threads that use libtorch later for the first time.
 CT_CALL ct_set_thread_count(int32_t count);
 
 // Loads libtorch_cuda if it lies beside torch_cpu. Writes 0 when there is none or no usable device.

@@ -57,6 +57,7 @@ struct CrossEntropyBackward : torch::autograd::Node {
 
   variable_list apply(variable_list &&gradients) override {
     if (!gradients[0].defined()) return {at::Tensor()};
+    TORCH_CHECK_VALUE(slopes.defined(), "the graph was freed by an earlier backward pass; retain it for a second one");
     TORCH_CHECK_NOT_IMPLEMENTED(!at::GradMode::is_enabled(),
                                 "the fused cross entropy has no second derivative: use log softmax instead");
     return {slopes * gradients[0].unsqueeze(1)};
@@ -72,6 +73,7 @@ ct_status *ct_cross_entropy(ct_tensor **out, const ct_tensor *logits, const ct_t
   return producing(out, [&]() -> at::Tensor {
     const at::Tensor &z = logits->value, &y = targets->value;
     check_classification(z, y);
+    TORCH_CHECK_VALUE(z.device() == y.device(), "logits on ", z.device(), " and targets on ", y.device());
     const auto type = z.scalar_type();
     if (!z.is_cpu() || (type != at::kFloat && type != at::kDouble)) {
       return at::cross_entropy_loss(z, y, {}, at::Reduction::None);
@@ -119,7 +121,7 @@ ct_status *ct_classification_records(ct_tensor **losses, ct_tensor **margins, ct
       for (int64_t k = 0; k < classes; ++k) {
         top = std::max(top, row[k]);
         if (k == labels[i]) continue;
-        rival = std::max(rival, row[k]);
+        if (row[k] > rival || std::isnan(row[k])) rival = row[k];
         above += !(row[k] < own);
       }
       for (int64_t k = 0; k < classes; ++k) sum += std::exp(row[k] - top);

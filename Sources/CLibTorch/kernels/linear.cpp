@@ -55,7 +55,8 @@ struct LinearBackward : torch::autograd::Node {
     const int64_t out = w.size(0), in = w.size(1);
     // A second derivative goes through libtorch's own differentiable products.
     const bool differentiable = at::GradMode::is_enabled();
-    delta = delta.reshape({-1, out}).contiguous();
+    const int64_t rows = c10::multiply_integers(x.sizes().slice(0, x.dim() - 1));
+    delta = delta.reshape({rows, out}).contiguous();
     if (task_should_compute_output(0)) {
       const bool fast = !differentiable && plan.input_gradient == CT_PRODUCT_ONEDNN && suits_kernels(delta) &&
                         suits_kernels(w);
@@ -66,14 +67,15 @@ struct LinearBackward : torch::autograd::Node {
       shape.back() = out;
       slot->delta = delta.detach().view(shape);
     } else if (task_should_compute_output(1) || (has_bias && task_should_compute_output(2))) {
-      parameter_gradients(result, delta, x.reshape({-1, in}).contiguous(), differentiable);
+      parameter_gradients(result, delta, x.reshape({rows, in}).contiguous(), differentiable);
     }
     return result;
   }
 
   void parameter_gradients(variable_list &result, const at::Tensor &delta, const at::Tensor &x, bool differentiable) {
     const bool fast = !differentiable && suits_kernels(delta) && suits_kernels(x);
-    if (fast && plan.weight_gradient == CT_PRODUCT_TILED && weight_sink && (!has_bias || bias_sink) &&
+    const bool all_wanted = task_should_compute_output(1) && (!has_bias || task_should_compute_output(2));
+    if (fast && all_wanted && plan.weight_gradient == CT_PRODUCT_TILED && weight_sink && (!has_bias || bias_sink) &&
         suits_kernels(weight_sink->destination)) {
       float *bias = has_bias ? bias_sink->destination.data_ptr<float>() : nullptr;
       // The two sinks of a layer are armed and written together; anything else takes the path below.
@@ -119,6 +121,18 @@ struct LinearBackward : torch::autograd::Node {
   }
 };
 
+// The kernels write into sinks unasked, so what does not fit must be refused here.
+void check_sink(const ct_gradient_sink *sink, const at::Tensor &parameter, const char *name) {
+  if (sink == nullptr) return;
+  const at::Tensor &destination = sink->state->destination;
+  TORCH_CHECK_VALUE(destination.sizes() == parameter.sizes() &&
+                        destination.scalar_type() == parameter.scalar_type() &&
+                        destination.device() == parameter.device(),
+                    "the sink of the ", name, " is ", at::toString(destination.scalar_type()), " ",
+                    destination.sizes(), ", the ", name, " ", at::toString(parameter.scalar_type()), " ",
+                    parameter.sizes());
+}
+
 at::Tensor forward(const at::Tensor &input, const at::Tensor &weight, const std::optional<at::Tensor> &bias,
                    ct_activation activation, ct_linear_plan plan) {
   if (plan.forward == CT_PRODUCT_ONEDNN && suits_kernels(input) && suits_kernels(weight) &&
@@ -143,7 +157,11 @@ ct_status *ct_linear(ct_tensor **out, const ct_tensor *input, const ct_tensor *w
                       " (outputs, inputs) cannot take an input of shape ", x.sizes());
     TORCH_CHECK_VALUE(!b || (b->dim() == 1 && b->size(0) == w.size(0)), "bias ", b ? b->sizes() : x.sizes(),
                       " does not fit weight ", w.sizes());
-    const bool tracked = b ? torch::autograd::compute_requires_grad(x, w, *b) : torch::autograd::compute_requires_grad(x, w);
+    TORCH_CHECK_VALUE(b || bias_sink == nullptr, "a sink for a bias that is not there");
+    check_sink(weight_sink, w, "weight");
+    if (b) check_sink(bias_sink, *b, "bias");
+    const bool tracked =
+        b ? torch::autograd::compute_requires_grad(x, w, *b) : torch::autograd::compute_requires_grad(x, w);
     at::Tensor result;
     {
       at::AutoDispatchBelowAutograd below;

@@ -24,14 +24,14 @@ template <typename scalar, bool has_velocity>
 inline bool update(scalar *__restrict parameter, const scalar *__restrict gradient, scalar *__restrict velocity,
                    int64_t count, const ct_sgd_options &o) {
   const scalar rate = o.learning_rate, decay = o.weight_decay, scale = o.gradient_scale;
-  const scalar momentum = o.momentum, fresh = o.first_step ? 1 : 1 - o.dampening;
-  const scalar kept = o.first_step ? 0 : o.momentum;
-  const bool nesterov = o.nesterov;
+  const scalar momentum = o.momentum, fresh = 1 - o.dampening;
+  const bool nesterov = o.nesterov, first = o.first_step;
   decltype(magnitude(scalar(0))) largest = 0;
   for (int64_t i = 0; i < count; ++i) {
     scalar direction = scale * gradient[i] + decay * parameter[i];
     if constexpr (has_velocity) {
-      const scalar v = kept * velocity[i] + fresh * direction;
+      // On the first step the velocity is not read: it may be memory that nobody has written.
+      const scalar v = first ? direction : momentum * velocity[i] + fresh * direction;
       velocity[i] = v;
       direction = nesterov ? direction + momentum * v : v;
     }
@@ -67,6 +67,12 @@ ct_status *ct_sgd_step(const ct_tensor *parameters, const ct_tensor *gradient, c
                           g.is_contiguous() && p.device() == g.device(),
                       "parameters ", p.sizes(), " and gradient ", g.sizes(), " must be alike and contiguous");
     TORCH_CHECK_VALUE(options.momentum == 0 || velocity != nullptr, "momentum needs a velocity buffer");
+    if (velocity != nullptr) {
+      const at::Tensor &v = velocity->value;
+      TORCH_CHECK_VALUE(v.numel() == p.numel() && v.scalar_type() == p.scalar_type() && v.is_contiguous() &&
+                            v.device() == p.device(),
+                        "parameters ", p.sizes(), " and velocity ", v.sizes(), " must be alike and contiguous");
+    }
     at::NoGradGuard no_grad;
     if (!p.is_cpu() || (p.scalar_type() != at::kFloat && p.scalar_type() != at::kDouble)) {
       auto direction = g * options.gradient_scale;
@@ -95,6 +101,8 @@ ct_status *ct_sgd_step(const ct_tensor *parameters, const ct_tensor *gradient, c
       }
       if (!ok) good.store(false, std::memory_order_relaxed);
     });
+    // The writes went past libtorch: a graph that saved the parameters must learn that they are no longer the same.
+    p.unsafeGetTensorImpl()->bump_version();
     *finite = good.load();
   });
 }

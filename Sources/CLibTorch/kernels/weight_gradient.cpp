@@ -138,8 +138,8 @@ ct_status *ct_weight_gradient(const ct_tensor *gradient, const ct_tensor *bias_g
                               const ct_tensor *output_gradient, const ct_tensor *input, bool accumulate) {
   return coherent::guarded([&] {
     const at::Tensor &g = gradient->value, &d = output_gradient->value, &x = input->value;
-    TORCH_CHECK_VALUE(g.dim() == 2 && d.dim() == 2 && x.dim() == 2 && d.size(0) == x.size(0) && g.size(0) == d.size(1) &&
-                          g.size(1) == x.size(1),
+    TORCH_CHECK_VALUE(g.dim() == 2 && d.dim() == 2 && x.dim() == 2 && d.size(0) == x.size(0) &&
+                          g.size(0) == d.size(1) && g.size(1) == x.size(1),
                       "weight gradient ", g.sizes(), " does not fit output gradient ", d.sizes(), " and input ",
                       x.sizes());
     for (const auto *t : {&g, &d, &x}) {
@@ -149,7 +149,8 @@ ct_status *ct_weight_gradient(const ct_tensor *gradient, const ct_tensor *bias_g
     float *bias = nullptr;
     if (bias_gradient != nullptr) {
       const auto &b = bias_gradient->value;
-      TORCH_CHECK_VALUE(b.scalar_type() == at::kFloat && b.is_contiguous() && b.numel() == g.size(0),
+      TORCH_CHECK_VALUE(b.scalar_type() == at::kFloat && b.is_contiguous() && b.is_cpu() && b.dim() == 1 &&
+                            b.size(0) == g.size(0),
                         "bias gradient ", b.sizes(), " does not fit weight gradient ", g.sizes());
       bias = b.data_ptr<float>();
     }

@@ -19,6 +19,8 @@ public enum SeedStream: UInt64, Sendable, Codable, CaseIterable {
   case dropout = 7
   /// Validation examples held out of the training set.
   case validation = 8
+  /// Examples whose gradients are measured.
+  case probe = 9
 }
 
 /// The project's random generator: xoshiro256** (Blackman and Vigna, 2018) seeded by SplitMix64.

@@ -73,7 +73,7 @@ struct DataCommand: AsyncParsableCommand {
           Console.note("\(file): from \(mirror)" + (offset > 0 ? ", continuing at byte \(offset)" : ""))
         case .progress(let file, let received, let total):
           if Console.isTerminal, total > 0 {
-            FileHandle.standardError.write(Data("\r\u{1B}[K\(file): \(received * 100 / total) %".utf8))
+            Console.write("\r\u{1B}[K\(file): \(received * 100 / total) %")
           }
         case .failed(let file, let mirror, let reason): Console.note("\(file): \(mirror) failed: \(reason)")
         case .finished(let file):
@@ -90,7 +90,7 @@ struct DataCommand: AsyncParsableCommand {
     @Argument(help: "The data set's name.") var name: String
     @Option(help: "The folder with its files.") var dataDir: String?
     @Option(help: "The folder to write.") var out: String
-    @Option(help: "Only the first N examples of each split.") var subset: Int?
+    @Option(parsing: .unconditional, help: "Only the first N examples of each split.") var subset: Int?
     @Flag(help: "Print the paths as JSON.") var json = false
 
     func run() throws {

@@ -15,15 +15,18 @@ struct Demo: ParsableCommand {
   @Flag(help: "Print the results as JSON.")
   var json = false
 
+  @Option(parsing: .unconditional, help: ArgumentHelp("Updates of each run.", visibility: .hidden))
+  var steps = 5000
+
   static let noiseLevels = [0.0, 0.5, 1.0]
 
-  static func settings(noise: Double) -> TrainingConfiguration {
+  static func settings(noise: Double, steps: Int) -> TrainingConfiguration {
     var settings = TrainingConfiguration()
     settings.dataset = "digits"
     settings.subset = 5000
     settings.model = "mlp:512"
     settings.noise = noise
-    settings.steps = 5000
+    settings.steps = steps
     return settings
   }
 
@@ -34,7 +37,7 @@ struct Demo: ParsableCommand {
     for noise in Self.noiseLevels {
       let path = out + "/noise-\(Int(noise * 100))"
       let run = try TrainingRun(
-        Self.settings(noise: noise), at: path, existing: .replace, toolVersion: Coherent.version)
+        Self.settings(noise: noise, steps: steps), at: path, existing: .replace, toolVersion: Coherent.version)
       let progress = TrainingProgress(
         title: "\(Int(noise * 100)) % label noise", steps: run.trainer.steps, isQuiet: !Console.isTerminal)
       if !Console.isTerminal { Console.note("Training on digits with \(Int(noise * 100)) % label noise") }

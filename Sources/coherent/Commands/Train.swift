@@ -48,13 +48,16 @@ struct Train: ParsableCommand {
     guard (out == nil) != (resume == nil) else {
       throw ValidationError("Give either --out RUN for a new run or --resume RUN to continue one.")
     }
+    guard (out ?? resume) != "" else {
+      throw ValidationError("The run directory has an empty name; give --out or --resume a path.")
+    }
     if resume != nil, config != nil || force || options.isAnySet {
       throw ValidationError("--resume continues with the run's own config.yaml; leave out the other training options.")
     }
   }
 
   func run() throws {
-    let run = try resume.map { try TrainingRun(resuming: $0) } ?? start()
+    let run = try resume.map { try TrainingRun(resuming: $0, toolVersion: Coherent.version) } ?? start()
     run.warnings.forEach { Console.note("Warning: \($0).") }
     if run.isComplete {
       Console.note("The run in \(run.directory.url.path) is already complete.")
@@ -73,13 +76,7 @@ struct Train: ParsableCommand {
   }
 
   private func start() throws -> TrainingRun {
-    var settings = TrainingConfiguration()
-    if let config {
-      guard let text = try? String(contentsOfFile: config, encoding: .utf8) else {
-        throw ValidationError("The configuration file \(config) cannot be read.")
-      }
-      settings = try TrainingConfiguration(yaml: text, source: config)
-    }
+    var settings = try config.map { try TrainingConfiguration(file: $0) } ?? TrainingConfiguration()
     options.apply(to: &settings)
     return try TrainingRun(
       settings, at: out ?? "", existing: force ? .replace : .refuse, toolVersion: Coherent.version)

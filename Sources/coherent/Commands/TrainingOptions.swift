@@ -96,17 +96,10 @@ struct TrainingOptions: ParsableArguments {
 
   /// Whether any option was given.
   var isAnySet: Bool {
-    var configuration = TrainingConfiguration()
-    // Values no option can have by default, so that giving a default counts too.
-    configuration.seed = .max
-    configuration.lr = .infinity
-    let before = configuration
-    apply(to: &configuration)
-    return configuration != before || Self.words(CommandLine.arguments)
-  }
-
-  private static func words(_ arguments: [String]) -> Bool {
-    let names = TrainingConfiguration.CodingKeys.allCases.map { "--" + $0.rawValue }
-    return arguments.contains { argument in names.contains(String(argument.prefix { $0 != "=" })) }
+    let words: [String?] = [dataset, dataDir, labels, model, optimizer, schedule, device, linear]
+    let integers: [Int?] = [subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery]
+    let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
+    return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
+      || noiseKind != nil || initializer != nil || nesterov != nil || seed != nil
   }
 }

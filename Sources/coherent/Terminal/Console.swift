@@ -6,20 +6,25 @@ import Foundation
 enum Console {
   static let isTerminal = isatty(STDERR_FILENO) == 1
 
-  static func note(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
+  static func note(_ text: String) { write(text + "\n") }
+
+  /// Writes to standard error. Words that cannot be written (the disk behind a redirection is full) are dropped: they
+  /// must not end a training.
+  static func write(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
   }
 
   static func json(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.dateEncodingStrategy = .iso8601
     print(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
   /// "1 h 02 min", "3 min 20 s", "12 s".
   static func duration(_ seconds: Double) -> String {
-    let whole = Int(seconds.rounded())
+    guard let whole = Int(exactly: seconds.rounded()) else { return "?" }
     if whole >= 3600 { return "\(whole / 3600) h \(twoDigits(whole % 3600 / 60)) min" }
     if whole >= 60 { return "\(whole / 60) min \(twoDigits(whole % 60)) s" }
     return "\(whole) s"

@@ -83,5 +83,5 @@ final class TrainingProgress {
     String(repeating: " ", count: max(0, width - text.count)) + text
   }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  private func write(_ text: String) { Console.write(text) }
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Coherence
+import Datasets
+import Foundation
+import GradientMatrix
+import NeuralNetworks
+import RunStore
+import Tensors
+
+/// A model as a run left it at a checkpoint, with one split of a data set to look at it with.
+public final class TrainedModel {
+  /// The run's configuration.
+  public let configuration: TrainingConfiguration
+  /// The step of the checkpoint.
+  public let step: Int
+  /// The model.
+  public let model: any Module
+  /// Its parameters.
+  public let store: ParameterStore
+  /// The split.
+  public let dataset: Dataset
+  /// The labels that losses are taken against: those the run was trained on for its own training set, the data set's
+  /// otherwise.
+  public let labels: [Int]
+  /// "train" or "test".
+  public let split: Split
+  /// Who computes the products of linear layers, as in the run.
+  public let linearPolicy: LinearPolicy
+
+  /// Loads a run's checkpoint.
+  ///
+  /// - Parameters:
+  ///   - path: the run directory.
+  ///   - step: the checkpoint's step; the newest by default.
+  ///   - split: which examples.
+  ///   - datasetName: another data set than the run's own.
+  ///   - dataDirectory: where its files are, when not where the run found them.
+  ///   - threads: threads for the computation; as in the run by default.
+  /// - Throws: `RunStoreError`, `TrainingError` or `DatasetError` that name what does not fit.
+  public init(
+    run path: String, step: Int? = nil, split: Split = .train, datasetName: String? = nil,
+    dataDirectory: String? = nil, threads: Int? = nil
+  ) throws {
+    let run = try RunDirectory.open(at: path)
+    let manifest = try run.manifest()
+    configuration = try TrainingConfiguration(
+      yaml: run.config(), source: run.url.appendingPathComponent("config.yaml").path)
+    var runtime = configuration
+    if let threads { runtime.threads = threads }
+    try runtime.validate()
+    let device = try runtime.prepareRuntime()
+    guard let checkpoint = try Checkpoint.find(step: step, in: run.checkpoints) else {
+      let there = Checkpoint.steps(in: run.checkpoints).map(String.init).joined(separator: ", ")
+      throw TrainingError(
+        .checkpoint,
+        there.isEmpty
+          ? "\(path) holds no checkpoint"
+          : "\(path) holds no checkpoint of step \(step ?? 0); there are those of steps \(there)")
+    }
+    self.step = checkpoint.step
+    self.split = split
+
+    let name = datasetName ?? configuration.dataset
+    dataset = try DatasetLoader.load(
+      name: name, split: split, directory: dataDirectory ?? configuration.dataDir,
+      count: datasetName == nil && split == .train ? configuration.subset : nil)
+    if split == .train, name == configuration.dataset {
+      let records = try run.labels()
+      guard records.count == dataset.count, zip(records, dataset.labels).allSatisfy({ $0.original == $1 }) else {
+        throw TrainingError(
+          .checkpoint, "the labels.csv of \(path) does not belong to this training set: name the data the run began with")
+      }
+      labels = records.map(\.assigned)
+    } else {
+      labels = dataset.labels
+    }
+
+    let specification = try ModelSpecification(configuration.model)
+    model = try specification.build(
+      inputs: dataset.exampleSize, classes: dataset.classCount, initializer: configuration.initializer,
+      generator: Generator(seed: 0))
+    store = try ParameterStore(model, device: device)
+    linearPolicy = TrainingRun.policy(in: manifest) ?? .native
+    try Checkpoint.load(
+      Checkpoint.read(checkpoint.weights, in: run.checkpoints), into: model, store: store,
+      from: checkpoint.weights.name)
+  }
+
+  /// Measures the coherence of a sample of the split.
+  ///
+  /// - Parameters:
+  ///   - count: m; every example by default.
+  ///   - policy: what batch normalisation does.
+  ///   - groupCount: groups for the confidence intervals; 0 for none.
+  ///   - chunkSize: examples in a pass.
+  /// - Throws: `TrainingError` when there are not so many examples; `GradientMatrixError` when a layer has no rule;
+  ///   `CoherenceError` when a gradient is not finite.
+  public func coherence(
+    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 100
+  ) throws -> CoherenceResult {
+    let plan = try GradientPlan(model, store: store, batchNormPolicy: policy, linearPolicy: linearPolicy)
+    var probe = try CoherenceProbe(
+      of: dataset, labels: labels, candidates: Array(labels.indices), split: split.rawValue,
+      count: count ?? labels.count, seed: configuration.seed)
+    probe.chunkSize = max(1, chunkSize)
+    return try probe.coherence(plan, groupCount: groupCount)
+  }
+}

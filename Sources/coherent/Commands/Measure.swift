@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Coherence
+import Datasets
+import Foundation
+import NeuralNetworks
+import Tensors
+import Training
+
+extension Split: ExpressibleByArgument {}
+extension BatchNormPolicy: ExpressibleByArgument {}
+
+struct Measure: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure how much the examples agree: the coherence of a trained model's per-example gradients.",
+    discussion: """
+      Prints, for the network and for each layer, α = ‖Σg‖²/(m·Σ‖g‖²), the m-coherence m·α (1 for orthogonal gradients, \
+      m for identical ones), the estimate of α without its 1/m bias with a 95 % interval, and the layer's share of Σ‖g‖².
+
+      Example: coherent measure --checkpoint run --split train --examples 10000
+      """)
+
+  @Option(help: "The run directory whose checkpoint is measured.") var checkpoint: String
+  @Option(help: "The checkpoint's step. (default: the newest)") var step: Int?
+  @Option(help: "Which examples: train or test.") var split: Split = .train
+  @Option(parsing: .unconditional, help: "How many examples. (default: all)") var examples: Int?
+  @Option(help: "Another data set than the run's own.") var dataset: String?
+  @Option(help: "The folder with the data set's files. (default: as in the run)") var dataDir: String?
+  @Option(help: "What batch normalisation does: running or batch.") var bnPolicy: BatchNormPolicy = .running
+  @Option(parsing: .unconditional, help: "Examples in a pass; results do not depend on it.") var chunkSize = 100
+  @Option(parsing: .unconditional, help: "Threads for the computation. (default: as in the run)") var threads: Int?
+  @Flag(inversion: .prefixedNo, help: "Give confidence intervals.") var intervals = true
+  @Flag(help: "Print as JSON.") var json = false
+
+  func validate() throws {
+    guard chunkSize >= 1 else { throw ValidationError("--chunk-size must be at least 1, not \(chunkSize).") }
+  }
+
+  func run() throws {
+    let trained = try TrainedModel(
+      run: checkpoint, step: step, split: split, datasetName: dataset, dataDirectory: dataDir, threads: threads)
+    let begun = DispatchTime.now().uptimeNanoseconds
+    let result = try trained.coherence(
+      examples: examples, policy: bnPolicy, groupCount: intervals ? 10 : 0, chunkSize: chunkSize)
+    let seconds = Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
+    let measurement = Measurement(result, step: trained.step, split: split, policy: bnPolicy, seconds: seconds)
+    if json { return try Console.json(measurement) }
+    print(measurement.text)
+  }
+
+  struct Layer: Encodable {
+    let name: String
+    let alpha, mCoherence, alphaUnbiased, share: Double?
+    let alphaUnbiasedInterval: [Double]?
+
+    init(_ layer: LayerCoherence) {
+      name = layer.layer
+      alpha = layer.coherence.alpha
+      mCoherence = layer.coherence.mCoherence
+      alphaUnbiased = layer.coherence.alphaUnbiased
+      share = layer.share
+      alphaUnbiasedInterval = layer.unbiasedInterval.map { [$0.low, $0.high] }
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case name, alpha, share
+      case mCoherence = "m_coherence"
+      case alphaUnbiased = "alpha_unbiased"
+      case alphaUnbiasedInterval = "alpha_unbiased_interval"
+    }
+  }
+
+  struct Measurement: Encodable {
+    let m, step: Int
+    let split: String
+    let alpha, mCoherence, alphaUnbiased: Double?
+    let alphaUnbiasedInterval: [Double]?
+    let mCoherenceFromBatches, simpleNoiseScale: Double?
+    let batchNormPolicy: String
+    let seconds: Double
+    let peakResidentBytes: Int
+    let layers: [Layer]
+
+    init(_ result: CoherenceResult, step: Int, split: Split, policy: BatchNormPolicy, seconds: Double) {
+      let network = Layer(result.network)
+      m = result.network.coherence.m
+      self.step = step
+      self.split = split.rawValue
+      alpha = network.alpha
+      mCoherence = network.mCoherence
+      alphaUnbiased = network.alphaUnbiased
+      alphaUnbiasedInterval = network.alphaUnbiasedInterval
+      mCoherenceFromBatches = result.fromBatches
+      simpleNoiseScale = result.network.coherence.simpleNoiseScale
+      batchNormPolicy = policy.rawValue
+      self.seconds = seconds
+      peakResidentBytes = Runtime.peakResidentBytes
+      layers = result.layers.map(Layer.init)
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case m, step, split, alpha, seconds, layers
+      case mCoherence = "m_coherence"
+      case alphaUnbiased = "alpha_unbiased"
+      case alphaUnbiasedInterval = "alpha_unbiased_interval"
+      case mCoherenceFromBatches = "m_coherence_from_batches"
+      case simpleNoiseScale = "simple_noise_scale"
+      case batchNormPolicy = "bn_policy"
+      case peakResidentBytes = "peak_rss_bytes"
+    }
+
+    var text: String {
+      func number(_ value: Double?) -> String { value.map { String(format: "%.4g", $0) } ?? "–" }
+      func row(
+        _ name: String, _ alpha: Double?, _ r: Double?, _ unbiased: Double?, _ interval: [Double]?, _ share: Double?
+      ) -> [String] {
+        let ends = interval.map { String(format: "%.2g … %.2g", $0[0], $0[1]) } ?? "–"
+        return [name, number(alpha), number(r), number(unbiased), ends, Console.percent(share)]
+      }
+      var rows = [["layer", "α", "m-coherence", "α unbiased", "95 % interval", "share"]]
+      rows.append(row("all", alpha, mCoherence, alphaUnbiased, alphaUnbiasedInterval, alpha == nil ? nil : 1))
+      rows += layers.map {
+        row($0.name, $0.alpha, $0.mCoherence, $0.alphaUnbiased, $0.alphaUnbiasedInterval, $0.share)
+      }
+      var lines = [Console.table(rows), ""]
+      if alpha == nil { lines.append("Every gradient is 0, so coherence is undefined.") }
+      lines.append(
+        "\(m) \(split) examples at step \(step), batch norm \(batchNormPolicy), "
+          + String(format: "%.2f s", seconds) + ", peak memory \(Console.bytes(peakResidentBytes))")
+      return lines.joined(separator: "\n")
+    }
+  }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+import Foundation
+import Testing
+
+@Suite struct DataTests {
+  @Test func list() throws {
+    let table = try Program.run(["data", "list"])
+    #expect(table.code == 0)
+    for name in ["digits", "mnist", "fashion-mnist", "built in"] { #expect(table.output.contains(name)) }
+    let entries = try objects(try Program.run(["data", "list", "--json"]).output)
+    #expect(entries.map { $0["name"] as? String } == ["digits", "mnist", "fashion-mnist"])
+    #expect(entries[1]["example_shape"] as? [Int] == [1, 28, 28])
+    #expect((entries[1]["files"] as? [[String: Any]])?.first?["sha256"] is String)
+  }
+
+  @Test func info() throws {
+    let words = try Program.run(["data", "info", "mnist", "--data-dir", SmallData.folder])
+    #expect(words.code == 0, "\(words.errors)")
+    for part in [
+      "mnist train: 200 examples of 1×28×28", "mnist test: 100 examples", "train-images-idx3-ubyte.gz: different",
+    ] {
+      #expect(words.output.contains(part), "\(words.output)")
+    }
+    let summaries = try objects(
+      try Program.run(["data", "info", "mnist", "--data-dir", SmallData.folder, "--json"]).output)
+    #expect(summaries.map { $0["count"] as? Int } == [200, 100])
+    #expect((summaries[0]["class_counts"] as? [Int])?.reduce(0, +) == 200)
+  }
+
+  @Test func export() throws {
+    let scratch = try Scratch()
+    let arguments = ["data", "export", "digits", "--subset", "50", "--out", scratch.path("digits")]
+    let result = try Program.run(arguments + ["--json"])
+    #expect(result.code == 0, "\(result.errors)")
+    let paths = try #require(JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String])
+    #expect(paths.count == 4 && paths.allSatisfy { FileManager.default.fileExists(atPath: $0) })
+    let read = try DatasetLoader.load(name: "mnist", split: .train, directory: scratch.path("digits"))
+    let drawn = try DatasetLoader.load(name: "digits", split: .train, count: 50)
+    #expect(read.contentChecksum() == drawn.contentChecksum())
+    let again = try Program.run(arguments)
+    #expect(again.code == 1 && again.errors.contains("exists already"))
+  }
+
+  @Test func fetchOfBuiltInDataHasNothingToDo() throws {
+    let scratch = try Scratch()
+    let result = try Program.run(["data", "fetch", "digits", "--data-dir", scratch.path("x")])
+    #expect(result.code == 0 && result.output.contains("nothing to download"))
+  }
+}
+
+@Suite(.enabled(if: WebServer.python != nil, "python3 is not on the path")) struct FetchTests {
+  @Test func wrongChecksumIsClear() throws {
+    let scratch = try Scratch()
+    // As long as the real file, so that only its checksum can tell.
+    try scratch.write(Data(count: 9_912_422), "web/train-images-idx3-ubyte.gz")
+    let server = try WebServer(scratch.path("web"))
+    let result = try Program.run([
+      "data", "fetch", "mnist", "--data-dir", scratch.path("data"), "--mirror", server.address,
+    ])
+    #expect(result.code == 1)
+    for part in ["train-images-idx3-ubyte.gz", "checksum mismatch", "440fcabf73cc546f", server.address] {
+      #expect(result.errors.contains(part), "\(result.errors)")
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path("data")).isEmpty)
+  }
+
+  @Test func missingFileIsClear() throws {
+    let scratch = try Scratch()
+    try scratch.write("", "web/readme")
+    let server = try WebServer(scratch.path("web"))
+    let result = try Program.run([
+      "data", "fetch", "mnist", "--data-dir", scratch.path("data"), "--mirror", server.address,
+    ])
+    #expect(result.code == 1)
+    #expect(result.errors.contains("is not there (HTTP 404)"))
+  }
+
+  @Test func aFileOfOnesOwnIsNotReplaced() throws {
+    let scratch = try Scratch()
+    try scratch.write("mine", "data/train-images-idx3-ubyte.gz")
+    let result = try Program.run([
+      "data", "fetch", "mnist", "--data-dir", scratch.path("data"), "--mirror", "http://127.0.0.1:9",
+    ])
+    #expect(result.code == 1 && result.errors.contains("--force"))
+    #expect(try scratch.text("data/train-images-idx3-ubyte.gz") == "mine")
+  }
+
+  @Test(.enabled(if: realData != nil, "COHERENT_TEST_DATA does not name a folder with mnist/"))
+  func theRealFiles() throws {
+    let scratch = try Scratch()
+    let server = try WebServer(try #require(realData) + "/mnist")
+    let arguments = ["data", "fetch", "mnist", "--data-dir", scratch.path("data"), "--mirror", server.address]
+    let result = try Program.run(arguments + ["--json"])
+    #expect(result.code == 0, "\(result.errors)")
+    #expect((try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String])?.count == 4)
+    #expect(try Program.run(arguments).errors.contains("already there"))
+    let doctor = try Program.run(["doctor", "--json", "--data-dir", scratch.path("data")])
+    #expect(doctor.output.contains("verified"))
+  }
+}
+
+let realData: String? = {
+  guard let root = ProcessInfo.processInfo.environment["COHERENT_TEST_DATA"] else { return nil }
+  return FileManager.default.fileExists(atPath: root + "/mnist") ? root : nil
+}()
+
+/// Python's own web server, on 127.0.0.1 alone and a port that the system chooses.
+final class WebServer {
+  private let process = Process()
+  private let input = Pipe()
+  let address: String
+
+  static let python: String? = {
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+    return path.split(separator: ":").map { $0 + "/python3" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+  }()
+
+  init(_ folder: String) throws {
+    let program = """
+      import functools, http.server, os, sys, threading
+      threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+      handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+      server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+      print(server.server_address[1], flush=True)
+      server.serve_forever()
+      """
+    process.executableURL = URL(fileURLWithPath: try #require(Self.python))
+    process.arguments = ["-c", program, folder]
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    // The server ends when this pipe closes, however the tests end.
+    process.standardInput = input
+    try process.run()
+    let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+    address = "http://127.0.0.1:\(try #require(Int(line.trimmingCharacters(in: .whitespacesAndNewlines))))"
+  }
+
+  deinit { kill(process.processIdentifier, SIGKILL) }
+}

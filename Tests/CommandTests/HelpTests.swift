@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+import Training
+
+/// The help of every command, against the files in `Snapshots`. COHERENT_RECORD_SNAPSHOTS=1 writes them anew.
+@Suite struct HelpTests {
+  @Test(arguments: [
+    [], ["train"], ["report"], ["data"], ["data", "list"], ["data", "info"], ["data", "fetch"], ["data", "export"],
+    ["doctor"], ["demo"],
+  ])
+  func snapshot(_ command: [String]) throws {
+    let result = try Program.run(command + ["--help"])
+    #expect(result.code == 0 && result.errors.isEmpty)
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Snapshots")
+    let file = folder.appendingPathComponent((["coherent"] + command).joined(separator: "-") + ".txt")
+    if ProcessInfo.processInfo.environment["COHERENT_RECORD_SNAPSHOTS"] == "1" {
+      try Data(result.output.utf8).write(to: file)
+    }
+    let expected = try String(contentsOf: file, encoding: .utf8)
+    #expect(result.output == expected, "run with COHERENT_RECORD_SNAPSHOTS=1 when the change is meant")
+  }
+
+  @Test func versionAndEmptyCommand() throws {
+    let version = try Program.run(["--version"])
+    #expect(version.code == 0)
+    #expect(version.output.split(separator: ".").count == 3)
+    #expect(try Program.run([]).output.contains("USAGE: coherent <subcommand>"))
+  }
+
+  /// Every training option appears in the help.
+  @Test func everyOptionIsExplained() throws {
+    let help = try Program.run(["train", "--help"]).output
+    for name in TrainingKeys.all { #expect(help.contains("--\(name)"), "--\(name)") }
+  }
+}
+
+private enum TrainingKeys {
+  static let all = TrainingConfiguration.CodingKeys.allCases.map(\.rawValue)
+}

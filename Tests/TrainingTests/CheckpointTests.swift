@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+import Tensors
+import Testing
+
+@testable import Training
+
+@Suite struct CheckpointTests {
+  static let configuration = smallConfiguration {
+    $0.momentum = 0.9
+    $0.checkpointEvery = 4
+  }
+
+  /// A run stopped at step 10, with checkpoints of steps 8 and 10, and the way an uninterrupted one ends.
+  private func stoppedRun(_ scratch: Scratch) throws -> (path: String, folder: URL, reference: String) {
+    let (path, reference) = (scratch.path("run"), scratch.path("reference"))
+    _ = try startRun(Self.configuration, at: reference).train()
+    let run = try startRun(Self.configuration, at: path)
+    _ = try run.train(shouldStop: { run.trainer.step == 10 })
+    return (path, run.directory.checkpoints, reference)
+  }
+
+  enum Damage: String, CaseIterable { case flipFirst, flipMiddle, flipLast, truncate, empty, delete, extend }
+
+  private func damage(_ url: URL, _ damage: Damage) throws {
+    var data = try Data(contentsOf: url)
+    switch damage {
+    case .flipFirst: data[0] ^= 0x01
+    case .flipMiddle: data[data.count / 2] ^= 0x01
+    case .flipLast: data[data.count - 1] ^= 0x01
+    case .truncate: data = data.dropLast(data.count / 3)
+    case .empty: data = Data()
+    case .delete: return try FileManager.default.removeItem(at: url)
+    case .extend: data.append(Data("{}".utf8))
+    }
+    try data.write(to: url)
+  }
+
+  /// Damage is an error that names the file; its remedy leads to the checkpoint before, and to the same end.
+  @Test(arguments: Damage.allCases, [".safetensors", ".state.safetensors", ".json"])
+  func damagedFiles(_ kind: Damage, _ ending: String) throws {
+    let scratch = try Scratch()
+    let (path, folder, reference) = try stoppedRun(scratch)
+    try damage(folder.appendingPathComponent("step-000000010" + ending), kind)
+    if ending == ".json", kind == .delete {
+      #expect(try resumeRun(path).trainer.step == 8)
+    } else {
+      expectError(.checkpoint, "step-000000010\(ending)", "delete", "to continue from the one before") {
+        _ = try resumeRun(path)
+      }
+      try FileManager.default.removeItem(at: folder.appendingPathComponent("step-000000010.json"))
+    }
+    let resumed = try resumeRun(path)
+    #expect(resumed.trainer.step == 8)
+    _ = try resumed.train()
+    try expectSameEnd(reference, path)
+  }
+
+  /// No digit of a description can change unnoticed.
+  @Test func everyByteOfTheDescriptionCounts() throws {
+    let scratch = try Scratch()
+    let (_, folder, _) = try stoppedRun(scratch)
+    let url = folder.appendingPathComponent("step-000000010.json")
+    let good = try Data(contentsOf: url)
+    let newest = try #require(try Checkpoint.latest(in: folder))
+    for index in good.indices {
+      var bad = good
+      bad[index] ^= 0x01
+      try bad.write(to: url)
+      // What still reads must mean the same (an escaped letter, for example).
+      if let read = try? Checkpoint.latest(in: folder) { #expect(read == newest) }
+    }
+  }
+
+  @Test func withoutAnyCheckpointTheRunStartsAgain() throws {
+    let scratch = try Scratch()
+    let (path, folder, reference) = try stoppedRun(scratch)
+    for url in Checkpoint.list(in: folder) { try FileManager.default.removeItem(at: url) }
+    let resumed = try resumeRun(path)
+    #expect(resumed.trainer.step == 0)
+    _ = try resumed.train()
+    try expectSameEnd(reference, path)
+  }
+
+  @Test(arguments: [
+    ("model: mlp:8", "model: mlp:9", "belongs to model mlp:8"), ("batch-size: 10", "batch-size: 12", "batch size"),
+    ("seed: 1", "seed: 2", "labels"), ("noise: 0.5", "noise: 0.4", "labels"), ("steps: 20", "steps: 9", "length"),
+    ("subset: 60", "subset: 50", "training examples"), ("validation: 0", "validation: 3", "training examples"),
+  ])
+  func anotherConfiguration(_ old: String, _ new: String, _ expected: String) throws {
+    let scratch = try Scratch()
+    let (path, _, _) = try stoppedRun(scratch)
+    try edit(path + "/config.yaml", old, new)
+    expectError(.checkpoint, expected) { _ = try resumeRun(path) }
+  }
+
+  @Test func checkpointsOfAnotherRun() throws {
+    let scratch = try Scratch()
+    let (path, folder, _) = try stoppedRun(scratch)
+    for (name, change) in [
+      ("model", { $0.model = "mlp:9" }), ("without momentum", { $0.momentum = 0 }), ("seed", { $0.seed = 3 }),
+    ] as [(String, (inout TrainingConfiguration) -> Void)] {
+      var configuration = Self.configuration
+      change(&configuration)
+      let other = try startRun(configuration, at: scratch.path(name))
+      _ = try other.train()
+      try FileManager.default.removeItem(at: folder)
+      try FileManager.default.copyItem(at: other.directory.checkpoints, to: folder)
+      expectError(.checkpoint, "checkpoint") { _ = try resumeRun(path) }
+    }
+  }
+
+  @Test func aFutureFormatIsRefused() throws {
+    let scratch = try Scratch()
+    let (path, folder, _) = try stoppedRun(scratch)
+    var checkpoint = try #require(try Checkpoint.latest(in: folder))
+    checkpoint.format = 2
+    try checkpoint.write(in: folder)
+    expectError(.checkpoint, "format 2") { _ = try resumeRun(path) }
+  }
+
+  @Test func tensorsThatAreMissingOrMisshapen() throws {
+    let trainer = try Trainer(Self.configuration)
+    expectError(.checkpoint, "w.safetensors", "fc1.weight", "another model") {
+      try trainer.load([:], from: "w.safetensors")
+    }
+    let wrong = try Tensor.zeros([2, 3])
+    expectError(.checkpoint, "fc1.weight", "[2, 3]", "[8, 784]") {
+      try trainer.load(["fc1.weight": wrong], from: "w.safetensors")
+    }
+  }
+
+  @Test func theNewestTwoAreKeptAndForeignFilesStay() throws {
+    let scratch = try Scratch()
+    let run = try startRun(Self.configuration, at: scratch.path("run"))
+    let folder = run.directory.checkpoints
+    let foreign = ["step-000000004-copy.safetensors", "step-best.json", "notes.txt", "step-000000004.txt"]
+    for name in foreign { try Data("mine".utf8).write(to: folder.appendingPathComponent(name)) }
+    let orphan = folder.appendingPathComponent("step-000000003.state.safetensors")
+    try Data("left by a kill".utf8).write(to: orphan)
+    _ = try run.train()
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    let expected = ["step-000000016", "step-000000020"].flatMap {
+      [$0 + ".json", $0 + ".safetensors", $0 + ".state.safetensors"]
+    }
+    #expect(names.sorted() == (expected + foreign).sorted())
+    #expect(Checkpoint.list(in: folder).map(\.lastPathComponent) == ["step-000000016.json", "step-000000020.json"])
+  }
+
+  @Test func namesSortByStep() throws {
+    let scratch = try Scratch()
+    for step in [999_999_999, 1_000_000_000, 5] { try scratch.write("", Checkpoint.name(step: step) + ".json") }
+    #expect(
+      Checkpoint.list(in: scratch.url).map(\.lastPathComponent)
+        == ["step-000000005.json", "step-999999999.json", "step-1000000000.json"])
+  }
+
+  @Test(.enabled(if: SmallDisk.isAvailable, "a small disk can only be mounted by root"))
+  func aFullDiskLeavesThePreviousCheckpoint() throws {
+    let scratch = try Scratch()
+    let reference = scratch.path("reference")
+    let configuration = smallConfiguration {
+      $0.model = "mlp:64"
+      $0.checkpointEvery = 4
+    }
+    _ = try startRun(configuration, at: reference).train()
+    let disk = try SmallDisk(bytes: 4 << 20)
+    let path = disk.path + "/run"
+    let run = try startRun(configuration, at: path)
+    let text = message {
+      _ = try run.train(observe: { if case .completedStep(9) = $0 { try disk.fill(leaving: 214_000) } })
+    }
+    #expect(text.contains("The disk is full") && text.contains("--resume"), "\(text)")
+    // Room for one of its files was there; what was written of the failed checkpoint is gone again.
+    #expect(try Checkpoint.latest(in: run.directory.checkpoints)?.step == 8)
+    let left = try FileManager.default.contentsOfDirectory(atPath: run.directory.checkpoints.path)
+    #expect(!left.contains { $0.contains("000000012") }, "\(left)")
+    try disk.makeRoom()
+    let resumed = try resumeRun(path)
+    #expect(resumed.trainer.step == 8)
+    _ = try resumed.train()
+    try expectSameEnd(reference, path)
+  }
+}
+
+/// A file system of a few megabytes in memory, unmounted when the test ends.
+final class SmallDisk {
+  let path: String
+  private var filler: String { path + "/filler" }
+
+  static let isAvailable: Bool = (try? SmallDisk(bytes: 1 << 20)) != nil
+
+  init(bytes: Int) throws {
+    path = FileManager.default.temporaryDirectory.appendingPathComponent("disk-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    guard try Self.run("mount", ["-t", "tmpfs", "-o", "size=\(bytes)", "tmpfs", path]) == 0 else {
+      try? FileManager.default.removeItem(atPath: path)
+      throw CocoaError(.fileWriteNoPermission)
+    }
+  }
+
+  deinit {
+    _ = try? Self.run("umount", ["-l", path])
+    try? FileManager.default.removeItem(atPath: path)
+  }
+
+  /// Fills the disk but for some bytes.
+  func fill(leaving room: Int) throws {
+    let free = try FileManager.default.attributesOfFileSystem(forPath: path)[.systemFreeSize] as? NSNumber
+    try Data(count: max(0, (free?.intValue ?? 0) - room)).write(to: URL(fileURLWithPath: filler))
+  }
+
+  func makeRoom() throws { try FileManager.default.removeItem(atPath: filler) }
+
+  private static func run(_ tool: String, _ arguments: [String]) throws -> Int32 {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = [tool] + arguments
+    process.standardError = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+}
