@@ -3,6 +3,7 @@
 import CZlib
 import Datasets
 import Foundation
+import NeuralNetworks
 import RunStore
 import Tensors
 
@@ -106,9 +107,19 @@ struct Checkpoint: Codable, Sendable, Equatable {
     files(in: folder).filter { $0.name.hasSuffix(descriptionEnding) }.map { folder.appendingPathComponent($0.name) }
   }
 
+  /// The steps of all checkpoints in a folder, ascending.
+  static func steps(in folder: URL) -> [Int] { list(in: folder).compactMap { step(ofFile: $0.lastPathComponent) } }
+
   /// The newest checkpoint's description; nil when there is none.
   static func latest(in folder: URL) throws -> Checkpoint? {
-    guard let url = list(in: folder).last else { return nil }
+    try find(step: nil, in: folder)
+  }
+
+  /// The description of the checkpoint of a step, or of the newest; nil when there is none.
+  static func find(step wanted: Int?, in folder: URL) throws -> Checkpoint? {
+    let there = list(in: folder)
+    let found = wanted.map { wanted in there.last { step(ofFile: $0.lastPathComponent) == wanted } } ?? there.last
+    guard let url = found else { return nil }
     let remedy = "delete it to continue from the one before"
     guard let checkpoint = try? JSONDecoder().decode(Checkpoint.self, from: Data(contentsOf: url)) else {
       throw TrainingError(.checkpoint, "the checkpoint \(url.path) is damaged and cannot be read; \(remedy)")
@@ -179,7 +190,8 @@ extension Trainer {
       throw TrainingError(
         .checkpoint, "the checkpoint was made with other data, batch size, seed or length than the configuration's")
     }
-    try load(Checkpoint.read(checkpoint.weights, in: folder), from: checkpoint.weights.name)
+    try Checkpoint.load(
+      Checkpoint.read(checkpoint.weights, in: folder), into: model, store: store, from: checkpoint.weights.name)
     let state = try Checkpoint.read(checkpoint.state, in: folder)
     let prefix = "optimizer."
     try optimizer.restore(
@@ -201,9 +213,13 @@ extension Trainer {
     step = checkpoint.step
     hasBegun = true
   }
+}
 
+extension Checkpoint {
   /// Overwrites parameters and buffers with named tensors.
-  func load(_ tensors: [String: Tensor], from source: String) throws {
+  static func load(
+    _ tensors: [String: Tensor], into model: any Module, store: ParameterStore, from source: String
+  ) throws {
     let wanted =
       store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
     for (name, target) in wanted {

@@ -128,7 +128,7 @@ public final class Trainer {
 
   /// Steps between checkpoints.
   public var checkpointDistance: Int {
-    configuration.checkpointEvery ?? max(1, min(sampler.batchesPerEpoch, steps / 20))
+    configuration.checkpointEvery ?? max(1, max(sampler.batchesPerEpoch, steps / 20))
   }
 
   /// Trains from the present step to the last.

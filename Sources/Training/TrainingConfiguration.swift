@@ -50,7 +50,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var threads: Int?
   /// Steps between evaluations; by default dense at first and at least fifty over the run.
   public var evalEvery: Int?
-  /// Steps between checkpoints; an epoch, and at least a twentieth of the run, by default.
+  /// Steps between checkpoints; an epoch, or a twentieth of the run if that is more, by default.
   public var checkpointEvery: Int?
   /// Where to compute.
   public var device = "cpu"

@@ -212,7 +212,7 @@ extension TrainingRun {
       ])
   }
 
-  private static func policy(in manifest: RunManifest) -> LinearPolicy? {
+  static func policy(in manifest: RunManifest) -> LinearPolicy? {
     guard let rule = manifest.numerics["linear_rule"].flatMap(LinearPolicy.Rule.init(rawValue:)),
       let threshold = manifest.numerics["linear_threshold"].flatMap({ Int($0) })
     else { return nil }
