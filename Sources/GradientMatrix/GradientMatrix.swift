@@ -128,6 +128,15 @@ public struct GradientMatrix {
     }
   }
 
+  /// Σᵢ Gᵢⱼ² for every parameter j, into (or added to) a flat buffer [P].
+  public func columnSquareSum(into target: Tensor, accumulating: Bool = false) throws {
+    for layer in layers {
+      try layer.delivering(to: target, accumulating: accumulating) {
+        try layer.block.columnSquareSum(into: $0, accumulating: $1)
+      }
+    }
+  }
+
   /// G·v for a vector over all parameters [P]: by layer, [B] each. Their sum over layers is the product.
   public func product(_ vector: Tensor) throws -> [[Double]] {
     try layers.map { try $0.block.product($0.part(of: vector)).values(as: Double.self) }

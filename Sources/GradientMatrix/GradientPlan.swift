@@ -26,6 +26,8 @@ public final class GradientPlan {
   public var usesOneByOne: Bool { groups.contains(where: \.isUnknown) }
   /// The names of the layers, in the order of their columns.
   public var layerNames: [String] { groups.map(\.name) }
+  /// The numbers of columns of the layers, in the same order.
+  public var layerColumnCounts: [Int] { groups.map { $0.entries.reduce(0) { $0 + $1.range.count } } }
 
   /// Checks the model.
   ///

@@ -93,4 +93,29 @@ struct RuleTests {
       try expectClose(gram, own.matmul(own.transpose()), precision.1, "Gram matrix of \(layer.name)")
     }
   }
+
+  @Test("Column sums of squares", arguments: Problem.all, tolerances)
+  func squares(_ problem: Problem, _ precision: (DType, Double)) throws {
+    let solved = try Solved(problem, dtype: precision.0)
+    let target = try Tensor.full([solved.plan.store.count], 7, dtype: precision.0)
+    let sum = try solved.oracle.squared().sum([0])
+    try solved.matrix.columnSquareSum(into: target)
+    try expectClose(target, sum, precision.1, "sums of squares")
+    try solved.matrix.columnSquareSum(into: target, accumulating: true)
+    try expectClose(target, sum * 2, precision.1, "sums of squares, twice")
+  }
+
+  @Test("Explicit columns", arguments: Problem.all, tolerances)
+  func columns(_ problem: Problem, _ precision: (DType, Double)) throws {
+    let solved = try Solved(problem, dtype: precision.0)
+    #expect(solved.plan.layerColumnCounts == solved.matrix.layers.map(\.columnCount))
+    for layer in solved.matrix.layers {
+      // Out of order, the last (a bias, where there is one) first, and one twice.
+      let last = layer.columnCount - 1
+      let indices = [last, 0, last / 2, last, last / 3]
+      try expectClose(
+        layer.block.columns(indices), solved.oracle(layer).indexSelect(1, Tensor(indices)), precision.1,
+        "columns of \(layer.name)")
+    }
+  }
 }
