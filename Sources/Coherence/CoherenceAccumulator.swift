@@ -115,12 +115,21 @@ public final class CoherenceAccumulator {
   /// Σgᵢ over the sample, float64 [P].
   public func gradientSum() throws -> Tensor {
     try flush()
-    return total
+    return try total.clone()
+  }
+
+  /// ḡ = Σgᵢ/m over the sample in the model's element type, [P].
+  ///
+  /// - Throws: `CoherenceError` when nothing was taken in.
+  public func meanGradient() throws -> Tensor {
+    guard count > 0 else { throw CoherenceError("there is no mean gradient: the sample is empty") }
+    try flush()
+    return try (total * (1 / Double(count))).to(plan.store.values.dtype)
   }
 
   /// The coherence of what was taken in. More can be added afterwards.
   ///
-  /// - Throws: `CoherenceError` when nothing was.
+  /// - Throws: `CoherenceError` when nothing was, or the sum of the gradients overflows.
   public func result() throws -> CoherenceResult {
     guard count > 0 else { throw CoherenceError("there are no gradients to measure: the sample is empty") }
     try flush()
@@ -133,6 +142,11 @@ public final class CoherenceAccumulator {
       let sumSquaredNorm = try layer.ranges.reduce(0.0) {
         let part = try total.narrow(0, from: $1.lowerBound, length: $1.count)
         return try $0 + part.dot(part)
+      }
+      guard sumSquaredNorm.isFinite else {
+        throw CoherenceError(
+          "the sum of the gradients overflows in layer \(layer.name): the model may have diverged; measure an earlier "
+            + "checkpoint")
       }
       let coherence = Coherence(m: count, sumSquaredNorm: sumSquaredNorm, squaredNormSum: squaredNorms[index])
       return LayerCoherence(

@@ -152,6 +152,14 @@ struct AccumulatorTests {
     }
   }
 
+  @Test("A sum that overflows is an error, not NaN")
+  func overflow() throws {
+    let vectors = try Vectors(widths: [2], dtype: .float32)
+    let accumulator = try CoherenceAccumulator(vectors.plan, expectedCount: 2)
+    try accumulator.add(vectors.matrix([[3e38, 1], [3e38, 1]]))
+    #expect(throws: CoherenceError.self) { try accumulator.result() }
+  }
+
   @Test("An empty sample and different models are refused")
   func refusals() throws {
     let one = try CoherenceAccumulator(Vectors(widths: [2]).plan, expectedCount: 5)
