@@ -79,7 +79,7 @@ public struct ConfidenceInterval: Sendable, Equatable, Codable {
     self.standardError = standardError
   }
 
-  /// The 97.5 % point of Student's t, by Hill's expansion around the normal quantile for more than 15 degrees.
+  /// The 97.5 % point of Student's t, by its expansion around the normal quantile for more than 15 degrees.
   static func studentQuantile(degrees: Int) -> Double {
     let table = [
       12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010, 2.1788, 2.1604, 2.1448,
@@ -88,10 +88,12 @@ public struct ConfidenceInterval: Sendable, Equatable, Codable {
     if degrees <= table.count { return table[max(degrees, 1) - 1] }
     let z = 1.959964
     let n = Double(degrees)
-    return z + (z * z * z + z) / (4 * n) + (5 * pow5(z) + 16 * z * z * z + 3 * z) / (96 * n * n)
+    let cube = z * z * z
+    let fifth = cube * z * z
+    let seventh = fifth * z * z
+    return z + (cube + z) / (4 * n) + (5 * fifth + 16 * cube + 3 * z) / (96 * n * n)
+      + (3 * seventh + 19 * fifth + 17 * cube - 15 * z) / (384 * n * n * n)
   }
-
-  private static func pow5(_ x: Double) -> Double { x * x * x * x * x }
 }
 
 /// The coherence of one layer within the network.

@@ -24,7 +24,7 @@ public final class CoherenceAccumulator {
   private let flushSize = 1000
 
   /// - Parameters:
-  ///   - plan: the model as it is looked at. Its store's gradient buffer serves as scratch space.
+  ///   - plan: the model as it is looked at. Measuring leaves its store as it is, so it can happen amid training.
   ///   - expectedCount: m in the end; it decides where the groups of the jackknife are cut.
   ///   - groupCount: groups for the jackknife; 0 for none.
   /// - Throws: `TensorError` when memory runs out.
@@ -33,7 +33,8 @@ public final class CoherenceAccumulator {
     self.expectedCount = expectedCount
     self.groupCount = groupCount
     total = try Tensor.zeros([plan.store.count], dtype: .float64, device: plan.store.values.device)
-    pending = plan.store.gradient
+    pending = try Tensor.zeros(
+      [plan.store.count], dtype: plan.store.values.dtype, device: plan.store.values.device)
     squaredNorms = Array(repeating: 0, count: plan.layerNames.count)
     if groupCount >= 2, expectedCount >= 2 * groupCount {
       do {
@@ -64,7 +65,7 @@ public final class CoherenceAccumulator {
     count += matrix.exampleCount
     pendingCount += matrix.exampleCount
     groups?.note(count: matrix.exampleCount, squaredNorms: sums)
-    let endsGroup = groups != nil && (count * groupCount / max(expectedCount, 1) > group || count >= expectedCount)
+    let endsGroup = groups != nil && count * groupCount / max(expectedCount, 1) > group
     if endsGroup || pendingCount >= flushSize { try flush() }
     if endsGroup { try withGroups { try $0.closeGroup() } }
   }
@@ -97,6 +98,8 @@ public final class CoherenceAccumulator {
     }
     try flush()
     try other.flush()
+    try withGroups { try $0.closeGroup() }
+    try other.withGroups { try $0.closeGroup() }
     try total.accumulate(other.total)
     count += other.count
     for layer in squaredNorms.indices { squaredNorms[layer] += other.squaredNorms[layer] }
@@ -105,21 +108,33 @@ public final class CoherenceAccumulator {
       try withGroups { try $0.absorb(theirs) }
     } else {
       groups = nil
+      intervalProblem = intervalProblem ?? other.intervalProblem
     }
   }
 
   /// Σgᵢ over the sample, float64 [P].
   public func gradientSum() throws -> Tensor {
     try flush()
-    return total
+    return try total.clone()
   }
 
-  /// The coherence of what was taken in.
+  /// ḡ = Σgᵢ/m over the sample in the model's element type, [P].
   ///
-  /// - Throws: `CoherenceError` when nothing was.
+  /// - Throws: `CoherenceError` when nothing was taken in.
+  public func meanGradient() throws -> Tensor {
+    guard count > 0 else { throw CoherenceError("there is no mean gradient: the sample is empty") }
+    try flush()
+    return try (total * (1 / Double(count))).to(plan.store.values.dtype)
+  }
+
+  /// The coherence of what was taken in. More can be added afterwards.
+  ///
+  /// - Throws: `CoherenceError` when nothing was, or the sum of the gradients overflows.
   public func result() throws -> CoherenceResult {
     guard count > 0 else { throw CoherenceError("there are no gradients to measure: the sample is empty") }
     try flush()
+    // A sample smaller than expected ends amid a group, which has to count too.
+    try withGroups { try $0.closeGroup() }
     let all = squaredNorms.reduce(0, +)
     var grams: [[[Double]]]?
     try withGroups { grams = try $0.grams(layers.map(\.ranges)) }
@@ -127,6 +142,11 @@ public final class CoherenceAccumulator {
       let sumSquaredNorm = try layer.ranges.reduce(0.0) {
         let part = try total.narrow(0, from: $1.lowerBound, length: $1.count)
         return try $0 + part.dot(part)
+      }
+      guard sumSquaredNorm.isFinite else {
+        throw CoherenceError(
+          "the sum of the gradients overflows in layer \(layer.name): the model may have diverged; measure an earlier "
+            + "checkpoint")
       }
       let coherence = Coherence(m: count, sumSquaredNorm: sumSquaredNorm, squaredNormSum: squaredNorms[index])
       return LayerCoherence(

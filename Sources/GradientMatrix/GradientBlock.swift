@@ -27,6 +27,12 @@ public protocol GradientBlock {
 
   /// Row norms and column sum together; one pass where the two share work.
   func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor
+
+  /// Σᵢ rowᵢⱼ² for every column j, into (or added to) `target` [C].
+  func columnSquareSum(into target: Tensor, accumulating: Bool) throws
+
+  /// Some columns made explicit, in the order of the indices: [B, indices.count].
+  func columns(_ indices: [Int]) throws -> Tensor
 }
 
 /// How many numbers of explicit rows are held at a time.
@@ -37,6 +43,23 @@ extension GradientBlock {
   public func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor {
     try columnSum(into: target, weights: nil, accumulating: accumulating)
     return try rowSquaredNorms()
+  }
+
+  /// From explicit rows, a chunk at a time.
+  public func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
+    for (index, chunk) in rowChunks.enumerated() {
+      try deliver(rows(chunk).squared().sum([0]), to: target, accumulating: accumulating || index > 0)
+    }
+  }
+
+  /// From explicit rows, a chunk at a time.
+  public func columns(_ indices: [Int]) throws -> Tensor {
+    let places = try Tensor(indices)
+    return try Tensor.concatenate(
+      rowChunks.map { chunk in
+        let part = try rows(chunk)
+        return try part.indexSelect(1, places.to(device: part.device))
+      })
   }
 
   /// Ranges of rows that together keep to the budget.

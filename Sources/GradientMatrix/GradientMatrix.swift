@@ -63,8 +63,13 @@ public struct GradientMatrix {
   ///   - plan: the model and how it is looked at.
   ///   - input: the batch; its first dimension counts examples.
   ///   - losses: each example's own loss [B] from the model's output.
-  /// - Throws: `GradientMatrixError` when a loss is missing or not finite; `TensorError` when shapes do not fit.
+  /// - Throws: `GradientMatrixError` when the batch is empty, there is not one loss for each example, or a layer's block does
+  ///   not have one row for each; `TensorError` when shapes do not fit.
   public init(_ plan: GradientPlan, input: Tensor, losses: (Tensor) throws -> Tensor) throws {
+    guard input.rank >= 1, input.size(0) > 0 else {
+      throw GradientMatrixError(
+        "a batch without examples has no gradients: give an input whose first dimension counts at least one")
+    }
     let tape = GradientTape(batchNormPolicy: plan.batchNormPolicy)
     let context = ForwardContext(isTraining: false, linearPolicy: plan.linearPolicy, tape: tape)
     (output, self.losses) = try withGradients {
@@ -76,8 +81,14 @@ public struct GradientMatrix {
             "the loss function gave shape \(perExample.shape) for \(input.size(0)) examples; it must give one loss each"
           )
         }
-        try perExample.backward(
-          weights: Tensor.ones(perExample.shape, dtype: perExample.dtype, device: perExample.device))
+        if perExample.requiresGradient {
+          try perExample.backward(
+            weights: Tensor.ones(perExample.shape, dtype: perExample.dtype, device: perExample.device))
+        } else if !plan.usesOneByOne {
+          throw GradientMatrixError(
+            "the losses do not depend on any parameter of the model: compute them from the output that is passed in, "
+              + "without detaching it")
+        }
         return (try output.detach(), try perExample.detach())
       }
     }
@@ -113,6 +124,15 @@ public struct GradientMatrix {
     try layers.map { layer in
       try layer.delivering(to: target, accumulating: accumulating) {
         try layer.block.rowSquaredNorms(addingColumnSumTo: $0, accumulating: $1).values(as: Double.self)
+      }
+    }
+  }
+
+  /// Σᵢ Gᵢⱼ² for every parameter j, into (or added to) a flat buffer [P].
+  public func columnSquareSum(into target: Tensor, accumulating: Bool = false) throws {
+    for layer in layers {
+      try layer.delivering(to: target, accumulating: accumulating) {
+        try layer.block.columnSquareSum(into: $0, accumulating: $1)
       }
     }
   }

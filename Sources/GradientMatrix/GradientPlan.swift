@@ -26,6 +26,8 @@ public final class GradientPlan {
   public var usesOneByOne: Bool { groups.contains(where: \.isUnknown) }
   /// The names of the layers, in the order of their columns.
   public var layerNames: [String] { groups.map(\.name) }
+  /// The numbers of columns of the layers, in the same order.
+  public var layerColumnCounts: [Int] { groups.map { $0.entries.reduce(0) { $0 + $1.range.count } } }
 
   /// Checks the model.
   ///
@@ -119,6 +121,13 @@ public final class GradientPlan {
       let block =
         try slow[group.name].map { RowsBlock($0) }
         ?? block(of: group, applications: applications, exampleCount: input.size(0))
+      let columnCount = ranges.reduce(0) { $0 + $1.count }
+      guard block.exampleCount == input.size(0), block.columnCount == columnCount else {
+        throw GradientMatrixError(
+          "the gradients of layer \(group.name) came as \(block.exampleCount)×\(block.columnCount) where "
+            + "\(input.size(0)) examples by \(columnCount) parameters were expected: the first dimension of every "
+            + "layer's input must count the examples")
+      }
       return GradientMatrix.Layer(name: group.name, ranges: ranges, block: block)
     }
   }

@@ -231,6 +231,18 @@ public final class Embedding: Module {
     weight = try Parameter(.normal([count, size], generator: generator))
   }
 
+  /// A table [N, D] that exists already, shared with whoever else holds it.
+  ///
+  /// - Throws: `TensorError` when the parameter has another number of dimensions.
+  public init(weight: Parameter) throws {
+    guard weight.shape.count == 2 else {
+      throw TensorError(
+        kind: .invalid, operation: "Embedding", operands: [weight.value.summary], reason: "a table has the shape [N, D]"
+      )
+    }
+    self.weight = weight
+  }
+
   /// The table.
   public var members: [ModuleMember] { [.parameter("weight", weight)] }
 

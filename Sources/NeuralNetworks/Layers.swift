@@ -24,6 +24,19 @@ public final class Linear: Module {
     bias = hasBias ? try Parameter(initializer.bias(outputs, fanIn: inputs, generator: generator)) : nil
   }
 
+  /// A layer on parameters that exist already, which it then shares with whoever else holds them.
+  ///
+  /// - Throws: `TensorError` unless the weight is [outputs, inputs] and the bias [outputs].
+  public init(weight: Parameter, bias: Parameter? = nil) throws {
+    guard weight.shape.count == 2, bias.map({ $0.shape == [weight.shape[0]] }) ?? true else {
+      throw TensorError(
+        kind: .invalid, operation: "Linear", operands: [weight.value.summary] + (bias.map { [$0.value.summary] } ?? []),
+        reason: "the weight must have the shape [outputs, inputs] and the bias [outputs]")
+    }
+    self.weight = weight
+    self.bias = bias
+  }
+
   /// Its weight and bias.
   public var members: [ModuleMember] {
     [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? [])

@@ -26,12 +26,17 @@ public final class ParameterStore {
 
   /// Moves a module's parameters into flat buffers on a device. Their values are kept.
   ///
+  /// - Parameters:
+  ///   - module: the model.
+  ///   - device: where the buffers live.
+  ///   - dtype: the element type that parameters and real-valued buffers are converted to, such as float64 for a
+  ///     reference computation; nil keeps theirs.
   /// - Throws: `TensorError` when memory runs out, or the parameters differ in element type.
-  public init(_ module: any Module, device: Device = .cpu) throws {
+  public init(_ module: any Module, device: Device = .cpu, dtype converted: DType? = nil) throws {
     let named = module.namedParameters
-    let dtype = try named.first?.parameter.value.dtype ?? .float32
+    let dtype = try converted ?? named.first?.parameter.value.dtype ?? .float32
     // All are looked at before one is moved.
-    for (name, parameter) in named where try parameter.value.dtype != dtype {
+    for (name, parameter) in named where try converted == nil && parameter.value.dtype != dtype {
       throw TensorError(
         kind: .type, operation: "ParameterStore", operands: [parameter.value.summary],
         reason: "parameter \(name) is not \(dtype) like the others")
@@ -58,7 +63,10 @@ public final class ParameterStore {
       start += count
     }
     self.entries = entries
-    for (_, buffer) in module.namedBuffers { buffer.value = try buffer.value.to(device: device) }
+    for (_, buffer) in module.namedBuffers {
+      let isReal = try ![.int64, .int32, .uint8, .bool].contains(buffer.value.dtype)
+      buffer.value = try buffer.value.to(isReal ? converted : nil, device: device)
+    }
   }
 
   /// The number of parameters P.

@@ -24,7 +24,8 @@ struct EmbeddingBlock: GradientBlock {
   func rowSquaredNorms() throws -> Tensor {
     // Only positions that looked up the same vector meet.
     let same = try indices.unsqueeze(1).equal(indices.unsqueeze(2)).to(.float64)
-    return try (delta.matmul(delta.transpose()).to(.float64) * same).sum([1, 2])
+    // Rounding must not make a square negative.
+    return try (delta.matmul(delta.transpose()).to(.float64) * same).sum([1, 2]).clamp(0, .infinity)
   }
 
   func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {

@@ -48,7 +48,8 @@ struct LinearBlock: GradientBlock {
         let d = try delta.narrow(0, from: start, length: count)
         let ofInput = try a.matmul(a.transpose()).to(.float64)
         let ofDelta = try d.matmul(d.transpose()).to(.float64)
-        return try (ofDelta * (hasBias ? ofInput + 1 : ofInput)).sum([1, 2])
+        // Rounding must not make a square negative.
+        return try (ofDelta * (hasBias ? ofInput + 1 : ofInput)).sum([1, 2]).clamp(0, .infinity)
       })
   }
 
@@ -83,6 +84,38 @@ struct LinearBlock: GradientBlock {
     let d = try delta.squeeze(1)
     let ofInput = try a.matmul(a.transpose())
     return try d.matmul(d.transpose()) * (hasBias ? ofInput + 1 : ofInput)
+  }
+
+  func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
+    if positions == 1 {
+      // (δₒ·aᵢ)² = δₒ²·aᵢ²: the column sum of the squared factors.
+      return try LinearBlock(squaring: self).columnSum(into: target, weights: nil, accumulating: accumulating)
+    }
+    for (index, chunk) in rowChunks.enumerated() {
+      try deliver(rows(chunk).squared().sum([0]), to: target, accumulating: accumulating || index > 0)
+    }
+  }
+
+  private init(squaring other: LinearBlock) throws {
+    input = try other.input.squared()
+    delta = try other.delta.squared()
+    hasBias = other.hasBias
+  }
+
+  func columns(_ indices: [Int]) throws -> Tensor {
+    // Σₜ δₒₜ·aᵢₜ, with a = 1 for the bias.
+    let weights = outputs * inputs
+    let isBias = indices.map { $0 >= weights }
+    let device = input.device
+    let rowPlaces = try Tensor(indices.map { $0 >= weights ? $0 - weights : $0 / inputs }, device: device)
+    let columnPlaces = try Tensor(indices.map { $0 >= weights ? 0 : $0 % inputs }, device: device)
+    let d = try delta.indexSelect(2, rowPlaces)
+    var a = try input.indexSelect(2, columnPlaces)
+    if isBias.contains(true) {
+      let one = try Tensor.ones([1], dtype: a.dtype, device: device)
+      a = try Tensor.select(one, where: Tensor(isBias, device: device), else: a)
+    }
+    return try (d * a).sum([1])
   }
 
   func rows(_ range: Range<Int>) throws -> Tensor {
