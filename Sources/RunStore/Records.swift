@@ -69,7 +69,7 @@ public struct CoherenceRecord: Sendable, Equatable {
   public var mCoherence: Double?
   /// The unbiased estimate of α.
   public var alphaUnbiased: Double?
-  /// The layer's share of the squared norm of the mean gradient, from 0 to 1.
+  /// The layer's share of Σ‖gᵢ‖², from 0 to 1.
   public var share: Double?
   /// How batch norm was treated: `running`, `batch`, or `none` for a network without it.
   public var batchNormPolicy: String

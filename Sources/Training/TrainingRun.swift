@@ -16,6 +16,7 @@ public final class TrainingRun {
 
   private var manifest: RunManifest
   private let started = Date()
+  private var lastCheckpoint = Date()
   private let secondsBefore: Double
   /// How long the logs were at the newest checkpoint; nil without one.
   private var logs: RunLogOffsets?
@@ -116,7 +117,7 @@ public final class TrainingRun {
         case .evaluated(let records):
           try log.append(records)
         case .completedStep(let step):
-          if step % trainer.checkpointDistance == 0 || step == trainer.steps { try checkpoint(log) }
+          if isCheckpointDue(step) { try checkpoint(log) }
         }
         try observe(event)
       }
@@ -135,7 +136,14 @@ public final class TrainingRun {
 
   private var seconds: Double { secondsBefore + Date().timeIntervalSince(started) }
 
+  /// By steps, and by default once a minute as well: when a checkpoint is taken changes nothing in the results.
+  private func isCheckpointDue(_ step: Int) -> Bool {
+    step % trainer.checkpointDistance == 0 || step == trainer.steps
+      || (trainer.configuration.checkpointEvery == nil && Date().timeIntervalSince(lastCheckpoint) > 60)
+  }
+
   private func checkpoint(_ log: RunLogWriter) throws {
+    lastCheckpoint = Date()
     let lengths = try log.flush()
     try trainer.save(in: directory.checkpoints, logs: lengths, seconds: seconds)
     logs = lengths
