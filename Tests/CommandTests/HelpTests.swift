@@ -7,7 +7,8 @@ import Training
 /// The help of every command, against the files in `Snapshots`. COHERENT_RECORD_SNAPSHOTS=1 writes them anew.
 @Suite struct HelpTests {
   @Test(arguments: [
-    [], ["train"], ["measure"], ["report"], ["data"], ["data", "list"], ["data", "info"], ["data", "fetch"], ["data", "export"],
+    [], ["train"], ["measure"], ["report"], ["data"], ["data", "list"], ["data", "info"], ["data", "fetch"],
+    ["data", "export"],
     ["doctor"], ["demo"],
   ])
   func snapshot(_ command: [String]) throws {
