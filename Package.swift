@@ -80,6 +80,11 @@ let package = Package(
       ],
       exclude: ["README.md"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "own-model-example",
+      dependencies: ["Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence"],
+      path: "Examples/OwnModel",
+      swiftSettings: strict),
     .target(
       name: "TestSupport",
       dependencies: ["Tensors", "NeuralNetworks", "Datasets"],
@@ -104,7 +109,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "coherent", "Datasets", "RunStore", "Training", "TestSupport",
+        "coherent", "own-model-example", "Datasets", "RunStore", "Training", "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["Snapshots"],

@@ -5,8 +5,8 @@ import Tensors
 
 /// Streams gradient matrices and keeps what coherence needs: S = Σgᵢ (double), Q = Σ‖gᵢ‖² for each layer (double), m.
 ///
-/// Memory does not grow with m. Batches add up in float32 for at most a thousand examples, then go to the double sum.
-/// For the jackknife the sums over groups of examples are set aside in a temporary file.
+/// Memory does not grow with m. Batches add up in the model's own precision over a group of at most 10 000 examples, then
+/// go to the double sum; for the jackknife the sums of the groups are also set aside in a temporary file.
 public final class CoherenceAccumulator {
   private let plan: GradientPlan
   /// m so far.
@@ -21,7 +21,8 @@ public final class CoherenceAccumulator {
   private var groups: GroupSums?
   /// Why there will be no intervals, when they were asked for.
   public private(set) var intervalProblem: String?
-  private let flushSize = 1000
+  private static let largestGroup = 10_000
+  private static let largestFile = 4 << 30
 
   /// - Parameters:
   ///   - plan: the model as it is looked at. Measuring leaves its store as it is, so it can happen amid training.
@@ -31,17 +32,22 @@ public final class CoherenceAccumulator {
   public init(_ plan: GradientPlan, expectedCount: Int, groupCount: Int = 10) throws {
     self.plan = plan
     self.expectedCount = expectedCount
-    self.groupCount = groupCount
+    let (whole, rest) = max(expectedCount, 0).quotientAndRemainder(dividingBy: Self.largestGroup)
+    self.groupCount = max(groupCount, whole + (rest > 0 ? 1 : 0), 1)
     total = try Tensor.zeros([plan.store.count], dtype: .float64, device: plan.store.values.device)
     pending = try Tensor.zeros(
       [plan.store.count], dtype: plan.store.values.dtype, device: plan.store.values.device)
     squaredNorms = Array(repeating: 0, count: plan.layerNames.count)
-    if groupCount >= 2, expectedCount >= 2 * groupCount {
-      do {
-        groups = try GroupSums(store: plan.store)
-      } catch let error as CoherenceError {
-        intervalProblem = error.description
-      }
+    guard groupCount >= 2, expectedCount >= 2 * self.groupCount else { return }
+    guard plan.store.count < Self.largestFile / 4 / self.groupCount else {
+      intervalProblem =
+        "the sums of \(self.groupCount) groups of examples do not fit into 4 GB, so there are no confidence intervals"
+      return
+    }
+    do {
+      groups = try GroupSums(store: plan.store)
+    } catch let error as CoherenceError {
+      intervalProblem = error.description
     }
   }
 
@@ -65,15 +71,15 @@ public final class CoherenceAccumulator {
     count += matrix.exampleCount
     pendingCount += matrix.exampleCount
     groups?.note(count: matrix.exampleCount, squaredNorms: sums)
-    let endsGroup = groups != nil && count * groupCount / max(expectedCount, 1) > group
-    if endsGroup || pendingCount >= flushSize { try flush() }
-    if endsGroup { try withGroups { try $0.closeGroup() } }
+    let endsGroup = count * groupCount / max(expectedCount, 1) > group
+    if endsGroup || pendingCount >= Self.largestGroup { try flush() }
   }
 
+  /// Ends the current group.
   private func flush() throws {
     guard pendingCount > 0 else { return }
     try total.accumulate(pending)
-    try withGroups { try $0.add(pending) }
+    try withGroups { try $0.close(sum: pending) }
     pendingCount = 0
   }
 
@@ -98,8 +104,6 @@ public final class CoherenceAccumulator {
     }
     try flush()
     try other.flush()
-    try withGroups { try $0.closeGroup() }
-    try other.withGroups { try $0.closeGroup() }
     try total.accumulate(other.total)
     count += other.count
     for layer in squaredNorms.indices { squaredNorms[layer] += other.squaredNorms[layer] }
@@ -132,9 +136,8 @@ public final class CoherenceAccumulator {
   /// - Throws: `CoherenceError` when nothing was, or the sum of the gradients overflows.
   public func result() throws -> CoherenceResult {
     guard count > 0 else { throw CoherenceError("there are no gradients to measure: the sample is empty") }
-    try flush()
     // A sample smaller than expected ends amid a group, which has to count too.
-    try withGroups { try $0.closeGroup() }
+    try flush()
     let all = squaredNorms.reduce(0, +)
     var grams: [[[Double]]]?
     try withGroups { grams = try $0.grams(layers.map(\.ranges)) }

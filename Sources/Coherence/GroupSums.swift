@@ -4,7 +4,7 @@ import Foundation
 import NeuralNetworks
 import Tensors
 
-/// The gradient sums of groups of examples, set aside in a temporary file so that memory holds only the current one.
+/// The gradient sums of groups of examples, set aside in a temporary file.
 final class GroupSums {
   struct Group {
     var count = 0
@@ -14,7 +14,6 @@ final class GroupSums {
   /// The groups that are complete.
   private(set) var closed: [Group] = []
   private var current = Group()
-  private let sum: Tensor
   private let descriptor: Int32
   private let parameterCount: Int
   // Columns read back at a time: small beside the activations of a batch.
@@ -23,7 +22,6 @@ final class GroupSums {
   /// - Throws: `CoherenceError` when no temporary file can be made; `TensorError` when memory runs out.
   init(store: ParameterStore) throws {
     parameterCount = store.count
-    sum = try Tensor.zeros([store.count], dtype: .float32)
     var path = Array((NSTemporaryDirectory() + "/coherent-groups-XXXXXX").utf8CString)
     descriptor = mkstemp(&path)
     guard descriptor >= 0 else {
@@ -35,7 +33,7 @@ final class GroupSums {
     unlink(path)
   }
 
-  deinit { close(descriptor) }
+  deinit { Foundation.close(descriptor) }
 
   /// Takes note of a batch of the current group.
   func note(count: Int, squaredNorms: [Double]) {
@@ -44,16 +42,12 @@ final class GroupSums {
     for index in squaredNorms.indices { current.squaredNorms[index] += squaredNorms[index] }
   }
 
-  /// Adds gradient sums [P] to the current group.
-  func add(_ part: Tensor) throws { try sum.add(part.to(.float32, device: .cpu)) }
-
-  /// Ends the current group.
-  func closeGroup() throws {
+  /// Ends the current group, whose gradients add up to `sum` [P].
+  func close(sum: Tensor) throws {
     guard current.count > 0 else { return }
-    try sum.withElements(of: Float.self) { try write(UnsafeRawBufferPointer($0)) }
+    try sum.to(.float32, device: .cpu).withElements(of: Float.self) { try write(UnsafeRawBufferPointer($0)) }
     closed.append(current)
     current = Group()
-    try sum.fill(0)
   }
 
   /// Takes over the complete groups of another.

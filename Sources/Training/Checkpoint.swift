@@ -170,7 +170,7 @@ extension Trainer {
       ("learning.first", Tensor(learning.firstLearned)),
       ("learning.last", Tensor(learning.lastLearned)),
       ("learning.forgetting", Tensor(learning.forgettingEvents)),
-    ]
+    ] + (probes.map { [("probes", try Tensor($0.state()))] } ?? [])
   }
 
   /// Continues from a checkpoint.
@@ -205,6 +205,12 @@ extension Trainer {
       record.firstLearned.count == data.train.count
     else {
       throw TrainingError(.checkpoint, "the checkpoint's \(checkpoint.state.name) lacks a part or fits other data")
+    }
+    if let probes {
+      guard let saved = state["probes"] else {
+        throw TrainingError(.checkpoint, "the checkpoint's \(checkpoint.state.name) knows nothing of the run's probes")
+      }
+      try probes.restore(saved.values())
     }
     try generator.restore(state: bytes.values())
     learning = record

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Datasets
+import GradientMatrix
 import Foundation
 import NeuralNetworks
 import RunStore
@@ -22,6 +23,8 @@ public enum TrainingEvent {
   case stepped(StepRecord)
   /// The groups were evaluated.
   case evaluated([MetricRecord])
+  /// Probes looked: coherence and contributions, where they were due.
+  case measured(coherence: [CoherenceRecord], contributions: [ContributionRecord])
   /// Everything that belongs to the present step is done: a checkpoint taken now continues with the next one.
   case completedStep(Int)
 }
@@ -64,6 +67,9 @@ public final class Trainer {
   public private(set) var lastTrainEvaluation: Evaluation?
   /// Whether the evaluation before the first update is made, here or before the checkpoint was taken.
   var hasBegun = false
+
+  /// What is measured along the way.
+  private(set) var probes: Probes?
 
   private let schedule: Schedule
   private let evaluations: EvaluationSchedule
@@ -112,6 +118,9 @@ public final class Trainer {
     evaluator = Evaluator(linearPolicy: policy, device: device)
     evaluations = EvaluationSchedule(
       steps: steps, stepsPerEpoch: sampler.batchesPerEpoch, every: configuration.evalEvery)
+    probes = try Probes(
+      resolved, data: data, plan: { try GradientPlan(model, store: store, linearPolicy: policy) }, steps: steps,
+      stepsPerEpoch: sampler.batchesPerEpoch)
   }
 
   private static func absolutePath(_ path: String) -> String {
@@ -142,6 +151,7 @@ public final class Trainer {
   ) throws -> TrainingOutcome {
     if step == 0, !hasBegun {
       try observe(.evaluated(evaluate()))
+      try probe(observe)
       hasBegun = true
       try observe(.completedStep(0))
     }
@@ -149,9 +159,17 @@ public final class Trainer {
       if shouldStop() { return .interrupted }
       try observe(.stepped(update()))
       if evaluations.contains(step) { try observe(.evaluated(evaluate())) }
+      try probe(observe)
       try observe(.completedStep(step))
     }
     return .completed
+  }
+
+  private func probe(_ observe: (TrainingEvent) throws -> Void) throws {
+    guard let found = try probes?.measure(step: step), !found.coherence.isEmpty || !found.contributions.isEmpty else {
+      return
+    }
+    try observe(.measured(coherence: found.coherence, contributions: found.contributions))
   }
 
   /// One mini-batch, one update.

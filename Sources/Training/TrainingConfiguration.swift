@@ -50,6 +50,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var threads: Int?
   /// Steps between evaluations; by default dense at first and at least fifty over the run.
   public var evalEvery: Int?
+  /// What is measured along the way, as words such as "coherence@log".
+  public var probe: [String] = []
   /// Steps between checkpoints; an epoch, or a twentieth of the run if that is more, by default.
   public var checkpointEvery: Int?
   /// Where to compute.
@@ -63,7 +65,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// The keys of the YAML file.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
-    case steps, epochs, seed, threads, device, linear
+    case steps, epochs, seed, threads, device, linear, probe
     case dataDir = "data-dir"
     case noiseKind = "noise-kind"
     case weightDecay = "weight-decay"
@@ -94,6 +96,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.seed, &seed)
     try read(.device, &device)
     try read(.linear, &linear)
+    try read(.probe, &probe)
     dataDir = try values.decodeIfPresent(String.self, forKey: .dataDir)
     subset = try values.decodeIfPresent(Int.self, forKey: .subset)
     labels = try values.decodeIfPresent(String.self, forKey: .labels)
@@ -118,6 +121,7 @@ extension TrainingConfiguration {
     _ = try DatasetCatalog.entry(named: dataset)
     _ = try ModelSpecification(model)
     _ = try Schedule(schedule)
+    for word in probe { _ = try ProbeSpecification.parse(word) }
     try require(
       optimizer == "sgd", "there is no optimizer \"\(optimizer)\" in this version: known is sgd")
     try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")

@@ -116,6 +116,9 @@ public final class TrainingRun {
           }
         case .evaluated(let records):
           try log.append(records)
+        case .measured(let coherence, let contributions):
+          try log.append(coherence)
+          try log.append(contributions)
         case .completedStep(let step):
           if isCheckpointDue(step) { try checkpoint(log) }
         }

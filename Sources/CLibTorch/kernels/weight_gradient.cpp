@@ -72,6 +72,13 @@ Kernel choose(int64_t in) {
 
 constexpr int64_t largest_tile = 8 * 64;
 
+#if defined(__x86_64__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+void add_row(float *target, const float *source, int64_t count) {
+  for (int64_t c = 0; c < count; ++c) target[c] += source[c];
+}
+
 }  // namespace
 
 void weight_gradient(float *gradient, float *bias, const float *delta, const float *input, int64_t batch, int64_t out,
@@ -123,7 +130,7 @@ void weight_gradient(float *gradient, float *bias, const float *delta, const flo
       for (int64_t r = 0; r < rows; ++r) {
         float *target = gradient + (p * MR + r) * in + column;
         if (accumulate) {
-          for (int64_t c = 0; c < width; ++c) target[c] += sums[r * NC + c];
+          add_row(target, sums + r * NC, width);
         } else {
           std::memcpy(target, sums + r * NC, width * sizeof(float));
         }

@@ -52,6 +52,11 @@ struct TrainingOptions: ParsableArguments {
   var evalEvery: Int?
   @Option(parsing: .unconditional, help: "Steps between checkpoints. (default: an epoch)")
   var checkpointEvery: Int?
+  @Option(
+    help:
+      "Measure along the way: coherence[:m=N]@WHEN, contributions[:m=N]@WHEN with WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
+  )
+  var probe: [String] = []
   @Option(help: "Where to compute: cpu or cuda[:INDEX]. (default: cpu)")
   var device: String?
   @Option(help: "Who computes linear layers: auto, native or onednn. (default: auto)")
@@ -87,6 +92,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.checkpointEvery, checkpointEvery)
     set(&configuration.device, device)
     set(&configuration.linear, linear)
+    if !probe.isEmpty { configuration.probe = probe }
     // One of the two on the command line wins over either in the file; both on the command line is an error later.
     if steps != nil || epochs != nil {
       configuration.steps = steps

@@ -28,7 +28,7 @@ final class TrainingProgress {
       draw(step: record.step)
     case .evaluated(let records):
       report(records)
-    case .completedStep:
+    case .completedStep, .measured:
       break
     }
   }

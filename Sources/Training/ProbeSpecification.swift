@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// At which steps a probe looks, as a word: "log", "epoch", "every:100", "dense:0-50", or several joined by commas.
+public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible {
+  private enum Part: Sendable, Equatable {
+    case logarithmic
+    case epoch
+    case every(Int)
+    case dense(ClosedRange<Int>)
+  }
+  private let parts: [Part]
+  /// The word it was parsed from.
+  public let description: String
+
+  /// Parses the word.
+  ///
+  /// - Throws: `TrainingError` that says what was expected.
+  public init(_ text: String) throws {
+    description = text
+    parts = try text.split(separator: ",", omittingEmptySubsequences: false).map { word in
+      let fields = word.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      let ends = fields.count == 2 ? fields[1].split(separator: "-", omittingEmptySubsequences: false) : []
+      switch fields[0] {
+      case "log" where fields.count == 1: return .logarithmic
+      case "epoch" where fields.count == 1: return .epoch
+      case "every" where fields.count == 2:
+        if let distance = Int(fields[1]), distance >= 1 { return .every(distance) }
+      case "dense" where ends.count == 2:
+        if let low = Int(ends[0]), let high = Int(ends[1]), low <= high { return .dense(low...high) }
+      default: break
+      }
+      throw TrainingError(
+        .configuration,
+        "probe schedule \"\(text)\": \"\(word)\" is not known; write log, epoch, every:N or dense:A-B, joined by commas")
+    }
+  }
+
+  /// Whether the probe looks after `step` updates of a run; "log" means ten looks for every factor of ten, the first
+  /// at 0, and one at the end.
+  public func contains(_ step: Int, steps: Int, stepsPerEpoch: Int) -> Bool {
+    parts.contains { part in
+      switch part {
+      case .logarithmic: step == 0 || step == steps || Self.isLogarithmic(step)
+      case .epoch: step % max(stepsPerEpoch, 1) == 0
+      case .every(let distance): step % distance == 0
+      case .dense(let range): range.contains(step)
+      }
+    }
+  }
+
+  /// Whether a step is 10^(k/10) rounded for some whole k.
+  private static func isLogarithmic(_ step: Int) -> Bool {
+    guard step >= 1 else { return false }
+    let exponent = (log10(Double(step)) * 10).rounded()
+    return Int(pow(10, exponent / 10).rounded()) == step
+  }
+}
+
+/// What is measured along a run, and when, as a word: "coherence@log", "coherence:m=2000@dense:0-50,log",
+/// "contributions@dense:0-10,log".
+public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
+  /// What is measured.
+  public enum Kind: String, Sendable, CaseIterable {
+    /// Coherence of a fixed sample of training and of test examples, by layer.
+    case coherence
+    /// Contributions of pristine and corrupt examples with null worlds, over the paper's sample (400 examples, 300
+    /// weights a layer) and over m training examples and all weights.
+    case contributions
+  }
+
+  /// What.
+  public let kind: Kind
+  /// m, examples of each sample; nil for the default of 1000, or all when there are fewer.
+  public let sampleSize: Int?
+  /// When.
+  public let schedule: ProbeSchedule
+
+  /// Bundles by cost.
+  static let presets = [
+    "economy": ["coherence:m=500@log"],
+    "business": ["coherence:m=2000@dense:0-50,log"],
+    "full": ["coherence:m=5000@dense:0-50,log", "contributions:m=5000@dense:0-50,log"],
+  ]
+
+  /// The probes that a word stands for: one, or those of a preset (economy, business, full).
+  ///
+  /// - Throws: `TrainingError` that says what was expected.
+  public static func parse(_ text: String) throws -> [ProbeSpecification] {
+    try (presets[text] ?? [text]).map(ProbeSpecification.init)
+  }
+
+  /// Parses one probe.
+  private init(_ text: String) throws {
+    let halves = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    let names = halves[0].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard let kind = Kind(rawValue: names[0]) else {
+      let known = (Kind.allCases.map(\.rawValue) + Self.presets.keys.sorted()).joined(separator: ", ")
+      throw TrainingError(
+        .configuration, "there is no probe \"\(names[0])\"; known are \(known), such as coherence@log")
+    }
+    self.kind = kind
+    schedule = try ProbeSchedule(halves.count == 2 ? halves[1] : "log")
+    guard names.count == 2 else {
+      sampleSize = nil
+      return
+    }
+    guard names[1].hasPrefix("m="), let count = Int(names[1].dropFirst(2)), count >= 2 else {
+      throw TrainingError(
+        .configuration, "probe \"\(text)\": \"\(names[1])\" is not known; write m=N with N of at least 2, such as m=2000")
+    }
+    sampleSize = count
+  }
+
+  /// The word.
+  public var description: String { kind.rawValue + (sampleSize.map { ":m=\($0)" } ?? "") + "@\(schedule)" }
+}
