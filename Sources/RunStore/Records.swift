@@ -112,6 +112,58 @@ extension CoherenceRecord: CSVRecord {
   }
 }
 
+/// What pristine and corrupt examples contribute to the reduction of the loss at one moment, in the real world or in a
+/// null world (Coherent Gradients, §2.4): a line of `contributions.csv`.
+public struct ContributionRecord: Sendable, Equatable {
+  /// Optimizer steps so far.
+  public var step: Int
+  /// What was summed over: `paper` for 400 examples × 300 weights a layer, `population` for every example of the probe
+  /// and every weight.
+  public var sample: String
+  /// 0 for the actual designations; 1, 2, ... for null worlds, in which they are permuted among the examples.
+  public var world: Int
+  /// fᵖ = ⟨g, gᵖ⟩/⟨g, g⟩; `nil` when ⟨g, g⟩ = 0.
+  public var pristineShare: Double?
+  /// fᶜ = ⟨g, gᶜ⟩/⟨g, g⟩ = 1 − fᵖ; `nil` when ⟨g, g⟩ = 0.
+  public var corruptShare: Double?
+  /// iᵖ: Σ over steps so far of the mean of ⟨gᵢ, ḡ⟩ over pristine examples; `nil` without such examples.
+  public var pristineCumulative: Double?
+  /// iᶜ: the same over corrupt examples; `nil` without such examples.
+  public var corruptCumulative: Double?
+
+  /// A record from its fields.
+  public init(
+    step: Int, sample: String, world: Int = 0, pristineShare: Double?, corruptShare: Double?,
+    pristineCumulative: Double?, corruptCumulative: Double?
+  ) {
+    self.step = step
+    self.sample = sample
+    self.world = world
+    self.pristineShare = pristineShare
+    self.corruptShare = corruptShare
+    self.pristineCumulative = pristineCumulative
+    self.corruptCumulative = corruptCumulative
+  }
+}
+
+extension ContributionRecord: CSVRecord {
+  static let columns = ["step", "sample", "world", "f_pristine", "f_corrupt", "i_pristine", "i_corrupt"]
+
+  var cells: [String] {
+    [
+      CSV.cell(step), sample, CSV.cell(world), CSV.cell(pristineShare), CSV.cell(corruptShare),
+      CSV.cell(pristineCumulative), CSV.cell(corruptCumulative),
+    ]
+  }
+
+  init(_ row: CSVRow) throws {
+    self.init(
+      step: try row.integer(0), sample: row.string(1), world: try row.integer(2),
+      pristineShare: try row.optional(3, row.double), corruptShare: try row.optional(4, row.double),
+      pristineCumulative: try row.optional(5, row.double), corruptCumulative: try row.optional(6, row.double))
+  }
+}
+
 /// The label of one training example before and after noise: a line of `labels.csv`.
 public struct LabelRecord: Sendable, Equatable {
   /// The example's place in the data set, from 0.

@@ -78,6 +78,13 @@ extension RunDirectory {
     try records(CoherenceRecord.self, in: RunFile.coherence, isLog: true)
   }
 
+  /// Reads `contributions.csv`; empty when there is none. A last line that is still being written is left out.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
+  public func contributions() throws -> [ContributionRecord] {
+    try records(ContributionRecord.self, in: RunFile.contributions, isLog: true)
+  }
+
   /// Reads `events.jsonl`; empty when there is none yet. A last line that is still being written is left out.
   ///
   /// - Throws: `RunStoreError` naming file and line of an unreadable event.
@@ -90,8 +97,7 @@ extension RunDirectory {
   /// - Throws: `RunStoreError` when the folder cannot be written to.
   public func logWriter() throws -> RunLogWriter {
     removeTemporaryFiles()
-    let logs = [RunFile.metrics, RunFile.coherence, RunFile.events]
-    for name in entries() where logs.contains(name) || name.hasPrefix(RunFile.tensorBoardPrefix) {
+    for name in entries() where RunFile.isLog(name) {
       guard unlink(file(name).path) == 0 else {
         throw RunStoreError.system("replace", file(name).path, code: errno)
       }
@@ -99,14 +105,13 @@ extension RunDirectory {
     return try RunLogWriter(folder: url, tensorBoardFile: Self.newTensorBoardName())
   }
 
-  /// Goes on with the logs as they were when a checkpoint was taken: what was appended since is cut off.
+  /// Goes on with the logs as they were when a checkpoint was taken: what was appended since is cut off, and a log that
+  /// did not exist then is deleted.
   ///
   /// - Throws: `RunStoreError` when a log is missing or shorter than the checkpoint says.
   public func logWriter(resumingAt offsets: RunLogOffsets) throws -> RunLogWriter {
     removeTemporaryFiles()
-    let known = [RunFile.metrics, RunFile.coherence, RunFile.events]
-    let isLog = { (name: String) in known.contains(name) || name.hasPrefix(RunFile.tensorBoardPrefix) }
-    if let stranger = offsets.bytes.keys.sorted().first(where: { !isLog($0) || $0.contains("/") }) {
+    if let stranger = offsets.bytes.keys.sorted().first(where: { !RunFile.isLog($0) || $0.contains("/") }) {
       throw RunStoreError(
         "The checkpoint names a log \"\(stranger)\", which no run has.",
         remedy: "The checkpoint is damaged; resume from an earlier one or start again with --force.")
@@ -114,7 +119,7 @@ extension RunDirectory {
     for (name, size) in offsets.bytes.sorted(by: { $0.key < $1.key }) {
       try AppendOnlyFile.truncate(file(name), to: size)
     }
-    for name in entries() where isLog(name) && offsets.bytes[name] == nil { unlink(file(name).path) }
+    for name in entries() where RunFile.isLog(name) && offsets.bytes[name] == nil { unlink(file(name).path) }
     let eventFile = offsets.bytes.keys.sorted().last { $0.hasPrefix(RunFile.tensorBoardPrefix) }
     return try RunLogWriter(folder: url, tensorBoardFile: eventFile ?? Self.newTensorBoardName())
   }

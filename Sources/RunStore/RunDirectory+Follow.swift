@@ -8,6 +8,8 @@ public struct RunUpdate: Sendable, Equatable {
   public var metrics: [MetricRecord] = []
   /// New lines of `coherence.csv`.
   public var coherence: [CoherenceRecord] = []
+  /// New lines of `contributions.csv`.
+  public var contributions: [ContributionRecord] = []
   /// New lines of `events.jsonl`.
   public var events: [RunEvent] = []
   /// Where to go on next time.
@@ -17,7 +19,9 @@ public struct RunUpdate: Sendable, Equatable {
   public var isRestart = false
 
   /// Whether nothing is new.
-  public var isEmpty: Bool { metrics.isEmpty && coherence.isEmpty && events.isEmpty }
+  public var isEmpty: Bool {
+    metrics.isEmpty && coherence.isEmpty && contributions.isEmpty && events.isEmpty
+  }
 }
 
 extension RunDirectory {
@@ -26,12 +30,12 @@ extension RunDirectory {
   ///
   /// - Throws: `RunStoreError` when a line cannot be read.
   public func follow(from offsets: RunLogOffsets = RunLogOffsets()) throws -> RunUpdate {
-    let logs = [RunFile.metrics, RunFile.coherence, RunFile.events]
-    let isRestart = logs.contains { name in size(of: name) < offsets.bytes[name] ?? 0 }
+    let isRestart = RunFile.logs.contains { name in size(of: name) < offsets.bytes[name] ?? 0 }
     var update = RunUpdate(offsets: isRestart ? RunLogOffsets() : offsets)
     update.isRestart = isRestart
     update.metrics = try followed(MetricRecord.self, in: RunFile.metrics, &update.offsets)
     update.coherence = try followed(CoherenceRecord.self, in: RunFile.coherence, &update.offsets)
+    update.contributions = try followed(ContributionRecord.self, in: RunFile.contributions, &update.offsets)
     let start = update.offsets.bytes[RunFile.events] ?? 0
     let lines = try readLog(RunFile.events, from: start)
     update.events = try Self.events(in: lines, file: file(RunFile.events).path)

@@ -18,6 +18,7 @@ enum RunFile {
   static let manifest = "manifest.json"
   static let metrics = "metrics.csv"
   static let coherence = "coherence.csv"
+  static let contributions = "contributions.csv"
   static let labels = "labels.csv"
   static let examples = "examples.csv"
   static let events = "events.jsonl"
@@ -26,10 +27,16 @@ enum RunFile {
   static let figures = "figures"
   static let tensorBoardPrefix = "events.out.tfevents."
 
+  /// The append-only logs, except for TensorBoard's.
+  static let logs = [metrics, coherence, contributions, events]
+
+  /// Whether a name is that of an append-only log.
+  static func isLog(_ name: String) -> Bool { logs.contains(name) || name.hasPrefix(tensorBoardPrefix) }
+
   /// Whether a name is one that this program gives to a file of a run.
   static func isKnown(_ name: String) -> Bool {
-    let names = [config, manifest, metrics, coherence, labels, examples, events, checkpoints, report, figures]
-    return names.contains(name) || name.hasPrefix(tensorBoardPrefix) || isTemporaryName(name)
+    let names = [config, manifest, labels, examples, checkpoints, report, figures]
+    return names.contains(name) || isLog(name) || isTemporaryName(name)
   }
 }
 

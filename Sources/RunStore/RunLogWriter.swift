@@ -13,7 +13,8 @@ public struct RunLogOffsets: Codable, Sendable, Equatable {
   }
 }
 
-/// Appends to the logs of a run: `metrics.csv`, `coherence.csv`, `events.jsonl` and a TensorBoard event file.
+/// Appends to the logs of a run: `metrics.csv`, `coherence.csv`, `events.jsonl` and a TensorBoard event file; and
+/// `contributions.csv`, which exists only once it has a record.
 ///
 /// Every method throws `RunStoreError` when the disk is full or a log cannot be written to; the record that failed is
 /// taken back, so the logs stay readable. One writer per run at a time, used from one thread at a time.
@@ -22,7 +23,10 @@ public final class RunLogWriter {
   private let coherence: AppendOnlyFile
   private let events: AppendOnlyFile
   private let tensorBoard: AppendOnlyFile
-  private var files: [AppendOnlyFile] { [metrics, coherence, events, tensorBoard] }
+  private let contributionsURL: URL
+  private var contributions: AppendOnlyFile?
+  private var isClosed = false
+  private var files: [AppendOnlyFile] { [metrics, coherence, events, tensorBoard] + [contributions].compactMap { $0 } }
 
   /// Opens the logs in a folder; those that are empty get their header.
   init(folder: URL, tensorBoardFile: String) throws {
@@ -30,6 +34,10 @@ public final class RunLogWriter {
     coherence = try AppendOnlyFile(folder.appendingPathComponent(RunFile.coherence))
     events = try AppendOnlyFile(folder.appendingPathComponent(RunFile.events))
     tensorBoard = try AppendOnlyFile(folder.appendingPathComponent(tensorBoardFile))
+    contributionsURL = folder.appendingPathComponent(RunFile.contributions)
+    if FileManager.default.fileExists(atPath: contributionsURL.path) {
+      contributions = try AppendOnlyFile(contributionsURL)
+    }
     if metrics.size == 0 { try metrics.append(CSV.header(MetricRecord.self)) }
     if coherence.size == 0 { try coherence.append(CSV.header(CoherenceRecord.self)) }
     if tensorBoard.size == 0 {
@@ -64,6 +72,34 @@ public final class RunLogWriter {
       })
   }
 
+  /// Appends lines to `contributions.csv`, which the first of them create, and the numbers of the actual designations
+  /// to TensorBoard, as `f_pristine/paper`, `i_corrupt/population`, ...
+  public func append(_ records: [ContributionRecord]) throws {
+    guard !records.isEmpty else { return }
+    let file = try contributionsFile()
+    let header = file.size == 0 ? CSV.header(ContributionRecord.self) : ""
+    try file.append(header + CSV.lines(records))
+    try scalars(
+      records.filter { $0.world == 0 }.flatMap { record in
+        let values = [
+          ("f_pristine", record.pristineShare), ("f_corrupt", record.corruptShare),
+          ("i_pristine", record.pristineCumulative), ("i_corrupt", record.corruptCumulative),
+        ]
+        return values.map { name, value in ("\(name)/\(record.sample)", value, record.step) }
+      })
+  }
+
+  private func contributionsFile() throws -> AppendOnlyFile {
+    if let contributions { return contributions }
+    guard !isClosed else {
+      throw RunStoreError(
+        "\(contributionsURL.path) was already closed.", remedy: "Open a new log writer to go on.")
+    }
+    let file = try AppendOnlyFile(contributionsURL)
+    contributions = file
+    return file
+  }
+
   /// Appends a line to `events.jsonl`.
   public func append(_ event: RunEvent) throws {
     try events.append(RunJSON.encoder(pretty: false).encode(event) + Data("\n".utf8))
@@ -93,6 +129,7 @@ public final class RunLogWriter {
 
   /// Flushes and closes the logs; later appends throw.
   public func close() throws {
+    isClosed = true
     for file in files {
       try file.synchronize()
       try file.close()
