@@ -22,7 +22,7 @@ let parameters = try ParameterStore(model)
 let training = ForwardContext(isTraining: true, usesSinks: true)
 var batches = try BatchSampler(count: digits.count, batchSize: 100, seed: 1)
 
-for _ in 0..<60 {
+for _ in 0..<20 {
   let batch = batches.next()
   let targets = try Tensor(batch.map { labels.assigned[$0] })
   let loss = try crossEntropy(model.forward(digits.imageTensor(at: batch), in: training), targets)

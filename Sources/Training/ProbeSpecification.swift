@@ -33,7 +33,8 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible {
       }
       throw TrainingError(
         .configuration,
-        "probe schedule \"\(text)\": \"\(word)\" is not known; write log, epoch, every:N or dense:A-B, joined by commas")
+        "probe schedule \"\(text)\": \"\(word)\" is not known; write log, epoch, every:N or dense:A-B, joined by commas"
+      )
     }
   }
 
@@ -108,7 +109,8 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     }
     guard names[1].hasPrefix("m="), let count = Int(names[1].dropFirst(2)), count >= 2 else {
       throw TrainingError(
-        .configuration, "probe \"\(text)\": \"\(names[1])\" is not known; write m=N with N of at least 2, such as m=2000")
+        .configuration,
+        "probe \"\(text)\": \"\(names[1])\" is not known; write m=N with N of at least 2, such as m=2000")
     }
     sampleSize = count
   }

@@ -21,7 +21,8 @@ final class Probes {
 
   /// - Throws: `TrainingError` when a sample is larger than its data set; `GradientMatrixError` when the model has a
   ///   layer without a rule.
-  init?(_ configuration: TrainingConfiguration, data: TrainingData, plan: () throws -> GradientPlan, steps: Int,
+  init?(
+    _ configuration: TrainingConfiguration, data: TrainingData, plan: () throws -> GradientPlan, steps: Int,
     stepsPerEpoch: Int
   ) throws {
     specifications = try configuration.probe.flatMap(ProbeSpecification.parse)

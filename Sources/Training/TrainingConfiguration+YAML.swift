@@ -102,6 +102,7 @@ extension TrainingConfiguration {
     switch key {
     case .noise, .lr, .momentum, .weightDecay, .epochs: "a number"
     case .nesterov: "true or false"
+    case .probe: "a list of words such as [coherence@log]"
     case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
     case .initializer: "one of " + Initializer.allCases.map(\.rawValue).joined(separator: ", ")
     case .dataset, .dataDir, .labels, .model, .optimizer, .schedule, .device, .linear: "a word"
