@@ -3,8 +3,10 @@
 import Foundation
 
 extension Figure {
-  /// The same figure with a logarithmic step axis, without step 0; figures that are not over steps stay as they are.
+  /// The same figure with a logarithmic step axis, without step 0; figures that are not over steps, or
+  /// whose step axis is fixed, stay as they are.
   public func logarithmicSteps() -> Figure {
+    guard chart["usermeta"] != EarlySteps.fixed else { return self }
     let series = data.flatMap(\.series).flatMap(\.points).map(\.step).filter { $0 > 0 }
     guard let low = series.min(), let high = series.max(), low < high else { return self }
     let ticks = JSON.numbers(LogarithmicAxis.ticks(from: Double(low), to: Double(high)))
@@ -38,7 +40,15 @@ enum LogarithmicAxis {
   static func ticks(from low: Double, to high: Double) -> [Double] {
     guard low > 0, high > low, high.isFinite else { return [] }
     let factors: [Double] = high / low < 100 ? [1, 2, 5] : [1]
-    let powers = sequence(first: 1.0) { $0 * 10 }.prefix { $0 <= high }
+    let powers = (Int(floor(log10(low)))...Int(floor(log10(high)))).map { pow(10, Double($0)) }
     return powers.flatMap { power in factors.map { $0 * power } }.filter { $0 >= low && $0 <= high }
+  }
+
+  /// A logarithmic axis with these ticks, labelled 0.5, 20, 3k.
+  static func axis(from low: Double, to high: Double) -> JSON {
+    [
+      "values": .numbers(ticks(from: low, to: high)), "labelOverlap": true,
+      "labelExpr": "format(datum.value, datum.value < 1 ? '~g' : '~s')",
+    ]
   }
 }

@@ -106,5 +106,8 @@ protocol FigureBuilder: Sendable {
 
 /// The builders, in the order of the report.
 enum FigureBuilders {
-  static let all: [any FigureBuilder] = [LearningCurves(), AccuracyByGroup(), FirstLearned()]
+  static let all: [any FigureBuilder] = [
+    LearningCurves(), AccuracyByGroup(), FirstLearned(), CoherenceByStep(), CoherenceByLoss(), CoherenceByLayer(),
+    Contributions(),
+  ]
 }

@@ -32,6 +32,7 @@ enum Findings {
         "At step \(Wording.integer(last.step)) training accuracy is \(Wording.percent(last.train)) and the overfit "
           + "\(points(overfit.value)).")
     }
+    sentences += [coherence(of: run), contributions(of: run)].compactMap { $0 }
     switch run.manifest.status {
     case .running: sentences.append("The run has not ended yet.")
     case .interrupted: sentences.append("The run was interrupted.")

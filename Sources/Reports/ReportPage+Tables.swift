@@ -66,7 +66,9 @@ extension ReportPage {
   private func links(for run: RunData) -> String {
     guard let folder else { return Wording.html(run.directory.name) }
     let base = Self.relativePath(from: folder, to: run.directory.url)
-    return ["metrics.csv", "examples.csv", "manifest.json"].filter {
+    let coherence = run.coherence.isEmpty ? [] : ["coherence.csv"]
+    let contributions = run.contributions.isEmpty ? [] : ["contributions.csv"]
+    return (["metrics.csv"] + coherence + contributions + ["examples.csv", "manifest.json"]).filter {
       FileManager.default.fileExists(atPath: run.directory.url.appendingPathComponent($0).path)
     }.map { name in
       let path = (base + name).addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? name

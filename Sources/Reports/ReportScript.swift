@@ -19,10 +19,17 @@ enum ReportScript {
     const hiddenNames = () => [...hidden].map(i => REPORT.runs[i]);
     function shadeOf(chart, series) {
       if (!chart.byMeasure) return REPORT.shades[series.index][isDark() ? 1 : 0];
-      const { domain, range } = chart.figure.chart.encoding.color.scale;
+      const { domain, range } = mainView(chart.figure.chart).encoding.color.scale;
       const light = range[domain.indexOf(series.measure)];
       return isDark() ? recolored(light) : light;
     }
+
+    /* A chart is one view or several in layers; the main one holds the curves. */
+    const views = chart => chart.layer || [chart];
+    const mainView = chart => views(chart).find(view => view.encoding.color) || views(chart)[0];
+    const onSteps = view => Boolean(view.encoding.x) && view.encoding.x.field === "step";
+    const byRun = view => Boolean(view.encoding.color) && view.encoding.color.field === "run";
+    const hasFixedSteps = chart => Boolean(chart.usermeta) && chart.usermeta.steps === "fixed";
 
     function recolored(value) {
       if (typeof value === "string") {
@@ -36,6 +43,8 @@ enum ReportScript {
       return value;
     }
 
+    const canHide = chart => views(chart).some(view => onSteps(view) || byRun(view));
+
     function unpacked(data) {
       return data.rows || data.series.flatMap(s =>
         s.x.map((x, i) => ({ run: s.run, measure: s.measure, step: x, value: s.y[i] })));
@@ -43,7 +52,7 @@ enum ReportScript {
 
     /* Ticks at powers of ten; at 1, 2 and 5 times them where the steps span less than two. */
     function decades(figure) {
-      const steps = Object.values(figure.data).flatMap(data => data.series).flatMap(s => s.x).filter(x => x > 0);
+      const steps = Object.values(figure.data).flatMap(data => data.series || []).flatMap(s => s.x).filter(x => x > 0);
       const low = steps.reduce((a, b) => Math.min(a, b), Infinity), high = steps.reduce((a, b) => Math.max(a, b), 0);
       const factors = high / low < 100 ? [1, 2, 5] : [1];
       const values = [];
@@ -55,14 +64,14 @@ enum ReportScript {
       const spec = JSON.parse(JSON.stringify(figure.chart));
       spec.width = "container";
       spec.autosize = { type: "fit-x", contains: "padding" };
-      const encoding = spec.encoding;
-      if (encoding.color && encoding.color.field === "run") encoding.color.legend = null;
-      const onSteps = encoding.x.field === "step";
-      if (onSteps) {
-        spec.params = [{ name: "hidden", value: hiddenNames() }];
-        spec.transform = [{ filter: "indexof(hidden, datum.run) < 0" }];
-        if (logarithmic) {
-          spec.transform.push({ filter: "datum.step > 0" });
+      if (canHide(figure.chart)) spec.params = [{ name: "hidden", value: hiddenNames() }];
+      for (const view of views(spec)) {
+        const encoding = view.encoding;
+        if (byRun(view)) encoding.color.legend = null;
+        if (!onSteps(view) && !byRun(view)) continue;
+        view.transform = [{ filter: "indexof(hidden, datum.run) < 0" }, ...(view.transform || [])];
+        if (logarithmic && onSteps(view) && !hasFixedSteps(spec)) {
+          view.transform.push({ filter: "datum.step > 0" });
           encoding.x.scale = { type: "log", nice: false };
           encoding.x.axis = { ...encoding.x.axis, values: decades(figure) };
         }
@@ -108,7 +117,8 @@ enum ReportScript {
       return Math.abs(x[low] - step) <= Math.abs(x[high] - step) ? low : high;
     }
 
-    const visible = chart => chart.series.filter(s => !hidden.has(s.index) && (!logarithmic || s.x.some(x => x > 0)));
+    const leavesOut = (chart, step) => logarithmic && !hasFixedSteps(chart.figure.chart) && step <= 0;
+    const visible = chart => chart.series.filter(s => !hidden.has(s.index) && s.x.some(x => !leavesOut(chart, x)));
 
     function stepAt(chart, event) {
       const box = chart.canvas.getBoundingClientRect();
@@ -136,7 +146,7 @@ enum ReportScript {
     function mark(chart, step) {
       const layer = chart.layer;
       layer.textContent = "";
-      if (step === null || !chart.view || (logarithmic && step <= 0)) return;
+      if (step === null || !chart.view || leavesOut(chart, step)) return;
       const [x, y] = corner(chart);
       const left = x + chart.view.scale("x")(step);
       if (left < x - 1 || left > x + chart.view.width() + 1) return;
@@ -219,8 +229,9 @@ enum ReportScript {
       holder.append(canvas, layer);
       const series = Object.values(figure.data).flatMap(data => data.series || [])
         .map(s => ({ ...s, index: REPORT.runs.indexOf(s.run) }));
-      const format = figure.chart.encoding.y.axis && figure.chart.encoding.y.axis.format;
-      const byMeasure = figure.chart.encoding.color.field === "measure";
+      const { y, color } = mainView(figure.chart).encoding;
+      const format = y.axis && y.axis.format;
+      const byMeasure = color.field === "measure";
       const chart = { figure, canvas, layer, series, byMeasure, percent: /%$/.test(format || ""), view: null };
       charts.push(chart);
       if (series.length) {
@@ -241,7 +252,7 @@ enum ReportScript {
         if (drawing) return redraw();
         leave();
         for (const chart of charts) {
-          if (chart.series.length) chart.view.signal("hidden", hiddenNames()).runAsync();
+          if (canHide(chart.figure.chart)) chart.view.signal("hidden", hiddenNames()).runAsync();
         }
       });
     }

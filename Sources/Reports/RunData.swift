@@ -14,6 +14,8 @@ struct RunData: Sendable {
   let directory: RunDirectory
   let manifest: RunManifest
   let examples: [ExampleRecord]
+  let coherence: [CoherenceRecord]
+  let contributions: [ContributionRecord]
   /// The name in legends, different for every run of a report.
   var label = ""
   var shade = Palette.categorical[0]
@@ -23,6 +25,8 @@ struct RunData: Sendable {
     self.directory = directory
     manifest = try directory.manifest()
     examples = try directory.examples()
+    coherence = try directory.coherence()
+    contributions = try directory.contributions()
     for record in try directory.metrics() {
       curves["\(record.split)/\(record.group)", default: []].append(record)
     }

@@ -239,7 +239,7 @@ import Testing
     try? FileManager.default.removeItem(at: place)
     let levels = [0, 0.25, 0.5, 0.75, 1.0]
     let runs = try levels.map { level in
-      try SyntheticRun(noise: level).write(to: place, name: "noise-\(Int(level * 100))")
+      try SyntheticRun(noise: level, isProbed: true).write(to: place, name: "noise-\(Int(level * 100))")
     }
     let report = try Report(runs: runs)
     try report.write(to: place.appendingPathComponent("report.html"), bundle: assets.bundle)

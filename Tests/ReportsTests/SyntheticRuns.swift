@@ -31,6 +31,8 @@ struct SyntheticRun {
   var optimizer = "sgd"
   var seed: UInt64 = 1
   var status = RunManifest.Status.completed
+  /// Whether coherence and contributions were probed.
+  var isProbed = false
   /// Stop writing after this step, as a run does that is still going on.
   var until = Int.max
 
@@ -38,6 +40,7 @@ struct SyntheticRun {
     let run = try RunDirectory.create(at: folder.appendingPathComponent(name).path, existing: .refuse)
     let log = try run.logWriter()
     for step in evaluated where step <= until { try log.append(metrics(at: step)) }
+    if isProbed { try appendProbes(to: log) }
     try log.close()
     let records = exampleRecords()
     if status == .completed { try run.write(examples: records) }
@@ -46,11 +49,11 @@ struct SyntheticRun {
     return run
   }
 
-  private var evaluated: [Int] {
+  var evaluated: [Int] {
     Set([0, 1, 2, 3, 5, 7, 10, 14, 20, 28, 40] + Array(stride(from: 0, through: steps, by: every))).sorted()
   }
 
-  private func logistic(_ step: Int, middle: Double, slope: Double) -> Double {
+  func logistic(_ step: Int, middle: Double, slope: Double) -> Double {
     step == 0 ? 0 : 1 / (1 + pow(middle / Double(step), slope))
   }
 

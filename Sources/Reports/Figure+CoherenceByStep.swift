@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+
+/// m-coherence of the whole network along training, on the fixed probes of training and of test examples.
+struct CoherenceByStep: FigureBuilder {
+  static let section = "Coherence"
+
+  func figures(for runs: [RunData]) -> [Figure] {
+    let splits = Self.splits(of: runs)
+    let series = runs.flatMap { run in
+      splits.compactMap { Series(run: run.label, measure: $0, points: run.mCoherence($0)) }
+    }
+    guard !series.isEmpty else { return [] }
+    let id = "coherence-by-step"
+    let title = "m-coherence by step"
+    let sizes = runs.reduce(into: Set<Int>()) { $0.formUnion($1.probeSizes) }.sorted()
+    let values = series.flatMap(\.points).map(\.value)
+    let low = min(0.8, (values.min() ?? 1) * 0.8)
+    let high = max(2, values.max() ?? 2, Double(sizes.last ?? 2)) * 1.25
+    let y: JSON = [
+      "field": "value", "type": "quantitative", "title": "m-coherence r",
+      "scale": ["type": "log", "domain": .numbers([low, high]), "nice": false],
+      "axis": LogarithmicAxis.axis(from: low, to: high),
+    ]
+    let last = series.flatMap(\.points).map(\.step).max() ?? 1
+    let fewPoints = series.contains { $0.points.count < 3 }
+    let lines: JSON = .object([
+      "mark": .object([
+        "type": "line", "strokeWidth": 1.8,
+        "point": fewPoints ? .object(["filled": true, "size": 36]) : nil,
+      ]),
+      "encoding": .object([
+        "x": EarlySteps.axis(last: last), "y": y, "color": ChartStyle.runColor(runs),
+        "strokeDash": Self.dash(for: splits),
+      ]),
+    ])
+    let chart: JSON = [
+      "title": .string(title), "width": 400, "height": 280, "data": ["name": .string(id)],
+      "usermeta": EarlySteps.fixed, "layer": .array(Self.references(sizes: sizes) + [lines]),
+    ]
+    return [
+      Figure(
+        id: id, title: title, caption: caption(splits: splits, sizes: sizes), section: Self.section,
+        isComposite: false, chart: chart, data: [FigureData(name: id, series: series)])
+    ]
+  }
+
+  private func caption(splits: [String], sizes: [Int]) -> String {
+    var text =
+      "m-coherence r = ‖Σgᵢ‖²/Σ‖gᵢ‖² of the per-example gradients of the whole network on a fixed probe of "
+      + "\(Self.sizes(sizes)) examples. r = 1 (dotted) if the gradients are orthogonal, r = m (dotted) if they are all "
+      + "equal; r grows with m, so only probes of one size compare. "
+    if splits.count > 1 { text += "Solid: training examples; dashed: \(splits[1]) examples. " }
+    return text + EarlySteps.note
+  }
+
+  /// The splits of all runs, training first.
+  static func splits(of runs: [RunData]) -> [String] {
+    let found = runs.flatMap(\.coherenceSplits)
+    let known = ["train", "test"].filter(found.contains)
+    return known + Set(found).subtracting(known).sorted()
+  }
+
+  /// Probe sizes as `m = 2000` or `m = 1000 or 2000`.
+  static func sizes(_ sizes: [Int]) -> String {
+    "m = " + sizes.map(Wording.integer).joined(separator: " or ")
+  }
+
+  /// Training solid, test dashed; nil where there is only one split.
+  static func dash(for splits: [String]) -> JSON? {
+    guard splits.count > 1 else { return nil }
+    let patterns: [JSON] = [[1, 0], [5, 3], [1.5, 3]]
+    return [
+      "field": "measure", "type": "nominal",
+      "scale": [
+        "domain": .strings(splits), "range": .array(splits.indices.map { patterns[min($0, patterns.count - 1)] }),
+      ],
+      "legend": [
+        "title": nil, "orient": "top", "symbolType": "stroke", "direction": "horizontal", "offset": 2,
+        "symbolStrokeColor": .string(Palette.neutral.light), "symbolStrokeWidth": 1.8, "columnPadding": 12,
+      ],
+    ]
+  }
+
+  /// Dotted lines where r = 1 and r = m, with their names at the right end.
+  private static func references(sizes: [Int]) -> [JSON] {
+    let shown = sizes.count <= 3 ? sizes : []
+    let values: [JSON] =
+      [["r": 1, "name": "orthogonal: r = 1"]]
+      + shown.map { ["r": .number(Double($0)), "name": .string("all equal: r = m = \(Wording.integer($0))")] }
+    let y: JSON = ["field": "r", "type": "quantitative"]
+    let color = JSON.string(Palette.neutral.light)
+    return [
+      [
+        "data": ["values": .array(values)],
+        "mark": ["type": "rule", "strokeDash": [1, 3], "strokeCap": "round", "strokeWidth": 1.3, "color": color],
+        "encoding": ["y": y],
+      ],
+      [
+        "data": ["values": .array(values)],
+        "mark": [
+          "type": "text", "align": "right", "baseline": "bottom", "dx": -3, "dy": -2, "fontSize": 10.5,
+          "color": color,
+        ],
+        "encoding": ["x": ["value": "width"], "y": y, "text": ["field": "name"]],
+      ],
+    ]
+  }
+}
