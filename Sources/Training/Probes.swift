@@ -73,7 +73,10 @@ final class Probes {
   /// The part of the state that earlier steps decide.
   func state() throws -> [UInt8] {
     let trackers = contributions.sorted { $0.key < $1.key }.map(\.value.trackers)
-    return Array(try JSONEncoder().encode(trackers))
+    let encoder = JSONEncoder()
+    // One state, one sequence of bytes: resumed runs are compared byte for byte.
+    encoder.outputFormatting = [.sortedKeys]
+    return Array(try encoder.encode(trackers))
   }
 
   /// Continues from a saved state.

@@ -32,6 +32,11 @@ import Testing
       $0.checkpointEvery = 1000
       $0.initializer = .pytorch
     },
+    // The cumulative contributions go on from where they were.
+    smallConfiguration {
+      $0.checkpointEvery = 4
+      $0.probe = ["coherence:m=20@every:3", "contributions:m=30@dense:0-6,log"]
+    },
   ]
 
   private func reference(_ index: Int, _ scratch: Scratch) throws -> String {

@@ -14,6 +14,7 @@ import Testing
       switch event {
       case .stepped(let record): steps.append(record)
       case .evaluated(let records): metrics += records
+      case .measured: break
       case .completedStep(let step): completed.append(step)
       }
     })
