@@ -67,8 +67,8 @@ struct Contributions: FigureBuilder {
     return Panel(
       id: "contributions-early-\(Self.identifier(curves.sample))-\(number)",
       title: "First \(last) steps, \(curves.title)", axisTitle: "Cumulative contribution of a mean example",
-      caption: "iᵖ and iᶜ: ⟨gᵢ, ḡ⟩ of a mean pristine and of a mean corrupt example, summed over the steps so far, "
-        + "from \(curves.description). Times the learning rate it is the loss that such an example lost, to first order. "
+      caption: "iᵖ and iᶜ: ⟨gᵢ, ḡ⟩ of a mean pristine and of a mean corrupt example, summed over the probed steps "
+        + "so far, from \(curves.description). Times the learning rate it is the loss that such an example lost, to first order. "
         + Self.nullNote(curves) + Self.excess(early),
       x: [
         "field": "step", "type": "quantitative", "title": "Training step",
