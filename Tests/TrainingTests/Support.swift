@@ -112,6 +112,8 @@ func lastingFiles(_ run: String) throws -> [String: Data] {
   for name in ["config.yaml", "metrics.csv", "examples.csv", "labels.csv", "coherence.csv"] {
     files[name] = try Data(contentsOf: folder.appendingPathComponent(name))
   }
+  // Made with its first record, so only some runs have it.
+  files["contributions.csv"] = try? Data(contentsOf: folder.appendingPathComponent("contributions.csv"))
   let checkpoints = folder.appendingPathComponent("checkpoints")
   let newest = try #require(try Checkpoint.latest(in: checkpoints))
   for file in [newest.weights, newest.state] {
