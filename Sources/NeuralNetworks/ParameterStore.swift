@@ -21,7 +21,7 @@ public final class ParameterStore {
   public let entries: [Entry]
   /// All parameters, [P].
   public let values: Tensor
-  /// All gradients, [P]; complete after `backward(_:weights:)`.
+  /// All gradients, [P]; undefined before the first `backward`, so that measuring alone never makes them resident.
   public let gradient: Tensor
 
   /// Moves a module's parameters into flat buffers on a device. Their values are kept.
@@ -43,7 +43,7 @@ public final class ParameterStore {
     }
     let total = named.reduce(0) { $0 + $1.parameter.count }
     let values = try Tensor.empty([total], dtype: dtype, device: device)
-    let gradient = try Tensor.zeros([total], dtype: dtype, device: device)
+    let gradient = try Tensor.empty([total], dtype: dtype, device: device)
     self.values = values
     self.gradient = gradient
     var entries: [Entry] = []
