@@ -18,7 +18,7 @@ public struct CoherenceProbe: Sendable {
   /// "train" or "test".
   public let split: String
   /// Examples in a pass. Results do not depend on it beyond rounding.
-  public var chunkSize = 100
+  public var chunkSize = 200
 
   /// A sample of `count` examples of `candidates`, drawn without replacement by the seed; all of them, in order, when
   /// there are no more.

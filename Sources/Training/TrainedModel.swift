@@ -98,7 +98,7 @@ public final class TrainedModel {
   /// - Throws: `TrainingError` when there are not so many examples; `GradientMatrixError` when a layer has no rule;
   ///   `CoherenceError` when a gradient is not finite.
   public func coherence(
-    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 100
+    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 200
   ) throws -> CoherenceResult {
     let plan = try GradientPlan(model, store: store, batchNormPolicy: policy, linearPolicy: linearPolicy)
     var probe = try CoherenceProbe(
