@@ -139,8 +139,8 @@ public final class CoherenceAccumulator {
     // A sample smaller than expected ends amid a group, which has to count too.
     try flush()
     let all = squaredNorms.reduce(0, +)
-    var grams: [[[Double]]]?
-    try withGroups { grams = try $0.grams(layers.map(\.ranges)) }
+    var products: [[GroupSums.Products]]?
+    try withGroups { products = try $0.products(with: total, layers: layers.map(\.ranges)) }
     let byLayer = try layers.enumerated().map { index, layer in
       let sumSquaredNorm = try layer.ranges.reduce(0.0) {
         let part = try total.narrow(0, from: $1.lowerBound, length: $1.count)
@@ -154,44 +154,50 @@ public final class CoherenceAccumulator {
       let coherence = Coherence(m: count, sumSquaredNorm: sumSquaredNorm, squaredNormSum: squaredNorms[index])
       return LayerCoherence(
         layer: layer.name, coherence: coherence, share: all > 0 ? squaredNorms[index] / all : nil,
-        unbiasedInterval: interval(coherence, gram: grams?[index]) { $0[index] })
+        unbiasedInterval: interval(coherence, products: products?[index]) { $0[index] })
     }
     let network = Coherence(
       m: count, sumSquaredNorm: byLayer.reduce(0) { $0 + $1.coherence.sumSquaredNorm }, squaredNormSum: all)
-    let gram = grams.map { Self.added($0) }
+    let allProducts = products.map { Self.added($0) }
     return CoherenceResult(
       network: LayerCoherence(
         layer: "all", coherence: network, share: all > 0 ? 1 : nil,
-        unbiasedInterval: interval(network, gram: gram) { $0.reduce(0, +) }),
-      layers: byLayer, fromBatches: fromBatches(network, gram: gram))
+        unbiasedInterval: interval(network, products: allProducts) { $0.reduce(0, +) }),
+      layers: byLayer, fromBatches: fromBatches(network, products: allProducts))
   }
 
-  /// The delete-one-group jackknife: ‖S − Sₖ‖² = ΣΣGram − 2Σⱼ Gramⱼₖ + Gramₖₖ.
+  /// The delete-one-group jackknife: ‖S − Sₖ‖² = ‖S‖² − 2⟨S, Sₖ⟩ + ‖Sₖ‖².
   private func interval(
-    _ whole: Coherence, gram: [[Double]]?, squaredNorm: ([Double]) -> Double
+    _ whole: Coherence, products: [GroupSums.Products]?, squaredNorm: ([Double]) -> Double
   ) -> ConfidenceInterval? {
-    guard let gram, let groups, let estimate = whole.alphaUnbiased else { return nil }
-    let total = gram.reduce(0) { $0 + $1.reduce(0, +) }
-    let others = groups.closed.enumerated().compactMap { index, group in
+    guard let products, let groups, let estimate = whole.alphaUnbiased else { return nil }
+    let others = zip(groups.closed, products).compactMap { group, product in
       Coherence(
-        m: whole.m - group.count, sumSquaredNorm: total - 2 * gram[index].reduce(0, +) + gram[index][index],
+        m: whole.m - group.count,
+        // Rounding must not make a square negative.
+        sumSquaredNorm: max(0, whole.sumSquaredNorm - 2 * product.withTotal + product.own),
         squaredNormSum: whole.squaredNormSum - squaredNorm(group.squaredNorms)
       ).alphaUnbiased
     }
     return others.count == groups.closed.count ? ConfidenceInterval(estimate: estimate, leavingOut: others) : nil
   }
 
-  private func fromBatches(_ network: Coherence, gram: [[Double]]?) -> Double? {
-    guard let gram, let size = groups?.closed.first?.count, groups?.closed.allSatisfy({ $0.count == size }) ?? false
+  private func fromBatches(_ network: Coherence, products: [GroupSums.Products]?) -> Double? {
+    guard let products, let size = groups?.closed.first?.count,
+      groups?.closed.allSatisfy({ $0.count == size }) ?? false
     else { return nil }
     return Coherence.mCoherence(
-      fromBatchSums: gram.indices.map { gram[$0][$0] }, total: network.sumSquaredNorm, batchSize: size)
+      fromBatchSums: products.map(\.own), total: network.sumSquaredNorm, batchSize: size)
   }
 
-  private static func added(_ grams: [[[Double]]]) -> [[Double]] {
-    guard let first = grams.first else { return [] }
-    return first.indices.map { row in
-      first.indices.map { column in grams.reduce(0) { $0 + $1[row][column] } }
+  /// The products over the whole network from those of its layers.
+  private static func added(_ byLayer: [[GroupSums.Products]]) -> [GroupSums.Products] {
+    guard let first = byLayer.first else { return [] }
+    return first.indices.map { group in
+      byLayer.reduce(into: GroupSums.Products()) {
+        $0.own += $1[group].own
+        $0.withTotal += $1[group].withTotal
+      }
     }
   }
 }

@@ -17,7 +17,7 @@ final class GroupSums {
   private let descriptor: Int32
   private let parameterCount: Int
   // Columns read back at a time: small beside the activations of a batch.
-  private let blockSize = 1 << 13
+  private let blockSize = 1 << 16
 
   /// - Throws: `CoherenceError` when no temporary file can be made; `TensorError` when memory runs out.
   init(store: ParameterStore) throws {
@@ -59,26 +59,58 @@ final class GroupSums {
     }
   }
 
-  /// For each layer (by its columns) the inner products of the groups' sums.
-  func grams(_ layers: [[Range<Int>]]) throws -> [[[Double]]] {
+  /// How the sum Sₖ of one group stands to the sum S of all, over one layer's columns.
+  struct Products {
+    /// ‖Sₖ‖².
+    var own = 0.0
+    /// ⟨S, Sₖ⟩.
+    var withTotal = 0.0
+  }
+
+  /// For each layer (by its columns) and then each group: its products with the sum of all groups, float64 [P].
+  ///
+  /// The file is read once; no more than a block of it is held.
+  func products(with total: Tensor, layers: [[Range<Int>]]) throws -> [[Products]] {
     try layers.map { ranges in
-      var gram = Array(repeating: Array(repeating: 0.0, count: closed.count), count: closed.count)
-      for range in ranges {
-        for start in stride(from: range.lowerBound, to: range.upperBound, by: blockSize) {
-          try add(columns: start..<min(start + blockSize, range.upperBound), to: &gram)
+      try closed.indices.map { group in
+        var sum = Products()
+        for range in ranges {
+          for start in stride(from: range.lowerBound, to: range.upperBound, by: blockSize) {
+            let columns = start..<min(start + blockSize, range.upperBound)
+            let values = try read(group: group, columns: columns)
+            let part = try total.narrow(0, from: start, length: columns.count).to(.float64, device: .cpu)
+            try part.withElements(of: Double.self) { Self.add(values, $0, to: &sum) }
+          }
         }
+        return sum
       }
-      return gram
     }
   }
 
-  private func add(columns: Range<Int>, to gram: inout [[Double]]) throws {
-    let rows = try closed.indices.map { try read(group: $0, columns: columns) }
-    let matrix = try Tensor(rows.flatMap { $0 }, shape: [rows.count, columns.count]).to(.float64)
-    let products: [Double] = try matrix.matmul(matrix.transpose()).values()
-    for row in gram.indices {
-      for column in gram.indices { gram[row][column] += products[row * gram.count + column] }
+  /// Eight running sums, so that the loop is a vector operation in a fixed order.
+  private static func add(_ values: [Float], _ total: UnsafeBufferPointer<Double>, to sum: inout Products) {
+    var own = SIMD8<Double>()
+    var withTotal = SIMD8<Double>()
+    let whole = values.count / 8 * 8
+    values.withUnsafeBufferPointer { values in
+      for start in stride(from: 0, to: whole, by: 8) {
+        var value = SIMD8<Double>()
+        var other = SIMD8<Double>()
+        for lane in 0..<8 {
+          value[lane] = Double(values[start + lane])
+          other[lane] = total[start + lane]
+        }
+        own += value * value
+        withTotal += value * other
+      }
+      for index in whole..<values.count {
+        let value = Double(values[index])
+        sum.own += value * value
+        sum.withTotal += value * total[index]
+      }
     }
+    sum.own += own.sum()
+    sum.withTotal += withTotal.sum()
   }
 
   private func write(_ bytes: UnsafeRawBufferPointer) throws {
