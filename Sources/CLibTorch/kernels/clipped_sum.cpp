@@ -21,7 +21,7 @@ namespace {
 struct Clip {
   int64_t low, high;  // how many are clipped at either end
   bool trims;         // leave them out rather than move them to the nearest one kept
-  float scale;        // of the sum
+  double scale;       // of the sum
 };
 
 // Vectors in memory lie anywhere.
@@ -158,7 +158,7 @@ __attribute__((always_inline)) inline void add(const Source &source, const Clip 
     // With one value at both ends all that is kept is that value.
     sum = lo == hi ? sum * none + kept * lo : sum + ends;
   }
-  sum *= clip.scale;
+  sum *= float(clip.scale);
 }
 
 template <typename V, typename Source>
@@ -359,7 +359,9 @@ at::Tensor clipped_sum(const at::Tensor &rows, const Clip &clip) {
   const at::Tensor sorted = std::get<0>(rows.sort(0));
   const at::Tensor middle = sorted.narrow(0, clip.low, kept);
   at::Tensor sum = middle.sum(0);
-  if (!clip.trims) sum = sum + middle[0] * clip.low + middle[kept - 1] * clip.high;
+  // No infinity times none.
+  if (!clip.trims && clip.low > 0) sum = sum + middle[0] * clip.low;
+  if (!clip.trims && clip.high > 0) sum = sum + middle[kept - 1] * clip.high;
   return at::where(rows.isnan().any(0), std::numeric_limits<double>::quiet_NaN(), sum) * clip.scale;
 }
 
@@ -368,7 +370,7 @@ bool is_plain(const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at:
 Clip checked(ct_clip c, int64_t batch) {
   TORCH_CHECK_VALUE(c.low >= 0 && c.high >= 0 && c.low + c.high < batch, "clipping ", c.low, " low and ", c.high,
                     " high entries needs more than ", c.low + c.high, " examples, not ", batch);
-  return {c.low, c.high, c.trims, float(c.scale)};
+  return {c.low, c.high, c.trims, c.scale};
 }
 
 }  // namespace
