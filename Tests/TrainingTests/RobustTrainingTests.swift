@@ -18,7 +18,7 @@ import Testing
       smallConfiguration {
         $0.optimizer = word
         // Steps of a fixed size of 0.001 need a rate to match.
-        $0.lr = word.contains("sign") ? 5 : 0.1
+        $0.lr = ["sign-sum": 5, "sum-sign": 1][word] ?? 0.1
         $0.steps = 60
       })
     let before = try #require(try trainer.evaluate().first)

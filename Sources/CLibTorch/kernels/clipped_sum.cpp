@@ -59,27 +59,79 @@ struct Rows {
   }
 };
 
-// The lowest and the highest value kept. A NaN passes by; the sum finds it.
+template <typename V>
+__attribute__((always_inline)) inline void lesser(const V &a, const V &b, V &least) {
+  least = a < b ? a : b;
+}
+template <typename V>
+__attribute__((always_inline)) inline void greater(const V &a, const V &b, V &largest) {
+  largest = a > b ? a : b;
+}
+
+// Takes a pair of numbers into the K smallest (ascending): the new i-th smallest is the least of kept[i],
+// max(kept[i − 1], the smaller of the pair) and max(kept[i − 2], the larger one). A NaN may enter; the sum is NaN then.
+template <typename V, int K>
+__attribute__((always_inline)) inline void keep_smallest(V *kept, const V &smaller, const V &larger) {
+  for (int i = K - 1; i >= 0; --i) {
+    V candidate;
+    if (i >= 2) {
+      greater(kept[i - 2], larger, candidate);
+      lesser(kept[i], candidate, kept[i]);
+    } else if (i == 1) {
+      lesser(kept[1], larger, kept[1]);
+    }
+    if (i >= 1) {
+      greater(kept[i - 1], smaller, candidate);
+      lesser(kept[i], candidate, kept[i]);
+    } else {
+      lesser(kept[0], smaller, kept[0]);
+    }
+  }
+}
+
+// The same for the K largest (descending).
+template <typename V, int K>
+__attribute__((always_inline)) inline void keep_largest(V *kept, const V &smaller, const V &larger) {
+  for (int i = K - 1; i >= 0; --i) {
+    V candidate;
+    if (i >= 2) {
+      lesser(kept[i - 2], smaller, candidate);
+      greater(kept[i], candidate, kept[i]);
+    } else if (i == 1) {
+      greater(kept[1], smaller, kept[1]);
+    }
+    if (i >= 1) {
+      lesser(kept[i - 1], larger, candidate);
+      greater(kept[i], candidate, kept[i]);
+    } else {
+      greater(kept[0], larger, kept[0]);
+    }
+  }
+}
+
+// The lowest and the highest value kept.
 template <typename V, int K, typename Source>
 __attribute__((always_inline)) inline void insert(const Source &source, const Clip &clip, V &lo, V &hi) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
   V low[K], high[K];
   for (int k = 0; k < K; ++k) {
-    const float infinity = std::numeric_limits<float>::infinity();
     low[k] = V{} + (k < source.zeros ? 0.0f : infinity);
     high[k] = V{} + (k < source.zeros ? 0.0f : -infinity);
   }
-  for (int64_t n = 0; n < source.count; ++n) {
-    V down, up;
-    source.load(n, down);
-    up = down;
-    for (int k = 0; k < K; ++k) {
-      const V smaller = down < low[k] ? down : low[k];
-      down = down < low[k] ? low[k] : down;
-      low[k] = smaller;
-      const V larger = up > high[k] ? up : high[k];
-      up = up > high[k] ? high[k] : up;
-      high[k] = larger;
-    }
+  V a, b, smaller, larger;
+  int64_t n = 0;
+  for (; n + 1 < source.count; n += 2) {
+    source.load(n, a);
+    source.load(n + 1, b);
+    lesser(a, b, smaller);
+    greater(a, b, larger);
+    keep_smallest<V, K>(low, smaller, larger);
+    keep_largest<V, K>(high, smaller, larger);
+  }
+  if (n < source.count) {
+    source.load(n, a);
+    keep_smallest<V, K>(low, a, V{} + infinity);
+    keep_largest<V, K>(high, V{} - infinity, a);
   }
   // Indices known to the compiler, or the lists would live in memory.
   lo = low[K - 1];
@@ -176,40 +228,49 @@ __attribute__((always_inline)) inline void clipped(const Source &source, const C
   add<V>(source, clip, lo, hi, sum);
 }
 
-// One factor as lists of its nonzero entries, column by column.
-struct Lists {
-  std::vector<float> values;
-  std::vector<int32_t> examples;
-  std::vector<int64_t> starts;
-
-  // The number of entries that are not 0, or −1 when one is not finite: 0 times that is NaN, so nothing may be skipped.
-  static int64_t count(const float *factor, int64_t size) {
-    int64_t nonzero = 0;
-    uint32_t largest = 0;
-    for (int64_t i = 0; i < size; ++i) {
-      const uint32_t magnitude = std::bit_cast<uint32_t>(factor[i]) & 0x7fffffffu;
-      nonzero += magnitude != 0;
-      largest = std::max(largest, magnitude);
-    }
-    return largest < 0x7f800000u ? nonzero : -1;
+// The number of entries that are not 0, or −1 when one is not finite: 0 times that is NaN, so nothing may be skipped.
+#if defined(__x86_64__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+int64_t nonzero(const float *factor, int64_t size) {
+  int32_t count = 0;
+  uint32_t largest = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    const uint32_t magnitude = std::bit_cast<uint32_t>(factor[i]) & 0x7fffffffu;
+    count += magnitude != 0;
+    largest = std::max(largest, magnitude);
   }
+  return largest < 0x7f800000u ? count : -1;
+}
 
-  Lists(const float *factor, int64_t batch, int64_t width, bool keeps_zeros) : starts(width + 1, 0) {
-    for (int64_t b = 0; b < batch; ++b) {
-      for (int64_t x = 0; x < width; ++x) starts[x + 1] += keeps_zeros || factor[b * width + x] != 0;
-    }
-    for (int64_t x = 0; x < width; ++x) starts[x + 1] += starts[x];
-    values.resize(starts[width]);
-    examples.resize(starts[width]);
-    std::vector<int64_t> next(starts.begin(), starts.end() - 1);
-    for (int64_t b = 0; b < batch; ++b) {
-      for (int64_t x = 0; x < width; ++x) {
-        const float value = factor[b * width + x];
-        if (!keeps_zeros && value == 0) continue;
-        values[next[x]] = value;
-        examples[next[x]++] = int32_t(b);
+// One factor as lists of its nonzero entries, column by column: column x has counts[x] of them from place x·batch on.
+struct Lists {
+  at::Tensor value_memory, example_memory;
+  std::vector<int64_t> counts;
+  const float *values;
+  const int32_t *examples;
+
+  Lists(const float *factor, int64_t batch, int64_t width, bool keeps_zeros)
+      : value_memory(at::empty({batch * width}, at::kFloat)), example_memory(at::empty({batch * width}, at::kInt)),
+        counts(width, 0) {
+    float *own_values = value_memory.data_ptr<float>();
+    int32_t *own_examples = example_memory.data_ptr<int32_t>();
+    constexpr int64_t share = 32;
+    parallel_for_each((width + share - 1) / share, [&](int64_t task) {
+      const int64_t first = task * share, last = std::min(width, first + share);
+      for (int64_t b = 0; b < batch; ++b) {
+        for (int64_t x = first; x < last; ++x) {
+          // Written in any case, and kept by moving on.
+          const float value = factor[b * width + x];
+          const int64_t place = x * batch + counts[x];
+          own_values[place] = value;
+          own_examples[place] = int32_t(b);
+          counts[x] += keeps_zeros || value != 0;
+        }
       }
-    }
+    });
+    values = own_values;
+    examples = own_examples;
   }
 };
 
@@ -241,9 +302,8 @@ __attribute__((always_inline)) inline void outer_block(const Outer &o, int64_t c
   for (int64_t start = first; start < last; start += tile) {
     const int64_t count = std::min(tile, last - start);
     for (int64_t x = 0; x < count; ++x) {
-      const int64_t from = o.lists->starts[start + x], entries = o.lists->starts[start + x + 1] - from;
-      const Products source{o.lists->values.data() + from, o.lists->examples.data() + from, block, entries,
-                            o.batch - entries};
+      const int64_t from = (start + x) * o.batch, entries = o.lists->counts[start + x];
+      const Products source{o.lists->values + from, o.lists->examples + from, block, entries, o.batch - entries};
       V sum;
       clipped<V>(source, o.clip, keys, sum);
       store(sums + x * lanes, sum);
@@ -336,7 +396,7 @@ void clipped_rows(float *target, const float *rows, int64_t batch, int64_t width
 void clipped_outer(float *target, const float *delta, const float *input, int64_t batch, int64_t out, int64_t in,
                    const Clip &clip) {
   const Kernels &k = kernels();
-  const int64_t in_delta = Lists::count(delta, batch * out), in_input = Lists::count(input, batch * in);
+  const int64_t in_delta = nonzero(delta, batch * out), in_input = nonzero(input, batch * in);
   const bool keeps_zeros = in_delta < 0 || in_input < 0;
   const auto blocks = [&](int64_t width) { return (width + k.lanes - 1) / k.lanes; };
   const bool lists_are_outputs =
