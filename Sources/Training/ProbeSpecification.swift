@@ -125,7 +125,8 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     // Steps enter the bound with the coherence measured before them.
     guard kind != .stability || schedule.contains(0, steps: 1, stepsPerEpoch: 1) else {
       throw TrainingError(
-        .configuration, "probe \"\(text)\": stability has to look at step 0; add log, epoch or dense:0-0 to its schedule")
+        .configuration,
+        "probe \"\(text)\": stability has to look at step 0; add log, epoch or dense:0-0 to its schedule")
     }
     guard names.count == 2 else {
       sampleSize = nil

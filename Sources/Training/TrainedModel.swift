@@ -116,7 +116,8 @@ public final class TrainedModel {
   ///
   /// - Parameter count: m; by default 400, or all when there are fewer.
   /// - Throws: as `coherence`, and `TrainingError` for more than 2000 examples.
-  public func relatedMeasures(examples count: Int? = nil, policy: BatchNormPolicy = .running) throws -> RelatedMeasures {
+  public func relatedMeasures(examples count: Int? = nil, policy: BatchNormPolicy = .running) throws -> RelatedMeasures
+  {
     try sample(count ?? min(RelatedMeasures.defaultSample, labels.count)).relatedMeasures(plan(policy))
   }
 

@@ -97,11 +97,12 @@ import Testing
   @Test func zeroGradients() throws {
     let scratch = try Scratch()
     let labels = try scratch.write(String(repeating: "0\n", count: 200), "labels.csv")
-    try train(
-      SmallData.options.overridden(by: [
-        "--model", "linear", "--labels", labels, "--noise", "0", "--lr", "1e5", "--steps", "3", "--out",
-        scratch.path("run"),
-      ]) + ["--probe", "coherence@log", "--probe", "examples@log", "--probe", "measures@log", "--probe", "stability@log"])
+    let options = [
+      "--model", "linear", "--labels", labels, "--noise", "0", "--lr", "1e5", "--steps", "3", "--out",
+      scratch.path("run"),
+    ]
+    let probes = ["coherence@log", "examples@log", "measures@log", "stability@log"].flatMap { ["--probe", $0] }
+    try train(SmallData.options.overridden(by: options) + probes)
     let arguments = ["measure", "--checkpoint", scratch.path("run"), "--related", "--records", scratch.path("r.csv")]
     let text = try Program.run(arguments)
     #expect(text.code == 0 && text.output.contains("Every gradient is 0, so coherence is undefined."), "\(text)")

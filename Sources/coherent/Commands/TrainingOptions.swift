@@ -105,7 +105,7 @@ struct TrainingOptions: ParsableArguments {
     let words: [String?] = [dataset, dataDir, labels, model, optimizer, schedule, device, linear]
     let integers: [Int?] = [subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery]
     let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
-    return !probe.isEmpty || words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
-      || noiseKind != nil || initializer != nil || nesterov != nil || seed != nil
+    return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
+      || !probe.isEmpty || noiseKind != nil || initializer != nil || nesterov != nil || seed != nil
   }
 }
