@@ -25,7 +25,7 @@ import Testing
   @Test(arguments: [
     "", "coherence@", "coherence@sometimes", "coherence@every:0", "coherence@every:x", "coherence@dense:5-1",
     "coherence@dense:-3", "coherence:m=1@log", "coherence:n=5@log", "coherence:m=99999999999999999999@log",
-    "entropy@log", "coherence@log,", "Economy",
+    "entropy@log", "coherence@log,", "Economy", "measures:m=2001@log", "stability@dense:1-9", "examples:m=0",
   ])
   func badWords(_ word: String) throws {
     var configuration = smallConfiguration { _ in }
@@ -35,6 +35,15 @@ import Testing
 
   @Test func presetsAreProbes() throws {
     for preset in ProbeSpecification.presets.keys { #expect(try !ProbeSpecification.parse(preset).isEmpty) }
+  }
+
+  /// A preset takes what there is.
+  @Test func presetOnAFewExamples() throws {
+    let scratch = try Scratch()
+    let run = try startRun(smallConfiguration { $0.probe = ["full"] }, at: scratch.path("run"))
+    _ = try run.train()
+    #expect(Set(try run.directory.coherence().map(\.m)) == [60, 200])
+    #expect(try !run.directory.measures().isEmpty && !run.directory.contributions().isEmpty)
   }
 
   @Test func sampleLargerThanTheDataSet() throws {
