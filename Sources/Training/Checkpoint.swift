@@ -168,11 +168,11 @@ extension Trainer {
   private func stateTensors() throws -> [(name: String, tensor: Tensor)] {
     try optimizer.state().map { ("optimizer." + $0.name, $0.tensor) }
       + aggregator.state.map { ("aggregator." + $0.name, $0.tensor) } + [
-      ("generator", Tensor(generator.state())),
-      ("learning.first", Tensor(learning.firstLearned)),
-      ("learning.last", Tensor(learning.lastLearned)),
-      ("learning.forgetting", Tensor(learning.forgettingEvents)),
-    ] + (probes?.state() ?? [])
+        ("generator", Tensor(generator.state())),
+        ("learning.first", Tensor(learning.firstLearned)),
+        ("learning.last", Tensor(learning.lastLearned)),
+        ("learning.forgetting", Tensor(learning.forgettingEvents)),
+      ] + (probes?.state() ?? [])
   }
 
   /// Continues from a checkpoint.

@@ -40,8 +40,10 @@ func clippedSum(_ column: [Double], low: Int, high: Int, kind: Clipping.Kind, sc
 }
 
 @Suite struct ClippedSumTests {
-  static let sizes = [[1, 1, 0, 0], [3, 1, 1, 1], [5, 17, 2, 1], [33, 70, 4, 4], [100, 31, 1, 1], [100, 33, 8, 8],
-    [64, 130, 12, 9], [101, 5, 50, 50], [32, 48, 6, 6], [20, 19, 0, 3]]
+  static let sizes = [
+    [1, 1, 0, 0], [3, 1, 1, 1], [5, 17, 2, 1], [33, 70, 4, 4], [100, 31, 1, 1], [100, 33, 8, 8],
+    [64, 130, 12, 9], [101, 5, 50, 50], [32, 48, 6, 6], [20, 19, 0, 3],
+  ]
 
   @Test(arguments: sizes, Adversary.allCases)
   func rowsAgreeWithTheDefinition(_ size: [Int], _ adversary: Adversary) throws {
@@ -63,8 +65,10 @@ func clippedSum(_ column: [Double], low: Int, high: Int, kind: Clipping.Kind, sc
   }
 
   @Test(
-    arguments: [[3, 5, 2, 1], [1, 3, 4, 0], [100, 50, 33, 1], [100, 33, 50, 2], [37, 17, 16, 8], [100, 20, 40, 16],
-      [99, 31, 10, 49], [64, 10, 100, 4]],
+    arguments: [
+      [3, 5, 2, 1], [1, 3, 4, 0], [100, 50, 33, 1], [100, 33, 50, 2], [37, 17, 16, 8], [100, 20, 40, 16],
+      [99, 31, 10, 49], [64, 10, 100, 4],
+    ],
     [Adversary.random, .ties, .sparse, .zeros])
   func outerProductsAgreeWithExplicitRows(_ size: [Int], _ adversary: Adversary) throws {
     let (batch, inputs, outputs, count) = (size[0], size[1], size[2], size[3])
@@ -185,7 +189,8 @@ func clippedSum(_ column: [Double], low: Int, high: Int, kind: Clipping.Kind, sc
 
   @Test(arguments: [
     Case(isMedian: true, before: true), Case(isMedian: true, before: false), Case(isMedian: false, before: true),
-    Case(isMedian: true, before: true, momentum: 0.9), Case(isMedian: false, before: false, momentum: 0.5, nesterov: true),
+    Case(isMedian: true, before: true, momentum: 0.9),
+    Case(isMedian: false, before: false, momentum: 0.5, nesterov: true),
   ])
   func theUpdateAgreesWithTheDefinition(_ rule: Case) throws {
     let count = 40_001

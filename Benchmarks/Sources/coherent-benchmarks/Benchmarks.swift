@@ -13,7 +13,10 @@ import Training
 struct Benchmarks: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "coherent-benchmarks")
 
-  @Argument(help: "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES or train-mnist; SIZES such as 784-2048-10.") var name: String
+  @Argument(
+    help:
+      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES or train-mnist; SIZES such as 784-2048-10."
+  ) var name: String
   @Flag(help: "No effect here: the output is JSON lines in any case.") var json = false
   @Option(help: "Threads for the mathematics.") var threads = 2
   @Option(help: "Timed samples, of which the median is reported.") var samples = 40

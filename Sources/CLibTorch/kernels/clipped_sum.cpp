@@ -72,6 +72,7 @@ __attribute__((always_inline)) inline void greater(const V &a, const V &b, V &la
 // max(kept[i − 1], the smaller of the pair) and max(kept[i − 2], the larger one). A NaN may enter; the sum is NaN then.
 template <typename V, int K>
 __attribute__((always_inline)) inline void keep_smallest(V *kept, const V &smaller, const V &larger) {
+#pragma clang loop unroll(full)
   for (int i = K - 1; i >= 0; --i) {
     V candidate;
     if (i >= 2) {
@@ -92,6 +93,7 @@ __attribute__((always_inline)) inline void keep_smallest(V *kept, const V &small
 // The same for the K largest (descending).
 template <typename V, int K>
 __attribute__((always_inline)) inline void keep_largest(V *kept, const V &smaller, const V &larger) {
+#pragma clang loop unroll(full)
   for (int i = K - 1; i >= 0; --i) {
     V candidate;
     if (i >= 2) {
@@ -109,17 +111,88 @@ __attribute__((always_inline)) inline void keep_largest(V *kept, const V &smalle
   }
 }
 
+// Puts two numbers in order.
+template <typename V>
+__attribute__((always_inline)) inline void order(V &smaller, V &larger) {
+  const V a = smaller;
+  lesser(a, larger, smaller);
+  greater(a, larger, larger);
+}
+
+// Sorts n numbers that first fall and then rise, ascending; or that first rise and then fall, descending. A bitonic
+// merge, which takes any n when it is cut into the largest power of two below n and the rest.
+template <typename V, int n, bool is_descending>
+__attribute__((always_inline)) inline void merge(V *numbers) {
+  if constexpr (n > 1) {
+    constexpr int half = std::bit_floor(unsigned(n - 1));
+#pragma clang loop unroll(full)
+    for (int i = 0; i + half < n; ++i) {
+      if constexpr (is_descending) {
+        order(numbers[i + half], numbers[i]);
+      } else {
+        order(numbers[i], numbers[i + half]);
+      }
+    }
+    merge<V, half, is_descending>(numbers);
+    merge<V, n - half, is_descending>(numbers + half);
+  }
+}
+
+// Eight numbers into ascending order.
+template <typename V>
+__attribute__((always_inline)) inline void sort_eight(V *n) {
+  // Written out: an index that the compiler does not know would put the numbers into memory.
+  order(n[0], n[2]), order(n[1], n[3]), order(n[4], n[6]), order(n[5], n[7]);
+  order(n[0], n[4]), order(n[1], n[5]), order(n[2], n[6]), order(n[3], n[7]);
+  order(n[0], n[1]), order(n[2], n[3]), order(n[4], n[5]), order(n[6], n[7]);
+  order(n[2], n[4]), order(n[3], n[5]), order(n[1], n[4]), order(n[3], n[6]);
+  order(n[1], n[2]), order(n[3], n[4]), order(n[5], n[6]);
+}
+
+// Takes eight sorted numbers into the K smallest and the K largest. Of an ascending list and a descending one, the
+// smaller numbers place by place are the smallest of both; they rise and then fall.
+template <typename V, int K>
+__attribute__((always_inline)) inline void keep_eight(V *low, V *high, const V *eight) {
+  V both[K];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < K; ++i) {
+    both[i] = low[i];
+    if (K - 1 - i < 8) lesser(low[i], eight[K - 1 - i], both[i]);
+  }
+  merge<V, K, true>(both);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < K; ++i) low[i] = both[K - 1 - i];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < K; ++i) {
+    both[i] = high[i];
+    if (K - 1 - i < 8) greater(high[i], eight[8 - K + i], both[i]);
+  }
+  merge<V, K, false>(both);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < K; ++i) high[i] = both[K - 1 - i];
+}
+
 // The lowest and the highest value kept.
 template <typename V, int K, typename Source>
 __attribute__((always_inline)) inline void insert(const Source &source, const Clip &clip, V &lo, V &hi) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   V low[K], high[K];
+#pragma clang loop unroll(full)
   for (int k = 0; k < K; ++k) {
     low[k] = V{} + (k < source.zeros ? 0.0f : infinity);
     high[k] = V{} + (k < source.zeros ? 0.0f : -infinity);
   }
   V a, b, smaller, larger;
   int64_t n = 0;
+  if constexpr (K > 2) {
+    for (; n + 7 < source.count; n += 8) {
+      V eight[8];
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 8; ++i) source.load(n + i, eight[i]);
+      sort_eight(eight);
+      keep_eight<V, K>(low, high, eight);
+    }
+  }
   for (; n + 1 < source.count; n += 2) {
     source.load(n, a);
     source.load(n + 1, b);
@@ -136,6 +209,7 @@ __attribute__((always_inline)) inline void insert(const Source &source, const Cl
   // Indices known to the compiler, or the lists would live in memory.
   lo = low[K - 1];
   hi = high[K - 1];
+#pragma clang loop unroll(full)
   for (int k = 0; k < K - 1; ++k) {
     if (k == clip.low) lo = low[k];
     if (k == clip.high) hi = high[k];
@@ -219,10 +293,11 @@ __attribute__((always_inline)) inline void clipped(const Source &source, const C
   switch (std::max(clip.low, clip.high)) {
     case 1: insert<V, 2>(source, clip, lo, hi); break;
     case 2: insert<V, 3>(source, clip, lo, hi); break;
-    case 3: insert<V, 4>(source, clip, lo, hi); break;
-    case 4: insert<V, 5>(source, clip, lo, hi); break;
+    case 3: case 4: insert<V, 5>(source, clip, lo, hi); break;
     case 5: case 6: insert<V, 7>(source, clip, lo, hi); break;
     case 7: case 8: insert<V, 9>(source, clip, lo, hi); break;
+    case 9: case 10: case 11: case 12: insert<V, 13>(source, clip, lo, hi); break;
+    case 13: case 14: case 15: case 16: insert<V, 17>(source, clip, lo, hi); break;
     default: search<V>(source, clip, lo, hi, keys);
   }
   add<V>(source, clip, lo, hi, sum);

@@ -112,6 +112,7 @@ struct TrainingOptions: ParsableArguments {
     let integers: [Int?] = [subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery]
     let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
-      || !probe.isEmpty || noiseKind != nil || initializer != nil || nesterov != nil || allowMomentum != nil || seed != nil
+      || !probe.isEmpty || noiseKind != nil || initializer != nil || nesterov != nil || allowMomentum != nil
+      || seed != nil
   }
 }
