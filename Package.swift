@@ -43,6 +43,7 @@ let package = Package(
     .library(name: "Datasets", targets: ["Datasets"]),
     .library(name: "GradientMatrix", targets: ["GradientMatrix"]),
     .library(name: "Coherence", targets: ["Coherence"]),
+    .library(name: "Aggregation", targets: ["Aggregation"]),
     .library(name: "RunStore", targets: ["RunStore"]),
     .library(name: "Training", targets: ["Training"]),
     .library(name: "Reports", targets: ["Reports"]),
@@ -65,10 +66,13 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "GradientMatrix", dependencies: ["NeuralNetworks"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "Coherence", dependencies: ["GradientMatrix"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "Aggregation", dependencies: ["GradientMatrix"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "RunStore", exclude: ["README.md"], swiftSettings: strict),
     .target(
       name: "Training",
-      dependencies: ["NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "RunStore", "CZlib", "Yams"],
+      dependencies: [
+        "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore", "CZlib", "Yams",
+      ],
       exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
@@ -99,6 +103,7 @@ let package = Package(
     .testTarget(
       name: "GradientMatrixTests", dependencies: ["GradientMatrix", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CoherenceTests", dependencies: ["Coherence", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "AggregationTests", dependencies: ["Aggregation", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "RunStoreTests", dependencies: ["RunStore"], swiftSettings: strict),
     .testTarget(

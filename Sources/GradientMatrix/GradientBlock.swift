@@ -33,6 +33,19 @@ public protocol GradientBlock {
 
   /// Some columns made explicit, in the order of the indices: [B, indices.count].
   func columns(_ indices: [Int]) throws -> Tensor
+
+  /// Some consecutive examples as a block of their own.
+  func group(_ range: Range<Int>) throws -> any GradientBlock
+
+  /// The sum of the rows, clipped coordinate by coordinate, into `target` [C].
+  func clippedSum(into target: Tensor, _ clipping: Clipping) throws
+
+  /// The coordinate-wise median of the means over some groups of consecutive rows (an odd number of groups that
+  /// together are all rows), into `target` [C].
+  func groupMedian(into target: Tensor, groups: [Range<Int>]) throws
+
+  /// Σᵢ sign rowᵢⱼ for every column j, into `target` [C].
+  func signSum(into target: Tensor) throws
 }
 
 /// How many numbers of explicit rows are held at a time.
@@ -188,6 +201,12 @@ struct SumBlock: GradientBlock {
 
   func rowSquaredNorms() throws -> Tensor { try explicitRowSquaredNorms() }
   func gram() throws -> Tensor { try explicitGram() }
+
+  func group(_ range: Range<Int>) throws -> any GradientBlock {
+    SumBlock(
+      exampleCount: range.count, columnCount: columnCount,
+      parts: try parts.map { Part(block: try $0.block.group(range), columns: $0.columns) })
+  }
 
   func product(_ vector: Tensor) throws -> Tensor {
     var total: Tensor?

@@ -19,6 +19,20 @@ public enum UnknownLayers: Sendable {
   case oneByOne
 }
 
+/// What the forward pass of a training step needs beyond that of a measurement.
+public struct TrainingPass {
+  /// The source of dropout masks.
+  public var generator: Generator?
+  /// Groups of consecutive examples with batch statistics of their own; none for those of the whole batch.
+  public var groups: [Range<Int>]
+
+  /// A pass from its parts.
+  public init(generator: Generator? = nil, groups: [Range<Int>] = []) {
+    self.generator = generator
+    self.groups = groups
+  }
+}
+
 /// The per-example gradients of one batch as an implicit B×P matrix: row i is the gradient of example i's own loss (not
 /// divided by B), columns are the parameters in the order of the store's flat buffer.
 ///
@@ -62,16 +76,22 @@ public struct GradientMatrix {
   /// - Parameters:
   ///   - plan: the model and how it is looked at.
   ///   - input: the batch; its first dimension counts examples.
+  ///   - training: for the step of a training run, in which dropout drops and batch normalisation uses the batch's
+  ///     statistics; nil for a measurement.
   ///   - losses: each example's own loss [B] from the model's output.
   /// - Throws: `GradientMatrixError` when the batch is empty, there is not one loss for each example, or a layer's block does
   ///   not have one row for each; `TensorError` when shapes do not fit.
-  public init(_ plan: GradientPlan, input: Tensor, losses: (Tensor) throws -> Tensor) throws {
+  public init(
+    _ plan: GradientPlan, input: Tensor, training: TrainingPass? = nil, losses: (Tensor) throws -> Tensor
+  ) throws {
     guard input.rank >= 1, input.size(0) > 0 else {
       throw GradientMatrixError(
         "a batch without examples has no gradients: give an input whose first dimension counts at least one")
     }
     let tape = GradientTape(batchNormPolicy: plan.batchNormPolicy)
-    let context = ForwardContext(isTraining: false, linearPolicy: plan.linearPolicy, tape: tape)
+    let context = ForwardContext(
+      isTraining: training != nil, linearPolicy: plan.linearPolicy, generator: training?.generator, tape: tape,
+      groups: training?.groups ?? [])
     (output, self.losses) = try withGradients {
       try plan.withConstantUnknowns {
         let output = try plan.model.forward(input, in: context)

@@ -14,6 +14,9 @@ public final class ForwardContext {
   public let generator: Generator?
   /// Where layers leave what per-example gradients are made of; parameters then take no part in the graph.
   public let tape: GradientTape?
+  /// Groups of consecutive examples that batch statistics are taken over, each by itself, as if they were batches of
+  /// their own; none for the whole batch.
+  public let groups: [Range<Int>]
 
   /// - Parameters:
   ///   - isTraining: whether layers behave as in training.
@@ -21,15 +24,17 @@ public final class ForwardContext {
   ///   - linearPolicy: who computes the products of linear layers.
   ///   - generator: the source of dropout masks; dropout throws without one.
   ///   - tape: where layers leave what per-example gradients are made of.
+  ///   - groups: groups of examples that batch statistics are taken over.
   public init(
     isTraining: Bool, usesSinks: Bool = false, linearPolicy: LinearPolicy = .native, generator: Generator? = nil,
-    tape: GradientTape? = nil
+    tape: GradientTape? = nil, groups: [Range<Int>] = []
   ) {
     self.isTraining = isTraining
     self.usesSinks = usesSinks
     self.linearPolicy = linearPolicy
     self.generator = generator
     self.tape = tape
+    self.groups = groups
   }
 
   /// A context for looking at outputs: nothing random. Recording for gradients is not its business:

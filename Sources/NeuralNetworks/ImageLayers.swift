@@ -119,8 +119,10 @@ public final class BatchNorm2d: AffineNormalization {
     ]
   }
 
-  /// x̂ by the running statistics, or by the batch's own as constants when the tape's policy says so.
+  /// x̂ by the running statistics, or by the batch's own as constants when the tape's policy says so. In training by the
+  /// batch's own, through which gradients flow: the rows of the gradient matrix then still add up to the gradient.
   public func normalized(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    if context.isTraining { return try trained(input, weight: nil, bias: nil, in: context) }
     guard context.tape?.batchNormPolicy == .batch else {
       return try input.batchNorm(
         weight: nil, bias: nil, mean: runningMean.value, variance: runningVariance.value, training: false,
@@ -140,10 +142,25 @@ public final class BatchNorm2d: AffineNormalization {
   /// The normalised, scaled and shifted batch; in training the batch's statistics are used and kept.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     if context.tape != nil { return try recordedForward(input, in: context) }
+    let (weight, bias) = try (weight.map { try context.value(of: $0) }, bias.map { try context.value(of: $0) })
+    if context.isTraining { return try trained(input, weight: weight, bias: bias, in: context) }
     return try input.batchNorm(
-      weight: weight.map { try context.value(of: $0) }, bias: bias.map { try context.value(of: $0) },
-      mean: runningMean.value, variance: runningVariance.value, training: context.isTraining, momentum: momentum,
-      epsilon: epsilon)
+      weight: weight, bias: bias, mean: runningMean.value, variance: runningVariance.value, training: false,
+      momentum: momentum, epsilon: epsilon)
+  }
+
+  /// By the statistics of the batch, or of each of the context's groups in turn, which the running ones then follow.
+  private func trained(
+    _ input: Tensor, weight: Tensor?, bias: Tensor?, in context: ForwardContext
+  ) throws -> Tensor {
+    func normalized(_ part: Tensor) throws -> Tensor {
+      try part.batchNorm(
+        weight: weight, bias: bias, mean: runningMean.value, variance: runningVariance.value, training: true,
+        momentum: momentum, epsilon: epsilon)
+    }
+    if context.groups.isEmpty { return try normalized(input) }
+    return try Tensor.concatenate(
+      context.groups.map { try normalized(input.narrow(0, from: $0.lowerBound, length: $0.count)) })
   }
 }
 

@@ -21,8 +21,10 @@ public final class ParameterStore {
   public let entries: [Entry]
   /// All parameters, [P].
   public let values: Tensor
+  /// Where the backward pass puts the gradient.
+  private var buffer: GradientBuffer
   /// All gradients, [P]; undefined before the first `backward`, so that measuring alone never makes them resident.
-  public let gradient: Tensor
+  public var gradient: Tensor { buffer.values }
 
   /// Moves a module's parameters into flat buffers on a device. Their values are kept.
   ///
@@ -43,9 +45,7 @@ public final class ParameterStore {
     }
     let total = named.reduce(0) { $0 + $1.parameter.count }
     let values = try Tensor.empty([total], dtype: dtype, device: device)
-    let gradient = try Tensor.empty([total], dtype: dtype, device: device)
     self.values = values
-    self.gradient = gradient
     var entries: [Entry] = []
     var start = 0
     for (name, parameter) in named {
@@ -57,12 +57,13 @@ public final class ParameterStore {
         return try view.detach()
       }
       try view.setRequiresGradient(true)
-      parameter.sink = try GradientSink(destination: gradient.narrow(0, from: start, length: count).reshape(shape))
       parameter.value = view
       entries.append(Entry(name: name, parameter: parameter, range: start..<start + count))
       start += count
     }
     self.entries = entries
+    buffer = try GradientBuffer(values: .empty([total], dtype: dtype, device: device), entries: entries)
+    buffer.takeGradients(of: entries)
     for (_, buffer) in module.namedBuffers {
       let isReal = try ![.int64, .int32, .uint8, .bool].contains(buffer.value.dtype)
       buffer.value = try buffer.value.to(isReal ? converted : nil, device: device)
@@ -71,6 +72,27 @@ public final class ParameterStore {
 
   /// The number of parameters P.
   public var count: Int { values.count }
+
+  /// A further buffer for gradients, of no defined content.
+  public func makeGradientBuffer() throws -> GradientBuffer {
+    try GradientBuffer(values: .empty([count], dtype: values.dtype, device: values.device), entries: entries)
+  }
+
+  /// Makes another buffer the place of the gradient, and returns the present one: a history of gradients needs no copies.
+  ///
+  /// - Throws: `TensorError` when the buffer is of another model.
+  public func exchangeGradient(with other: GradientBuffer) throws -> GradientBuffer {
+    guard other.sinks.count == entries.count, other.values.shape == [count] else {
+      throw TensorError(
+        kind: .invalid, operation: "exchangeGradient", operands: [other.values.summary],
+        reason: "the buffer was made for another model")
+    }
+    defer {
+      buffer = other
+      other.takeGradients(of: entries)
+    }
+    return buffer
+  }
 
   /// Runs the backward pass of a scalar loss; `gradient` then holds ∂loss/∂parameter for every parameter.
   ///
@@ -91,5 +113,25 @@ public final class ParameterStore {
     for entry in entries {
       if let sink = entry.parameter.sink, !sink.isWritten { try sink.destination.fill(0) }
     }
+  }
+}
+
+/// A flat buffer that the gradient can be written to.
+public final class GradientBuffer {
+  /// [P].
+  public let values: Tensor
+  fileprivate let sinks: [GradientSink]
+
+  fileprivate init(values: Tensor, entries: [ParameterStore.Entry]) throws {
+    self.values = values
+    sinks = try entries.map {
+      try GradientSink(
+        destination: values.narrow(0, from: $0.range.lowerBound, length: $0.range.count)
+          .reshape($0.parameter.shape))
+    }
+  }
+
+  fileprivate func takeGradients(of entries: [ParameterStore.Entry]) {
+    for (entry, sink) in zip(entries, sinks) { entry.parameter.sink = sink }
   }
 }

@@ -163,6 +163,12 @@ public struct SGDUpdate: Sendable {
     self.nesterov = nesterov
     self.isFirst = isFirst
   }
+
+  var native: ct_sgd_options {
+    ct_sgd_options(
+      learning_rate: learningRate, momentum: momentum, dampening: dampening, weight_decay: weightDecay,
+      gradient_scale: 1, nesterov: nesterov, first_step: isFirst)
+  }
 }
 
 extension Tensor {
@@ -173,11 +179,8 @@ extension Tensor {
   /// - Throws: `TensorError` when the buffers are not alike and contiguous.
   public func updateSGD(gradient: Tensor, velocity: Tensor?, _ update: SGDUpdate) throws -> Bool {
     var finite = true
-    let options = ct_sgd_options(
-      learning_rate: update.learningRate, momentum: update.momentum, dampening: update.dampening,
-      weight_decay: update.weightDecay, gradient_scale: 1, nesterov: update.nesterov, first_step: update.isFirst)
     try check(
-      ct_sgd_step(pointer, gradient.pointer, velocity?.pointer, options, &finite), "updateSGD", [self, gradient])
+      ct_sgd_step(pointer, gradient.pointer, velocity?.pointer, update.native, &finite), "updateSGD", [self, gradient])
     return finite
   }
 }

@@ -166,12 +166,13 @@ extension Trainer {
   }
 
   private func stateTensors() throws -> [(name: String, tensor: Tensor)] {
-    try optimizer.state.map { ("optimizer." + $0.name, $0.tensor) } + [
-      ("generator", Tensor(generator.state())),
-      ("learning.first", Tensor(learning.firstLearned)),
-      ("learning.last", Tensor(learning.lastLearned)),
-      ("learning.forgetting", Tensor(learning.forgettingEvents)),
-    ] + (probes?.state() ?? [])
+    try optimizer.state().map { ("optimizer." + $0.name, $0.tensor) }
+      + aggregator.state.map { ("aggregator." + $0.name, $0.tensor) } + [
+        ("generator", Tensor(generator.state())),
+        ("learning.first", Tensor(learning.firstLearned)),
+        ("learning.last", Tensor(learning.lastLearned)),
+        ("learning.forgetting", Tensor(learning.forgettingEvents)),
+      ] + (probes?.state() ?? [])
   }
 
   /// Continues from a checkpoint.
@@ -194,11 +195,13 @@ extension Trainer {
     try Checkpoint.load(
       Checkpoint.read(checkpoint.weights, in: folder), into: model, store: store, from: checkpoint.weights.name)
     let state = try Checkpoint.read(checkpoint.state, in: folder)
-    let prefix = "optimizer."
-    try optimizer.restore(
+    func part(_ prefix: String) -> [String: Tensor] {
       Dictionary(
         state.filter { $0.key.hasPrefix(prefix) }.map { (String($0.key.dropFirst(prefix.count)), $0.value) },
-        uniquingKeysWith: { first, _ in first }), afterSteps: checkpoint.step)
+        uniquingKeysWith: { first, _ in first })
+    }
+    try optimizer.restore(part("optimizer."), afterSteps: checkpoint.step)
+    try aggregator.restore(part("aggregator."), afterSteps: checkpoint.step, store)
     guard let bytes = state["generator"], let first = state["learning.first"], let last = state["learning.last"],
       let forgetting = state["learning.forgetting"],
       let record = try LearningRecord(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Aggregation
 import NeuralNetworks
 import Tensors
 
@@ -26,26 +27,38 @@ public final class SGD {
     velocity = momentum > 0 ? try Tensor.zeros([values.count], dtype: values.dtype, device: values.device) : nil
   }
 
-  /// One update from the store's gradient.
+  /// One update from what came of the step's gradients.
   ///
   /// - Returns: whether every parameter is still finite.
-  public func step(_ store: ParameterStore, learningRate: Double) throws -> Bool {
-    defer { hasStarted = true }
-    return try store.values.updateSGD(
-      gradient: store.gradient, velocity: velocity,
-      SGDUpdate(
-        learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov,
-        isFirst: !hasStarted))
+  public func step(_ store: ParameterStore, _ aggregate: Aggregate = .gradient, learningRate: Double) throws -> Bool {
+    let update = SGDUpdate(
+      learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov,
+      isFirst: !hasStarted)
+    switch aggregate {
+    case .none: return true
+    case .gradient:
+      hasStarted = true
+      return try store.values.updateSGD(gradient: store.gradient, velocity: velocity, update)
+    case .ofThree(let previous, let isMedian, let decaysBefore):
+      hasStarted = true
+      return try store.values.updateFromThree(
+        current: store.gradient, previous: previous, velocity: velocity, isMedian: isMedian,
+        decaysBefore: decaysBefore, update)
+    }
   }
 
   /// The arrays that a checkpoint needs.
-  public var state: [(name: String, tensor: Tensor)] { velocity.map { [("velocity", $0)] } ?? [] }
+  public func state() throws -> [(name: String, tensor: Tensor)] {
+    guard let velocity else { return [] }
+    // An aggregator may withhold the first updates, so the number of steps does not tell whether the velocity is there.
+    return [("velocity", velocity), ("started", try Tensor([hasStarted ? 1 : 0]))]
+  }
 
-  /// Continues from the arrays saved after `steps` updates.
+  /// Continues from the arrays saved after `steps` steps.
   ///
   /// - Throws: `TrainingError` when an array is missing or of another size.
   public func restore(_ arrays: [String: Tensor], afterSteps steps: Int) throws {
-    hasStarted = steps > 0
+    hasStarted = try arrays["started"].map { try $0.itemInteger() != 0 } ?? (steps > 0)
     guard let velocity else { return }
     guard let saved = arrays["velocity"], saved.shape == velocity.shape else {
       throw TrainingError(.checkpoint, "the checkpoint holds no velocity for this model: it was made without momentum")

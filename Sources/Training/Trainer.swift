@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Aggregation
 import Datasets
 import GradientMatrix
 import Foundation
@@ -47,6 +48,8 @@ public final class Trainer {
   public let model: any Module
   /// Its parameters and their gradient.
   public let store: ParameterStore
+  /// How the gradients of a step become one.
+  public let aggregator: any Aggregator
   /// The optimizer.
   public let optimizer: SGD
   /// Who computes the products of linear layers.
@@ -75,6 +78,8 @@ public final class Trainer {
   private let evaluations: EvaluationSchedule
   private let evaluator: Evaluator
   private let context: ForwardContext
+  /// For aggregators that look at more than the batch mean.
+  private let robustPlan: GradientPlan?
   private let device: Device
 
   /// Loads the data and builds the model.
@@ -104,6 +109,8 @@ public final class Trainer {
       inputs: data.train.exampleSize, classes: data.train.classCount, initializer: configuration.initializer,
       generator: initial)
     store = try ParameterStore(model, device: device)
+    aggregator = try AggregatorSpecification(configuration.optimizer).make()
+    try Self.checkBatches(of: sampler, for: aggregator, word: configuration.optimizer)
     optimizer = try SGD(
       store: store, momentum: configuration.momentum, nesterov: configuration.nesterov,
       weightDecay: configuration.weightDecay)
@@ -116,11 +123,33 @@ public final class Trainer {
     generator = try Generator(seed: dropout.next(), device: device)
     context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: policy, generator: generator)
     evaluator = Evaluator(linearPolicy: policy, device: device)
+    robustPlan =
+      aggregator.need == .batchMean ? nil : try GradientPlan(model, store: store, linearPolicy: policy)
+    let perEpoch = Self.stepsPerEpoch(sampler, aggregator)
     evaluations = EvaluationSchedule(
-      steps: steps, stepsPerEpoch: sampler.batchesPerEpoch, every: configuration.evalEvery)
+      steps: steps, stepsPerEpoch: perEpoch, every: configuration.evalEvery)
     probes = try Probes(
       resolved, data: data, plan: { try GradientPlan(model, store: store, linearPolicy: policy) }, steps: steps,
-      stepsPerEpoch: sampler.batchesPerEpoch)
+      stepsPerEpoch: perEpoch)
+  }
+
+  /// Every mini-batch, the last of an epoch too, must be large enough.
+  private static func checkBatches(of sampler: BatchSampler, for aggregator: any Aggregator, word: String) throws {
+    let rest = sampler.count % sampler.batchSize
+    let least = min(sampler.batchSize, rest > 0 ? rest : sampler.count)
+    guard least < aggregator.leastBatch else { return }
+    let which = rest > 0 && least == rest ? "the last mini-batch of an epoch has" : "the mini-batches have"
+    throw TrainingError(
+      .configuration,
+      "\(word) needs at least \(aggregator.leastBatch) examples in every mini-batch, but \(which) \(least); choose "
+        + "another --batch-size, such as a divisor of \(sampler.count), or a weaker optimizer")
+  }
+
+  /// Steps to one pass over the training examples.
+  private var stepsPerEpoch: Int { Self.stepsPerEpoch(sampler, aggregator) }
+
+  private static func stepsPerEpoch(_ sampler: BatchSampler, _ aggregator: any Aggregator) -> Int {
+    (sampler.batchesPerEpoch + aggregator.batchesPerStep - 1) / aggregator.batchesPerStep
   }
 
   private static func absolutePath(_ path: String) -> String {
@@ -137,7 +166,7 @@ public final class Trainer {
 
   /// Steps between checkpoints.
   public var checkpointDistance: Int {
-    configuration.checkpointEvery ?? max(1, max(sampler.batchesPerEpoch, steps / 20))
+    configuration.checkpointEvery ?? max(1, max(stepsPerEpoch, steps / 20))
   }
 
   /// Trains from the present step to the last.
@@ -172,27 +201,59 @@ public final class Trainer {
     try observe(.measured(found))
   }
 
-  /// One mini-batch, one update.
+  /// One update, from one mini-batch or as many as the aggregator takes.
   public func update() throws -> StepRecord {
     let rate = configuration.lr * schedule.factor(at: step, of: steps)
-    let batch = sampler.next().map { data.trainIndices[$0] }
-    let targets = batch.map { data.labels.assigned[$0] }
-    let images = try data.train.imageTensor(at: batch, device: device)
-    let logits = try model.forward(images, in: context)
-    let losses = try logits.crossEntropy(targets: Tensor(targets, device: device))
-    let loss = try losses.values(as: Float.self).reduce(0.0) { $0 + Double($1) } / Double(batch.count)
-    guard loss.isFinite else { throw divergence("the loss is \(loss)", rate: rate) }
-    let scores = try logits.detach().values(as: Float.self)
-    for (position, index) in batch.enumerated() {
-      let row = scores[position * data.train.classCount..<(position + 1) * data.train.classCount]
-      learning.observe(index, isCorrect: isTop(row, targets[position]), step: step)
-    }
-    try store.backward(losses, weights: Tensor.full([batch.count], 1 / Double(batch.count), device: device))
-    guard try optimizer.step(store, learningRate: rate) else {
-      throw divergence("a parameter is no longer a finite number", rate: rate)
+    var (total, count) = (0.0, 0)
+    for _ in 0..<aggregator.batchesPerStep {
+      let batch = sampler.next().map { data.trainIndices[$0] }
+      let aggregate = try gradients(of: batch, rate: rate) { losses in
+        total += losses
+        count += batch.count
+      }
+      guard try optimizer.step(store, aggregate, learningRate: rate) else {
+        throw divergence("a parameter is no longer a finite number", rate: rate)
+      }
+      try aggregator.finish(store)
     }
     step += 1
-    return StepRecord(step: step, loss: loss, learningRate: rate)
+    return StepRecord(step: step, loss: total / Double(count), learningRate: rate)
+  }
+
+  /// Runs a mini-batch forward and backward, as the aggregator needs it, and notes which examples were right.
+  ///
+  /// - Parameter observe: called with the sum of the losses.
+  private func gradients(of batch: [Int], rate: Double, _ observe: (Double) -> Void) throws -> Aggregate {
+    let targets = batch.map { data.labels.assigned[$0] }
+    let images = try data.train.imageTensor(at: batch, device: device)
+    let labels = try Tensor(targets, device: device)
+    func note(_ logits: Tensor, _ losses: Tensor) throws {
+      let sum = try losses.values(as: Float.self).reduce(0.0) { $0 + Double($1) }
+      guard sum.isFinite else { throw divergence("the loss is \(sum / Double(batch.count))", rate: rate) }
+      observe(sum)
+      let scores = try logits.detach().values(as: Float.self)
+      for (position, index) in batch.enumerated() {
+        let row = scores[position * data.train.classCount..<(position + 1) * data.train.classCount]
+        learning.observe(index, isCorrect: isTop(row, targets[position]), step: step)
+      }
+    }
+    guard let robustPlan else {
+      let logits = try model.forward(images, in: context)
+      let losses = try logits.crossEntropy(targets: labels)
+      try note(logits, losses)
+      try store.backward(losses, weights: Tensor.full([batch.count], 1 / Double(batch.count), device: device))
+      return try aggregator.aggregate(store)
+    }
+    var pass = TrainingPass(generator: generator)
+    if case .groupMeans(let count) = aggregator.need {
+      pass.groups = try GradientMatrix.groups(of: batch.count, count: count)
+    }
+    let matrix = try GradientMatrix(robustPlan, input: images, training: pass) {
+      try $0.crossEntropy(targets: labels)
+    }
+    try note(matrix.output, matrix.losses)
+    try aggregator.aggregate(matrix, store)
+    return .gradient
   }
 
   /// Whether the target's logit is larger than every other; a tie or NaN is a no.
@@ -218,7 +279,7 @@ public final class Trainer {
 
   /// Evaluates training (all, pristine, corrupt), validation and test examples.
   public func evaluate() throws -> [MetricRecord] {
-    let epoch = Double(step) / Double(sampler.batchesPerEpoch)
+    let epoch = Double(step * aggregator.batchesPerStep) / Double(sampler.batchesPerEpoch)
     let indices = data.trainIndices
     let onTrain = try evaluateTraining()
     var corrupt = GroupMetrics(), pristine = GroupMetrics()

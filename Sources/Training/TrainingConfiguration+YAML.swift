@@ -101,7 +101,7 @@ extension TrainingConfiguration {
   private static func expectation(of key: CodingKeys) -> String {
     switch key {
     case .noise, .lr, .momentum, .weightDecay, .epochs: "a number"
-    case .nesterov: "true or false"
+    case .nesterov, .allowMomentum: "true or false"
     case .probe: "a list of words such as [coherence@log]"
     case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
     case .initializer: "one of " + Initializer.allCases.map(\.rawValue).joined(separator: ", ")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Aggregation
 import Datasets
 import NeuralNetworks
 import Tensors
@@ -26,7 +27,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var model = "mlp:2048"
   /// How weights are drawn.
   public var initializer = Initializer.xavierScaled
-  /// The optimizer as a word.
+  /// How the examples' gradients become a step, as a word; see `AggregatorSpecification`.
   public var optimizer = "sgd"
   /// The learning rate η at the start.
   public var lr = 0.1
@@ -34,6 +35,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var momentum = 0.0
   /// Whether momentum looks ahead.
   public var nesterov = false
+  /// Whether momentum may be used with a median of means.
+  public var allowMomentum = false
   /// The weight decay λ.
   public var weightDecay = 0.0
   /// How the learning rate changes, as a word.
@@ -68,6 +71,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     case steps, epochs, seed, threads, device, linear, probe
     case dataDir = "data-dir"
     case noiseKind = "noise-kind"
+    case allowMomentum = "allow-momentum"
     case weightDecay = "weight-decay"
     case batchSize = "batch-size"
     case evalEvery = "eval-every"
@@ -90,6 +94,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.lr, &lr)
     try read(.momentum, &momentum)
     try read(.nesterov, &nesterov)
+    try read(.allowMomentum, &allowMomentum)
     try read(.weightDecay, &weightDecay)
     try read(.schedule, &schedule)
     try read(.batchSize, &batchSize)
@@ -122,8 +127,11 @@ extension TrainingConfiguration {
     _ = try ModelSpecification(model)
     _ = try Schedule(schedule)
     for word in probe { _ = try ProbeSpecification.parse(word) }
+    let aggregator = try AggregatorSpecification(optimizer).make()
     try require(
-      optimizer == "sgd", "there is no optimizer \"\(optimizer)\" in this version: known is sgd")
+      momentum == 0 || allowMomentum || !aggregator.distrustsMomentum,
+      "\(optimizer) was studied without momentum, which mixes back in what the median left out; leave momentum at 0, or "
+        + "set allow-momentum")
     try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")
     try require(momentum >= 0 && momentum < 1, "momentum must be at least 0 and below 1, not \(momentum)")
     try require(!nesterov || momentum > 0, "nesterov needs a momentum above 0")
@@ -171,7 +179,8 @@ extension TrainingConfiguration {
   /// The number of updates, for `count` training examples.
   public func totalSteps(for count: Int) -> Int {
     if let steps { return steps }
-    let size = max(batchSize, 1)
+    let batches = (try? AggregatorSpecification(optimizer).make().batchesPerStep) ?? 1
+    let size = max(batchSize, 1) * batches
     let perEpoch = Double(count / size + (count % size == 0 ? 0 : 1))
     return max(1, Int(((epochs ?? 10) * perEpoch).rounded()))
   }

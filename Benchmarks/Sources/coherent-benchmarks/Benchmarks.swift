@@ -13,7 +13,10 @@ import Training
 struct Benchmarks: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "coherent-benchmarks")
 
-  @Argument(help: "sgd-SIZES, evaluate-SIZES or train-mnist; SIZES such as 784-2048-10.") var name: String
+  @Argument(
+    help:
+      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES or train-mnist; SIZES such as 784-2048-10."
+  ) var name: String
   @Flag(help: "No effect here: the output is JSON lines in any case.") var json = false
   @Option(help: "Threads for the mathematics.") var threads = 2
   @Option(help: "Timed samples, of which the median is reported.") var samples = 40
@@ -23,11 +26,13 @@ struct Benchmarks: ParsableCommand {
   @Option(help: "Kind of noise, for train-mnist.") var noiseKind = "permute"
   @Option(help: "Steps, for train-mnist.") var steps = 2000
   @Option(help: "Examples m, for alpha and pass.") var examples = 50_000
+  @Option(help: "Examples in a mini-batch, for robust.") var batch = 100
   @Option(help: "Steps between evaluations, for train-mnist.") var evalEvery = 500
 
   func run() throws {
     let parts = name.split(separator: "-").map(String.init)
     switch parts.first {
+    case "robust": try robustStep()
     case "sgd": try sgdStep(sizes: parts.dropFirst())
     case "alpha": try alpha(sizes: parts.dropFirst())
     case "pass": try plainPass(sizes: parts.dropFirst())
@@ -54,6 +59,20 @@ struct Benchmarks: ParsableCommand {
   /// The training loop's own step, with its record of what was learned when.
   private func sgdStep(sizes: ArraySlice<String>) throws {
     let trainer = try Trainer(settings(sizes: sizes))
+    let times = try timeSamples(samples) { _ = try trainer.update() }
+    try Measurement(name: name, milliseconds: times, variant: linear).print()
+  }
+
+  /// robust-OPTIMIZER-SIZES: the training loop's own step with one of the optimizers.
+  private func robustStep() throws {
+    guard let cut = name.range(of: "-784-"), name.hasPrefix("robust-") else {
+      throw ValidationError("There is no benchmark \(name): write robust-OPTIMIZER-784-...-10.")
+    }
+    let sizes = name[name.index(after: cut.lowerBound)...].split(separator: "-").map(String.init)
+    var settings = try settings(sizes: sizes[...])
+    settings.optimizer = String(name[..<cut.lowerBound].dropFirst("robust-".count))
+    settings.batchSize = batch
+    let trainer = try Trainer(settings)
     let times = try timeSamples(samples) { _ = try trainer.update() }
     try Measurement(name: name, milliseconds: times, variant: linear).print()
   }

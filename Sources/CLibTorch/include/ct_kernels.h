@@ -33,6 +33,30 @@ CT_CALL ct_linear(CT_OUT out, CT_IN input, CT_IN weight, CT_OPTIONAL bias, ct_ac
 CT_CALL ct_weight_gradient(CT_IN gradient, CT_OPTIONAL bias_gradient, CT_IN output_gradient, CT_IN input,
                            bool accumulate);
 
+// gradient [out, in] = the median over groups of consecutive examples (group k ends before ends[k], the last at B) of
+// Σ_b factors[b]·output_gradient_bᵀ·input_b, and bias_gradient alike; element by element, NaN where a group has NaN.
+// Float32, contiguous, 3 to 9 groups, an odd number of them.
+CT_CALL ct_weight_gradient_median(CT_IN gradient, CT_OPTIONAL bias_gradient, CT_IN output_gradient, CT_IN input,
+                                  const float *CT_NONNULL factors, const int64_t *CT_NONNULL ends, int64_t groups);
+
+// How a sum over examples is clipped, coordinate by coordinate: the `low` smallest and `high` largest entries are left
+// out (`trims`), or moved to the nearest entry kept. The sum is multiplied by `scale`. NaN gives NaN.
+typedef struct ct_clip {
+  int64_t low, high;
+  bool trims;
+  double scale;
+} ct_clip;
+
+// target [P] = the clipped sum of rows [B, P].
+CT_CALL ct_clipped_row_sum(CT_IN target, CT_IN rows, ct_clip clip);
+
+// target [out, in] = the clipped sum over examples b of output_gradient_b ⊗ input_b, for output_gradient [B, out] and
+// input [B, in], and bias [out] = that of output_gradient. The products are never held.
+CT_CALL ct_clipped_outer_sum(CT_IN target, CT_OPTIONAL bias, CT_IN output_gradient, CT_IN input, ct_clip clip);
+
+// target [P] = the median of the rows [k, P], k odd; NaN where a row has NaN.
+CT_CALL ct_row_median(CT_IN target, CT_IN rows);
+
 // out [rows] float64: the squared norm of each row (everything but the first dimension), accumulated in double.
 CT_CALL ct_row_squared_norms(CT_OUT out, CT_IN matrix);
 
@@ -67,6 +91,11 @@ typedef struct ct_sgd_options {
 // when momentum is 0. Writes whether every updated parameter is finite.
 CT_CALL ct_sgd_step(CT_IN parameters, CT_IN gradient, CT_OPTIONAL velocity, ct_sgd_options options,
                     bool *CT_NONNULL finite);
+
+// One pass over flat buffers: d = median (or mean) of three gradients [P], then as ct_sgd_step. With decays_before the
+// newest becomes gradient + decay·parameter, and is kept so; otherwise decay·parameter is added to d.
+CT_CALL ct_three_gradient_step(CT_IN parameters, CT_IN current, CT_IN previous, CT_IN before, CT_OPTIONAL velocity,
+                               ct_sgd_options options, bool is_median, bool decays_before, bool *CT_NONNULL finite);
 
 // out [count, features] float32 = scale·source[indices], rows of `features` bytes from a table of `rows` rows.
 CT_CALL ct_gather_rows(CT_OUT out, const uint8_t *CT_NULLABLE source, int64_t rows, int64_t features,

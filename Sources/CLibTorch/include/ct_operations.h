@@ -16,7 +16,7 @@ CT_CALL ct_square(CT_OUT out, CT_IN a);
 CT_CALL ct_square_root(CT_OUT out, CT_IN a);
 CT_CALL ct_exponential(CT_OUT out, CT_IN a);
 CT_CALL ct_logarithm(CT_OUT out, CT_IN a);
-CT_CALL ct_sign(CT_OUT out, CT_IN a);
+CT_CALL ct_sign(CT_OUT out, CT_IN a);  // NaN stays NaN
 CT_CALL ct_is_finite(CT_OUT out, CT_IN a);
 CT_CALL ct_relu(CT_OUT out, CT_IN a);
 CT_CALL ct_gelu(CT_OUT out, CT_IN a);

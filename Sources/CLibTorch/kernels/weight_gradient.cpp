@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../support.h"
+#include "median.h"
 
 namespace coherent {
 namespace {
@@ -79,37 +80,46 @@ void add_row(float *target, const float *source, int64_t count) {
   for (int64_t c = 0; c < count; ++c) target[c] += source[c];
 }
 
-}  // namespace
+// δ in panels of MR outputs, zero-padded to whole tiles.
+struct Panels {
+  at::Tensor memory;
+  int64_t count;
 
-void weight_gradient(float *gradient, float *bias, const float *delta, const float *input, int64_t batch, int64_t out,
-                     int64_t in, bool accumulate) {
-  const Kernel kernel = choose(in);
-  const int64_t MR = kernel.rows, NC = kernel.columns;
-  const int64_t panels = (out + MR - 1) / MR, blocks = (in + NC - 1) / NC;
-
-  // δ in panels, zero-padded to whole tiles; the bias gradient falls out on the way.
-  const auto panel_memory = at::empty({panels * batch * MR}, at::kFloat);
-  float *packed = panel_memory.mutable_data_ptr<float>();
-  const int64_t share = std::max<int64_t>(1, panels / 32);
-  parallel_for_each((panels + share - 1) / share, [&](int64_t chunk) {
-    for (int64_t p = chunk * share; p < std::min(panels, (chunk + 1) * share); ++p) {
-      const int64_t rows = std::min(MR, out - p * MR);
-      float *target = packed + p * batch * MR;
-      float sums[8] = {};
-      for (int64_t b = 0; b < batch; ++b) {
-        const float *source = delta + b * out + p * MR;
-        for (int64_t r = 0; r < MR; ++r) {
-          const float d = r < rows ? source[r] : 0;
-          target[b * MR + r] = d;
-          sums[r] += d;
+  // `factors`, where given, has a number for every example. `bias` gets the sum over each span of examples that ends at
+  // one of `ends`: [ends, out].
+  Panels(const float *delta, const float *factors, int64_t batch, int64_t out, int64_t MR, const int64_t *ends,
+         int64_t groups, float *bias)
+      : memory(at::empty({(out + MR - 1) / MR * batch * MR}, at::kFloat)), count((out + MR - 1) / MR) {
+    float *packed = memory.mutable_data_ptr<float>();
+    const int64_t share = std::max<int64_t>(1, count / 32);
+    parallel_for_each((count + share - 1) / share, [&](int64_t chunk) {
+      for (int64_t p = chunk * share; p < std::min(count, (chunk + 1) * share); ++p) {
+        const int64_t rows = std::min(MR, out - p * MR);
+        float *target = packed + p * batch * MR;
+        for (int64_t g = 0, b = 0; g < groups; ++g) {
+          float sums[8] = {};
+          for (; b < ends[g]; ++b) {
+            const float *source = delta + b * out + p * MR;
+            const float factor = factors == nullptr ? 1 : factors[b];
+            for (int64_t r = 0; r < MR; ++r) {
+              const float d = r < rows ? factor * source[r] : 0;
+              target[b * MR + r] = d;
+              sums[r] += d;
+            }
+          }
+          if (bias != nullptr) std::memcpy(bias + g * out + p * MR, sums, rows * sizeof(float));
         }
       }
-      if (bias == nullptr) continue;
-      for (int64_t r = 0; r < rows; ++r) bias[p * MR + r] = accumulate ? bias[p * MR + r] + sums[r] : sums[r];
-    }
-  });
+    });
+  }
+};
 
-  // Enough tasks for an even split: blocks of inputs times spans of panels.
+// Runs body(panel, block of inputs, its column and width) over all tiles; enough tasks for an even split: blocks of
+// inputs times spans of panels.
+template <typename Body>
+void for_each_tile(const Kernel &kernel, int64_t panels, const float *input, int64_t batch, int64_t in,
+                   const Body &body) {
+  const int64_t NC = kernel.columns, blocks = (in + NC - 1) / NC;
   const int64_t spans = std::clamp<int64_t>(panels / 16, 1, 4);
   const int64_t span = (panels + spans - 1) / spans;
   parallel_for_each(blocks * spans, [&](int64_t task) {
@@ -123,18 +133,53 @@ void weight_gradient(float *gradient, float *bias, const float *delta, const flo
       std::memcpy(block + b * NC, input + b * in + column, width * sizeof(float));
       if (width < NC) std::memset(block + b * NC + width, 0, (NC - width) * sizeof(float));
     }
+    for (int64_t p = first; p < last; ++p) body(p, block, column, width);
+  });
+}
+
+}  // namespace
+
+void weight_gradient(float *gradient, float *bias, const float *delta, const float *input, int64_t batch, int64_t out,
+                     int64_t in, bool accumulate) {
+  const Kernel kernel = choose(in);
+  const int64_t MR = kernel.rows, NC = kernel.columns;
+  std::vector<float> sums(bias != nullptr && accumulate ? out : 0);
+  const Panels panels(delta, nullptr, batch, out, MR, &batch, 1, sums.empty() ? bias : sums.data());
+  if (!sums.empty()) add_row(bias, sums.data(), out);
+  const float *packed = panels.memory.data_ptr<float>();
+  for_each_tile(kernel, panels.count, input, batch, in, [&](int64_t p, const float *block, int64_t column, int64_t width) {
     alignas(64) float sums[largest_tile];
-    for (int64_t p = first; p < last; ++p) {
-      kernel.run(sums, packed + p * batch * MR, block, batch);
-      const int64_t rows = std::min(MR, out - p * MR);
-      for (int64_t r = 0; r < rows; ++r) {
-        float *target = gradient + (p * MR + r) * in + column;
-        if (accumulate) {
-          add_row(target, sums + r * NC, width);
-        } else {
-          std::memcpy(target, sums + r * NC, width * sizeof(float));
-        }
+    kernel.run(sums, packed + p * batch * MR, block, batch);
+    for (int64_t r = 0; r < std::min(MR, out - p * MR); ++r) {
+      float *target = gradient + (p * MR + r) * in + column;
+      if (accumulate) {
+        add_row(target, sums + r * NC, width);
+      } else {
+        std::memcpy(target, sums + r * NC, width * sizeof(float));
       }
+    }
+  });
+}
+
+void weight_gradient_median(float *gradient, float *bias, const float *delta, const float *input, const float *factors,
+                            int64_t batch, int64_t out, int64_t in, const int64_t *ends, int64_t groups) {
+  const Kernel kernel = choose(in);
+  const int64_t MR = kernel.rows, NC = kernel.columns;
+  std::vector<float> biases(bias == nullptr ? 0 : groups * out);
+  const Panels panels(delta, factors, batch, out, MR, ends, groups, bias == nullptr ? nullptr : biases.data());
+  if (bias != nullptr) median_of(bias, biases.data(), out, groups, out);
+  const float *packed = panels.memory.data_ptr<float>();
+  for_each_tile(kernel, panels.count, input, batch, in, [&](int64_t p, const float *block, int64_t column, int64_t width) {
+    // The group sums of a tile meet in the first-level cache; only their median goes to memory.
+    alignas(64) float sums[largest_median * largest_tile], middle[largest_tile];
+    int64_t start = 0;
+    for (int64_t g = 0; g < groups; ++g) {
+      kernel.run(sums + g * largest_tile, packed + (p * batch + start) * MR, block + start * NC, ends[g] - start);
+      start = ends[g];
+    }
+    median_of(middle, sums, largest_tile, groups, MR * NC);
+    for (int64_t r = 0; r < std::min(MR, out - p * MR); ++r) {
+      std::memcpy(gradient + (p * MR + r) * in + column, middle + r * NC, width * sizeof(float));
     }
   });
 }
@@ -163,5 +208,38 @@ ct_status *ct_weight_gradient(const ct_tensor *gradient, const ct_tensor *bias_g
     }
     coherent::weight_gradient(g.data_ptr<float>(), bias, coherent::read<float>(d), coherent::read<float>(x),
                               d.size(0), g.size(0), g.size(1), accumulate);
+  });
+}
+
+ct_status *ct_weight_gradient_median(const ct_tensor *gradient, const ct_tensor *bias_gradient,
+                                     const ct_tensor *output_gradient, const ct_tensor *input, const float *factors,
+                                     const int64_t *ends, int64_t groups) {
+  using namespace coherent;
+  return guarded([&] {
+    const at::Tensor &g = gradient->value, &d = output_gradient->value, &x = input->value;
+    TORCH_CHECK_VALUE(g.dim() == 2 && d.dim() == 2 && x.dim() == 2 && d.size(0) == x.size(0) &&
+                          g.size(0) == d.size(1) && g.size(1) == x.size(1),
+                      "weight gradient ", g.sizes(), " does not fit output gradient ", d.sizes(), " and input ",
+                      x.sizes());
+    TORCH_CHECK_VALUE(groups >= 3 && groups <= largest_median && groups % 2 == 1, "the median of ", groups,
+                      " groups is not there: take 3, 5, 7 or 9");
+    for (int64_t k = 0, start = 0; k < groups; start = ends[k++]) {
+      TORCH_CHECK_VALUE(ends[k] > start && ends[k] <= d.size(0), "group ", k, " has no examples");
+    }
+    TORCH_CHECK_VALUE(ends[groups - 1] == d.size(0), "the groups leave examples out");
+    float *bias = nullptr;
+    for (const auto *t : {&g, &d, &x}) {
+      TORCH_CHECK_VALUE(t->scalar_type() == at::kFloat && t->is_contiguous() && t->is_cpu(),
+                        "the tiled weight gradient takes contiguous float32 tensors on the CPU");
+    }
+    if (bias_gradient != nullptr) {
+      const auto &b = bias_gradient->value;
+      TORCH_CHECK_VALUE(b.scalar_type() == at::kFloat && b.is_contiguous() && b.is_cpu() && b.dim() == 1 &&
+                            b.size(0) == g.size(0),
+                        "bias gradient ", b.sizes(), " does not fit weight gradient ", g.sizes());
+      bias = b.data_ptr<float>();
+    }
+    weight_gradient_median(g.data_ptr<float>(), bias, read<float>(d), read<float>(x), factors, d.size(0), g.size(0),
+                           g.size(1), ends, groups);
   });
 }

@@ -11,4 +11,9 @@ namespace coherent {
 void weight_gradient(float *gradient, float *bias, const float *delta, const float *input, int64_t batch, int64_t out,
                      int64_t in, bool accumulate);
 
+// The median over groups of consecutive examples, each ending before the next of `ends`, of Σ_b factor_b·delta_bᵀ·input_b,
+// element by element. `factors` has a number for every example, such as one over the size of its group.
+void weight_gradient_median(float *gradient, float *bias, const float *delta, const float *input, const float *factors,
+                            int64_t batch, int64_t out, int64_t in, const int64_t *ends, int64_t groups);
+
 }  // namespace coherent

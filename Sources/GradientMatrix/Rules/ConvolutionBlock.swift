@@ -27,6 +27,12 @@ struct ConvolutionBlock: GradientBlock {
     return hasBias ? try Tensor.concatenate([weight, d.sum([2, 3])], dimension: 1) : weight
   }
 
+  func group(_ range: Range<Int>) throws -> any GradientBlock {
+    ConvolutionBlock(
+      input: try input.narrow(0, from: range.lowerBound, length: range.count),
+      delta: try delta.narrow(0, from: range.lowerBound, length: range.count), geometry: geometry, hasBias: hasBias)
+  }
+
   func gram() throws -> Tensor { try explicitGram() }
 
   /// Explicit rows cost T·C, pairs of positions T²·(patch + O): the second wins where a layer is wide and its image

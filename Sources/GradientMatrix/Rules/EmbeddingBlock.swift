@@ -39,6 +39,12 @@ struct EmbeddingBlock: GradientBlock {
     return try (looked * delta).sum([1, 2])
   }
 
+  func group(_ range: Range<Int>) throws -> any GradientBlock {
+    try EmbeddingBlock(
+      indices: indices.narrow(0, from: range.lowerBound, length: range.count),
+      delta: delta.narrow(0, from: range.lowerBound, length: range.count), vectorCount: vectorCount)
+  }
+
   func gram() throws -> Tensor { try explicitGram() }
 
   func rows(_ range: Range<Int>) throws -> Tensor {

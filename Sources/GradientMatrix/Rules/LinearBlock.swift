@@ -57,14 +57,60 @@ struct LinearBlock: GradientBlock {
     let scaled = try weights.map { try delta * $0.reshape([exampleCount, 1, 1]) } ?? delta
     let flatDelta = try scaled.reshape([-1, outputs]).contiguous()
     let flatInput = try input.reshape([-1, inputs])
-    let weight = try target.narrow(0, from: 0, length: outputs * inputs).reshape([outputs, inputs])
-    let bias = hasBias ? try target.narrow(0, from: outputs * inputs, length: outputs) : nil
+    let (weight, bias) = try split(target)
     if try target.device == .cpu && target.dtype == .float32 && flatDelta.dtype == .float32 && target.isContiguous {
       return try weight.setWeightGradient(
         outputGradient: flatDelta, input: flatInput, bias: bias, accumulating: accumulating)
     }
     try deliver(flatDelta.transpose().matmul(flatInput), to: weight, accumulating: accumulating)
     if let bias { try deliver(flatDelta.sum([0]), to: bias, accumulating: accumulating) }
+  }
+
+  private init(input: Tensor, delta: Tensor, hasBias: Bool) {
+    (self.input, self.delta, self.hasBias) = (input, delta, hasBias)
+  }
+
+  func group(_ range: Range<Int>) throws -> any GradientBlock {
+    LinearBlock(
+      input: try input.narrow(0, from: range.lowerBound, length: range.count),
+      delta: try delta.narrow(0, from: range.lowerBound, length: range.count), hasBias: hasBias)
+  }
+
+  /// The weight's and the bias's part of a buffer [C].
+  private func split(_ target: Tensor) throws -> (weight: Tensor, bias: Tensor?) {
+    (
+      try target.narrow(0, from: 0, length: outputs * inputs).reshape([outputs, inputs]),
+      hasBias ? try target.narrow(0, from: outputs * inputs, length: outputs) : nil
+    )
+  }
+
+  func clippedSum(into target: Tensor, _ clipping: Clipping) throws {
+    guard positions == 1 else {
+      return try RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows)
+        .clippedSum(into: target, clipping)
+    }
+    let (weight, bias) = try split(target)
+    try weight.setClippedSum(outputGradient: delta.squeeze(1), input: input.squeeze(1), bias: bias, clipping)
+  }
+
+  func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
+    guard target.device == .cpu, try target.dtype == .float32, try delta.dtype == .float32, groups.count <= 9 else {
+      return try RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows)
+        .groupMedian(into: target, groups: groups)
+    }
+    let (weight, bias) = try split(target)
+    try weight.setMedianWeightGradient(
+      outputGradient: delta.reshape([-1, outputs]), input: input.reshape([-1, inputs]), bias: bias, groups: groups,
+      rowsPerExample: positions)
+  }
+
+  func signSum(into target: Tensor) throws {
+    guard positions == 1 else {
+      return try RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows).signSum(into: target)
+    }
+    // The sign of a product is the product of the signs.
+    try LinearBlock(input: input.sign(), delta: delta.sign(), hasBias: hasBias)
+      .columnSum(into: target, weights: nil, accumulating: false)
   }
 
   func product(_ vector: Tensor) throws -> Tensor {
@@ -89,17 +135,12 @@ struct LinearBlock: GradientBlock {
   func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
     if positions == 1 {
       // (δₒ·aᵢ)² = δₒ²·aᵢ²: the column sum of the squared factors.
-      return try LinearBlock(squaring: self).columnSum(into: target, weights: nil, accumulating: accumulating)
+      return try LinearBlock(input: input.squared(), delta: delta.squared(), hasBias: hasBias)
+        .columnSum(into: target, weights: nil, accumulating: accumulating)
     }
     for (index, chunk) in rowChunks.enumerated() {
       try deliver(rows(chunk).squared().sum([0]), to: target, accumulating: accumulating || index > 0)
     }
-  }
-
-  private init(squaring other: LinearBlock) throws {
-    input = try other.input.squared()
-    delta = try other.delta.squared()
-    hasBias = other.hasBias
   }
 
   func columns(_ indices: [Int]) throws -> Tensor {

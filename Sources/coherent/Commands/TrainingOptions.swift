@@ -26,7 +26,10 @@ struct TrainingOptions: ParsableArguments {
   @Option(
     help: "How weights are drawn: xavier, xavier-uniform, xavier-scaled, kaiming, pytorch. (default: xavier-scaled)")
   var initializer: Initializer?
-  @Option(help: "The optimizer: sgd. (default: sgd)")
+  @Option(
+    help:
+      "How gradients become a step: sgd, winsorized:c=2 (percentile) or :s=4 (count), trimmed:s=2, m3, m3:successive, rm3, ra3, mom:k=5, geomed:k=5, sign-sum, sum-sign. (default: sgd)"
+  )
   var optimizer: String?
   @Option(parsing: .unconditional, help: "The learning rate. (default: 0.1)")
   var lr: Double?
@@ -34,6 +37,8 @@ struct TrainingOptions: ParsableArguments {
   var momentum: Double?
   @Flag(inversion: .prefixedNo, help: "Let momentum look ahead.")
   var nesterov: Bool?
+  @Flag(inversion: .prefixedNo, help: "Use momentum with m3, rm3 and their kin too.")
+  var allowMomentum: Bool?
   @Option(parsing: .unconditional, help: "Weight decay. (default: 0)")
   var weightDecay: Double?
   @Option(help: "The learning rate's course: constant, cosine, step:STEP[,STEP...][:FACTOR]. (default: constant)")
@@ -83,6 +88,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.lr, lr)
     set(&configuration.momentum, momentum)
     set(&configuration.nesterov, nesterov)
+    set(&configuration.allowMomentum, allowMomentum)
     set(&configuration.weightDecay, weightDecay)
     set(&configuration.schedule, schedule)
     set(&configuration.batchSize, batchSize)
@@ -106,6 +112,7 @@ struct TrainingOptions: ParsableArguments {
     let integers: [Int?] = [subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery]
     let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
-      || !probe.isEmpty || noiseKind != nil || initializer != nil || nesterov != nil || seed != nil
+      || !probe.isEmpty || noiseKind != nil || initializer != nil || nesterov != nil || allowMomentum != nil
+      || seed != nil
   }
 }

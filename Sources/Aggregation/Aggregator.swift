@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GradientMatrix
+import NeuralNetworks
+import Tensors
+
+/// Why gradients cannot be aggregated: a sentence with the remedy.
+public struct AggregationError: Error, CustomStringConvertible, Sendable, Equatable {
+  /// What was wrong, and what to do.
+  public let description: String
+  /// An error with its sentence.
+  public init(_ description: String) { self.description = description }
+}
+
+/// What an aggregator is made from; the training loop computes just that.
+public enum GradientNeed: Sendable, Equatable {
+  /// The gradient of the mini-batch's mean loss, [P].
+  case batchMean
+  /// The mean gradients of so many groups of the mini-batch.
+  case groupMeans(Int)
+  /// Every example's own gradient, as an implicit matrix.
+  case gradientMatrix
+}
+
+/// What came of a step's gradients.
+public enum Aggregate {
+  /// No update in this step: there are not gradients enough yet.
+  case none
+  /// The store's gradient, which now holds the aggregate.
+  case gradient
+  /// The median or mean of the store's gradient and two earlier ones, which the optimizer takes in the pass over memory
+  /// that its update needs anyway.
+  case ofThree(previous: (Tensor, Tensor), isMedian: Bool, decaysBefore: Bool)
+}
+
+/// Turns the gradients of a step into one.
+///
+/// An aggregator knows nothing of learning rates or momentum: those are the optimizer's. Some remember earlier steps;
+/// `state` is what a checkpoint needs of that.
+public protocol Aggregator: AnyObject {
+  /// What it is made from.
+  var need: GradientNeed { get }
+
+  /// Mini-batches to a step, all at the same weights; 1 but for successive micro-batches.
+  var batchesPerStep: Int { get }
+
+  /// The fewest examples that a mini-batch, the last of an epoch included, can have.
+  var leastBatch: Int { get }
+
+  /// Whether its aggregate is used with momentum only if the user insists.
+  var distrustsMomentum: Bool { get }
+
+  /// From the batch mean, which the store's gradient holds.
+  func aggregate(_ store: ParameterStore) throws -> Aggregate
+
+  /// From group means or the gradient matrix, into the store's gradient.
+  func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws
+
+  /// Called once the optimizer has used the aggregate, or there was none.
+  func finish(_ store: ParameterStore) throws
+
+  /// The arrays that a checkpoint needs after a step.
+  var state: [(name: String, tensor: Tensor)] { get }
+
+  /// Continues from the arrays saved after so many steps.
+  ///
+  /// - Throws: `AggregationError` when an array is missing or of another size.
+  func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws
+}
+
+extension Aggregator {
+  /// One.
+  public var batchesPerStep: Int { 1 }
+  /// One.
+  public var leastBatch: Int { 1 }
+  /// No.
+  public var distrustsMomentum: Bool { false }
+  /// The store's gradient as it is.
+  public func aggregate(_ store: ParameterStore) throws -> Aggregate { .gradient }
+  /// The mean of the rows.
+  public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
+    try matrix.columnSum(into: store.gradient)
+    try store.gradient.multiply(by: 1 / Double(matrix.exampleCount))
+  }
+  /// Nothing to do.
+  public func finish(_ store: ParameterStore) throws {}
+  /// None.
+  public var state: [(name: String, tensor: Tensor)] { [] }
+  /// Nothing to do.
+  public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {}
+}

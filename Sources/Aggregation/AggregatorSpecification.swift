@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// An aggregator as a word: "sgd", "winsorized:c=2", "winsorized:s=4", "trimmed:s=2", "m3", "m3:successive", "rm3",
+/// "ra3", "rm3:decay=after", "mom:k=5", "geomed:k=5", "sign-sum", "sum-sign:scale=0.001".
+public struct AggregatorSpecification: Sendable, Equatable, CustomStringConvertible {
+  /// The word.
+  public let description: String
+  private let name: String
+  private let settings: [String: String]
+
+  /// The words, for messages.
+  public static let known = [
+    "sgd", "winsorized:c=C", "winsorized:s=S", "trimmed:c=C", "trimmed:s=S", "m3", "m3:successive", "rm3", "ra3",
+    "mom:k=K", "geomed:k=K", "sign-sum", "sum-sign",
+  ]
+  /// Which settings each name takes.
+  private static let allowed: [String: Set<String>] = [
+    "sgd": [], "winsorized": ["c", "s"], "trimmed": ["c", "s"], "m3": ["successive"], "rm3": ["decay"],
+    "ra3": ["decay"], "mom": ["k"], "geomed": ["k", "tolerance", "iterations"], "sign-sum": ["scale"],
+    "sum-sign": ["scale"],
+  ]
+
+  /// Parses a word.
+  ///
+  /// - Throws: `AggregationError` that says what was expected.
+  public init(_ word: String) throws {
+    description = word
+    let parts = word.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+    let name = parts[0]
+    guard let allowed = Self.allowed[name] else {
+      throw AggregationError(
+        "there is no optimizer \"\(word)\"; known are \(Self.known.joined(separator: ", "))")
+    }
+    var settings: [String: String] = [:]
+    for part in parts.dropFirst() {
+      let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      guard allowed.contains(sides[0]), (sides.count == 2) == (sides[0] != "successive"), settings[sides[0]] == nil
+      else {
+        let expected = Self.known.filter { $0 == name || $0.hasPrefix(name + ":") }
+        throw AggregationError(
+          "optimizer \"\(word)\": \"\(part)\" is not understood; write \(expected.joined(separator: " or "))")
+      }
+      settings[sides[0]] = sides.count == 2 ? sides[1] : ""
+    }
+    self.name = name
+    self.settings = settings
+    _ = try make()
+  }
+
+  /// A new aggregator.
+  ///
+  /// - Throws: `AggregationError` when a setting is out of its range.
+  public func make() throws -> any Aggregator {
+    switch name {
+    case "winsorized": return try ClippedMean(level(), kind: .winsorized)
+    case "trimmed": return try ClippedMean(level(), kind: .trimmed)
+    case "m3":
+      return settings["successive"] == nil ? try MedianOfMeans(groupCount: 3) : LastThree(.successiveMedian)
+    case "rm3": return LastThree(.rollingMedian, decaysBefore: try decaysBefore())
+    case "ra3": return LastThree(.rollingMean, decaysBefore: try decaysBefore())
+    case "mom": return try MedianOfMeans(groupCount: number("k", Int.init) ?? 5)
+    case "geomed":
+      return try GeometricMedian(
+        groupCount: number("k", Int.init) ?? 5, tolerance: number("tolerance", Double.init) ?? 1e-6,
+        mostIterations: number("iterations", Int.init) ?? 200)
+    case "sign-sum": return try SignRule(.signOfSum, scale: number("scale", Double.init) ?? 0.001)
+    case "sum-sign": return try SignRule(.sumOfSigns, scale: number("scale", Double.init) ?? 0.001)
+    default: return Mean()
+    }
+  }
+
+  private func number<Value>(_ key: String, _ read: (String) -> Value?) throws -> Value? {
+    guard let text = settings[key] else { return nil }
+    guard let value = read(text) else {
+      throw AggregationError("optimizer \"\(description)\": \(key)=\(text) is not a number of the kind it takes")
+    }
+    return value
+  }
+
+  private func level() throws -> ClippingLevel {
+    switch (try number("c", Double.init), try number("s", Int.init)) {
+    case (let percent?, nil): return .percentile(percent)
+    case (nil, let count?): return .count(count)
+    default:
+      throw AggregationError(
+        "optimizer \"\(description)\": write \(name):c=2 for percentiles or \(name):s=4 for a number of examples")
+    }
+  }
+
+  private func decaysBefore() throws -> Bool {
+    switch settings["decay"] {
+    case nil, "before": return true
+    case "after": return false
+    case let other?:
+      throw AggregationError("optimizer \"\(description)\": decay is before or after, not \"\(other)\"")
+    }
+  }
+}

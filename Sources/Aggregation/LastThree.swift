@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NeuralNetworks
+import Tensors
+
+/// The coordinate-wise median or mean of three mini-batch gradients, of which two wait in buffers of their own: a little
+/// more to read in the update, and no further backward pass.
+public final class LastThree: Aggregator {
+  /// Which three, and what of them.
+  public enum Rule: Sendable {
+    /// RM3, the rolling median: the gradients of this step and of the two before, each taken at its own weights; no
+    /// update in the first two steps (Weak and Strong Gradient Directions, §3).
+    case rollingMedian
+    /// RA3, the rolling average: the mean of the same three.
+    case rollingMean
+    /// M3 as its authors coded it: three successive mini-batches at the same weights, then one update by their median.
+    case successiveMedian
+  }
+
+  /// Which.
+  public let rule: Rule
+  /// Whether weight decay enters each gradient at the weights it was taken at, as in the authors' code; or the median
+  /// at the present ones. For gradients of the same weights the two are one.
+  public let decaysBefore: Bool
+  /// The gradients of the mini-batch before this one, and of the one before that.
+  private var previous: GradientBuffer?
+  private var before: GradientBuffer?
+  /// How many of the three are there, the newest not counted.
+  private var remembered = 0
+
+  /// - Parameter decaysBefore: where weight decay enters.
+  public init(_ rule: Rule, decaysBefore: Bool = true) {
+    self.rule = rule
+    self.decaysBefore = decaysBefore
+  }
+
+  /// The batch mean.
+  public var need: GradientNeed { .batchMean }
+  /// Three for the successive rule.
+  public var batchesPerStep: Int { rule == .successiveMedian ? 3 : 1 }
+  /// The papers use no momentum here.
+  public var distrustsMomentum: Bool { true }
+
+  /// Once there are three, their median or mean, which is left to the optimizer.
+  public func aggregate(_ store: ParameterStore) throws -> Aggregate {
+    guard remembered == 2, let previous, let before else { return .none }
+    return .ofThree(
+      previous: (previous.values, before.values), isMedian: rule != .rollingMean, decaysBefore: decaysBefore)
+  }
+
+  /// The newest gradient becomes the previous one, and the oldest buffer takes the next.
+  public func finish(_ store: ParameterStore) throws {
+    let free = try before ?? store.makeGradientBuffer()
+    before = previous
+    previous = try store.exchangeGradient(with: free)
+    remembered = remembered == 2 && rule == .successiveMedian ? 0 : min(remembered + 1, 2)
+  }
+
+  /// The gradients that the next step needs: none between the steps of the successive rule.
+  public var state: [(name: String, tensor: Tensor)] {
+    guard rule != .successiveMedian else { return [] }
+    let buffers = [("gradient-1", previous), ("gradient-2", before)].prefix(remembered)
+    return buffers.compactMap { name, buffer in buffer.map { (name, $0.values) } }
+  }
+
+  /// Continues from the gradients of the last two steps.
+  public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {
+    guard rule != .successiveMedian else { return }
+    func buffer(_ name: String) throws -> GradientBuffer {
+      guard let saved = arrays[name], saved.shape == [store.count] else {
+        throw AggregationError(
+          "the checkpoint holds no \(name) of an earlier step for this model: it was made with another optimizer")
+      }
+      let buffer = try store.makeGradientBuffer()
+      try buffer.values.copy(from: saved)
+      return buffer
+    }
+    remembered = min(steps, 2)
+    if steps >= 1 { previous = try buffer("gradient-1") }
+    if steps >= 2 { before = try buffer("gradient-2") }
+  }
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Medians of a few gradients, coordinate by coordinate, and the update from the median or mean of the last three.
+// The median of three is max(min(a, b), min(max(a, b), c)): sum − min − max is not exact and can have the wrong sign.
+
+#include "median.h"
+
+#include <atomic>
+#include <bit>
+#include <limits>
+
+#include "../support.h"
+
+namespace coherent {
+namespace {
+
+#if defined(__x86_64__)
+#define CT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CT_CLONES
+#endif
+
+template <typename scalar>
+inline scalar lesser(scalar a, scalar b) {
+  return a < b ? a : b;
+}
+template <typename scalar>
+inline scalar greater(scalar a, scalar b) {
+  return a > b ? a : b;
+}
+
+template <typename scalar>
+inline scalar median(scalar a, scalar b, scalar c) {
+  const scalar middle = greater(lesser(a, b), lesser(greater(a, b), c));
+  const bool ordered = (a == a) & (b == b) & (c == c);
+  return ordered ? middle : std::numeric_limits<scalar>::quiet_NaN();
+}
+
+template <typename scalar>
+inline void median_of_three(scalar *__restrict target, const scalar *__restrict a, const scalar *__restrict b,
+                            const scalar *__restrict c, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) target[i] = median(a[i], b[i], c[i]);
+}
+
+// Keeps the (k + 1)/2 smallest by insertion; the largest of them is the median.
+template <int k>
+inline void median_of_many(float *__restrict target, const float *__restrict rows, int64_t stride, int64_t count) {
+  constexpr int kept = (k + 1) / 2;
+  for (int64_t i = 0; i < count; ++i) {
+    float smallest[kept];
+    for (int j = 0; j < kept; ++j) smallest[j] = std::numeric_limits<float>::infinity();
+    bool ordered = true;
+    for (int g = 0; g < k; ++g) {
+      float v = rows[g * stride + i];
+      ordered &= v == v;
+      for (int j = 0; j < kept; ++j) {
+        const float s = lesser(v, smallest[j]);
+        v = greater(v, smallest[j]);
+        smallest[j] = s;
+      }
+    }
+    target[i] = ordered ? smallest[kept - 1] : std::numeric_limits<float>::quiet_NaN();
+  }
+}
+
+CT_CLONES void median3(float *t, const float *rows, int64_t stride, int64_t n) {
+  median_of_three(t, rows, rows + stride, rows + 2 * stride, n);
+}
+CT_CLONES void median5(float *t, const float *rows, int64_t stride, int64_t n) { median_of_many<5>(t, rows, stride, n); }
+CT_CLONES void median7(float *t, const float *rows, int64_t stride, int64_t n) { median_of_many<7>(t, rows, stride, n); }
+CT_CLONES void median9(float *t, const float *rows, int64_t stride, int64_t n) { median_of_many<9>(t, rows, stride, n); }
+
+inline uint32_t magnitude(float x) { return std::bit_cast<uint32_t>(x) & 0x7fffffffu; }
+inline uint64_t magnitude(double x) { return std::bit_cast<uint64_t>(x) & 0x7fffffffffffffffu; }
+
+// One span of the update; true when every updated parameter is finite.
+template <typename scalar, bool is_median, bool has_velocity>
+inline bool update(scalar *__restrict parameter, scalar *__restrict current, const scalar *__restrict previous,
+                   const scalar *__restrict before, scalar *__restrict velocity, int64_t count,
+                   const ct_sgd_options &o, bool decays_before) {
+  const scalar rate = o.learning_rate, momentum = o.momentum, fresh = 1 - o.dampening;
+  const scalar early = decays_before ? o.weight_decay : 0, late = decays_before ? 0 : o.weight_decay;
+  decltype(magnitude(scalar(0))) largest = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    // Decayed before, the gradient stays so: it was taken at these weights.
+    const scalar own = current[i] + early * parameter[i];
+    if (early != 0) current[i] = own;
+    scalar direction = is_median ? median(own, previous[i], before[i]) : (own + previous[i] + before[i]) / 3;
+    direction += late * parameter[i];
+    if constexpr (has_velocity) {
+      const scalar v = o.first_step ? direction : momentum * velocity[i] + fresh * direction;
+      velocity[i] = v;
+      direction = o.nesterov ? direction + momentum * v : v;
+    }
+    const scalar next = parameter[i] - rate * direction;
+    parameter[i] = next;
+    largest = std::max(largest, magnitude(next));
+  }
+  return largest < magnitude(std::numeric_limits<scalar>::infinity());
+}
+
+CT_CLONES bool update_median(float *p, float *a, const float *b, const float *c, float *v, int64_t n,
+                             const ct_sgd_options &o, bool before) {
+  return v == nullptr ? update<float, true, false>(p, a, b, c, v, n, o, before)
+                      : update<float, true, true>(p, a, b, c, v, n, o, before);
+}
+CT_CLONES bool update_mean(float *p, float *a, const float *b, const float *c, float *v, int64_t n,
+                           const ct_sgd_options &o, bool before) {
+  return v == nullptr ? update<float, false, false>(p, a, b, c, v, n, o, before)
+                      : update<float, false, true>(p, a, b, c, v, n, o, before);
+}
+bool update_double(double *p, double *a, const double *b, const double *c, double *v, int64_t n,
+                   const ct_sgd_options &o, bool before, bool is_median) {
+  if (is_median) {
+    return v == nullptr ? update<double, true, false>(p, a, b, c, v, n, o, before)
+                        : update<double, true, true>(p, a, b, c, v, n, o, before);
+  }
+  return v == nullptr ? update<double, false, false>(p, a, b, c, v, n, o, before)
+                      : update<double, false, true>(p, a, b, c, v, n, o, before);
+}
+
+constexpr int64_t span = 1 << 15;
+
+}  // namespace
+
+void median_of(float *target, const float *sums, int64_t stride, int64_t k, int64_t count) {
+  switch (k) {
+    case 3: return median3(target, sums, stride, count);
+    case 5: return median5(target, sums, stride, count);
+    case 7: return median7(target, sums, stride, count);
+    default: return median9(target, sums, stride, count);
+  }
+}
+
+}  // namespace coherent
+
+ct_status *ct_row_median(const ct_tensor *target, const ct_tensor *rows) {
+  using namespace coherent;
+  return guarded([&] {
+    const at::Tensor &t = target->value, &r = rows->value;
+    TORCH_CHECK_VALUE(r.dim() == 2 && t.dim() == 1 && t.size(0) == r.size(1) && t.scalar_type() == r.scalar_type(),
+                      "target ", t.sizes(), " does not fit rows ", r.sizes());
+    const int64_t k = r.size(0), count = r.size(1);
+    TORCH_CHECK_VALUE(k % 2 == 1, "the median is taken of an odd number of rows, not ", k);
+    at::NoGradGuard no_grad;
+    const bool plain = t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() && r.is_contiguous();
+    if (!plain || k < 3 || k > largest_median) {
+      at::Tensor(t).copy_(std::get<0>(r.median(0)));
+      return;
+    }
+    parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
+      const int64_t start = chunk * span;
+      median_of(t.data_ptr<float>() + start, read<float>(r) + start, count, k, std::min(span, count - start));
+    });
+  });
+}
+
+ct_status *ct_three_gradient_step(const ct_tensor *parameters, const ct_tensor *current, const ct_tensor *previous,
+                                  const ct_tensor *before, const ct_tensor *velocity, ct_sgd_options options,
+                                  bool is_median, bool decays_before, bool *finite) {
+  using namespace coherent;
+  return guarded([&] {
+    const at::Tensor &p = parameters->value, &a = current->value, &b = previous->value, &c = before->value;
+    TORCH_CHECK_VALUE(options.momentum == 0 || velocity != nullptr, "momentum needs a velocity buffer");
+    for (const ct_tensor *other : {current, previous, before, velocity}) {
+      if (other == nullptr) continue;
+      const at::Tensor &t = other->value;
+      TORCH_CHECK_VALUE(t.numel() == p.numel() && t.scalar_type() == p.scalar_type() && t.is_contiguous() &&
+                            p.is_contiguous() && t.device() == p.device(),
+                        "parameters ", p.sizes(), " and gradients ", t.sizes(), " must be alike and contiguous");
+    }
+    at::NoGradGuard no_grad;
+    const auto type = p.scalar_type();
+    if (!p.is_cpu() || (type != at::kFloat && type != at::kDouble)) {
+      if (decays_before && options.weight_decay != 0) at::Tensor(a).add_(p, options.weight_decay);
+      auto direction = is_median ? std::get<0>(at::stack({a, b, c}).median(0)) : (a + b + c) / 3;
+      if (!decays_before && options.weight_decay != 0) direction = direction.add(p, options.weight_decay);
+      if (velocity != nullptr) {
+        auto v = velocity->value;
+        options.first_step ? v.copy_(direction) : v.mul_(options.momentum).add_(direction, 1 - options.dampening);
+        direction = options.nesterov ? direction.add(v, options.momentum) : v;
+      }
+      at::Tensor(p).sub_(direction, options.learning_rate);
+      *finite = p.isfinite().all().item<bool>();
+      return;
+    }
+    std::atomic<bool> good{true};
+    const int64_t count = p.numel();
+    parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
+      const int64_t start = chunk * span, n = std::min(span, count - start);
+      bool ok;
+      if (type == at::kFloat) {
+        float *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<float>() + start;
+        ok = (is_median ? update_median : update_mean)(p.data_ptr<float>() + start, a.data_ptr<float>() + start,
+                                                       read<float>(b) + start, read<float>(c) + start, v, n, options,
+                                                       decays_before);
+      } else {
+        double *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<double>() + start;
+        ok = update_double(p.data_ptr<double>() + start, a.data_ptr<double>() + start, read<double>(b) + start,
+                           read<double>(c) + start, v, n, options, decays_before, is_median);
+      }
+      if (!ok) good.store(false, std::memory_order_relaxed);
+    });
+    p.unsafeGetTensorImpl()->bump_version();
+    *finite = good.load();
+  });
+}

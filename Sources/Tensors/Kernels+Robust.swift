@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLibTorch
+
+/// How a sum over examples is clipped, coordinate by coordinate.
+public struct Clipping: Sendable, Equatable {
+  /// What happens to the extremes.
+  public enum Kind: Sendable {
+    /// They become the nearest entry that is kept.
+    case winsorized
+    /// They are left out.
+    case trimmed
+  }
+
+  /// How many of the smallest entries are clipped.
+  public var low: Int
+  /// How many of the largest entries are clipped.
+  public var high: Int
+  /// What happens to them.
+  public var kind: Kind
+  /// What the sum is multiplied by, such as 1/B for a mean.
+  public var scale: Double
+
+  /// A clipping from its parts.
+  public init(low: Int, high: Int, kind: Kind = .winsorized, scale: Double = 1) {
+    self.low = low
+    self.high = high
+    self.kind = kind
+    self.scale = scale
+  }
+
+  var native: ct_clip {
+    ct_clip(low: Int64(low), high: Int64(high), trims: kind == .trimmed, scale: scale)
+  }
+}
+
+extension Tensor {
+  /// Overwrites this tensor [P] with the clipped sum of the rows [B, P]; a coordinate with a NaN becomes NaN.
+  ///
+  /// - Throws: `TensorError` when shapes or types do not fit, or there are no more than low + high rows.
+  public func setClippedSum(ofRows rows: Tensor, _ clipping: Clipping) throws {
+    try check(ct_clipped_row_sum(pointer, rows.pointer, clipping.native), "setClippedSum", [self, rows])
+  }
+
+  /// Overwrites this tensor [out, in] with the clipped sum over examples b of δ_b ⊗ a_b, and `bias` [out] with that of
+  /// δ_b, for δ [B, out] and a [B, in]. The B×out×in products are never held.
+  ///
+  /// - Throws: `TensorError` when shapes or types do not fit, or there are no more than low + high examples.
+  public func setClippedSum(
+    outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, _ clipping: Clipping
+  ) throws {
+    try check(
+      ct_clipped_outer_sum(pointer, bias?.pointer, outputGradient.pointer, input.pointer, clipping.native),
+      "setClippedSum", [self, outputGradient, input])
+  }
+
+  /// Overwrites this tensor [out, in] with the median over groups of consecutive examples of the groups' means of
+  /// δ_b ⊗ a_b, and `bias` [out] with that of δ_b: contiguous float32 on the CPU, 3, 5, 7 or 9 groups.
+  ///
+  /// - Throws: `TensorError` when shapes, types or layouts do not fit, or the groups do not cover the batch.
+  public func setMedianWeightGradient(
+    outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, groups: [Range<Int>], rowsPerExample: Int = 1
+  ) throws {
+    let ends = groups.map { Int64($0.upperBound * rowsPerExample) }
+    let factors = groups.flatMap {
+      Array(repeating: 1 / Float(max($0.count, 1)), count: $0.count * rowsPerExample)
+    }
+    try check(
+      ct_weight_gradient_median(
+        pointer, bias?.pointer, outputGradient.pointer, input.pointer, factors, ends, Int64(ends.count)),
+      "setMedianWeightGradient", [self, outputGradient, input])
+  }
+
+  /// Overwrites this tensor [P] with the median of the rows [k, P], k odd; a coordinate with a NaN becomes NaN.
+  ///
+  /// - Throws: `TensorError` when shapes or types do not fit, or k is even.
+  public func setMedian(ofRows rows: Tensor) throws {
+    try check(ct_row_median(pointer, rows.pointer), "setMedian", [self, rows])
+  }
+
+  /// One SGD update of a flat parameter buffer from the median or mean of three gradients, in one pass over memory.
+  ///
+  /// - Parameters:
+  ///   - current: the newest gradient; it becomes g + λw with `decaysBefore`.
+  ///   - previous: the two before it.
+  ///   - velocity: as in `updateSGD`.
+  ///   - isMedian: the coordinate-wise median, or the mean.
+  ///   - decaysBefore: whether λw enters each gradient before the median, at the weights it was taken at.
+  /// - Returns: whether every updated parameter is finite.
+  /// - Throws: `TensorError` when the buffers are not alike and contiguous.
+  public func updateFromThree(
+    current: Tensor, previous: (Tensor, Tensor), velocity: Tensor?, isMedian: Bool, decaysBefore: Bool,
+    _ update: SGDUpdate
+  ) throws -> Bool {
+    var finite = true
+    try check(
+      ct_three_gradient_step(
+        pointer, current.pointer, previous.0.pointer, previous.1.pointer, velocity?.pointer, update.native, isMedian,
+        decaysBefore, &finite),
+      "updateFromThree", [self, current])
+    return finite
+  }
+}
