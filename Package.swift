@@ -46,6 +46,7 @@ let package = Package(
     .library(name: "RunStore", targets: ["RunStore"]),
     .library(name: "Training", targets: ["Training"]),
     .library(name: "Reports", targets: ["Reports"]),
+    .library(name: "Studies", targets: ["Studies"]),
     .executable(name: "coherent", targets: ["coherent"]),
   ],
   dependencies: [
@@ -72,10 +73,12 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "Studies", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
     .executableTarget(
       name: "coherent",
       dependencies: [
         "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training", "Reports",
+        "Studies",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -106,6 +109,7 @@ let package = Package(
       dependencies: ["Training", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
+    .testTarget(name: "StudiesTests", dependencies: ["Studies", "RunStore"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [
