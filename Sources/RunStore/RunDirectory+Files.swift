@@ -78,6 +78,28 @@ extension RunDirectory {
     try records(CoherenceRecord.self, in: RunFile.coherence, isLog: true)
   }
 
+  /// Reads `coherence-intervals.csv`; empty when there is none. A last line that is still being written is left out.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
+  public func coherenceIntervals() throws -> [CoherenceIntervalRecord] {
+    try records(CoherenceIntervalRecord.self, in: RunFile.intervals, isLog: true)
+  }
+
+  /// Reads `measures.csv`; empty when there is none. A last line that is still being written is left out.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
+  public func measures() throws -> [MeasureRecord] {
+    try records(MeasureRecord.self, in: RunFile.measures, isLog: true)
+  }
+
+  /// Writes the per-example gradient records of a step, a whole file, into their folder.
+  ///
+  /// - Throws: `RunStoreError` when it cannot be written.
+  public func write(exampleGradients data: Data, step: Int) throws {
+    try makeFolder(exampleGradients)
+    try writeAtomically(data, to: exampleGradients.appendingPathComponent(RunFile.exampleGradientsName(step: step)))
+  }
+
   /// Reads `contributions.csv`; empty when there is none. A last line that is still being written is left out.
   ///
   /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
@@ -102,6 +124,7 @@ extension RunDirectory {
         throw RunStoreError.system("replace", file(name).path, code: errno)
       }
     }
+    try? FileManager.default.removeItem(at: exampleGradients)
     return try RunLogWriter(folder: url, tensorBoardFile: Self.newTensorBoardName())
   }
 

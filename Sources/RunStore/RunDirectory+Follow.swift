@@ -8,6 +8,10 @@ public struct RunUpdate: Sendable, Equatable {
   public var metrics: [MetricRecord] = []
   /// New lines of `coherence.csv`.
   public var coherence: [CoherenceRecord] = []
+  /// New lines of `coherence-intervals.csv`.
+  public var coherenceIntervals: [CoherenceIntervalRecord] = []
+  /// New lines of `measures.csv`.
+  public var measures: [MeasureRecord] = []
   /// New lines of `contributions.csv`.
   public var contributions: [ContributionRecord] = []
   /// New lines of `events.jsonl`.
@@ -20,7 +24,8 @@ public struct RunUpdate: Sendable, Equatable {
 
   /// Whether nothing is new.
   public var isEmpty: Bool {
-    metrics.isEmpty && coherence.isEmpty && contributions.isEmpty && events.isEmpty
+    metrics.isEmpty && coherence.isEmpty && coherenceIntervals.isEmpty && contributions.isEmpty && measures.isEmpty
+      && events.isEmpty
   }
 }
 
@@ -35,6 +40,8 @@ extension RunDirectory {
     update.isRestart = isRestart
     update.metrics = try followed(MetricRecord.self, in: RunFile.metrics, &update.offsets)
     update.coherence = try followed(CoherenceRecord.self, in: RunFile.coherence, &update.offsets)
+    update.coherenceIntervals = try followed(CoherenceIntervalRecord.self, in: RunFile.intervals, &update.offsets)
+    update.measures = try followed(MeasureRecord.self, in: RunFile.measures, &update.offsets)
     update.contributions = try followed(ContributionRecord.self, in: RunFile.contributions, &update.offsets)
     let start = update.offsets.bytes[RunFile.events] ?? 0
     let lines = try readLog(RunFile.events, from: start)

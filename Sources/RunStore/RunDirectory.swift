@@ -18,24 +18,33 @@ enum RunFile {
   static let manifest = "manifest.json"
   static let metrics = "metrics.csv"
   static let coherence = "coherence.csv"
+  static let intervals = "coherence-intervals.csv"
   static let contributions = "contributions.csv"
+  static let measures = "measures.csv"
   static let labels = "labels.csv"
   static let examples = "examples.csv"
   static let events = "events.jsonl"
   static let checkpoints = "checkpoints"
+  static let exampleGradients = "example-gradients"
   static let report = "report.html"
   static let figures = "figures"
   static let tensorBoardPrefix = "events.out.tfevents."
 
   /// The append-only logs, except for TensorBoard's.
-  static let logs = [metrics, coherence, contributions, events]
+  static let logs = [metrics, coherence, intervals, contributions, measures, events]
+
+  /// The name of a step's file of per-example gradient records; names sort as steps do.
+  static func exampleGradientsName(step: Int) -> String {
+    let digits = String(step)
+    return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".safetensors"
+  }
 
   /// Whether a name is that of an append-only log.
   static func isLog(_ name: String) -> Bool { logs.contains(name) || name.hasPrefix(tensorBoardPrefix) }
 
   /// Whether a name is one that this program gives to a file of a run.
   static func isKnown(_ name: String) -> Bool {
-    let names = [config, manifest, labels, examples, checkpoints, report, figures]
+    let names = [config, manifest, labels, examples, checkpoints, exampleGradients, report, figures]
     return names.contains(name) || isLog(name) || isTemporaryName(name)
   }
 }
@@ -85,6 +94,9 @@ public struct RunDirectory: Sendable, Hashable {
   /// The folder of the checkpoints.
   public var checkpoints: URL { url.appendingPathComponent(RunFile.checkpoints, isDirectory: true) }
 
+  /// The folder of the per-example gradient records, one file a step; absent in a run that takes none.
+  public var exampleGradients: URL { url.appendingPathComponent(RunFile.exampleGradients, isDirectory: true) }
+
   /// The place of the HTML report.
   public var report: URL { file(RunFile.report) }
 
@@ -100,7 +112,7 @@ public struct RunDirectory: Sendable, Hashable {
 
   /// Deletes what killed writers left behind, so that a resumed run holds the same files as an uninterrupted one.
   func removeTemporaryFiles() {
-    for folder in [url, checkpoints] {
+    for folder in [url, checkpoints, exampleGradients] {
       let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
       for name in names where isTemporaryName(name) { unlink(folder.path + "/" + name) }
     }
@@ -139,7 +151,7 @@ public struct RunDirectory: Sendable, Hashable {
       && (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path))?.isEmpty ?? true
   }
 
-  private func makeFolder(_ folder: URL) throws {
+  func makeFolder(_ folder: URL) throws {
     var missing: [String] = []
     var path = folder.path
     while !FileManager.default.fileExists(atPath: path), path != "/" {

@@ -14,7 +14,7 @@ public struct RunLogOffsets: Codable, Sendable, Equatable {
 }
 
 /// Appends to the logs of a run: `metrics.csv`, `coherence.csv`, `events.jsonl` and a TensorBoard event file; and
-/// `contributions.csv`, which exists only once it has a record.
+/// `coherence-intervals.csv`, `contributions.csv` and `measures.csv`, each of which exists only once it has a record.
 ///
 /// Every method throws `RunStoreError` when the disk is full or a log cannot be written to; the record that failed is
 /// taken back, so the logs stay readable. One writer per run at a time, used from one thread at a time.
@@ -23,10 +23,11 @@ public final class RunLogWriter {
   private let coherence: AppendOnlyFile
   private let events: AppendOnlyFile
   private let tensorBoard: AppendOnlyFile
-  private let contributionsURL: URL
-  private var contributions: AppendOnlyFile?
-  private var isClosed = false
-  private var files: [AppendOnlyFile] { [metrics, coherence, events, tensorBoard] + [contributions].compactMap { $0 } }
+  private let intervals: LazyLog
+  private let contributions: LazyLog
+  private let measures: LazyLog
+  private var lazyLogs: [LazyLog] { [intervals, contributions, measures] }
+  private var files: [AppendOnlyFile] { [metrics, coherence, events, tensorBoard] + lazyLogs.compactMap(\.file) }
 
   /// Opens the logs in a folder; those that are empty get their header.
   init(folder: URL, tensorBoardFile: String) throws {
@@ -34,10 +35,9 @@ public final class RunLogWriter {
     coherence = try AppendOnlyFile(folder.appendingPathComponent(RunFile.coherence))
     events = try AppendOnlyFile(folder.appendingPathComponent(RunFile.events))
     tensorBoard = try AppendOnlyFile(folder.appendingPathComponent(tensorBoardFile))
-    contributionsURL = folder.appendingPathComponent(RunFile.contributions)
-    if FileManager.default.fileExists(atPath: contributionsURL.path) {
-      contributions = try AppendOnlyFile(contributionsURL)
-    }
+    intervals = try LazyLog(folder.appendingPathComponent(RunFile.intervals))
+    contributions = try LazyLog(folder.appendingPathComponent(RunFile.contributions))
+    measures = try LazyLog(folder.appendingPathComponent(RunFile.measures))
     if metrics.size == 0 { try metrics.append(CSV.header(MetricRecord.self)) }
     if coherence.size == 0 { try coherence.append(CSV.header(CoherenceRecord.self)) }
     if tensorBoard.size == 0 {
@@ -76,9 +76,7 @@ public final class RunLogWriter {
   /// to TensorBoard, as `f_pristine/paper`, `i_corrupt/population`, ...
   public func append(_ records: [ContributionRecord]) throws {
     guard !records.isEmpty else { return }
-    let file = try contributionsFile()
-    let header = file.size == 0 ? CSV.header(ContributionRecord.self) : ""
-    try file.append(header + CSV.lines(records))
+    try contributions.append(records)
     try scalars(
       records.filter { $0.world == 0 }.flatMap { record in
         let values = [
@@ -89,15 +87,18 @@ public final class RunLogWriter {
       })
   }
 
-  private func contributionsFile() throws -> AppendOnlyFile {
-    if let contributions { return contributions }
-    guard !isClosed else {
-      throw RunStoreError(
-        "\(contributionsURL.path) was already closed.", remedy: "Open a new log writer to go on.")
-    }
-    let file = try AppendOnlyFile(contributionsURL)
-    contributions = file
-    return file
+  /// Appends lines to `coherence-intervals.csv`, which the first of them create.
+  public func append(_ records: [CoherenceIntervalRecord]) throws {
+    guard !records.isEmpty else { return }
+    try intervals.append(records)
+  }
+
+  /// Appends lines to `measures.csv`, which the first of them create, and their numbers to TensorBoard, as
+  /// `noise_scale/train`, ...
+  public func append(_ records: [MeasureRecord]) throws {
+    guard !records.isEmpty else { return }
+    try measures.append(records)
+    try scalars(records.map { ("\($0.measure)/\($0.split)", $0.value, $0.step) })
   }
 
   /// Appends a line to `events.jsonl`.
@@ -129,7 +130,7 @@ public final class RunLogWriter {
 
   /// Flushes and closes the logs; later appends throw.
   public func close() throws {
-    isClosed = true
+    for log in lazyLogs { log.close() }
     for file in files {
       try file.synchronize()
       try file.close()
