@@ -23,7 +23,13 @@ struct StudyRun {
     let records = try directory.coherence().filter { $0.split == "train" && $0.layer == "all" }
     coherence = Curve(records.compactMap { record in record.mCoherence.map { (record.step, $0) } })
     probeSizes = Set(records.map(\.m))
-    intervals = [:]
+    intervals = Dictionary(
+      try directory.coherenceIntervals().compactMap { record in
+        guard record.split == "train", record.layer == "all", record.mCoherenceLow <= record.mCoherenceHigh else {
+          return nil
+        }
+        return (record.step, record.mCoherenceLow...record.mCoherenceHigh)
+      }, uniquingKeysWith: { _, last in last })
     contributions = try directory.contributions()
   }
 

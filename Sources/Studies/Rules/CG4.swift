@@ -2,8 +2,8 @@
 
 /// Fewer pristine examples, slower pristine learning.
 struct CG4: Rule {
-  /// "Early" is the first evaluation at which the run without noise has half of its examples right: before that there is
-  /// little to compare, long after it every curve is at its top.
+  /// "Early" is the first evaluation at which the run without noise has half of its examples right: before that there
+  /// is little to compare, long after it every curve is at its top.
   static let early = 0.5
   /// The standard error of an accuracy around one half, from 10 000 examples.
   static let resolution = 0.005

@@ -41,7 +41,7 @@ struct MC4: Rule {
   private func judge(_ course: CoherenceCourse, of run: StudyRun, in assessment: inout Assessment) -> Bool {
     let level = Level.text(run.noise)
     let remaining = (course.end.value - 1) / (course.peak.value - 1)
-    let breadth = Double(course.aboveHalf.upperBound + 1) / Double(course.aboveHalf.lowerBound + 1)
+    let breadth = (course.aboveHalf.upperBound + 1) / (course.aboveHalf.lowerBound + 1)
     assessment.note("least r of the initial fall, \(level)", course.trough.value)
     assessment.note("peak r, \(level)", course.peak.value)
     assessment.note("step of the peak, \(level)", Double(course.peak.step))

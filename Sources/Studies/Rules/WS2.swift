@@ -19,7 +19,7 @@ struct WS2: Rule {
   let claim = Claim(
     id: "WS-2",
     sentence: "The generalization gap orders SGD ≈ RA3 ≫ RM3 > M3, at 0, 50 and 100 % noise and equal training effort.",
-    paper: Paper.weakAndStrong, section: "§3.1, figure 2, equation 1", setting: Paper.imageNetSetting)
+    paper: Paper.weakAndStrong, section: "§3.3, figure 2, equation 1", setting: Paper.imageNetSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .optimizer, .batchSize, .steps] }
   func reads(_ run: StudyRun) -> Bool { Self.optimizers.contains(run.optimizer.name) }
