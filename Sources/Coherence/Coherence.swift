@@ -112,6 +112,11 @@ public struct LayerCoherence: Sendable, Equatable {
     let m = Double(coherence.m)
     return unbiasedInterval?.mapped(slope: (m - 1) / m, offset: 1 / m)
   }
+
+  /// The same interval for the m-coherence: r = 1 + (m − 1)·unbiased.
+  public var mCoherenceInterval: ConfidenceInterval? {
+    unbiasedInterval?.mapped(slope: Double(coherence.m - 1), offset: 1)
+  }
 }
 
 /// The coherence of a network and its layers, as measured on one sample.

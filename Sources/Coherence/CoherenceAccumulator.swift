@@ -51,11 +51,12 @@ public final class CoherenceAccumulator {
     }
   }
 
-  /// Takes in the gradients of a batch.
+  /// Takes in the gradients of a batch, and gives their squared norms over all parameters.
   ///
   /// - Throws: `CoherenceError` that names layer and example (by its place in the stream) when a gradient is not
   ///   finite; the accumulator is then of no further use.
-  public func add(_ matrix: GradientMatrix) throws {
+  @discardableResult
+  public func add(_ matrix: GradientMatrix) throws -> [Double] {
     if layers.isEmpty { layers = matrix.layers.map { ($0.name, $0.ranges) } }
     let norms = try matrix.rowSquaredNorms(addingColumnSumTo: pending, accumulating: pendingCount > 0)
     for (layer, values) in norms.enumerated() {
@@ -73,6 +74,7 @@ public final class CoherenceAccumulator {
     groups?.note(count: matrix.exampleCount, squaredNorms: sums)
     let endsGroup = count * groupCount / max(expectedCount, 1) > group
     if endsGroup || pendingCount >= Self.largestGroup { try flush() }
+    return norms.dropFirst().reduce(norms.first ?? []) { total, layer in zip(total, layer).map { $0 + $1 } }
   }
 
   /// Ends the current group.

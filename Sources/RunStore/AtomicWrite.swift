@@ -23,6 +23,22 @@ public func writeAtomically(_ data: Data, to destination: URL) throws {
   flushFolder(folder)
 }
 
+/// Checks that `writeAtomically` to `destination` would find a folder that it can write to.
+///
+/// - Throws: `RunStoreError` with what `writeAtomically` would say, or when `destination` is a folder.
+public func checkWritable(_ destination: URL) throws {
+  var isFolder: ObjCBool = false
+  if FileManager.default.fileExists(atPath: destination.path, isDirectory: &isFolder), isFolder.boolValue {
+    throw RunStoreError("\(destination.path) is a folder.", remedy: "Name a file.")
+  }
+  let folder = destination.deletingLastPathComponent()
+  let probe = folder.appendingPathComponent(temporaryName(for: "probe"), isDirectory: false)
+  let descriptor = open(probe.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
+  guard descriptor >= 0 else { throw RunStoreError.system("write", destination.path, code: errno) }
+  close(descriptor)
+  unlink(probe.path)
+}
+
 /// The name under which `writeAtomically` keeps a file until it is whole.
 func temporaryName(for name: String) -> String {
   ".\(name).partial-\(ProcessInfo.processInfo.processIdentifier)"

@@ -8,8 +8,9 @@ import RunStore
 import Tensors
 
 /// A run at one step, as three files in `checkpoints/`: `step-N.safetensors` (the parameters by name),
-/// `step-N.state.safetensors` (optimizer, generator, learning record) and `step-N.json`, which is written last and names
-/// the other two with size and checksum. A checkpoint exists when its JSON does, and the JSON carries its own checksum.
+/// `step-N.state.safetensors` (optimizer, generator, learning record, probes) and `step-N.json`, which is written last
+/// and names the other two with size and checksum. A checkpoint exists when its JSON does, and the JSON carries its own
+/// checksum.
 struct Checkpoint: Codable, Sendable, Equatable {
   struct File: Codable, Sendable, Equatable {
     var name: String
@@ -170,7 +171,7 @@ extension Trainer {
       ("learning.first", Tensor(learning.firstLearned)),
       ("learning.last", Tensor(learning.lastLearned)),
       ("learning.forgetting", Tensor(learning.forgettingEvents)),
-    ] + (probes.map { [("probes", try Tensor($0.state()))] } ?? [])
+    ] + (probes?.state() ?? [])
   }
 
   /// Continues from a checkpoint.
@@ -206,12 +207,7 @@ extension Trainer {
     else {
       throw TrainingError(.checkpoint, "the checkpoint's \(checkpoint.state.name) lacks a part or fits other data")
     }
-    if let probes {
-      guard let saved = state["probes"] else {
-        throw TrainingError(.checkpoint, "the checkpoint's \(checkpoint.state.name) knows nothing of the run's probes")
-      }
-      try probes.restore(saved.values())
-    }
+    try probes?.restore(state)
     try generator.restore(state: bytes.values())
     learning = record
     sampler = checkpoint.sampler

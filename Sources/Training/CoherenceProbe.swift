@@ -4,7 +4,6 @@ import Coherence
 import Datasets
 import GradientMatrix
 import NeuralNetworks
-import RunStore
 import Tensors
 
 /// A fixed sample of examples whose coherence is measured, always the same ones in the same order.
@@ -17,7 +16,7 @@ public struct CoherenceProbe: Sendable {
   public let indices: [Int]
   /// "train" or "test".
   public let split: String
-  /// Examples in a pass. Results do not depend on it beyond rounding.
+  /// Examples in a pass, at most. Results do not depend on it beyond rounding.
   public var chunkSize = 200
 
   /// A sample of `count` examples of `candidates`, drawn without replacement by the seed; all of them, in order, when
@@ -58,25 +57,59 @@ public struct CoherenceProbe: Sendable {
     }
   }
 
+  /// The same sample with its chunks no larger than a group of the jackknife, whose groups end where chunks do.
+  private func grouped(_ groupCount: Int) -> CoherenceProbe {
+    guard groupCount >= 2, indices.count >= 2 * groupCount else { return self }
+    var probe = self
+    probe.chunkSize = min(chunkSize, indices.count / groupCount)
+    return probe
+  }
+
+  /// One pass: S and Q of the sample, and ‖gᵢ‖² of its examples.
+  func accumulate(
+    _ plan: GradientPlan, groupCount: Int = 0
+  ) throws -> (accumulator: CoherenceAccumulator, squaredNorms: [Double]) {
+    let accumulator = try CoherenceAccumulator(plan, expectedCount: indices.count, groupCount: groupCount)
+    var squaredNorms: [Double] = []
+    squaredNorms.reserveCapacity(indices.count)
+    try grouped(groupCount).forEachChunk(plan) { matrix, _ in squaredNorms += try accumulator.add(matrix) }
+    return (accumulator, squaredNorms)
+  }
+
   /// Measures the coherence of the sample.
   ///
   /// - Parameter groupCount: groups for the confidence intervals; 0 for none.
   /// - Throws: `CoherenceError` when a gradient is not finite, named by layer and place in the sample.
   public func coherence(_ plan: GradientPlan, groupCount: Int = 10) throws -> CoherenceResult {
-    let accumulator = try CoherenceAccumulator(plan, expectedCount: indices.count, groupCount: groupCount)
-    try forEachChunk(plan) { matrix, _ in try accumulator.add(matrix) }
-    return try accumulator.result()
+    try accumulate(plan, groupCount: groupCount).accumulator.result()
   }
-}
 
-extension CoherenceResult {
-  /// The lines of coherence.csv: the network under "all", then its layers.
-  func records(step: Int, split: String, policy: BatchNormPolicy) -> [CoherenceRecord] {
-    ([network] + layers).map { part in
-      CoherenceRecord(
-        step: step, split: split, layer: part.layer, m: part.coherence.m, alpha: part.coherence.alpha,
-        mCoherence: part.coherence.mCoherence, alphaUnbiased: part.coherence.alphaUnbiased, share: part.share,
-        batchNormPolicy: policy.rawValue)
+  /// How the sample's gradients stand to their mean ḡ over all weights, and the sample's coherence, which comes for
+  /// nothing. Two passes: ḡ and ‖gᵢ‖² first, then G·ḡ.
+  ///
+  /// - Parameter groupCount: groups for the confidence intervals; 0 for none.
+  /// - Throws: `CoherenceError` when a gradient is not finite, named by layer and place in the sample.
+  public func exampleGradients(
+    _ plan: GradientPlan, groupCount: Int = 0
+  ) throws -> (examples: ExampleGradients, coherence: CoherenceResult) {
+    let (accumulator, squaredNorms) = try accumulate(plan, groupCount: groupCount)
+    let coherence = try accumulator.result()
+    let mean = try accumulator.meanGradient()
+    let targets = indices.map { labels[$0] }
+    var (dots, losses, margins, isCorrect): ([Double], [Float], [Float], [Bool]) = ([], [], [], [])
+    try forEachChunk(plan) { matrix, range in
+      let byLayer = try matrix.product(mean)
+      for example in 0..<matrix.exampleCount { dots.append(byLayer.reduce(0) { $0 + $1[example] }) }
+      let facts = try matrix.output.classificationRecords(
+        targets: Tensor(Array(targets[range]), device: matrix.output.device))
+      losses += try matrix.losses.to(.float32).values(as: Float.self)
+      margins += facts.margins.map { Float($0) }
+      isCorrect += facts.ranks.map { $0 == 0 }
     }
+    let examples = ExampleGradients(
+      split: split, indices: indices, labels: targets, isCorrupt: indices.map { labels[$0] != dataset.labels[$0] },
+      meanSquaredNorm: try mean.dot(mean), dots: dots, squaredNorms: squaredNorms, losses: losses, margins: margins,
+      isCorrect: isCorrect)
+    return (examples, coherence)
   }
 }

@@ -60,7 +60,7 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// What is measured along a run, and when, as a word: "coherence@log", "coherence:m=2000@dense:0-50,log",
-/// "contributions@dense:0-10,log".
+/// "contributions@dense:0-10,log", "examples@epoch".
 public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   /// What is measured.
   public enum Kind: String, Sendable, CaseIterable {
@@ -69,11 +69,27 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     /// Contributions of pristine and corrupt examples with null worlds, over the paper's sample (400 examples, 300
     /// weights a layer) and over m training examples and all weights.
     case contributions
+    /// ⟨gᵢ, ḡ⟩, ‖gᵢ‖², their cosine, loss and margin of every training example, or of m of them.
+    case examples
+    /// Stiffness, confusion, signal-to-noise ratio, noise scale and diversity, on all pairs of m training and m test
+    /// examples.
+    case measures
+    /// The stability bound with what is known of its constants: qualitative.
+    case stability
+
+    /// m where the word does not say; all examples where there are fewer.
+    var defaultSampleSize: Int {
+      switch self {
+      case .coherence, .contributions, .stability: 1000
+      case .examples: .max
+      case .measures: RelatedMeasures.defaultSample
+      }
+    }
   }
 
   /// What.
   public let kind: Kind
-  /// m, examples of each sample; nil for the default of 1000, or all when there are fewer.
+  /// m, examples of each sample; nil for the default of the kind, or all when there are fewer.
   public let sampleSize: Int?
   /// When.
   public let schedule: ProbeSchedule
@@ -81,8 +97,11 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   /// Bundles by cost.
   static let presets = [
     "economy": ["coherence:m=500@log"],
-    "business": ["coherence:m=2000@dense:0-50,log"],
-    "full": ["coherence:m=5000@dense:0-50,log", "contributions:m=5000@dense:0-50,log"],
+    "business": ["coherence:m=2000@dense:0-50,log", "measures@log"],
+    "full": [
+      "coherence:m=5000@dense:0-50,log", "contributions:m=5000@dense:0-50,log", "examples@epoch", "measures@log",
+      "stability@log",
+    ],
   ]
 
   /// The probes that a word stands for: one, or those of a preset (economy, business, full).
@@ -103,6 +122,12 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     }
     self.kind = kind
     schedule = try ProbeSchedule(halves.count == 2 ? halves[1] : "log")
+    // Steps enter the bound with the coherence measured before them.
+    guard kind != .stability || schedule.contains(0, steps: 1, stepsPerEpoch: 1) else {
+      throw TrainingError(
+        .configuration,
+        "probe \"\(text)\": stability has to look at step 0; add log, epoch or dense:0-0 to its schedule")
+    }
     guard names.count == 2 else {
       sampleSize = nil
       return
@@ -112,6 +137,7 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
         .configuration,
         "probe \"\(text)\": \"\(names[1])\" is not known; write m=N with N of at least 2, such as m=2000")
     }
+    if kind == .measures { try CoherenceProbe.checkPairs(count) }
     sampleSize = count
   }
 

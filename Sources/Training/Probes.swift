@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Coherence
 import Datasets
 import Foundation
 import GradientMatrix
 import NeuralNetworks
-import RunStore
 import Tensors
 
 /// The probes of a run: what they measure is a function of the parameters and fixed samples, and they change neither the
 /// parameters nor any random stream of the training.
 final class Probes {
-  private let specifications: [ProbeSpecification]
+  private let probes: [(specification: ProbeSpecification, probe: any Probe)]
   private let stepsPerEpoch: Int
   private let steps: Int
   private let plan: GradientPlan
-  private var coherence: [Int: [CoherenceProbe]] = [:]
-  private var contributions: [Int: ContributionProbe] = [:]
-  private static let defaultSampleSize = 1000
 
   /// - Throws: `TrainingError` when a sample is larger than its data set; `GradientMatrixError` when the model has a
   ///   layer without a rule.
@@ -25,126 +20,108 @@ final class Probes {
     _ configuration: TrainingConfiguration, data: TrainingData, plan: () throws -> GradientPlan, steps: Int,
     stepsPerEpoch: Int
   ) throws {
-    specifications = try configuration.probe.flatMap(ProbeSpecification.parse)
+    let specifications = try configuration.probe.flatMap(ProbeSpecification.parse)
     guard !specifications.isEmpty else { return nil }
-    self.plan = try plan()
+    let plan = try plan()
+    self.plan = plan
     self.steps = steps
     self.stepsPerEpoch = stepsPerEpoch
-    let testIndices = Array(data.test.labels.indices)
-    func sample(_ split: Split, _ size: Int?, limit: Int = .max) throws -> CoherenceProbe {
-      let (dataset, labels, candidates) =
-        split == .train
-        ? (data.train, data.labels.assigned, data.trainIndices) : (data.test, data.test.labels, testIndices)
-      let count = size ?? min(Self.defaultSampleSize, candidates.count)
-      return try CoherenceProbe(
-        of: dataset, labels: labels, candidates: candidates, split: split.rawValue, count: min(count, limit),
-        seed: configuration.seed)
-    }
-    for (index, specification) in specifications.enumerated() {
-      switch specification.kind {
-      case .coherence:
-        // A small test set is taken whole rather than refused.
-        coherence[index] = [
-          try sample(.train, specification.sampleSize),
-          try sample(.test, specification.sampleSize, limit: testIndices.count),
-        ]
-      case .contributions:
-        contributions[index] = try ContributionProbe(
-          population: sample(.train, specification.sampleSize), labels: data.labels, plan: self.plan,
-          seed: configuration.seed)
-      }
+    let samples = ProbeSamples(data: data, seed: configuration.seed)
+    probes = try specifications.map { specification in
+      let count = specification.sampleSize ?? specification.kind.defaultSampleSize
+      let isChosen = specification.sampleSize != nil
+      func train() throws -> CoherenceProbe { try samples.train(count, isExact: isChosen) }
+      let probe: any Probe =
+        switch specification.kind {
+        case .coherence: CoherenceLook([try train(), try samples.test(count)])
+        case .contributions:
+          try ContributionLook(population: train(), labels: data.labels, plan: plan, seed: configuration.seed)
+        case .examples: ExamplesLook(try train())
+        case .measures: MeasuresLook([try train(), try samples.test(count)])
+        case .stability: try StabilityLook(train(), trainingCount: data.trainIndices.count)
+        }
+      return (specification, probe)
     }
   }
 
   /// What the probes due at a step see.
-  func measure(step: Int) throws -> (coherence: [CoherenceRecord], contributions: [ContributionRecord]) {
-    var found: ([CoherenceRecord], [ContributionRecord]) = ([], [])
-    for (index, specification) in specifications.enumerated()
+  func measure(step: Int) throws -> ProbeResults {
+    var results = ProbeResults()
+    for (specification, probe) in probes
     where specification.schedule.contains(step, steps: steps, stepsPerEpoch: stepsPerEpoch) {
-      for probe in coherence[index] ?? [] {
-        found.0 += try probe.coherence(plan, groupCount: 0)
-          .records(step: step, split: probe.split, policy: plan.batchNormPolicy)
-      }
-      if contributions[index] != nil { found.1 += try contributions[index]?.measure(plan, step: step) ?? [] }
+      try probe.measure(plan, step: step, into: &results)
     }
-    return found
+    return results
   }
 
-  /// The part of the state that earlier steps decide.
-  func state() throws -> [UInt8] {
-    let trackers = contributions.sorted { $0.key < $1.key }.map(\.value.trackers)
-    let encoder = JSONEncoder()
-    // One state, one sequence of bytes: resumed runs are compared byte for byte.
-    encoder.outputFormatting = [.sortedKeys]
-    return Array(try encoder.encode(trackers))
+  /// Tells every probe of an update.
+  func note(_ step: StepRecord) throws {
+    for (_, probe) in probes { try probe.note(step) }
   }
 
-  /// Continues from a saved state.
-  func restore(_ state: [UInt8]) throws {
-    guard let trackers = try? JSONDecoder().decode([[ContributionTracker]].self, from: Data(state)),
-      trackers.count == contributions.count, trackers.allSatisfy({ $0.count == 2 })
-    else { throw TrainingError(.checkpoint, "the checkpoint's probes are not those of the configuration") }
-    for (key, saved) in zip(contributions.keys.sorted(), trackers) { contributions[key]?.trackers = saved }
+  /// The part of the state that earlier steps decide, by name.
+  func state() throws -> [(name: String, tensor: Tensor)] {
+    try probes.enumerated().flatMap { place, entry in
+      try entry.probe.state().map { (Self.prefix(place, entry.specification) + $0.name, $0.tensor) }
+    }
+  }
+
+  /// Continues from a saved state; names that are not of a probe are passed over.
+  func restore(_ state: [String: Tensor]) throws {
+    for (place, entry) in probes.enumerated() {
+      let prefix = Self.prefix(place, entry.specification)
+      try entry.probe.restore(
+        Dictionary(
+          state.filter { $0.key.hasPrefix(prefix) }.map { (String($0.key.dropFirst(prefix.count)), $0.value) },
+          uniquingKeysWith: { first, _ in first }))
+    }
+  }
+
+  private static func prefix(_ place: Int, _ specification: ProbeSpecification) -> String {
+    "probes.\(place).\(specification.kind.rawValue)."
   }
 }
 
-/// Contributions of pristine and corrupt examples: f and i of Coherent Gradients §2.4, over the paper's sample and over a
-/// larger population with all weights, which the paper names as future work.
-struct ContributionProbe {
-  private let population: CoherenceProbe
-  private let paper: CoherenceProbe
-  private let columns: ColumnSample
-  /// The paper's sample first, then the population.
-  var trackers: [ContributionTracker]
-  private static let nullWorlds = 20
-  private static let paperExamples = 400
-  private static let paperWeights = 300
+/// Draws the samples of a run's probes.
+private struct ProbeSamples {
+  let data: TrainingData
+  let seed: UInt64
 
-  init(population: CoherenceProbe, labels: NoisyLabels, plan: GradientPlan, seed: UInt64) throws {
-    self.population = population
-    paper = try CoherenceProbe(
-      of: population.dataset, labels: population.labels, candidates: population.indices, split: population.split,
-      count: min(Self.paperExamples, population.indices.count), seed: seed)
-    var generator = SeededGenerator(seed: seed, stream: .probe, index: 1)
-    columns = try ColumnSample(plan, perLayer: Self.paperWeights, using: &generator)
-    trackers = [paper, population].map { probe in
-      ContributionTracker(
-        isCorrupt: probe.indices.map(labels.isCorrupt), nullWorlds: Self.nullWorlds, using: &generator)
-    }
+  /// - Parameter isExact: whether more examples than there are is an error, and not all of them.
+  func train(_ count: Int, isExact: Bool) throws -> CoherenceProbe {
+    try CoherenceProbe(
+      of: data.train, labels: data.labels.assigned, candidates: data.trainIndices, split: Split.train.rawValue,
+      count: isExact ? count : min(count, data.trainIndices.count), seed: seed)
   }
 
-  mutating func measure(_ plan: GradientPlan, step: Int) throws -> [ContributionRecord] {
-    var sampled = SampledGradients(columns)
-    try paper.forEachChunk(plan) { matrix, range in
-      try sampled.add(matrix, indices: Array(paper.indices[range]), targets: nil)
-    }
-    let small = try sampled.records()
-    let large = try populationDots(plan)
-    let points = try [
-      trackers[0].add(small.records, meanSquaredNorm: small.meanSquaredNorm),
-      trackers[1].add(dots: large.dots, meanSquaredNorm: large.meanSquaredNorm),
-    ]
-    return zip(["paper", "population"], points).flatMap { name, point in
-      ([point.actual] + point.nulls).enumerated().map { world, contribution in
-        ContributionRecord(
-          step: step, sample: name, world: world, pristineShare: contribution.pristineShare,
-          corruptShare: contribution.corruptShare, pristineCumulative: contribution.pristineCumulative,
-          corruptCumulative: contribution.corruptCumulative)
-      }
-    }
+  /// A small test set is taken whole rather than refused.
+  func test(_ count: Int) throws -> CoherenceProbe {
+    try CoherenceProbe(
+      of: data.test, labels: data.test.labels, candidates: Array(data.test.labels.indices),
+      split: Split.test.rawValue, count: min(count, data.test.count), seed: seed)
+  }
+}
+
+/// How probes keep what is not a tensor: as the bytes of JSON.
+enum ProbeState {
+  static var mismatch: TrainingError {
+    TrainingError(
+      .checkpoint,
+      "the checkpoint's probes are not those of the configuration; put the probe settings back as they were, or start "
+        + "anew with --force")
   }
 
-  /// ⟨gᵢ, ḡ⟩ over all weights, in two passes: ḡ first, then G·ḡ.
-  private func populationDots(_ plan: GradientPlan) throws -> (dots: [Double], meanSquaredNorm: Double) {
-    let accumulator = try CoherenceAccumulator(plan, expectedCount: population.indices.count, groupCount: 0)
-    try population.forEachChunk(plan) { matrix, _ in try accumulator.add(matrix) }
-    let mean = try accumulator.meanGradient()
-    let direction = try mean.to(plan.store.values.dtype)
-    var dots: [Double] = []
-    try population.forEachChunk(plan) { matrix, _ in
-      let byLayer = try matrix.product(direction)
-      for example in 0..<matrix.exampleCount { dots.append(byLayer.reduce(0) { $0 + $1[example] }) }
-    }
-    return (dots, try mean.dot(mean))
+  static func encode(_ value: some Encodable) throws -> Tensor {
+    let encoder = JSONEncoder()
+    // One state, one sequence of bytes: resumed runs are compared byte for byte.
+    encoder.outputFormatting = [.sortedKeys]
+    return try Tensor(Array(encoder.encode(value)))
+  }
+
+  static func decode<Value: Decodable>(_: Value.Type, _ tensor: Tensor?) throws -> Value {
+    guard let bytes = try tensor?.values(as: UInt8.self),
+      let value = try? JSONDecoder().decode(Value.self, from: Data(bytes))
+    else { throw mismatch }
+    return value
   }
 }

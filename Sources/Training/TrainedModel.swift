@@ -100,11 +100,36 @@ public final class TrainedModel {
   public func coherence(
     examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 200
   ) throws -> CoherenceResult {
-    let plan = try GradientPlan(model, store: store, batchNormPolicy: policy, linearPolicy: linearPolicy)
+    try sample(count, chunkSize: chunkSize).coherence(plan(policy), groupCount: groupCount)
+  }
+
+  /// The same with how the gradient of every example stands to the mean: twice the work.
+  ///
+  /// - Throws: as `coherence`.
+  public func exampleGradients(
+    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 200
+  ) throws -> (examples: ExampleGradients, coherence: CoherenceResult) {
+    try sample(count, chunkSize: chunkSize).exampleGradients(plan(policy), groupCount: groupCount)
+  }
+
+  /// The measures related to coherence on a sample of the split.
+  ///
+  /// - Parameter count: m; by default 400, or all when there are fewer.
+  /// - Throws: as `coherence`, and `TrainingError` for more than 2000 examples.
+  public func relatedMeasures(examples count: Int? = nil, policy: BatchNormPolicy = .running) throws -> RelatedMeasures
+  {
+    try sample(count ?? min(RelatedMeasures.defaultSample, labels.count)).relatedMeasures(plan(policy))
+  }
+
+  private func plan(_ policy: BatchNormPolicy) throws -> GradientPlan {
+    try GradientPlan(model, store: store, batchNormPolicy: policy, linearPolicy: linearPolicy)
+  }
+
+  private func sample(_ count: Int?, chunkSize: Int = 200) throws -> CoherenceProbe {
     var probe = try CoherenceProbe(
       of: dataset, labels: labels, candidates: Array(labels.indices), split: split.rawValue,
       count: count ?? labels.count, seed: configuration.seed)
     probe.chunkSize = max(1, chunkSize)
-    return try probe.coherence(plan, groupCount: groupCount)
+    return probe
   }
 }

@@ -23,8 +23,8 @@ public enum TrainingEvent {
   case stepped(StepRecord)
   /// The groups were evaluated.
   case evaluated([MetricRecord])
-  /// Probes looked: coherence and contributions, where they were due.
-  case measured(coherence: [CoherenceRecord], contributions: [ContributionRecord])
+  /// Probes looked, where they were due.
+  case measured(ProbeResults)
   /// Everything that belongs to the present step is done: a checkpoint taken now continues with the next one.
   case completedStep(Int)
 }
@@ -157,7 +157,9 @@ public final class Trainer {
     }
     while step < steps {
       if shouldStop() { return .interrupted }
-      try observe(.stepped(update()))
+      let record = try update()
+      try probes?.note(record)
+      try observe(.stepped(record))
       if evaluations.contains(step) { try observe(.evaluated(evaluate())) }
       try probe(observe)
       try observe(.completedStep(step))
@@ -166,10 +168,8 @@ public final class Trainer {
   }
 
   private func probe(_ observe: (TrainingEvent) throws -> Void) throws {
-    guard let found = try probes?.measure(step: step), !found.coherence.isEmpty || !found.contributions.isEmpty else {
-      return
-    }
-    try observe(.measured(coherence: found.coherence, contributions: found.contributions))
+    guard let found = try probes?.measure(step: step), !found.isEmpty else { return }
+    try observe(.measured(found))
   }
 
   /// One mini-batch, one update.

@@ -116,9 +116,7 @@ public final class TrainingRun {
           }
         case .evaluated(let records):
           try log.append(records)
-        case .measured(let coherence, let contributions):
-          try log.append(coherence)
-          try log.append(contributions)
+        case .measured(let results): try append(results, to: log)
         case .completedStep(let step):
           if isCheckpointDue(step) { try checkpoint(log) }
         }
@@ -134,6 +132,17 @@ public final class TrainingRun {
       throw TrainingError(
         .divergence,
         error.description + (last.map { ". The last good checkpoint is that of step \($0.step)" } ?? ""))
+    }
+  }
+
+  private func append(_ results: ProbeResults, to log: RunLogWriter) throws {
+    try log.append(results.coherence)
+    try log.append(results.intervals)
+    try log.append(results.contributions)
+    try log.append(results.measures)
+    if let examples = results.examples {
+      let step = trainer.step
+      try directory.write(exampleGradients: examples.safetensors(step: step), step: step)
     }
   }
 

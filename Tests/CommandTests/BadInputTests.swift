@@ -99,7 +99,9 @@ import Testing
     for (arguments, part) in [
       ([], "--out RUN"), (["--out", run, "--resume", run], "either"), (["--out", ""], "empty name"),
       (["--resume", ""], "empty name"), (["--resume", run, "--lr", "0.1"], "leave out the other"),
-      (["--resume", run, "--no-nesterov"], "leave out the other"), (["--resume", run, "--force"], "leave out"),
+      (["--resume", run, "--no-nesterov"], "leave out the other"),
+      (["--resume", run, "--probe", "measures@log"], "leave out the other"),
+      (["--resume", run, "--force"], "leave out"),
       (["--resume", run, "--config", "x"], "leave out"),
     ] {
       expect(await Program.runHere(["train"] + arguments), 64, [part], arguments)

@@ -37,6 +37,15 @@ import Testing
       $0.checkpointEvery = 4
       $0.probe = ["coherence:m=20@every:3", "contributions:m=30@dense:0-6,log"]
     },
+    // Every kind of probe, and a learning rate of its own at each step for the stability bound.
+    smallConfiguration {
+      $0.checkpointEvery = 4
+      $0.schedule = "cosine"
+      $0.probe = [
+        "coherence:m=20@every:3", "contributions:m=30@every:5", "examples@epoch", "examples:m=9@dense:3-4",
+        "measures:m=12@every:4", "stability:m=15@every:3",
+      ]
+    },
   ]
 
   private func reference(_ index: Int, _ scratch: Scratch) throws -> String {

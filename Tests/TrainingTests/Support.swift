@@ -112,8 +112,14 @@ func lastingFiles(_ run: String) throws -> [String: Data] {
   for name in ["config.yaml", "metrics.csv", "examples.csv", "labels.csv", "coherence.csv"] {
     files[name] = try Data(contentsOf: folder.appendingPathComponent(name))
   }
-  // Made with its first record, so only some runs have it.
-  files["contributions.csv"] = try? Data(contentsOf: folder.appendingPathComponent("contributions.csv"))
+  // Made with their first record, so only some runs have them.
+  for name in ["contributions.csv", "coherence-intervals.csv", "measures.csv"] {
+    files[name] = try? Data(contentsOf: folder.appendingPathComponent(name))
+  }
+  let records = folder.appendingPathComponent("example-gradients")
+  for name in (try? FileManager.default.contentsOfDirectory(atPath: records.path)) ?? [] {
+    files["example-gradients/" + name] = try Data(contentsOf: records.appendingPathComponent(name))
+  }
   let checkpoints = folder.appendingPathComponent("checkpoints")
   let newest = try #require(try Checkpoint.latest(in: checkpoints))
   for file in [newest.weights, newest.state] {

@@ -5,6 +5,7 @@ import Coherence
 import Datasets
 import Foundation
 import NeuralNetworks
+import RunStore
 import Tensors
 import Training
 
@@ -17,6 +18,7 @@ struct Measure: ParsableCommand {
     discussion: """
       Prints, for the network and for each layer, α = ‖Σg‖²/(m·Σ‖g‖²), the m-coherence m·α (1 for orthogonal gradients, \
       m for identical ones), the estimate of α without its 1/m bias with a 95 % interval, and the layer's share of Σ‖g‖².
+      With --records, how the gradient of every example stands to the mean goes to a CSV file.
 
       Example: coherent measure --checkpoint run --split train --examples 10000
       """)
@@ -31,22 +33,52 @@ struct Measure: ParsableCommand {
   @Option(parsing: .unconditional, help: "Examples in a pass; results do not depend on it.") var chunkSize = 200
   @Option(parsing: .unconditional, help: "Threads for the computation. (default: as in the run)") var threads: Int?
   @Flag(inversion: .prefixedNo, help: "Give confidence intervals.") var intervals = true
+  @Option(help: "Write a line for each example to this CSV file; takes twice as long.") var records: String?
+  @Flag(help: "Measure stiffness, confusion, noise scale and others too, on at most 400 of the examples.")
+  var related = false
   @Flag(help: "Print as JSON.") var json = false
 
   func validate() throws {
     guard chunkSize >= 1 else { throw ValidationError("--chunk-size must be at least 1, not \(chunkSize).") }
+    guard records != "" else { throw ValidationError("--records has an empty name.") }
   }
 
   func run() throws {
+    let records = records.map { URL(fileURLWithPath: $0) }
+    // A measurement that could not be kept should not cost the wait for it.
+    try records.map(Self.checkRecords)
     let trained = try TrainedModel(
       run: checkpoint, step: step, split: split, datasetName: dataset, dataDirectory: dataDir, threads: threads)
     let begun = DispatchTime.now().uptimeNanoseconds
-    let result = try trained.coherence(
-      examples: examples, policy: bnPolicy, groupCount: intervals ? 10 : 0, chunkSize: chunkSize)
+    let result = try coherence(of: trained, records: records)
     let seconds = Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
-    let measurement = Measurement(result, step: trained.step, split: split, policy: bnPolicy, seconds: seconds)
+    let more =
+      related
+      ? try trained.relatedMeasures(
+        examples: min(RelatedMeasures.defaultSample, result.network.coherence.m), policy: bnPolicy) : nil
+    let measurement = Measurement(
+      result, step: trained.step, split: split, policy: bnPolicy, seconds: seconds, related: more)
     if json { return try Console.json(measurement) }
     print(measurement.text)
+  }
+
+  private func coherence(of trained: TrainedModel, records: URL?) throws -> CoherenceResult {
+    let groupCount = intervals ? 10 : 0
+    guard let records else {
+      return try trained.coherence(examples: examples, policy: bnPolicy, groupCount: groupCount, chunkSize: chunkSize)
+    }
+    let found = try trained.exampleGradients(
+      examples: examples, policy: bnPolicy, groupCount: groupCount, chunkSize: chunkSize)
+    try writeAtomically(Data(found.examples.csv.utf8), to: records)
+    return found.coherence
+  }
+
+  private static func checkRecords(_ file: URL) throws {
+    do {
+      try checkWritable(file)
+    } catch let error as RunStoreError {
+      throw RunStoreError(error.problem, remedy: "Name a file that can be written with --records.")
+    }
   }
 
   struct Layer: Encodable {
@@ -81,8 +113,12 @@ struct Measure: ParsableCommand {
     let seconds: Double
     let peakResidentBytes: Int
     let layers: [Layer]
+    let related: Related?
 
-    init(_ result: CoherenceResult, step: Int, split: Split, policy: BatchNormPolicy, seconds: Double) {
+    init(
+      _ result: CoherenceResult, step: Int, split: Split, policy: BatchNormPolicy, seconds: Double,
+      related: RelatedMeasures?
+    ) {
       let network = Layer(result.network)
       m = result.network.coherence.m
       self.step = step
@@ -97,10 +133,11 @@ struct Measure: ParsableCommand {
       self.seconds = seconds
       peakResidentBytes = Runtime.peakResidentBytes
       layers = result.layers.map(Layer.init)
+      self.related = related.map(Related.init)
     }
 
     enum CodingKeys: String, CodingKey {
-      case m, step, split, alpha, seconds, layers
+      case m, step, split, alpha, seconds, layers, related
       case mCoherence = "m_coherence"
       case alphaUnbiased = "alpha_unbiased"
       case alphaUnbiasedInterval = "alpha_unbiased_interval"
@@ -128,6 +165,7 @@ struct Measure: ParsableCommand {
       lines.append(
         "\(m) \(split) examples at step \(step), batch norm \(batchNormPolicy), "
           + String(format: "%.2f s", seconds) + ", peak memory \(Console.bytes(peakResidentBytes))")
+      if let related { lines += ["", related.text] }
       return lines.joined(separator: "\n")
     }
   }

@@ -54,7 +54,7 @@ struct TrainingOptions: ParsableArguments {
   var checkpointEvery: Int?
   @Option(
     help:
-      "Measure along the way: coherence[:m=N]@WHEN, contributions[:m=N]@WHEN with WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
+      "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence, contributions, examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others) or stability (a bound that is qualitative: only its order between runs of one length says something), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
   )
   var probe: [String] = []
   @Option(help: "Where to compute: cpu or cuda[:INDEX]. (default: cpu)")
@@ -106,6 +106,6 @@ struct TrainingOptions: ParsableArguments {
     let integers: [Int?] = [subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery]
     let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
-      || noiseKind != nil || initializer != nil || nesterov != nil || seed != nil
+      || !probe.isEmpty || noiseKind != nil || initializer != nil || nesterov != nil || seed != nil
   }
 }

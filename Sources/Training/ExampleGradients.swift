@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Tensors
+
+/// How the gradient gᵢ of every example of a sample stands to the sample's mean gradient ḡ, at one moment of training.
+/// Arrays side by side, one entry for each example: a training set has many.
+///
+/// A step along −ḡ with learning rate η changes the loss of example i by −η·⟨gᵢ, ḡ⟩ to first order.
+public struct ExampleGradients: Sendable {
+  /// "train" or "test".
+  public let split: String
+  /// The examples' places in the data set.
+  public let indices: [Int]
+  /// The labels that losses are taken against.
+  public let labels: [Int]
+  /// Whether the label is not the data set's.
+  public let isCorrupt: [Bool]
+  /// ‖ḡ‖².
+  public let meanSquaredNorm: Double
+  /// ⟨gᵢ, ḡ⟩.
+  public let dots: [Double]
+  /// ‖gᵢ‖².
+  public let squaredNorms: [Double]
+  /// The examples' own losses.
+  public let losses: [Float]
+  /// z_y − max_{k≠y} z_k on the logits.
+  public let margins: [Float]
+  /// Whether the largest logit is the label's.
+  public let isCorrect: [Bool]
+
+  /// ⟨gᵢ, ḡ⟩/(‖gᵢ‖‖ḡ‖); NaN when either gradient is 0.
+  public var cosines: [Float] {
+    zip(dots, squaredNorms).map { dot, square in
+      let length = (square * meanSquaredNorm).squareRoot()
+      return length > 0 ? Float(dot / length) : .nan
+    }
+  }
+
+  /// The bytes of a safetensors file with one array for each column of `csv`, under the same name but for `index`.
+  ///
+  /// - Throws: `TensorError` when memory runs out.
+  public func safetensors(step: Int) throws -> Data {
+    try Safetensors.encode(
+      [
+        ("index", Tensor(indices)), ("label", Tensor(labels)), ("dot", Tensor(dots)),
+        ("squared_norm", Tensor(squaredNorms)), ("cosine", Tensor(cosines)), ("loss", Tensor(losses)),
+        ("margin", Tensor(margins)), ("is_corrupt", Tensor(isCorrupt)), ("correct", Tensor(isCorrect)),
+      ],
+      metadata: [
+        "step": String(step), "split": split, "m": String(indices.count), "mean_squared_norm": String(meanSquaredNorm),
+      ])
+  }
+
+  /// One line for each example, after a header; a cosine that is undefined is an empty cell.
+  public var csv: String {
+    var text = "sample_id,label,is_corrupt,dot,squared_norm,cosine,loss,margin,correct\n"
+    for (place, cosine) in cosines.enumerated() {
+      text += "\(indices[place]),\(labels[place]),\(isCorrupt[place] ? 1 : 0),\(dots[place]),\(squaredNorms[place]),"
+      text += "\(cosine.isNaN ? "" : "\(cosine)"),\(losses[place]),\(margins[place]),\(isCorrect[place] ? 1 : 0)\n"
+    }
+    return text
+  }
+}

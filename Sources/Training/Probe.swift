@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Coherence
+import Datasets
+import GradientMatrix
+import RunStore
+import Tensors
+
+/// What looks at a run at some of its steps.
+protocol Probe: AnyObject {
+  /// Looks, at the present parameters.
+  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws
+  /// Hears of every update, whether it looks after it or not.
+  func note(_ step: StepRecord) throws
+  /// What earlier steps have decided, by name; the same state is the same bytes.
+  func state() throws -> [(name: String, tensor: Tensor)]
+  /// Continues from a saved state.
+  func restore(_ state: [String: Tensor]) throws
+}
+
+extension Probe {
+  func note(_: StepRecord) throws {}
+  func state() throws -> [(name: String, tensor: Tensor)] { [] }
+  func restore(_: [String: Tensor]) throws {}
+}
+
+/// Coherence of a training and a test sample, with confidence intervals.
+final class CoherenceLook: Probe {
+  private let samples: [CoherenceProbe]
+
+  init(_ samples: [CoherenceProbe]) { self.samples = samples }
+
+  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
+    for sample in samples {
+      let found = try sample.coherence(plan)
+      results.coherence += found.records(step: step, split: sample.split, policy: plan.batchNormPolicy)
+      results.intervals += found.intervalRecords(step: step, split: sample.split)
+    }
+  }
+}
+
+/// How every example's gradient stands to the mean.
+final class ExamplesLook: Probe {
+  private let sample: CoherenceProbe
+
+  init(_ sample: CoherenceProbe) { self.sample = sample }
+
+  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
+    results.examples = try sample.exampleGradients(plan).examples
+  }
+}
+
+/// Stiffness, confusion, signal-to-noise ratio, noise scale and diversity of a training and a test sample.
+final class MeasuresLook: Probe {
+  private let samples: [CoherenceProbe]
+
+  init(_ samples: [CoherenceProbe]) { self.samples = samples }
+
+  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
+    for sample in samples {
+      let found = try sample.relatedMeasures(plan)
+      results.add(found.values, step: step, split: sample.split, m: found.m)
+    }
+  }
+}
+
+/// Contributions of pristine and corrupt examples: f and i of Coherent Gradients §2.4, over the paper's sample and over a
+/// larger population with all weights, which the paper names as future work.
+final class ContributionLook: Probe {
+  private let population: CoherenceProbe
+  private let paper: CoherenceProbe
+  private let columns: ColumnSample
+  /// The paper's sample first, then the population.
+  private var trackers: [ContributionTracker]
+  private static let nullWorlds = 20
+  private static let paperExamples = 400
+  private static let paperWeights = 300
+
+  init(population: CoherenceProbe, labels: NoisyLabels, plan: GradientPlan, seed: UInt64) throws {
+    self.population = population
+    paper = try CoherenceProbe(
+      of: population.dataset, labels: population.labels, candidates: population.indices, split: population.split,
+      count: min(Self.paperExamples, population.indices.count), seed: seed)
+    var generator = SeededGenerator(seed: seed, stream: .probe, index: 1)
+    columns = try ColumnSample(plan, perLayer: Self.paperWeights, using: &generator)
+    trackers = [paper, population].map { probe in
+      ContributionTracker(
+        isCorrupt: probe.indices.map(labels.isCorrupt), nullWorlds: Self.nullWorlds, using: &generator)
+    }
+  }
+
+  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
+    var sampled = SampledGradients(columns)
+    try paper.forEachChunk(plan) { matrix, range in
+      try sampled.add(matrix, indices: Array(paper.indices[range]), targets: nil)
+    }
+    let small = try sampled.records()
+    let large = try population.exampleGradients(plan).examples
+    let points = try [
+      trackers[0].add(small.records, meanSquaredNorm: small.meanSquaredNorm),
+      trackers[1].add(dots: large.dots, meanSquaredNorm: large.meanSquaredNorm),
+    ]
+    results.contributions += zip(["paper", "population"], points).flatMap { name, point in
+      ([point.actual] + point.nulls).enumerated().map { world, contribution in
+        ContributionRecord(
+          step: step, sample: name, world: world, pristineShare: contribution.pristineShare,
+          corruptShare: contribution.corruptShare, pristineCumulative: contribution.pristineCumulative,
+          corruptCumulative: contribution.corruptCumulative)
+      }
+    }
+  }
+
+  func state() throws -> [(name: String, tensor: Tensor)] {
+    [("trackers", try ProbeState.encode(trackers))]
+  }
+
+  func restore(_ state: [String: Tensor]) throws {
+    let saved = try ProbeState.decode([ContributionTracker].self, state["trackers"])
+    guard saved.count == trackers.count, zip(saved, trackers).allSatisfy({ $0.isCorrupt == $1.isCorrupt }) else {
+      throw ProbeState.mismatch
+    }
+    trackers = saved
+  }
+}

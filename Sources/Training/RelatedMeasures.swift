@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Coherence
+import GradientMatrix
+import Tensors
+
+/// What others have measured where coherence is measured, on all pairs of one sample of examples.
+public struct RelatedMeasures: Sendable {
+  /// The number of examples.
+  public let m: Int
+  /// Their values under the names of measures.csv; nil where one is undefined.
+  public let values: [(name: String, value: Double?)]
+  /// The most examples: the cost grows with the number of pairs.
+  public static let largestSample = 2000
+  /// Examples by default.
+  public static let defaultSample = 400
+}
+
+extension CoherenceProbe {
+  /// The measures related to coherence: stiffness (sign and cosine; of all pairs, within and between classes), gradient
+  /// confusion, the mean signal-to-noise ratio of the parameters, the simple noise scale and gradient diversity.
+  ///
+  /// All examples go through the model at once, since a pair can lie anywhere in the sample.
+  ///
+  /// - Throws: `TrainingError` when the sample is too large for its pairs; `CoherenceError` when a gradient is not
+  ///   finite.
+  public func relatedMeasures(_ plan: GradientPlan) throws -> RelatedMeasures {
+    let m = indices.count
+    try Self.checkPairs(m)
+    let accumulator = try CoherenceAccumulator(plan, expectedCount: m, groupCount: 0)
+    let signal = try GSNRAccumulator(plan)
+    var (stiffness, confusion) = (Stiffness(), GradientConfusion())
+    var whole = self
+    whole.chunkSize = m
+    try whole.forEachChunk(plan) { matrix, _ in
+      // First, because its error names layer and example.
+      try accumulator.add(matrix)
+      try signal.add(matrix)
+      let gram = try matrix.networkGram()
+      try stiffness.add(gram: gram, classes: indices.map { labels[$0] })
+      try confusion.add(gram: gram)
+    }
+    let coherence = try accumulator.result().network.coherence
+    return RelatedMeasures(
+      m: m,
+      values: [
+        ("stiffness_sign", stiffness.all.sign), ("stiffness_cosine", stiffness.all.cosine),
+        ("stiffness_sign_within", stiffness.within.sign), ("stiffness_cosine_within", stiffness.within.cosine),
+        ("stiffness_sign_between", stiffness.between.sign), ("stiffness_cosine_between", stiffness.between.cosine),
+        ("confusion_min_cosine", confusion.minimumCosine), ("confusion_bound", confusion.bound),
+        ("gsnr_mean", try signal.result().network.mean), ("noise_scale", coherence.simpleNoiseScale),
+        ("gradient_diversity", coherence.gradientDiversity),
+      ])
+  }
+
+  static func checkPairs(_ m: Int) throws {
+    guard m <= RelatedMeasures.largestSample else {
+      throw TrainingError(
+        .configuration,
+        "related measures of \(m) examples were asked for, but they look at every pair and their cost grows with m²; "
+          + "take at most m=\(RelatedMeasures.largestSample)")
+    }
+  }
+}
