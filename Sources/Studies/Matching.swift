@@ -34,6 +34,8 @@ enum Level {
   }
 
   static func isEqual(_ a: Double, _ b: Double) -> Bool { abs(a - b) < 1e-6 }
+
+  static func contains(_ level: Double, in levels: [Double]) -> Bool { levels.contains { isEqual($0, level) } }
 }
 
 enum Matching {

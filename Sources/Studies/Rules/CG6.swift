@@ -18,6 +18,9 @@ struct CG6: Rule {
       + "50 % noise; null worlds do not cross.",
     paper: Paper.coherentGradients, section: "§2.4, figure 2", setting: Paper.noiseSetting)
 
+  /// The runs at other levels do not count, so that the verdict does not name them.
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: Self.levels) }
+
   func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { !$0.contributions.isEmpty } }
 
   func judge(_ runs: [StudyRun]) -> Judgement {

@@ -20,6 +20,9 @@ struct CG7: Rule {
 
   var needsEnd: Bool { false }
 
+  /// The runs at other levels do not count, so that the verdict does not name them.
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: Self.levels) }
+
   func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { !$0.contributions.isEmpty } }
 
   func judge(_ runs: [StudyRun]) -> Judgement {

@@ -19,6 +19,9 @@ struct MC2: Rule {
 
   var varying: Set<Trait> { [.noise, .seed, .steps] }
 
+  /// The runs at other levels do not count, so that the verdict does not name them.
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
+
   func isSpokenAbout(by runs: [StudyRun]) -> Bool {
     runs.contains { Level.isEqual($0.noise, 1) && !$0.coherence.isEmpty }
   }

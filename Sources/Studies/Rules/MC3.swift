@@ -21,6 +21,9 @@ struct MC3: Rule {
   var varying: Set<Trait> { [.noise, .seed, .steps] }
   var needsEnd: Bool { false }
 
+  /// The runs at other levels do not count, so that the verdict does not name them.
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
+
   func isSpokenAbout(by runs: [StudyRun]) -> Bool {
     runs.contains { run in run.coherence.points.contains { $0.step <= Self.lastStep } }
   }
