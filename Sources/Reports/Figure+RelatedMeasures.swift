@@ -50,7 +50,7 @@ struct RelatedMeasures: FigureBuilder {
       id: "noise-scale", title: "Simple noise scale", axis: "Noise scale (examples)",
       caption:
         "tr Σ/‖g‖², with Σ the covariance of the gradients over examples: about the batch size beyond which larger "
-        + "batches bring little (McCandlish et al., 2018).",
+        + "batches bring little (McCandlish et al., 2018). Steps at which ‖g‖² cannot be told from 0 are left out.",
       curves: [Curve(measure: "noise_scale", name: "noise scale")], isLogarithmic: true),
     Panel(
       id: "stability-bound", title: "Stability bound", axis: "Natural logarithm",
@@ -103,7 +103,12 @@ struct RelatedMeasures: FigureBuilder {
 
   private static func scale(_ values: [Double], isLogarithmic: Bool) -> JSON {
     guard isLogarithmic, let least = values.min(), let greatest = values.max() else {
-      return ["scale": ["zero": false, "nice": 5], "axis": ["tickCount": 5, "format": "~g"]]
+      // Thousands as 2k; nice ends would add empty thousands on either side.
+      let isLarge = (values.max() ?? 0) >= 1000
+      return [
+        "scale": ["zero": false, "nice": isLarge ? false : 5],
+        "axis": ["tickCount": 5, "format": isLarge ? "~s" : "~g"],
+      ]
     }
     let (low, high) = (least * 0.8, greatest * 1.25)
     return [

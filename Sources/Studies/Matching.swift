@@ -88,5 +88,10 @@ extension [StudyRun] {
     }.sorted()
   }
 
+  /// For every seed the run trained longest.
+  var onePerSeed: [StudyRun] {
+    seeds.compactMap { seed in filter { $0.seed == seed }.max { ($0.steps ?? 0) < ($1.steps ?? 0) } }
+  }
+
   var seeds: [UInt64] { Set(map(\.seed)).sorted() }
 }

@@ -101,7 +101,8 @@ extension Verdict {
   public var text: String {
     var lines = ["\(claim.id)  \(outcome.rawValue)", "  \(claim.sentence)", "  → \(explanation)"]
     lines += numbers.map { "    \($0.text)" }
-    if !missing.isEmpty, outcome == .didNotHold { lines.append("  missing: \(missing.joined(separator: ", "))") }
+    let unsaid = missing.filter { !explanation.contains($0) }
+    if !unsaid.isEmpty { lines.append("  missing: \(unsaid.joined(separator: ", "))") }
     let seeds = seeds.map(String.init).joined(separator: ", ")
     let basis = runs.count == 1 ? "1 run" : "\(runs.count) runs"
     lines.append("  \(basis)\(seeds.isEmpty ? "" : ", seed \(seeds)"): \(scale)")

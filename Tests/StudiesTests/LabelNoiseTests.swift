@@ -39,6 +39,7 @@ import Testing
     try expect("CG-1", .didNotHold, on: [SampleRun(noise: 0.5, train: { _ in 0.8 })])
     let unfinished = try verdict("CG-1", on: changed(1) { $0.status = .running }, in: Scratch())
     #expect(unfinished.outcome == .inconclusive && unfinished.missing.contains { $0.contains("still going on") })
+    #expect(unfinished.text.contains("missing: the end of "))
   }
 
   @Test func noiseSlowsLearning() throws {

@@ -87,6 +87,8 @@ import Testing
     try expect("WS-2", .didNotHold, on: medians(["m3": 0.15]), saying: "M3's gap is larger")
     try expect("WS-2", .inconclusive, on: medians(["m3": 0.0999]), saying: "two standard errors")
     try expect("WS-2", .inconclusive, on: medians(seeds: 2), saying: "3 seeds of sgd")
+    // The same seed again is no further seed.
+    try expect("WS-2", .inconclusive, on: medians(seeds: 2) + medians(seeds: 2), saying: "3 seeds of sgd")
     try expect("WS-2", .inconclusive, on: medians().filter { $0.optimizer != "ra3" }, saying: "seeds of ra3")
     let uneven = medians().map { run in
       run.optimizer == "m3"

@@ -51,9 +51,9 @@ struct WS2: Rule {
   private func judge(_ runs: [StudyRun], level: String, in assessment: inout Assessment) {
     var gaps: [String: Gap] = [:]
     for name in Self.optimizers {
-      let own = runs.filter { $0.optimizer.name == name }
+      let own = runs.filter { $0.optimizer.name == name }.onePerSeed
       let values = own.compactMap(\.finalGap)
-      guard Set(own.map(\.seed)).count >= Self.leastSeeds, values.count >= Self.leastSeeds else {
+      guard values.count >= Self.leastSeeds else {
         assessment.miss("\(Self.leastSeeds) seeds of \(name), \(level)")
         continue
       }
