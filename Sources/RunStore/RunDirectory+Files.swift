@@ -100,6 +100,17 @@ extension RunDirectory {
     try writeAtomically(data, to: exampleGradients.appendingPathComponent(RunFile.exampleGradientsName(step: step)))
   }
 
+  /// The files of per-example gradient records with their steps, in the order of the steps.
+  public func exampleGradientFiles() -> [(step: Int, file: URL)] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: exampleGradients.path)) ?? []
+    return names.compactMap { name in
+      guard let step = Int(name.dropFirst("step-".count).prefix { $0.isASCII && $0.isNumber }),
+        name == RunFile.exampleGradientsName(step: step)
+      else { return nil }
+      return (step, exampleGradients.appendingPathComponent(name))
+    }.sorted { $0.step < $1.step }
+  }
+
   /// Reads `contributions.csv`; empty when there is none. A last line that is still being written is left out.
   ///
   /// - Throws: `RunStoreError` naming file, line and column of a bad cell.

@@ -7,7 +7,7 @@ import Tensors
 /// Arrays side by side, one entry for each example: a training set has many.
 ///
 /// A step along −ḡ with learning rate η changes the loss of example i by −η·⟨gᵢ, ḡ⟩ to first order.
-public struct ExampleGradients: Sendable {
+public struct ExampleGradients: Sendable, Equatable {
   /// "train" or "test".
   public let split: String
   /// The examples' places in the data set.
@@ -28,6 +28,22 @@ public struct ExampleGradients: Sendable {
   public let margins: [Float]
   /// Whether the largest logit is the label's.
   public let isCorrect: [Bool]
+
+  init(
+    split: String, indices: [Int], labels: [Int], isCorrupt: [Bool], meanSquaredNorm: Double, dots: [Double],
+    squaredNorms: [Double], losses: [Float], margins: [Float], isCorrect: [Bool]
+  ) {
+    self.split = split
+    self.indices = indices
+    self.labels = labels
+    self.isCorrupt = isCorrupt
+    self.meanSquaredNorm = meanSquaredNorm
+    self.dots = dots
+    self.squaredNorms = squaredNorms
+    self.losses = losses
+    self.margins = margins
+    self.isCorrect = isCorrect
+  }
 
   /// ⟨gᵢ, ḡ⟩/(‖gᵢ‖‖ḡ‖); NaN when either gradient is 0.
   public var cosines: [Float] {
@@ -50,6 +66,36 @@ public struct ExampleGradients: Sendable {
       metadata: [
         "step": String(step), "split": split, "m": String(indices.count), "mean_squared_norm": String(meanSquaredNorm),
       ])
+  }
+
+  /// The records of a file that a run has left, such as one of `RunDirectory.exampleGradientFiles()`.
+  ///
+  /// - Throws: `TrainingError` that names the file when it cannot be read, is damaged or holds something else.
+  public init(contentsOf file: URL) throws {
+    func failure(_ what: String) -> TrainingError {
+      TrainingError(
+        .checkpoint, "the records \(file.path) \(what); restore them from a copy, or run again")
+    }
+    guard let data = try? Data(contentsOf: file) else { throw failure("are missing or cannot be read") }
+    let (tensors, metadata): ([String: Tensor], [String: String])
+    do {
+      (tensors, metadata) = try Safetensors.decode(data)
+    } catch {
+      throw failure("are damaged: \(error)")
+    }
+    func array<Element: TensorElement>(_ name: String) throws -> [Element] {
+      guard let tensor = tensors[name], try tensor.dtype == Element.dtype, tensor.rank == 1,
+        tensor.count == tensors["index"]?.count
+      else { throw failure("lack a whole array \"\(name)\"") }
+      return try tensor.values()
+    }
+    guard let split = metadata["split"], let square = metadata["mean_squared_norm"].flatMap(Double.init) else {
+      throw failure("do not say their split and mean_squared_norm")
+    }
+    (self.split, meanSquaredNorm) = (split, square)
+    (indices, labels, isCorrupt) = try (array("index"), array("label"), array("is_corrupt"))
+    (dots, squaredNorms) = try (array("dot"), array("squared_norm"))
+    (losses, margins, isCorrect) = try (array("loss"), array("margin"), array("correct"))
   }
 
   /// One line for each example, after a header; a cosine that is undefined is an empty cell.

@@ -93,6 +93,8 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   public let sampleSize: Int?
   /// When.
   public let schedule: ProbeSchedule
+  /// Whether fewer examples do where there are not so many: nobody who asked for a preset named a number.
+  private(set) var mayShrink = false
 
   /// Bundles by cost.
   static let presets = [
@@ -108,7 +110,11 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   ///
   /// - Throws: `TrainingError` that says what was expected.
   public static func parse(_ text: String) throws -> [ProbeSpecification] {
-    try (presets[text] ?? [text]).map(ProbeSpecification.init)
+    try (presets[text] ?? [text]).map {
+      var probe = try ProbeSpecification($0)
+      probe.mayShrink = presets[text] != nil || probe.sampleSize == nil
+      return probe
+    }
   }
 
   /// Parses one probe.

@@ -29,8 +29,7 @@ final class Probes {
     let samples = ProbeSamples(data: data, seed: configuration.seed)
     probes = try specifications.map { specification in
       let count = specification.sampleSize ?? specification.kind.defaultSampleSize
-      let isChosen = specification.sampleSize != nil
-      func train() throws -> CoherenceProbe { try samples.train(count, isExact: isChosen) }
+      func train() throws -> CoherenceProbe { try samples.train(count, mayShrink: specification.mayShrink) }
       let probe: any Probe =
         switch specification.kind {
         case .coherence: CoherenceLook([try train(), try samples.test(count)])
@@ -87,11 +86,11 @@ private struct ProbeSamples {
   let data: TrainingData
   let seed: UInt64
 
-  /// - Parameter isExact: whether more examples than there are is an error, and not all of them.
-  func train(_ count: Int, isExact: Bool) throws -> CoherenceProbe {
+  /// - Parameter mayShrink: whether all examples do when more are asked for; it is an error otherwise.
+  func train(_ count: Int, mayShrink: Bool) throws -> CoherenceProbe {
     try CoherenceProbe(
       of: data.train, labels: data.labels.assigned, candidates: data.trainIndices, split: Split.train.rawValue,
-      count: isExact ? count : min(count, data.trainIndices.count), seed: seed)
+      count: mayShrink ? min(count, data.trainIndices.count) : count, seed: seed)
   }
 
   /// A small test set is taken whole rather than refused.

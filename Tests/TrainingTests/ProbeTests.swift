@@ -37,6 +37,15 @@ import Testing
     for preset in ProbeSpecification.presets.keys { #expect(try !ProbeSpecification.parse(preset).isEmpty) }
   }
 
+  /// A preset takes what there is.
+  @Test func presetOnAFewExamples() throws {
+    let scratch = try Scratch()
+    let run = try startRun(smallConfiguration { $0.probe = ["full"] }, at: scratch.path("run"))
+    _ = try run.train()
+    #expect(Set(try run.directory.coherence().map(\.m)) == [60, 200])
+    #expect(try !run.directory.measures().isEmpty && !run.directory.contributions().isEmpty)
+  }
+
   @Test func sampleLargerThanTheDataSet() throws {
     let configuration = smallConfiguration { $0.probe = ["coherence:m=5000@log"] }
     expectError(.configuration, "5000", "train examples", "ask for 1 to") { _ = try Trainer(configuration) }

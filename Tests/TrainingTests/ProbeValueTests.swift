@@ -212,6 +212,26 @@ import Testing
     let file = try Safetensors.decode(
       Data(contentsOf: probed.directory.exampleGradients.appendingPathComponent(names[1])))
     #expect(file.tensors["dot"]?.count == 60 && file.metadata["step"] == "6")
+    let files = probed.directory.exampleGradientFiles()
+    #expect(files.map(\.step) == [0, 6, 12, 18])
+    let records = try ExampleGradients(contentsOf: files[1].file)
+    #expect(records.indices == probed.trainer.data.trainIndices && records.split == "train")
+    #expect(try records.safetensors(step: 6) == Data(contentsOf: files[1].file))
+    let bytes = try Data(contentsOf: files[1].file)
+    let damaged = try scratch.write("damaged", "damaged")
+    for (data, part) in [(bytes.dropLast(), "are damaged"), (Data(), "are damaged"), (nil, "are missing")] {
+      if let data {
+        try data.write(to: URL(fileURLWithPath: damaged))
+      } else {
+        try FileManager.default.removeItem(atPath: damaged)
+      }
+      expectError(.checkpoint, damaged, part) { _ = try ExampleGradients(contentsOf: URL(fileURLWithPath: damaged)) }
+    }
+    let other = try Safetensors.encode([("index", Tensor([1, 2])), ("label", Tensor([1]))], metadata: ["split": "x"])
+    try other.write(to: URL(fileURLWithPath: damaged))
+    expectError(.checkpoint, "mean_squared_norm") {
+      _ = try ExampleGradients(contentsOf: URL(fileURLWithPath: damaged))
+    }
     #expect(!FileManager.default.fileExists(atPath: plain.directory.exampleGradients.path))
     let measures = try probed.directory.measures()
     #expect(Set(measures.map(\.measure)).count == 15)
