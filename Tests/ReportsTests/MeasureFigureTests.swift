@@ -78,7 +78,7 @@ import Testing
     #expect(page.contains("<h2>Related measures</h2>") && page.contains("<h2>Stability bound (qualitative)</h2>"))
     let bound = try figure("stability-bound", of: report)
     #expect(try Set(rows(bound, "stability-bound").compactMap { $0["measure"] as? String }) == ["bound", "sum"])
-    #expect(bound.caption.contains("only the order of runs") && bound.specification.contains("\"~s\""))
+    #expect(bound.caption.contains("only the order of runs") && bound.specification.contains("~s"))
   }
 
   @Test func runsWithoutMeasuresShowNone() throws {

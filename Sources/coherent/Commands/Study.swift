@@ -26,6 +26,8 @@ struct Study: ParsableCommand {
     @Flag(help: "Print as JSON.") var json = false
     @Option(help: "Also write the score card to this JSON file.") var out: String?
 
+    func validate() throws { _ = try claims.map(Self.claimNames) }
+
     func run() throws {
       let wanted = try claims.map(Self.claimNames)
       let card = try ScoreCard(runs: runs.map { try RunDirectory.open(at: $0) }, claims: wanted)
