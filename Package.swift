@@ -47,6 +47,7 @@ let package = Package(
     .library(name: "RunStore", targets: ["RunStore"]),
     .library(name: "Training", targets: ["Training"]),
     .library(name: "Reports", targets: ["Reports"]),
+    .library(name: "Studies", targets: ["Studies"]),
     .executable(name: "coherent", targets: ["coherent"]),
   ],
   dependencies: [
@@ -76,10 +77,12 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "Studies", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
     .executableTarget(
       name: "coherent",
       dependencies: [
         "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training", "Reports",
+        "Studies",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -111,6 +114,7 @@ let package = Package(
       dependencies: ["Training", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
+    .testTarget(name: "StudiesTests", dependencies: ["Studies", "RunStore"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [

@@ -56,7 +56,10 @@ enum ChartStyle {
       "field": "run", "type": "nominal",
       "scale": ["domain": .strings(runs.map(\.label)), "range": .strings(runs.map(\.shade.light))],
       "legend": runs.count > 1
-        ? ["title": nil, "orient": "bottom", "symbolType": "stroke", "columnPadding": 18, "offset": 10] : nil,
+        ? [
+          "title": nil, "orient": "bottom", "symbolType": "stroke", "symbolOpacity": 1, "columnPadding": 18,
+          "offset": 10,
+        ] : nil,
     ]
   }
 }

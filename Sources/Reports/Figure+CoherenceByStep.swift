@@ -24,7 +24,7 @@ struct CoherenceByStep: FigureBuilder {
       "scale": ["type": "log", "domain": .numbers([low, high]), "nice": false],
       "axis": LogarithmicAxis.axis(from: low, to: high),
     ]
-    let last = series.flatMap(\.points).map(\.step).max() ?? 1
+    let x = EarlySteps.axis(last: series.flatMap(\.points).map(\.step).max() ?? 1)
     let fewPoints = series.contains { $0.points.count < 3 }
     let lines: JSON = .object([
       "mark": .object([
@@ -32,18 +32,20 @@ struct CoherenceByStep: FigureBuilder {
         "point": fewPoints ? .object(["filled": true, "size": 36]) : nil,
       ]),
       "encoding": .object([
-        "x": EarlySteps.axis(last: last), "y": y, "color": ChartStyle.runColor(runs),
-        "strokeDash": Self.dash(for: splits),
+        "x": x, "y": y, "color": ChartStyle.runColor(runs), "strokeDash": Self.dash(for: splits),
       ]),
     ])
+    let bands = CoherenceBands(runs: runs, splits: splits, range: (low, high))
     let chart: JSON = [
       "title": .string(title), "width": 400, "height": 280, "data": ["name": .string(id)],
-      "usermeta": EarlySteps.fixed, "layer": .array(Self.references(sizes: sizes) + [lines]),
+      "usermeta": EarlySteps.fixed,
+      "layer": .array(bands.areas(x: x, y: y) + Self.references(sizes: sizes) + [lines] + bands.points(x: x, y: y)),
     ]
     return [
       Figure(
-        id: id, title: title, caption: caption(splits: splits, sizes: sizes), section: Self.section,
-        isComposite: false, chart: chart, data: [FigureData(name: id, series: series)])
+        id: id, title: title, caption: caption(splits: splits, sizes: sizes) + bands.note + EarlySteps.note,
+        section: Self.section, isComposite: false, chart: chart,
+        data: [FigureData(name: id, series: series)] + bands.data)
     ]
   }
 
@@ -53,7 +55,7 @@ struct CoherenceByStep: FigureBuilder {
       + "\(Self.sizes(sizes)) examples. r = 1 (dotted) if the gradients are orthogonal, r = m (dotted) if they are all "
       + "equal; r grows with m, so only probes of one size compare. "
     if splits.count > 1 { text += "Solid: training examples; dashed: \(splits[1]) examples. " }
-    return text + EarlySteps.note
+    return text
   }
 
   /// The splits of all runs, training first.
@@ -84,12 +86,14 @@ struct CoherenceByStep: FigureBuilder {
     ]
   }
 
-  /// Dotted lines where r = 1 and r = m, with their names at the right end.
+  /// Dotted lines where r = 1 and r = m, named beside the plot, where no curve is.
   private static func references(sizes: [Int]) -> [JSON] {
     let shown = sizes.count <= 3 ? sizes : []
     let values: [JSON] =
-      [["r": 1, "name": "orthogonal: r = 1"]]
-      + shown.map { ["r": .number(Double($0)), "name": .string("all equal: r = m = \(Wording.integer($0))")] }
+      [["r": 1, "name": "r = 1"]]
+      + shown.map {
+        ["r": .number(Double($0)), "name": .string(sizes.count == 1 ? "r = m" : "m = \(Wording.integer($0))")]
+      }
     let y: JSON = ["field": "r", "type": "quantitative"]
     let color = JSON.string(Palette.neutral.light)
     return [
@@ -100,10 +104,7 @@ struct CoherenceByStep: FigureBuilder {
       ],
       [
         "data": ["values": .array(values)],
-        "mark": [
-          "type": "text", "align": "right", "baseline": "bottom", "dx": -3, "dy": -2, "fontSize": 10.5,
-          "color": color,
-        ],
+        "mark": ["type": "text", "align": "left", "baseline": "middle", "dx": 5, "fontSize": 10.5, "color": color],
         "encoding": ["x": ["value": "width"], "y": y, "text": ["field": "name"]],
       ],
     ]

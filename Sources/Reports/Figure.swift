@@ -108,6 +108,6 @@ protocol FigureBuilder: Sendable {
 enum FigureBuilders {
   static let all: [any FigureBuilder] = [
     LearningCurves(), AccuracyByGroup(), FirstLearned(), CoherenceByStep(), CoherenceByLoss(), CoherenceByLayer(),
-    Contributions(),
+    Contributions(), RelatedMeasures(),
   ]
 }

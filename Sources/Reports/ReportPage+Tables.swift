@@ -68,12 +68,15 @@ extension ReportPage {
     let base = Self.relativePath(from: folder, to: run.directory.url)
     let coherence = run.coherence.isEmpty ? [] : ["coherence.csv"]
     let contributions = run.contributions.isEmpty ? [] : ["contributions.csv"]
-    return (["metrics.csv"] + coherence + contributions + ["examples.csv", "manifest.json"]).filter {
-      FileManager.default.fileExists(atPath: run.directory.url.appendingPathComponent($0).path)
-    }.map { name in
-      let path = (base + name).addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? name
-      return "<a href=\"\(Wording.html(path))\">\(name)</a>"
-    }.joined(separator: "<br>")
+    let intervals = run.intervals.isEmpty ? [] : ["coherence-intervals.csv"]
+    let measures = run.measures.isEmpty ? [] : ["measures.csv"]
+    return (["metrics.csv"] + coherence + intervals + contributions + measures + ["examples.csv", "manifest.json"])
+      .filter {
+        FileManager.default.fileExists(atPath: run.directory.url.appendingPathComponent($0).path)
+      }.map { name in
+        let path = (base + name).addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? name
+        return "<a href=\"\(Wording.html(path))\">\(name)</a>"
+      }.joined(separator: "<br>")
   }
 
   /// The relative path between folders, with a slash at the end unless empty.

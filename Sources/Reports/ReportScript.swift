@@ -26,7 +26,9 @@ enum ReportScript {
 
     /* A chart is one view or several in layers; the main one holds the curves. */
     const views = chart => chart.layer || [chart];
-    const mainView = chart => views(chart).find(view => view.encoding.color) || views(chart)[0];
+    const coloured = chart => views(chart).filter(view => view.encoding.color);
+    const mainView = chart =>
+      coloured(chart).find(view => view.mark.type === "line") || coloured(chart)[0] || views(chart)[0];
     const onSteps = view => Boolean(view.encoding.x) && view.encoding.x.field === "step";
     const byRun = view => Boolean(view.encoding.color) && view.encoding.color.field === "run";
     const hasFixedSteps = chart => Boolean(chart.usermeta) && chart.usermeta.steps === "fixed";

@@ -117,6 +117,27 @@ extension RunData {
     }
   }
 
+  /// The 95 % intervals of the whole network's r, by step. Where a step was logged twice the later line counts.
+  func coherenceIntervals(_ split: String) -> [CoherenceIntervalRecord] {
+    let records = intervals.filter { record in
+      record.split == split && record.layer == "all" && record.mCoherenceLow.isFinite
+        && record.mCoherenceHigh.isFinite && record.mCoherenceLow <= record.mCoherenceHigh
+    }
+    let byStep = Dictionary(records.map { ($0.step, $0) }, uniquingKeysWith: { _, last in last })
+    return byStep.values.sorted { $0.step < $1.step }
+  }
+
+  /// One number of `measures.csv` by step: of training examples, or of the first split there is.
+  func measure(_ name: String) -> [Point] {
+    let records = measures.filter { $0.measure == name && $0.value.isFinite }
+    guard let split = records.contains(where: { $0.split == "train" }) ? "train" : records.first?.split else {
+      return []
+    }
+    let byStep = Dictionary(
+      records.filter { $0.split == split }.map { ($0.step, $0.value) }, uniquingKeysWith: { _, last in last })
+    return byStep.map { Point(step: $0.key, value: $0.value) }.sorted { $0.step < $1.step }
+  }
+
   /// The numbers of examples that coherence was measured on.
   var probeSizes: Set<Int> { Set(coherence.map(\.m)) }
 

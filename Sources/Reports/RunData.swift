@@ -16,6 +16,8 @@ struct RunData: Sendable {
   let examples: [ExampleRecord]
   let coherence: [CoherenceRecord]
   let contributions: [ContributionRecord]
+  let intervals: [CoherenceIntervalRecord]
+  let measures: [MeasureRecord]
   /// The name in legends, different for every run of a report.
   var label = ""
   var shade = Palette.categorical[0]
@@ -27,6 +29,8 @@ struct RunData: Sendable {
     examples = try directory.examples()
     coherence = try directory.coherence()
     contributions = try directory.contributions()
+    intervals = try directory.coherenceIntervals()
+    measures = try directory.measures()
     for record in try directory.metrics() {
       curves["\(record.split)/\(record.group)", default: []].append(record)
     }

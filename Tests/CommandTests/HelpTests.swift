@@ -9,7 +9,7 @@ import Training
   @Test(arguments: [
     [], ["train"], ["measure"], ["report"], ["data"], ["data", "list"], ["data", "info"], ["data", "fetch"],
     ["data", "export"],
-    ["doctor"], ["demo"],
+    ["doctor"], ["demo"], ["study"], ["study", "judge"],
   ])
   func snapshot(_ command: [String]) throws {
     let result = try Program.run(command + ["--help"])

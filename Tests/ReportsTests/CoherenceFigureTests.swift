@@ -75,7 +75,7 @@ import Testing
       let value = try #require(match?["value"] as? Double)
       #expect(abs(value / (record.mCoherence ?? 0) - 1) < 1e-4)
     }
-    #expect(figure.caption.contains("m = 2000") && figure.specification.contains("all equal: r = m = 2000"))
+    #expect(figure.caption.contains("m = 2000") && figure.specification.contains("\"name\":\"r = m\""))
     #expect(figure.specification.contains("\"type\":\"symlog\""))
     // The switch to logarithmic steps leaves step 0 in these figures.
     for figure in report.figures(logarithmicSteps: true) where figure.id.hasPrefix("co") && !figure.isComposite {

@@ -30,8 +30,11 @@ extension SyntheticRun {
 
   func appendProbes(to log: RunLogWriter) throws {
     for step in probed {
-      try log.append(coherenceRecords(at: step, split: "train") + coherenceRecords(at: step, split: "test"))
+      let records = coherenceRecords(at: step, split: "train") + coherenceRecords(at: step, split: "test")
+      try log.append(records)
+      if hasIntervals { try appendIntervals(of: records, to: log) }
     }
+    if hasMeasures { try appendMeasures(to: log) }
     guard noise > 0 else { return }
     for sample in ["paper", "population"] { try log.append(contributionRecords(sample: sample)) }
   }
@@ -79,5 +82,38 @@ extension SyntheticRun {
           pristineCumulative: sums.pristine, corruptCumulative: sums.corrupt)
       }
     }
+  }
+}
+
+/// What the probes of intervals, of related measures and of the stability bound would have written.
+extension SyntheticRun {
+  static let measures = [
+    "stiffness_cosine_within", "stiffness_cosine_between", "gsnr_mean", "gradient_diversity", "noise_scale",
+    "stability_log_sum", "stability_log_bound",
+  ]
+
+  /// r of the whole network as `appendProbes` wrote it, with an interval that reaches below 0 late in training.
+  func appendIntervals(of records: [CoherenceRecord], to log: RunLogWriter) throws {
+    try log.append(
+      records.filter { $0.layer == "all" }.map { record in
+        let r = record.mCoherence ?? 0
+        let width = r * (0.1 + Double(record.step) / Double(steps))
+        return CoherenceIntervalRecord(
+          step: record.step, split: record.split, m: record.m, alphaUnbiasedLow: 0, alphaUnbiasedHigh: 1,
+          mCoherenceLow: r - width, mCoherenceHigh: r + width,
+          mCoherenceFromBatches: record.step % 2 == 0 ? r * 1.05 : nil)
+      })
+  }
+
+  func appendMeasures(to log: RunLogWriter) throws {
+    try log.append(
+      probed.flatMap { step in
+        Self.measures.enumerated().map { index, name in
+          let isStability = name.hasPrefix("stability")
+          let value = isStability ? Double(step) / 4 - Double(index) : 0.3 / Double(index + 1) + 1 / Double(step + 1)
+          return MeasureRecord(
+            step: step, split: "train", measure: name, m: 400, value: name.hasSuffix("between") ? -value : value)
+        }
+      })
   }
 }

@@ -33,6 +33,9 @@ struct SyntheticRun {
   var status = RunManifest.Status.completed
   /// Whether coherence and contributions were probed.
   var isProbed = false
+  /// Whether the probes also wrote intervals, and related measures.
+  var hasIntervals = false
+  var hasMeasures = false
   /// Stop writing after this step, as a run does that is still going on.
   var until = Int.max
 

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// The course of m-coherence along a run: a fall at the start, a rise to a peak, an end.
+struct CoherenceCourse {
+  /// A rise from the least value so far by this factor ends the initial fall: more than a wobble between probes.
+  static let riseFactor = 1.5
+  /// Fewer probes than this have no shape.
+  static let leastProbes = 10
+
+  let start, trough, peak, end: CurvePoint
+  /// Where r is at or above half of its peak, around the peak: interpolated between probes along log(1 + step), as the
+  /// probes' own steps would always be too narrow.
+  let aboveHalf: ClosedRange<Double>
+  /// The 95 % intervals at trough and peak, where they were measured.
+  let troughInterval, peakInterval: ClosedRange<Double>?
+
+  /// Nil with too few probes.
+  init?(of run: StudyRun) {
+    let points = run.coherence.points
+    guard points.count >= Self.leastProbes, let first = points.first, let last = points.last else { return nil }
+    var least = 0
+    for index in points.indices {
+      if points[index].value > Self.riseFactor * points[least].value { break }
+      if points[index].value < points[least].value { least = index }
+    }
+    var top = least
+    for index in least..<points.count where points[index].value > points[top].value { top = index }
+    let half = points[top].value / 2
+    var (left, right) = (top, top)
+    while left > least, points[left - 1].value >= half { left -= 1 }
+    while right + 1 < points.count, points[right + 1].value >= half { right += 1 }
+    (start, trough, peak, end) = (first, points[least], points[top], last)
+    let from = left > least ? Self.crossing(points[left], points[left - 1], at: half) : Double(points[left].step)
+    let to =
+      right + 1 < points.count
+      ? Self.crossing(points[right], points[right + 1], at: half) : Double(points[right].step)
+    aboveHalf = from...max(from, to)
+    troughInterval = run.intervals[trough.step]
+    peakInterval = run.intervals[peak.step]
+  }
+
+  /// The step between a point at or above a level and one below it at which the line between them is at the level.
+  private static func crossing(_ above: CurvePoint, _ below: CurvePoint, at level: Double) -> Double {
+    let (from, to) = (log1p(Double(above.step)), log1p(Double(below.step)))
+    return expm1(from + (to - from) * (above.value - level) / (above.value - below.value))
+  }
+}

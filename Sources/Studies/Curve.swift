@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A value at a training step.
+struct CurvePoint: Equatable {
+  let step: Int
+  let value: Double
+}
+
+/// Finite values by step, in order; where a step was logged twice the later line counts.
+struct Curve {
+  let points: [CurvePoint]
+  private let values: [Int: Double]
+
+  init(_ pairs: some Sequence<(Int, Double)>) {
+    values = Dictionary(pairs.filter { $0.1.isFinite }, uniquingKeysWith: { _, last in last })
+    points = values.map { CurvePoint(step: $0.key, value: $0.value) }.sorted { $0.step < $1.step }
+  }
+
+  var isEmpty: Bool { points.isEmpty }
+  var last: CurvePoint? { points.last }
+  var peak: CurvePoint? { points.max { $0.value < $1.value } }
+  subscript(step: Int) -> Double? { values[step] }
+
+  /// The first step at which the curve is at a level or above.
+  func firstStep(reaching level: Double) -> Int? { points.first { $0.value >= level }?.step }
+
+  /// The mean of a function of two curves over their common steps, along log(1 + step): the first steps are where
+  /// learning happens, and a plain mean would hardly see them. Nil with fewer common steps than `least`.
+  func logarithmicMean(against other: Curve, least: Int = 5, _ function: (Double, Double) -> Double) -> Double? {
+    let common = points.compactMap { point in
+      other[point.step].map { (log1p(Double(point.step)), function(point.value, $0)) }
+    }
+    guard common.count >= least, let first = common.first, let last = common.last, last.0 > first.0 else { return nil }
+    let area = zip(common, common.dropFirst()).reduce(0) { sum, pair in
+      sum + (pair.1.0 - pair.0.0) * (pair.0.1 + pair.1.1) / 2
+    }
+    return area / (last.0 - first.0)
+  }
+
+  /// The least-squares slope over the points up to a step, per step; nil with fewer than three points.
+  func slope(upTo step: Int) -> Double? {
+    let used = points.filter { $0.step <= step }
+    guard used.count >= 3 else { return nil }
+    let count = Double(used.count)
+    let meanStep = used.reduce(0) { $0 + Double($1.step) } / count
+    let mean = used.reduce(0) { $0 + $1.value } / count
+    let (products, squares) = used.reduce((0.0, 0.0)) { sums, point in
+      let distance = Double(point.step) - meanStep
+      return (sums.0 + distance * (point.value - mean), sums.1 + distance * distance)
+    }
+    return squares > 0 ? products / squares : nil
+  }
+}

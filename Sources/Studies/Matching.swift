@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// What a manifest says that decides whether two runs compare.
+enum Trait: CaseIterable {
+  case dataset, examples, model, optimizer, learningRate, batchSize, steps, noise, seed
+
+  func text(of run: StudyRun) -> String {
+    let manifest = run.manifest
+    switch self {
+    case .dataset: return manifest.dataset.name
+    case .examples: return manifest.dataset.trainExamples.map { "\($0) training examples" } ?? ""
+    case .model: return manifest.model
+    case .optimizer: return (manifest.optimizer ?? "sgd").lowercased()
+    case .learningRate: return manifest.learningRate.map { "lr \($0)" } ?? ""
+    case .batchSize: return manifest.batchSize.map { "batch \($0)" } ?? ""
+    case .steps: return (manifest.plannedSteps ?? run.steps).map { "\($0) steps" } ?? ""
+    case .noise: return Level.text(run.noise)
+    case .seed: return "seed \(run.seed)"
+    }
+  }
+}
+
+/// Noise levels: how they are written and compared.
+enum Level {
+  /// The levels of the papers.
+  static let all = [0, 0.25, 0.5, 0.75, 1]
+
+  /// Such as `25 % noise`.
+  static func text(_ level: Double) -> String {
+    let percent = (level * 1000).rounded() / 10
+    return (percent == percent.rounded() ? "\(Int(percent))" : "\(percent)") + " % noise"
+  }
+
+  static func isEqual(_ a: Double, _ b: Double) -> Bool { abs(a - b) < 1e-6 }
+
+  static func contains(_ level: Double, in levels: [Double]) -> Bool { levels.contains { isEqual($0, level) } }
+}
+
+enum Matching {
+  /// Runs that agree in everything but the given traits, in the order in which they came. Runs without noise compare
+  /// with runs of every kind of noise.
+  static func groups(_ runs: [StudyRun], varying: Set<Trait>) -> [[StudyRun]] {
+    let fixed = Trait.allCases.filter { !varying.contains($0) }
+    return grouped(runs) { run in fixed.map { $0.text(of: run) }.joined(separator: "|") }.flatMap { group in
+      let noisy = grouped(group.filter { $0.noise > 0 }) { $0.manifest.noise.kind }
+      let clean = group.filter { $0.noise == 0 }
+      return noisy.isEmpty ? [clean] : noisy.map { clean + $0 }
+    }
+  }
+
+  private static func grouped(_ runs: [StudyRun], by key: (StudyRun) -> String) -> [[StudyRun]] {
+    var order: [String] = []
+    var found: [String: [StudyRun]] = [:]
+    for run in runs {
+      let key = key(run)
+      if found[key] == nil { order.append(key) }
+      found[key, default: []].append(run)
+    }
+    return order.compactMap { found[$0] }
+  }
+
+  /// What was trained, in one line: what differs is listed.
+  static func description(of runs: [StudyRun]) -> String {
+    let traits: [Trait] = [.dataset, .examples, .model, .optimizer, .learningRate, .batchSize, .steps]
+    let parts = traits.map { trait in unique(runs.map(trait.text)).joined(separator: " / ") }
+    let profile = unique(runs.compactMap { $0.manifest.extra["profile"] }).map { "profile \($0)" }
+    return (parts.filter { !$0.isEmpty } + profile).joined(separator: ", ")
+  }
+
+  private static func unique(_ texts: [String]) -> [String] {
+    var seen: Set<String> = []
+    return texts.filter { !$0.isEmpty && seen.insert($0).inserted }
+  }
+}
+
+extension [StudyRun] {
+  /// The run at a noise level; of several the one trained longest.
+  func at(_ level: Double) -> StudyRun? {
+    filter { Level.isEqual($0.noise, level) }.max { ($0.steps ?? 0) < ($1.steps ?? 0) }
+  }
+
+  /// The noise levels there are.
+  var levels: [Double] {
+    reduce(into: [Double]()) { found, run in
+      if !found.contains(where: { Level.isEqual($0, run.noise) }) { found.append(run.noise) }
+    }.sorted()
+  }
+
+  /// For every seed the run trained longest.
+  var onePerSeed: [StudyRun] {
+    seeds.compactMap { seed in filter { $0.seed == seed }.max { ($0.steps ?? 0) < ($1.steps ?? 0) } }
+  }
+
+  var seeds: [UInt64] { Set(map(\.seed)).sorted() }
+}

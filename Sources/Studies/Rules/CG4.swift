@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Fewer pristine examples, slower pristine learning.
+struct CG4: Rule {
+  /// "Early" is the first evaluation at which the run without noise has half of its examples right: before that there
+  /// is little to compare, long after it every curve is at its top.
+  static let early = 0.5
+  /// The standard error of an accuracy around one half, from 10 000 examples.
+  static let resolution = 0.005
+
+  let claim = Claim(
+    id: "CG-4", sentence: "The fewer pristine examples there are, the slower they are learned.",
+    paper: Paper.coherentGradients, section: "§2.3, figure 1", setting: Paper.noiseSetting)
+
+  func judge(_ runs: [StudyRun]) -> Judgement {
+    bySeed(runs) { runs in
+      var assessment = Assessment()
+      var values: [(level: Double, value: Double)] = []
+      let early = runs.at(0)?.accuracy("train").firstStep(reaching: Self.early)
+      if let early {
+        assessment.note("early step", Double(early))
+      } else if runs.at(0) != nil {
+        assessment.leaveOpen("the run without noise never has half of its examples right")
+      }
+      // At 100 % only the labels that kept their class by chance are pristine.
+      for level in Level.all where level < 1 {
+        guard let run = runs.at(level) else {
+          assessment.miss(Level.text(level))
+          continue
+        }
+        guard let early else { continue }
+        guard let value = run.pristineAccuracy[early] else {
+          assessment.miss("an evaluation of pristine examples at step \(early), \(Level.text(level))")
+          continue
+        }
+        assessment.note("early pristine accuracy, \(Level.text(level))", value)
+        values.append((level, -value))
+      }
+      Trend(values, tolerance: Self.resolution).assess(
+        &assessment, of: "early pristine accuracy", falling: "rises", tied: "is about the same")
+      return assessment.judgement(held: "Early pristine accuracy falls as noise grows")
+    }
+  }
+}

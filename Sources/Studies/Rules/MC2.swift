@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Random labels are not near 1 throughout.
+struct MC2: Rule {
+  /// "Rises": the peak is at least twice the least value of the initial fall.
+  static let rise = 2.0
+  /// "Not near 1": twice what orthogonal gradients give.
+  static let notNearOne = 2.0
+  /// "Falls": the end is at most half of the peak.
+  static let fall = 0.5
+  /// "Well below real labels": the peak with real labels is at least twice the peak with random ones.
+  static let wellBelow = 2.0
+
+  let claim = Claim(
+    id: "MC-2",
+    sentence:
+      "With random labels m-coherence is not near 1 throughout: it rises and falls, well below that with real labels.",
+    paper: Paper.makingCoherence, section: "abstract, §1", setting: Paper.coherenceSetting)
+
+  var varying: Set<Trait> { [.noise, .seed, .steps] }
+
+  /// The runs at other levels do not count, so that the verdict does not name them.
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
+
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+    runs.contains { Level.isEqual($0.noise, 1) && !$0.coherence.isEmpty }
+  }
+
+  func judge(_ runs: [StudyRun]) -> Judgement {
+    bySeed(runs) { runs in
+      var assessment = Assessment()
+      let pair = [runs.at(0), runs.at(1)]
+      let courses = zip([0.0, 1], pair).map { level, run -> CoherenceCourse? in
+        guard let run else {
+          assessment.miss(Level.text(level))
+          return nil
+        }
+        guard let course = CoherenceCourse(of: run) else {
+          assessment.miss("\(CoherenceCourse.leastProbes) probes of coherence, \(Level.text(level))")
+          return nil
+        }
+        assessment.note("peak r after the initial fall, \(Level.text(level))", course.peak.value)
+        assessment.note("step of the peak, \(Level.text(level))", Double(course.peak.step))
+        return course
+      }
+      if let random = courses[1], let run = pair[1] { judge(random, isFitted: run.isFitted, in: &assessment) }
+      if let real = courses[0], let random = courses[1] {
+        if pair[0]?.probeSizes != pair[1]?.probeSizes || pair[0]?.probeSizes.count != 1 {
+          assessment.leaveOpen("the probes differ in m, which r grows with")
+        } else if real.peak.value < Self.wellBelow * random.peak.value {
+          assessment.fail("the peak with random labels is not well below that with real ones")
+        }
+      }
+      return assessment.judgement(held: "With random labels r rises and falls, with a peak well below real labels’")
+    }
+  }
+
+  private func judge(_ random: CoherenceCourse, isFitted: Bool, in assessment: inout Assessment) {
+    assessment.note("least r of the initial fall, 100 % noise", random.trough.value)
+    assessment.note("last r, 100 % noise", random.end.value)
+    let isResolved =
+      (random.peakInterval?.lowerBound ?? .infinity) > max(1, random.troughInterval?.upperBound ?? 1)
+    let rises =
+      random.peak.value >= Self.rise * random.trough.value && random.peak.value >= Self.notNearOne && isResolved
+    if let interval = random.peakInterval {
+      assessment.note("peak r, 100 % noise, lower end of its interval", interval.lowerBound)
+    }
+    if !rises, isFitted {
+      assessment.fail("r does not clearly rise after its initial fall with random labels")
+    } else if !rises {
+      assessment.leaveOpen("r has not risen yet, but the random labels are not fitted")
+    } else if random.end.value > Self.fall * random.peak.value {
+      if isFitted {
+        assessment.fail("r does not fall to half of its peak with random labels")
+      } else {
+        assessment.leaveOpen("r has not fallen yet, but the random labels are not fitted")
+      }
+    }
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The fall of the first steps.
+struct MC3: Rule {
+  /// The window probed: twice the paper's "about 25 steps".
+  static let lastStep = 50
+  /// Of the 51 steps of the window so many have to be probed.
+  static let leastProbes = 40
+  /// "Near m": at least half of m.
+  static let nearAll = 0.5
+  /// "A small value": at most a twentieth of m.
+  static let small = 0.05
+
+  let claim = Claim(
+    id: "MC-3",
+    sentence:
+      "Within the first 25 or so steps m-coherence falls from near m to a small value, with real and with random "
+      + "labels alike.",
+    paper: Paper.makingCoherence, section: "experiments", setting: Paper.coherenceSetting)
+
+  var varying: Set<Trait> { [.noise, .seed, .steps] }
+  var needsEnd: Bool { false }
+
+  /// The runs at other levels do not count, so that the verdict does not name them.
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
+
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+    runs.contains { run in run.coherence.points.contains { $0.step <= Self.lastStep } }
+  }
+
+  func judge(_ runs: [StudyRun]) -> Judgement {
+    bySeed(runs) { runs in
+      var assessment = Assessment()
+      for level in [0.0, 1] {
+        guard let run = runs.at(level) else {
+          assessment.miss(Level.text(level))
+          continue
+        }
+        judge(run, in: &assessment)
+      }
+      return assessment.judgement(
+        held: "r starts near m and is small within \(Self.lastStep) steps, real and random alike")
+    }
+  }
+
+  private func judge(_ run: StudyRun, in assessment: inout Assessment) {
+    let level = Level.text(run.noise)
+    let early = run.coherence.points.filter { $0.step <= Self.lastStep }
+    guard early.count >= Self.leastProbes, let start = early.first, start.step == 0,
+      let least = early.min(by: { $0.value < $1.value }), let m = run.probeSizes.first, run.probeSizes.count == 1
+    else { return assessment.miss("coherence at every step from 0 to \(Self.lastStep), on one sample, \(level)") }
+    assessment.note("r/m at step 0, \(level)", start.value / Double(m))
+    assessment.note("least r/m by step \(Self.lastStep), \(level)", least.value / Double(m))
+    assessment.note("step of the least r, \(level)", Double(least.step))
+    assessment.note("m, \(level)", Double(m))
+    if start.value < Self.nearAll * Double(m) {
+      assessment.fail(
+        "r starts at \(Self.percent(start.value / Double(m))) of m, not near m (at least half), at \(level)")
+    }
+    if least.value > Self.small * Double(m) {
+      assessment.fail(
+        "r does not fall below \(Self.percent(Self.small)) of m within \(Self.lastStep) steps at \(level)")
+    }
+  }
+
+  private static func percent(_ share: Double) -> String { "\((share * 1000).rounded() / 10) %" }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// SGD ≈ RA3 ≫ RM3 > M3 in the generalization gap.
+struct WS2: Rule {
+  static let levels = [0, 0.5, 1]
+  static let optimizers = ["sgd", "ra3", "rm3", "m3"]
+  static let leastSeeds = 3
+  /// "≈": gaps within a tenth of SGD's gap, or within two standard errors.
+  static let alike = 0.1
+  /// "≫": the larger gap is at least twice the smaller one.
+  static let muchLess = 0.5
+  /// Differences beyond two standard errors of the means over seeds are real.
+  static let errors = 2.0
+  /// Equal effort: the same steps or the same number of examples seen, within five percent.
+  static let effort = 0.05
+
+  let claim = Claim(
+    id: "WS-2",
+    sentence: "The generalization gap orders SGD ≈ RA3 ≫ RM3 > M3, at 0, 50 and 100 % noise and equal training effort.",
+    paper: Paper.weakAndStrong, section: "§3.3, figure 2, equation 1", setting: Paper.imageNetSetting)
+
+  var varying: Set<Trait> { [.noise, .seed, .optimizer, .batchSize, .steps] }
+  func reads(_ run: StudyRun) -> Bool { Self.optimizers.contains(run.optimizer.name) }
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { ["rm3", "m3"].contains($0.optimizer.name) } }
+
+  func judge(_ runs: [StudyRun]) -> Judgement {
+    var assessment = Assessment()
+    for level in Self.levels {
+      judge(runs.filter { Level.isEqual($0.noise, level) }, level: Level.text(level), in: &assessment)
+    }
+    return assessment.judgement(held: "The gaps order as claimed at 0, 50 and 100 % noise")
+  }
+
+  /// Mean and variance of the mean over seeds.
+  private struct Gap {
+    let mean: Double
+    let variance: Double
+
+    init(_ values: [Double]) {
+      let count = Double(values.count)
+      let mean = values.reduce(0, +) / count
+      self.mean = mean
+      variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (count - 1) / count
+    }
+
+    func error(of other: Gap) -> Double { WS2.errors * sqrt(variance + other.variance) }
+  }
+
+  private func judge(_ runs: [StudyRun], level: String, in assessment: inout Assessment) {
+    var gaps: [String: Gap] = [:]
+    var used: [StudyRun] = []
+    for name in Self.optimizers {
+      let own = runs.filter { $0.optimizer.name == name }.onePerSeed
+      let values = own.compactMap(\.finalGap)
+      guard values.count >= Self.leastSeeds else {
+        assessment.miss("\(Self.leastSeeds) seeds of \(name), \(level)")
+        continue
+      }
+      gaps[name] = Gap(values)
+      used += own
+      assessment.note(NamedValue("gap of \(name), \(level)", values: values))
+      assessment.note("steps of \(name), \(level)", own.first?.steps.map(Double.init))
+      assessment.note("examples seen by \(name), \(level)", own.first.flatMap(Self.examplesSeen))
+    }
+    guard let sgd = gaps["sgd"], let ra3 = gaps["ra3"], let rm3 = gaps["rm3"], let m3 = gaps["m3"] else { return }
+    guard Self.isEqualEffort(used) else {
+      return assessment.leaveOpen("the optimizers took neither the same steps nor the same examples at \(level)")
+    }
+    let apart = abs(sgd.mean - ra3.mean)
+    if apart > max(Self.alike * abs(sgd.mean), sgd.error(of: ra3)) {
+      assessment.fail("RA3's gap differs from SGD's at \(level)")
+    }
+    let excess = rm3.mean - Self.muchLess * ra3.mean
+    if excess > Self.errors * sqrt(rm3.variance + Self.muchLess * Self.muchLess * ra3.variance) {
+      assessment.fail("RM3's gap is not at most half of RA3's at \(level)")
+    } else if excess > 0 {
+      assessment.leaveOpen("RM3's gap is within two standard errors of half of RA3's at \(level)")
+    } else if ra3.mean - rm3.mean <= ra3.error(of: rm3) {
+      assessment.leaveOpen("RM3 and RA3 are within two standard errors at \(level)")
+    }
+    if m3.mean > rm3.mean + m3.error(of: rm3) {
+      assessment.fail("M3's gap is larger than RM3's at \(level)")
+    } else if m3.mean >= rm3.mean - m3.error(of: rm3) {
+      assessment.leaveOpen("M3 and RM3 are within two standard errors at \(level)")
+    }
+  }
+
+  private static func examplesSeen(_ run: StudyRun) -> Double? {
+    guard let steps = run.steps, let size = run.manifest.batchSize else { return nil }
+    return Double(steps) * Double(size)
+  }
+
+  private static func isEqualEffort(_ runs: [StudyRun]) -> Bool {
+    func isEqual(_ values: [Double]) -> Bool {
+      guard values.count == runs.count, let low = values.min(), let high = values.max() else { return false }
+      return high <= low * (1 + effort)
+    }
+    return isEqual(runs.compactMap { $0.steps.map(Double.init) }) || isEqual(runs.compactMap(examplesSeen))
+  }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@testable import Studies
+
+/// CG-8 to CG-10, WS-2 and WS-3: every rule says each of the three verdicts.
+@Suite struct RobustTests {
+  private static func word(_ c: Int) -> String { c == 0 ? "sgd" : "winsorized:c=\(c)" }
+
+  /// Overfit grows to one half, the slower the larger c; training accuracy falls late with c = 8.
+  static let winsorized: [SampleRun] = Level.all.flatMap { level in
+    [0, 1, 2, 4, 8].map { winsorized(level: level, c: $0) }
+  }
+
+  private static func winsorized(level: Double, c: Int) -> SampleRun {
+    var run = SampleRun(noise: level, optimizer: word(c), model: "mlp:256,256,256")
+    let proper = 1 - 0.9 * level
+    let train: SampleRun.Course = { step in
+      let memorised = c < 2 ? 0.9 * level * rise(step, at: 300 + 300 * Double(c)) : 0
+      return proper * rise(step, at: 20) + memorised - (c == 8 ? 0.1 * rise(step, at: 700) : 0)
+    }
+    run.train = train
+    // So that overfit is a straight line with a slope that falls with c.
+    run.test = { step in
+      let overfit = 0.0004 * Double(step) / Double(1 + c)
+      return level == 1 ? 0.1 : (train(step) - overfit - level / 10) / (1 - level)
+    }
+    return run
+  }
+
+  private func changed(_ c: Int, _ level: Double, _ change: (inout SampleRun) -> Void) -> [SampleRun] {
+    Self.winsorized.map { $0.optimizer == Self.word(c) && $0.noise == level ? $0.with(change) : $0 }
+  }
+
+  @Test func winsorizingSlowsOverfitting() throws {
+    let runs = Self.winsorized.filter { $0.noise < 1 }
+    try expect("CG-8", .held, on: runs, saying: "4 noise levels")
+    try expect("CG-8", .inconclusive, on: runs.filter { $0.optimizer != Self.word(4) }, saying: "winsorized:c=4")
+    try expect("CG-8", .inconclusive, on: runs.filter { $0.noise == 0.5 }, saying: "2 noise levels")
+    let faster = changed(8, 0.5) { $0.test = { _ in 0 } }
+    try expect("CG-8", .didNotHold, on: faster, saying: "faster with c = 8 than with c = 4 at 50 % noise")
+    // Nothing overfits: nothing to slow.
+    try expect("CG-8", .inconclusive, on: runs.map { $0.with { $0.test = $0.train } })
+  }
+
+  @Test func properAccuracyIsTheLimit() throws {
+    try expect("CG-9", .held, on: Self.winsorized)
+    try expect("CG-9", .didNotHold, on: changed(2, 0.5) { $0.train = { _ in 0.6 } }, saying: "c = 2, 50 % noise")
+    // What really changed counts, not the level asked for.
+    try expect(
+      "CG-9", .held,
+      on: changed(2, 0.5) {
+        $0.train = { _ in 0.6 }
+        $0.realised = 0.4
+      })
+    try expect("CG-9", .inconclusive, on: Self.winsorized.filter { $0.optimizer != Self.word(2) }, saying: "c=2, 25 %")
+    // c = 1 may exceed it.
+    try expect("CG-9", .held, on: changed(1, 0.5) { $0.train = { _ in 1 } })
+  }
+
+  @Test func muchWinsorizingPeaks() throws {
+    try expect("CG-10", .held, on: Self.winsorized)
+    try expect("CG-10", .didNotHold, on: changed(8, 0.25) { $0.train = { rise($0, at: 100) } }, saying: "25 % noise")
+    try expect("CG-10", .inconclusive, on: Self.winsorized.filter { $0.noise != 0.75 }, saying: "75 % noise")
+  }
+
+  /// Gaps of 0.4, 0.4, 0.1 and 0.05, with some difference between seeds.
+  private func medians(_ gaps: [String: Double] = [:], seeds: Int = 3, jitter: Double = 0.002) -> [SampleRun] {
+    let all = ["sgd": 0.4, "ra3": 0.41, "rm3": 0.1, "m3": 0.05].merging(gaps) { $1 }
+    return [0, 0.5, 1].flatMap { level in
+      all.sorted { $0.key < $1.key }.flatMap { name, gap in
+        (1...seeds).map { seed in
+          SampleRun(
+            noise: level, optimizer: name, seed: UInt64(seed), train: { _ in 0.9 },
+            test: { _ in 0.9 - gap + jitter * Double(seed) })
+        }
+      }
+    }
+  }
+
+  @Test func gapsOrder() throws {
+    try expect("WS-2", .held, on: medians())
+    try expect("WS-2", .didNotHold, on: medians(["ra3": 0.3]), saying: "RA3's gap differs from SGD's")
+    try expect("WS-2", .didNotHold, on: medians(["rm3": 0.3]), saying: "not at most half")
+    try expect("WS-2", .inconclusive, on: medians(["rm3": 0.208]), saying: "errors of half of RA3's")
+    try expect("WS-2", .didNotHold, on: medians(["m3": 0.15]), saying: "M3's gap is larger")
+    try expect("WS-2", .inconclusive, on: medians(["m3": 0.0999]), saying: "two standard errors")
+    try expect("WS-2", .inconclusive, on: medians(seeds: 2), saying: "3 seeds of sgd")
+    // The same seed again is no further seed.
+    try expect("WS-2", .inconclusive, on: medians(seeds: 2) + medians(seeds: 2), saying: "3 seeds of sgd")
+    try expect("WS-2", .inconclusive, on: medians().filter { $0.optimizer != "ra3" }, saying: "seeds of ra3")
+    let uneven = medians().map { run in
+      run.optimizer == "m3"
+        ? run.with {
+          $0.steps = 2000
+          $0.batchSize = 300
+        } : run
+    }
+    try expect("WS-2", .inconclusive, on: uneven, saying: "neither the same steps nor the same examples")
+    // The same examples in fewer, larger steps are equal effort.
+    let larger = medians().map { run in
+      run.optimizer == "m3"
+        ? run.with {
+          $0.steps = 500
+          $0.batchSize = 200
+        } : run
+    }
+    try expect("WS-2", .held, on: larger)
+  }
+
+  @Test func mediansLearnPristineOnly() throws {
+    let runs = ["sgd", "ra3", "rm3", "m3"].map { name in
+      SampleRun(
+        noise: 0.5, optimizer: name, pristine: { _ in 0.95 },
+        corrupt: { _ in name.hasSuffix("m3") ? 0.05 : name == "m3" ? 0.05 : 0.9 })
+    }
+    try expect("WS-3", .held, on: runs)
+    try expect("WS-3", .inconclusive, on: Array(runs.dropLast()), saying: "m3, 50 % noise")
+    func changed(_ name: String, _ change: (inout SampleRun) -> Void) -> [SampleRun] {
+      runs.map { $0.optimizer == name ? $0.with(change) : $0 }
+    }
+    try expect("WS-3", .didNotHold, on: changed("rm3") { $0.corrupt = { _ in 0.3 } }, saying: "rm3 learns more")
+    try expect("WS-3", .didNotHold, on: changed("m3") { $0.pristine = { _ in 0.4 } }, saying: "m3 does not learn")
+    try expect("WS-3", .didNotHold, on: changed("ra3") { $0.corrupt = { _ in 0.3 } }, saying: "ra3 does not learn half")
+  }
+}

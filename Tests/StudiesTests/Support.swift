@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+import Testing
+
+@testable import Studies
+
+/// A folder that is deleted when the test ends.
+final class Scratch {
+  let url: URL
+
+  init() throws {
+    url = FileManager.default.temporaryDirectory.appendingPathComponent("studies-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+}
+
+/// A run directory with curves given as functions of the step.
+struct SampleRun: Sendable {
+  typealias Course = @Sendable (Int) -> Double
+
+  var noise = 0.0
+  var optimizer = "sgd"
+  var seed: UInt64 = 1
+  var model = "mlp:2048"
+  var batchSize = 100
+  var steps = 1000
+  var realised: Double?
+  var status = RunManifest.Status.completed
+  var train: Course = { _ in 0.5 }
+  var test: Course?
+  var pristine: Course?
+  var corrupt: Course?
+  /// r(t), on m examples, at the steps probed.
+  var coherence: Course?
+  var m = 1000
+  var probed: [Int]?
+  /// The half width of the interval of r, as a share of r.
+  var interval: Double?
+  /// fᵖ and iᵖ − iᶜ by sample, step and world.
+  var share: (@Sendable (String, Int, Int) -> Double)?
+  var difference: (@Sendable (String, Int, Int) -> Double)?
+  var worlds = 20
+
+  static let early = [0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70]
+  var evaluated: [Int] { Set(Self.early + Array(stride(from: 100, through: steps, by: 50)) + [steps]).sorted() }
+  var defaultProbed: [Int] { Set(Array(0...50) + Array(stride(from: 60, through: steps, by: 20))).sorted() }
+
+  func write(in scratch: Scratch) throws -> RunDirectory {
+    let name = "run-\(UUID().uuidString)"
+    let run = try RunDirectory.create(at: scratch.url.appendingPathComponent(name).path, existing: .refuse)
+    let log = try run.logWriter()
+    let evaluations = evaluated.flatMap { metrics(at: $0) }
+    try log.append(evaluations)
+    let probes = probed ?? defaultProbed
+    if let coherence { try append(coherence, probing: probes, to: log) }
+    let records = probes.flatMap { contributions(at: $0) }
+    try log.append(records)
+    try log.close()
+    try run.write(
+      manifest: RunManifest(
+        tool: .init(version: "0.1.0"), commandLine: ["coherent"], seed: seed,
+        dataset: .init(name: "mnist", trainExamples: 60_000, classes: 10), model: model, optimizer: optimizer,
+        learningRate: 0.1, batchSize: batchSize, plannedSteps: steps,
+        noise: .init(
+          kind: noise > 0 ? "permute" : "none", rate: noise, realisedRate: realised ?? noise * 0.9, seed: seed),
+        status: status))
+    return run
+  }
+
+  private func metrics(at step: Int) -> [MetricRecord] {
+    let groups: [(String, String, Course?)] = [
+      ("train", "all", train), ("train", "pristine", pristine), ("train", "corrupt", corrupt), ("test", "all", test),
+    ]
+    return groups.compactMap { split, group, course in
+      course.map {
+        MetricRecord(
+          epoch: 0, step: step, split: split, group: group, count: 100, loss: 1, accuracy1: $0(step))
+      }
+    }
+  }
+
+  private func append(_ coherence: Course, probing probed: [Int], to log: RunLogWriter) throws {
+    let values = probed.map { (step: $0, r: coherence($0)) }
+    try log.append(
+      values.map { step, r in
+        CoherenceRecord(
+          step: step, split: "train", m: m, alpha: r / Double(m), mCoherence: r, batchNormPolicy: "none")
+      })
+    guard let interval else { return }
+    try log.append(
+      values.map { step, r in
+        CoherenceIntervalRecord(
+          step: step, split: "train", m: m, alphaUnbiasedLow: 0, alphaUnbiasedHigh: 1,
+          mCoherenceLow: r * (1 - interval), mCoherenceHigh: r * (1 + interval))
+      })
+  }
+
+  private func contributions(at step: Int) -> [ContributionRecord] {
+    guard share != nil || difference != nil else { return [] }
+    return ["paper", "population"].flatMap { sample in
+      (0...worlds).map { world in
+        let share = share?(sample, step, world)
+        return ContributionRecord(
+          step: step, sample: sample, world: world, pristineShare: share, corruptShare: share.map { 1 - $0 },
+          pristineCumulative: difference?(sample, step, world), corruptCumulative: 0)
+      }
+    }
+  }
+}
+
+/// The verdict on one claim; nothing else is asked.
+func verdict(
+  _ id: String, on runs: [SampleRun], in scratch: Scratch, at location: SourceLocation = #_sourceLocation
+) throws -> Verdict {
+  let card = try ScoreCard(runs: runs.map { try $0.write(in: scratch) }, claims: [id])
+  #expect(card.verdicts.count == 1, sourceLocation: location)
+  return try #require(card.verdicts.first, sourceLocation: location)
+}
+
+/// Expects an outcome, and parts of the explanation.
+func expect(
+  _ id: String, _ outcome: Outcome, on runs: [SampleRun], saying parts: String...,
+  at location: SourceLocation = #_sourceLocation
+) throws {
+  let scratch = try Scratch()
+  let verdict = try verdict(id, on: runs, in: scratch, at: location)
+  #expect(verdict.outcome == outcome, "\(verdict.text)", sourceLocation: location)
+  #expect(verdict.claim.id == id && !verdict.explanation.isEmpty, sourceLocation: location)
+  for part in parts {
+    #expect(verdict.explanation.contains(part), "\(verdict.text)", sourceLocation: location)
+  }
+}
+
+/// From 0 to 1 around a step, steep on a logarithmic axis.
+func rise(_ step: Int, at middle: Double, slope: Double = 3) -> Double {
+  step == 0 ? 0 : 1 / (1 + pow(middle / Double(step), slope))
+}
+
+/// The same run with another field.
+extension SampleRun {
+  func with(_ change: (inout SampleRun) -> Void) -> SampleRun {
+    var copy = self
+    change(&copy)
+    return copy
+  }
+}
