@@ -78,7 +78,8 @@ struct ReportCommandTests {
     for part in ["label noise", "100 %", "The same network reaches", "Report: \(scratch.path("demo"))/report.html"] {
       #expect(result.output.contains(part), "\(result.output)")
     }
-    for name in ["noise-0", "noise-50", "noise-100"] {
+    #expect(result.output.contains("M3, a median of three gradients"))
+    for name in ["noise-0", "noise-50", "noise-50-rm3", "noise-50-m3", "noise-100"] {
       #expect(FileManager.default.fileExists(atPath: scratch.path("demo/\(name)/manifest.json")))
     }
     expectOffline(try page(scratch.path("demo/report.html")))

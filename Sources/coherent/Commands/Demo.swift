@@ -8,7 +8,9 @@ import Training
 
 struct Demo: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "The label-noise study in small, on built-in digits: what is learned first, and what is memorised?")
+    abstract:
+      "The label-noise study in small, on built-in digits: what is learned first, what is memorised, and what do robust averages change?"
+  )
 
   @Option(help: "The folder for the runs and the report.")
   var out = "demo"
@@ -18,10 +20,15 @@ struct Demo: ParsableCommand {
   @Option(parsing: .unconditional, help: ArgumentHelp("Updates of each run.", visibility: .hidden))
   var steps = 5000
 
-  static let noiseLevels = [0.0, 0.5, 1.0]
+  /// Noise level, optimizer and folder of every run.
+  static let cells: [(noise: Double, optimizer: String, folder: String)] = [
+    (0, "sgd", "noise-0"), (0.5, "sgd", "noise-50"), (0.5, "rm3", "noise-50-rm3"), (0.5, "m3", "noise-50-m3"),
+    (1, "sgd", "noise-100"),
+  ]
 
-  static func settings(noise: Double, steps: Int) -> TrainingConfiguration {
+  static func settings(noise: Double, optimizer: String, steps: Int) -> TrainingConfiguration {
     var settings = TrainingConfiguration()
+    settings.optimizer = optimizer
     settings.dataset = "digits"
     settings.subset = 5000
     settings.model = "mlp:512"
@@ -34,18 +41,18 @@ struct Demo: ParsableCommand {
     Interruption.listen()
     var directories: [RunDirectory] = []
     var rows: [Row] = []
-    for noise in Self.noiseLevels {
-      let path = out + "/noise-\(Int(noise * 100))"
+    for cell in Self.cells {
+      let title = "\(Int(cell.noise * 100)) % label noise, \(cell.optimizer)"
       let run = try TrainingRun(
-        Self.settings(noise: noise, steps: steps), at: path, existing: .replace, toolVersion: Coherent.version)
-      let progress = TrainingProgress(
-        title: "\(Int(noise * 100)) % label noise", steps: run.trainer.steps, isQuiet: !Console.isTerminal)
-      if !Console.isTerminal { Console.note("Training on digits with \(Int(noise * 100)) % label noise") }
+        Self.settings(noise: cell.noise, optimizer: cell.optimizer, steps: steps), at: out + "/" + cell.folder,
+        existing: .replace, toolVersion: Coherent.version)
+      let progress = TrainingProgress(title: title, steps: run.trainer.steps, isQuiet: !Console.isTerminal)
+      if !Console.isTerminal { Console.note("Training on digits with \(title)") }
       let outcome = try run.train(shouldStop: { Interruption.isWished }, observe: progress.observe)
       progress.finish()
       guard outcome == .completed else { throw ExitCode(130) }
       directories.append(run.directory)
-      rows.append(try Row(noise: noise, run: run.directory))
+      rows.append(try Row(noise: cell.noise, optimizer: cell.optimizer, run: run.directory))
     }
     let page = URL(fileURLWithPath: out).appendingPathComponent("report.html")
     let report = try Report(runs: directories, title: "Label noise on built-in digits")
@@ -61,6 +68,7 @@ struct Demo: ParsableCommand {
   /// What one noise level came to.
   struct Row: Encodable {
     let noise: Double
+    let optimizer: String
     let trainAccuracy: Double?
     let testAccuracy: Double?
     let bestTestAccuracy: Double?
@@ -69,8 +77,9 @@ struct Demo: ParsableCommand {
     let pristineAccuracy: Double?
     let corruptAccuracy: Double?
 
-    init(noise: Double, run: RunDirectory) throws {
+    init(noise: Double, optimizer: String, run: RunDirectory) throws {
       self.noise = noise
+      self.optimizer = optimizer
       let metrics = try run.metrics()
       func last(_ group: String) -> Double? {
         metrics.last { $0.split == "train" && $0.group == group }?.accuracy1
@@ -91,13 +100,18 @@ struct Demo: ParsableCommand {
 
   static func table(_ rows: [Row]) -> String {
     func step(_ value: Int?) -> String { value.map(String.init) ?? "–" }
-    let head = ["label noise", "train", "test", "best test", "pristine half learned", "corrupt half learned"]
+    let head = [
+      "label noise", "optimizer", "train", "pristine", "corrupt", "test", "best test", "pristine half learned",
+      "corrupt half learned",
+    ]
     return Console.table(
       [head]
         + rows.map { row in
           [
-            "\(Int(row.noise * 100)) %", Console.percent(row.trainAccuracy), Console.percent(row.testAccuracy),
-            Console.percent(row.bestTestAccuracy), step(row.stepPristineHalfLearned), step(row.stepCorruptHalfLearned),
+            "\(Int(row.noise * 100)) %", row.optimizer, Console.percent(row.trainAccuracy),
+            Console.percent(row.pristineAccuracy), Console.percent(row.corruptAccuracy),
+            Console.percent(row.testAccuracy), Console.percent(row.bestTestAccuracy),
+            step(row.stepPristineHalfLearned), step(row.stepCorruptHalfLearned),
           ]
         })
   }
@@ -111,7 +125,9 @@ struct Demo: ParsableCommand {
           + "\(Console.percent(random.trainAccuracy)) when they are random; on new digits it then gets "
           + "\(Console.percent(clean.testAccuracy)) and \(Console.percent(random.testAccuracy)).")
     }
-    if let half = rows.first(where: { $0.noise == 0.5 }), let pristine = half.stepPristineHalfLearned {
+    if let half = rows.first(where: { $0.noise == 0.5 && $0.optimizer == "sgd" }),
+      let pristine = half.stepPristineHalfLearned
+    {
       if let corrupt = half.stepCorruptHalfLearned {
         let order = pristine < corrupt ? "before" : "not before"
         sentences.append(
@@ -130,6 +146,28 @@ struct Demo: ParsableCommand {
             : "Test accuracy ends within half a point of its best.")
       }
     }
+    sentences += robust(rows)
     return sentences.joined(separator: "\n")
+  }
+
+  /// What the robust averages did with pristine and corrupt examples, beside plain descent.
+  private static func robust(_ rows: [Row]) -> [String] {
+    guard let plain = rows.first(where: { $0.noise == 0.5 && $0.optimizer == "sgd" }),
+      let plainCorrupt = plain.corruptAccuracy
+    else { return [] }
+    return rows.filter { $0.noise == 0.5 && $0.optimizer != "sgd" }.compactMap { row in
+      guard let corrupt = row.corruptAccuracy else { return nil }
+      let verb =
+        corrupt < plainCorrupt / 2
+        ? "memorises far less" : corrupt < plainCorrupt - 0.01 ? "memorises less" : "only memorises later, if at all"
+      func half(_ step: Int?) -> String { step.map { "half of them by step \($0)" } ?? "never half of them" }
+      return
+        "\(row.optimizer.uppercased()), a median of three gradients, \(verb): in the end it fits "
+        + "\(Console.percent(corrupt)) of the corrupt labels (\(half(row.stepCorruptHalfLearned))) where SGD fits "
+        + "\(Console.percent(plainCorrupt)) (\(half(plain.stepCorruptHalfLearned))), and "
+        + "\(Console.percent(row.pristineAccuracy)) of the pristine ones where SGD fits "
+        + "\(Console.percent(plain.pristineAccuracy)); on new digits it gets \(Console.percent(row.testAccuracy)), SGD "
+        + "\(Console.percent(plain.testAccuracy))."
+    }
   }
 }
