@@ -67,6 +67,18 @@ def batches_forever(count, size):
                 yield batch
 
 
+def chosen_variants(variants, wanted):
+    """Those of `variants` that `wanted` (comma-separated) names: "all", or a name or what comes before a hyphen of it.
+
+    "vmap" chooses vmap-50 and vmap-100, and "eager" everything that is not "compiled".
+    """
+    def is_wanted(variant):
+        return any(word in ("all", variant) or variant.startswith(word + "-") or
+                   (word == "eager" and variant != "compiled") for word in wanted.split(","))
+
+    return [variant for variant in variants if is_wanted(variant)]
+
+
 def time_samples(work, samples, warm_up_seconds=1.0, sample_seconds=0.02, limit_seconds=15.0):
     """Milliseconds per call of `work`, once per sample; a sample repeats short work until it lasts long enough.
 
