@@ -321,8 +321,7 @@ def check(optimizer, variant, dtype):
     torch.manual_seed(5)
     network = Network(sizes, dtype)
     torch.manual_seed(5)
-    plain = Network(sizes)
-    plain = plain.module.double()
+    plain = Network(sizes).module.double()
     parameters = list(plain.parameters())
     images = torch.randn(steps, batch, sizes[0], dtype=torch.float64)
     labels = torch.randint(sizes[-1], (steps, batch))
@@ -337,12 +336,12 @@ def check(optimizer, variant, dtype):
             rows.append(torch.cat([part.flatten() for part in gradient]))
         rows = torch.stack(rows)
         history.append(rows.mean(0))
-        moved = nn.utils.parameters_to_vector(parameters).detach() - rate * reference_direction(optimizer, rows, history)
+        moved = nn.utils.parameters_to_vector(parameters).detach()
+        moved -= rate * reference_direction(optimizer, rows, history)
         nn.utils.vector_to_parameters(moved, parameters)
-        found = network.flat.double()
-        tolerance = (1e-9 if dtype == torch.float64 else 2e-5)
-        error = (found - moved).abs().max().item()
-        assert error < tolerance, f"{optimizer} {variant} in {dtype}: {error} off after {len(history)} steps"
+        error = (network.flat.double() - moved).abs().max().item()
+        assert error < (1e-9 if dtype == torch.float64 else 2e-5), \
+            f"{optimizer} {variant} in {dtype}: {error} off after {len(history)} steps"
     assert not torch.equal(start, network.flat.double()), f"{optimizer} {variant} does not move"
 
 

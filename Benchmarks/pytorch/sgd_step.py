@@ -51,7 +51,8 @@ def main():
     common.use_threads(arguments.threads)
     images, labels = common.synthetic_digits(arguments.examples, arguments.model[0], arguments.model[-1])
     name = "sgd-" + "-".join(map(str, arguments.model))
-    for variant in common.chosen_variants(VARIANTS, arguments.variants):  # compiled comes last: the peak memory of a process never falls
+    # compiled comes last: the peak memory of a process never falls
+    for variant in common.chosen_variants(VARIANTS, arguments.variants):
         try:
             step = step_function(variant, arguments, images, labels)
             step()
