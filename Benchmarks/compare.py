@@ -5,7 +5,8 @@
 First every eager variant of a PyTorch twin runs once, and the fastest becomes the peer. Then both sides run by turns,
 each time in a fresh process, for several rounds; whoever went second in one round goes first in the next. The ratio
 is the median over the rounds, each round being compared with itself, so that a machine which speeds up or slows down
-meanwhile does not tip the scale. The table goes to the terminal, everything measured to Benchmarks/results/latest.json.
+meanwhile does not tip the scale. Some works are measured against another of our own in the same way. The tables go to
+the terminal, everything measured to Benchmarks/results/latest.json.
 
 Our side is `Benchmarks/.build/release/coherent-benchmarks NAME --json --threads N --samples N`, which prints lines of
 JSON like those of Benchmarks/pytorch/common.py. Standard library only.
@@ -22,6 +23,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -31,17 +33,52 @@ PYTORCH = ROOT / ".deps" / "bench-venv" / "bin" / "python"
 
 @dataclass
 class Row:
-    """One line of the table: what is measured, by which twin, and how many times PyTorch's speed is asked for."""
+    """One line of a table: a work of ours against PyTorch's twin, or against a work of our own where `base` names one.
+
+    Against PyTorch, the ratio is how many times faster ours is; against our own base, how many times longer it takes.
+    """
 
     work: str
-    name: str  # what both sides call it
-    twin: str  # the script in pytorch/
+    name: str  # what our side calls it
+    twin: str = ""  # the script in pytorch/
     arguments: list = field(default_factory=list)  # for the twin alone
     shared: list = field(default_factory=list)  # for both sides
-    reach: float = 1.0
-    rounds: int = 0  # 0: as many as asked for
+    peer: str = ""  # the twin's variant, or what several begin with; the fastest of them counts. "": of all of them
+    reach: Optional[float] = 1.0  # how many times PyTorch's speed is asked for; None: shown, and nothing asked
+    base: str = ""  # what our side calls the work that this one is a multiple of
+    at_most: Optional[float] = None  # how many times the base's time is allowed
+    memory_above: Optional[float] = None  # how many MB of peak memory above the base's are allowed
+    rounds: int = 0  # at most so many; 0: as many as asked for
     needs_mnist: bool = False
 
+    def is_named(self, word):
+        return self.name == word or self.name.startswith(word + "-")
+
+
+def alpha_row(against, peer, reach=None):
+    return Row(f"coherence of 50 000 examples, 784-2048-10, against {against}", "alpha-784-2048-10", "alpha.py",
+               ["--model", "784-2048-10"], ["--examples", "50000"], peer=peer, reach=reach, rounds=3)
+
+
+def winsorized_row(count, against, peer, reach=None):
+    return Row(f"winsorized step c={count}, 784-256x3-10, B=100, against {against}",
+               f"robust-winsorized:c={count}-784-256-256-256-10", "robust_step.py",
+               ["--model", "784-256-256-256-10", "--optimizer", f"winsorized-c{count}"], ["--batch", "100"], peer=peer,
+               reach=reach)
+
+
+def median_row(optimizer):
+    return Row(f"{optimizer.upper()} step 784-2048-10, B=99", f"robust-{optimizer}-784-2048-10", "robust_step.py",
+               ["--model", "784-2048-10", "--optimizer", optimizer], ["--batch", "99"])
+
+
+def own_step_row(work, optimizer, sizes, batch, at_most, memory_above=None):
+    return Row(f"{work}, B={batch}, in SGD steps", f"robust-{optimizer}-{sizes}", base=f"robust-sgd-{sizes}",
+               shared=["--batch", str(batch)], at_most=at_most, memory_above=memory_above)
+
+
+ORDER_STATISTICS = "vmap with topk, sort or kthvalue"
+BY_HAND = "vmap with minima and maxima by hand"
 
 ROWS = [
     Row("SGD step 784-2048-10, B=100", "sgd-784-2048-10", "sgd_step.py", ["--model", "784-2048-10"], reach=1.7),
@@ -49,6 +86,23 @@ ROWS = [
         reach=1.5),
     Row("loss and accuracy of 60 000 examples, 784-2048-10", "evaluate-784-2048-10", "evaluate.py",
         ["--model", "784-2048-10"]),
+    alpha_row("vmap", "vmap", reach=15),
+    alpha_row("Opacus", "opacus"),
+    alpha_row("Opacus's ghost norms", "ghost"),
+    alpha_row("BackPACK's norms", "backpack"),
+    alpha_row("a plain pass without alpha", "plain"),
+    Row("coherence of 50 000 examples, 784-2048-10, in plain passes", "alpha-784-2048-10", base="pass-784-2048-10",
+        shared=["--examples", "50000"], at_most=1.2),
+    winsorized_row(1, ORDER_STATISTICS, "vmap", reach=80),
+    winsorized_row(1, BY_HAND, "insertion"),
+    winsorized_row(8, ORDER_STATISTICS, "vmap", reach=60),
+    winsorized_row(8, BY_HAND, "insertion"),
+    own_step_row("winsorized step c=1, 784-256x3-10", "winsorized:c=1", "784-256-256-256-10", 100, 2.5, 50),
+    own_step_row("winsorized step c=8, 784-256x3-10", "winsorized:c=8", "784-256-256-256-10", 100, 5, 50),
+    median_row("rm3"),
+    median_row("m3"),
+    own_step_row("RM3 step 784-2048-10", "rm3", "784-2048-10", 99, 1.10),
+    own_step_row("M3 step 784-2048-10", "m3", "784-2048-10", 99, 1.15),
     Row("MNIST with 50 % label noise, ms per step", "train-mnist", "train_mnist.py",
         shared=["--noise", "0.5", "--noise-kind", "permute", "--steps", "2000", "--eval-every", "500"],
         reach=1.0, rounds=2, needs_mnist=True),
@@ -97,66 +151,112 @@ def measure(row, arguments):
     """Everything measured for one row."""
     common = ["--threads", str(arguments.threads), "--samples", str(arguments.samples)]
     shared = row.shared + (["--data-dir", str(arguments.data_dir)] if row.needs_mnist else [])
-    twin = [str(PYTORCH), str(HERE / "pytorch" / row.twin), *row.arguments, *shared, *common]
-    ours = [str(OURS), row.name, "--json", *shared, *common]
-    record = {"work": row.work, "name": row.name, "reach": row.reach, "variants": [], "pytorch": [], "ours": [],
-              "notes": []}
+    other = "base" if row.base else "pytorch"
+    record = {"work": row.work, "name": row.name, "variants": [], other: [], "ours": [], "notes": []}
 
-    variants, note = run_side(twin + ["--variants", "all" if arguments.compile else "eager"], arguments.threads)
-    record["variants"] = variants
-    record["notes"] += [note] if note else []
-    eager = [result for result in variants if result.get("variant") != "compiled"]
-    if not eager:
-        return record
-    peer = min(eager, key=lambda result: result["median_ms"])["variant"]
+    def ours(name):
+        return [str(OURS), name, "--json", *shared, *common]
 
-    sides = [("pytorch", twin + ["--variants", peer]), ("ours", ours)]
-    for number in range(row.rounds or arguments.rounds):
+    if row.base:
+        record.update(base_name=row.base, at_most=row.at_most, memory_above_mb=row.memory_above)
+        sides = [("base", ours(row.base)), ("ours", ours(row.name))]
+    else:
+        record.update(reach=row.reach)
+        twin = [str(PYTORCH), str(HERE / "pytorch" / row.twin), *row.arguments, *shared, *common]
+        variants, note = run_side(twin + ["--variants", row.peer or ("all" if arguments.compile else "eager")],
+                                  arguments.threads)
+        record["variants"] = variants
+        record["notes"] += [note] if note else []
+        eager = [result for result in variants if result.get("variant") != "compiled"]
+        if not eager:
+            return record
+        peer = min(eager, key=lambda result: result["median_ms"])["variant"]
+        record["peer"] = peer
+        sides = [("pytorch", twin + ["--variants", peer]), ("ours", ours(row.name))]
+
+    rounds = min(row.rounds or arguments.rounds, arguments.rounds)
+    for number in range(rounds):
         for side, command in sides if number % 2 == 0 else reversed(sides):
-            if side == "ours" and record["notes"] and not record["ours"] and number > 0:
+            if record["notes"] and not record[side] and number > 0:
                 continue  # it is not there, and will not be
             results, note = run_side(command, arguments.threads)
             if results:
                 record[side].append(min(results, key=lambda result: result["median_ms"]))
             elif note not in record["notes"]:
                 record["notes"].append(note)
-        sys.stderr.write(f"\r{row.name}: round {number + 1} of {row.rounds or arguments.rounds}")
+        sys.stderr.write(f"\r{row.name}: round {number + 1} of {rounds}")
     sys.stderr.write("\n")
 
-    pairs = [(theirs["median_ms"], mine["median_ms"]) for theirs, mine in zip(record["pytorch"], record["ours"])]
-    if pairs and len(record["pytorch"]) == len(record["ours"]):
-        ratios = [theirs / mine for theirs, mine in pairs]
-        record.update(ratio=statistics.median(ratios), ratio_low=min(ratios), ratio_high=max(ratios),
-                      met=statistics.median(ratios) >= row.reach)
+    judge(row, record, record[other], record["ours"])
     return record
+
+
+def judge(row, record, theirs, mine):
+    """Adds the ratio, its range, and whether it is what was asked for."""
+    if not mine or len(theirs) != len(mine):
+        return
+    slower, faster = (mine, theirs) if row.base else (theirs, mine)
+    ratios = [long["median_ms"] / short["median_ms"] for long, short in zip(slower, faster)]
+    ratio = statistics.median(ratios)
+    record.update(ratio=ratio, ratio_low=min(ratios), ratio_high=max(ratios))
+    asked = []
+    if row.base:
+        above = (median_of(mine, "peak_rss_bytes") - median_of(theirs, "peak_rss_bytes")) / 1e6
+        record.update(measured_above_mb=above)
+        asked += [ratio <= row.at_most] if row.at_most is not None else []
+        asked += [above <= row.memory_above] if row.memory_above is not None else []
+    elif row.reach is not None:
+        asked.append(ratio >= row.reach)
+    if asked:
+        record.update(met=all(asked))
 
 
 def median_of(results, key):
     return statistics.median(result[key] for result in results) if results else None
 
 
-def table(records):
-    def number(value, form):
-        return form.format(value) if value is not None else "-"
+def shown(value, form):
+    return form.format(value) if value is not None else "-"
 
-    lines = ["| work | PyTorch ms | ours ms | ratio (range) | reach | met? | peak RSS PyTorch | peak RSS ours |",
-             "|---|--:|--:|--:|--:|---|--:|--:|"]
+
+def lines_of(records, other, headings, asked):
+    """A table of the records whose other side is `other`; `asked` gives the cells of what was asked for."""
+    lines = ["| " + " | ".join(headings) + " |", "|---|--:|--:|--:|" + "--:|" * (len(headings) - 7) + "---|--:|--:|"]
     for record in records:
-        memory = [median_of(record[side], "peak_rss_bytes") for side in ("pytorch", "ours")]
+        times = [shown(median_of(record[side], "median_ms"), "{:.3f}") for side in (other, "ours")]
+        memory = [median_of(record[side], "peak_rss_bytes") for side in (other, "ours")]
         ratio = "{ratio:.2f}x ({ratio_low:.2f}-{ratio_high:.2f})".format(**record) if "ratio" in record else "-"
         lines.append("| " + " | ".join([
-            record["work"],
-            number(median_of(record["pytorch"], "median_ms"), "{:.3f}"),
-            number(median_of(record["ours"], "median_ms"), "{:.3f}"),
-            ratio, f"{record['reach']:g}x", {True: "yes", False: "no", None: "-"}[record.get("met")],
-            *(number(bytes and bytes / 2**20, "{:.0f} MiB") for bytes in memory)]) + " |")
-    return "\n".join(lines)
+            record["work"], *times, ratio, *asked(record), {True: "yes", False: "no", None: "-"}[record.get("met")],
+            *(shown(bytes and bytes / 2**20, "{:.0f} MiB") for bytes in memory)]) + " |")
+    return lines
+
+
+def tables(records):
+    """What was measured against PyTorch, and what against ourselves."""
+    against_pytorch = [record for record in records if "pytorch" in record]
+    against_ourselves = [record for record in records if "base" in record]
+    parts = []
+    if against_pytorch:
+        parts.append(lines_of(
+            against_pytorch, "pytorch",
+            ["work", "PyTorch ms", "ours ms", "ratio (range)", "reach", "met?", "peak RSS PyTorch", "peak RSS ours"],
+            lambda record: [shown(record["reach"], "{:g}x")]))
+    if against_ourselves:
+        parts.append(lines_of(
+            against_ourselves, "base",
+            ["work", "base ms", "ours ms", "ratio (range)", "at most", "above the base's RSS", "at most", "met?",
+             "peak RSS base", "peak RSS ours"],
+            lambda record: [shown(record["at_most"], "{:g}x"), shown(record.get("measured_above_mb"), "{:.0f} MB"),
+                            shown(record["memory_above_mb"], "{:g} MB")]))
+    return "\n\n".join("\n".join(part) for part in parts)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("names", nargs="*", help="only these benchmarks: " + ", ".join(row.name for row in ROWS))
+    parser.add_argument("names", nargs="*", help="only these benchmarks, or those that begin so (alpha, robust-rm3): " +
+                        ", ".join(dict.fromkeys(row.name for row in ROWS)))
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads for both sides")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--samples", type=int, default=40, help="timed samples per process")
@@ -166,7 +266,7 @@ def main():
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest.json")
     arguments = parser.parse_args()
 
-    unknown = set(arguments.names) - {row.name for row in ROWS}
+    unknown = {word for word in arguments.names if not any(row.is_named(word) for row in ROWS)}
     if unknown:
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
     if not PYTORCH.exists():
@@ -182,7 +282,7 @@ def main():
                          "times, but neither well.\n")
     records = []
     for row in ROWS:
-        if arguments.names and row.name not in arguments.names:
+        if arguments.names and not any(row.is_named(word) for word in arguments.names):
             continue
         if row.needs_mnist and (arguments.data_dir is None or not arguments.data_dir.is_dir()):
             sys.stderr.write(f"{row.name}: left out; name the MNIST files with --data-dir or COHERENT_TEST_DATA\n")
@@ -200,13 +300,13 @@ def main():
 
     print(f"\n{described['cpu']}, {described['cores']} cores, {arguments.threads} threads, PyTorch "
           f"{described['pytorch']}, {described['swift']}\n")
-    print(table(records))
+    print(tables(records))
     for record in records:
         compiled = [result for result in record["variants"] if result.get("variant") == "compiled"]
         if compiled:
             print(f"\ntorch.compile, {record['work']}: {compiled[0]['median_ms']:.3f} ms")
     print(f"\nEvery round is in {arguments.output}.")
-    return 1 if any(record["notes"] and not record["pytorch"] for record in records) else 0
+    return 1 if any(record["notes"] and not record.get("pytorch", True) for record in records) else 0
 
 
 if __name__ == "__main__":

@@ -67,6 +67,19 @@ def batches_forever(count, size):
                 yield batch
 
 
+def chosen_variants(variants, wanted):
+    """Those of `variants` that `wanted` names, comma-separated: whole names, or what several begin with.
+
+    "vmap" chooses vmap-50 and vmap-100, "all" everything, and "eager" everything but "compiled".
+    """
+    def is_chosen(word, variant):
+        if word in ("all", "eager"):
+            return word == "all" or variant != "compiled"
+        return variant == word if word in variants else variant.startswith(word + "-")
+
+    return [variant for variant in variants if any(is_chosen(word, variant) for word in wanted.split(","))]
+
+
 def time_samples(work, samples, warm_up_seconds=1.0, sample_seconds=0.02, limit_seconds=15.0):
     """Milliseconds per call of `work`, once per sample; a sample repeats short work until it lasts long enough.
 

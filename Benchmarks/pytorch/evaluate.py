@@ -34,13 +34,12 @@ def main():
     common.use_threads(arguments.threads)
     model = common.mlp(arguments.model).eval()
     images, labels = common.synthetic_digits(arguments.examples, arguments.model[0], arguments.model[-1])
-    wanted = arguments.variants.split(",")
     name = "evaluate-" + "-".join(map(str, arguments.model))
-    for size in VARIANTS:  # ascending, because the peak memory of a process never falls
-        variant = f"batch-{size}"
-        if variant in wanted or {"all", "eager"} & set(wanted):
-            samples = common.time_samples(lambda: evaluate(model, images, labels, size), max(5, arguments.samples // 4))
-            common.report(name, samples, arguments.threads, variant=variant)
+    variants = {f"batch-{size}": size for size in VARIANTS}
+    for variant in common.chosen_variants(variants, arguments.variants):
+        size = variants[variant]  # ascending, because the peak memory of a process never falls
+        samples = common.time_samples(lambda: evaluate(model, images, labels, size), max(5, arguments.samples // 4))
+        common.report(name, samples, arguments.threads, variant=variant)
 
 
 if __name__ == "__main__":

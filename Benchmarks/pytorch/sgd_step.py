@@ -48,12 +48,11 @@ def main():
     parser.add_argument("--variants", default="eager", help="eager, all, or any of: " + ", ".join(VARIANTS))
     arguments = parser.parse_args()
 
-    wanted = arguments.variants.split(",")
-    chosen = [v for v in VARIANTS if "all" in wanted or v in wanted or ("eager" in wanted and v != "compiled")]
     common.use_threads(arguments.threads)
     images, labels = common.synthetic_digits(arguments.examples, arguments.model[0], arguments.model[-1])
     name = "sgd-" + "-".join(map(str, arguments.model))
-    for variant in chosen:  # compiled comes last: the peak memory of a process never falls
+    # compiled comes last: the peak memory of a process never falls
+    for variant in common.chosen_variants(VARIANTS, arguments.variants):
         try:
             step = step_function(variant, arguments, images, labels)
             step()
