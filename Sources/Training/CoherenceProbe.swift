@@ -17,7 +17,7 @@ public struct CoherenceProbe: Sendable {
   /// "train" or "test".
   public let split: String
   /// Examples in a pass, at most. Results do not depend on it beyond rounding.
-  public var chunkSize = 200
+  public var chunkSize = 150
 
   /// A sample of `count` examples of `candidates`, drawn without replacement by the seed; all of them, in order, when
   /// there are no more.

@@ -98,7 +98,7 @@ public final class TrainedModel {
   /// - Throws: `TrainingError` when there are not so many examples; `GradientMatrixError` when a layer has no rule;
   ///   `CoherenceError` when a gradient is not finite.
   public func coherence(
-    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 200
+    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 150
   ) throws -> CoherenceResult {
     try sample(count, chunkSize: chunkSize).coherence(plan(policy), groupCount: groupCount)
   }
@@ -107,7 +107,7 @@ public final class TrainedModel {
   ///
   /// - Throws: as `coherence`.
   public func exampleGradients(
-    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 200
+    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 150
   ) throws -> (examples: ExampleGradients, coherence: CoherenceResult) {
     try sample(count, chunkSize: chunkSize).exampleGradients(plan(policy), groupCount: groupCount)
   }
@@ -125,7 +125,7 @@ public final class TrainedModel {
     try GradientPlan(model, store: store, batchNormPolicy: policy, linearPolicy: linearPolicy)
   }
 
-  private func sample(_ count: Int?, chunkSize: Int = 200) throws -> CoherenceProbe {
+  private func sample(_ count: Int?, chunkSize: Int = 150) throws -> CoherenceProbe {
     var probe = try CoherenceProbe(
       of: dataset, labels: labels, candidates: Array(labels.indices), split: split.rawValue,
       count: count ?? labels.count, seed: configuration.seed)

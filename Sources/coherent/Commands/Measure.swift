@@ -30,7 +30,7 @@ struct Measure: ParsableCommand {
   @Option(help: "Another data set than the run's own.") var dataset: String?
   @Option(help: "The folder with the data set's files. (default: as in the run)") var dataDir: String?
   @Option(help: "What batch normalisation does: running or batch.") var bnPolicy: BatchNormPolicy = .running
-  @Option(parsing: .unconditional, help: "Examples in a pass; results do not depend on it.") var chunkSize = 200
+  @Option(parsing: .unconditional, help: "Examples in a pass; results do not depend on it.") var chunkSize = 150
   @Option(parsing: .unconditional, help: "Threads for the computation. (default: as in the run)") var threads: Int?
   @Flag(inversion: .prefixedNo, help: "Give confidence intervals.") var intervals = true
   @Option(help: "Write a line for each example to this CSV file; takes twice as long.") var records: String?
