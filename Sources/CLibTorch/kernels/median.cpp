@@ -6,10 +6,10 @@
 #include "median.h"
 
 #include <atomic>
-#include <bit>
 #include <limits>
 
 #include "../support.h"
+#include "sgd.h"
 
 namespace coherent {
 namespace {
@@ -70,15 +70,11 @@ CT_CLONES void median5(float *t, const float *rows, int64_t stride, int64_t n) {
 CT_CLONES void median7(float *t, const float *rows, int64_t stride, int64_t n) { median_of_many<7>(t, rows, stride, n); }
 CT_CLONES void median9(float *t, const float *rows, int64_t stride, int64_t n) { median_of_many<9>(t, rows, stride, n); }
 
-inline uint32_t magnitude(float x) { return std::bit_cast<uint32_t>(x) & 0x7fffffffu; }
-inline uint64_t magnitude(double x) { return std::bit_cast<uint64_t>(x) & 0x7fffffffffffffffu; }
-
 // One span of the update; true when every updated parameter is finite.
 template <typename scalar, bool is_median, bool has_velocity>
 inline bool update(scalar *__restrict parameter, scalar *__restrict current, const scalar *__restrict previous,
                    const scalar *__restrict before, scalar *__restrict velocity, int64_t count,
-                   const ct_sgd_options &o, bool decays_before) {
-  const scalar rate = o.learning_rate, momentum = o.momentum, fresh = 1 - o.dampening;
+                   const ct_sgd_options o, bool decays_before) {
   const scalar early = decays_before ? o.weight_decay : 0, late = decays_before ? 0 : o.weight_decay;
   decltype(magnitude(scalar(0))) largest = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -87,16 +83,11 @@ inline bool update(scalar *__restrict parameter, scalar *__restrict current, con
     if (early != 0) current[i] = own;
     scalar direction = is_median ? median(own, previous[i], before[i]) : (own + previous[i] + before[i]) / 3;
     direction += late * parameter[i];
-    if constexpr (has_velocity) {
-      const scalar v = o.first_step ? direction : momentum * velocity[i] + fresh * direction;
-      velocity[i] = v;
-      direction = o.nesterov ? direction + momentum * v : v;
-    }
-    const scalar next = parameter[i] - rate * direction;
+    const scalar next = stepped<scalar, has_velocity>(parameter[i], direction, velocity + (has_velocity ? i : 0), o);
     parameter[i] = next;
     largest = std::max(largest, magnitude(next));
   }
-  return largest < magnitude(std::numeric_limits<scalar>::infinity());
+  return is_finite<scalar>(largest);
 }
 
 CT_CLONES bool update_median(float *p, float *a, const float *b, const float *c, float *v, int64_t n,
@@ -175,13 +166,7 @@ ct_status *ct_three_gradient_step(const ct_tensor *parameters, const ct_tensor *
       if (decays_before && options.weight_decay != 0) at::Tensor(a).add_(p, options.weight_decay);
       auto direction = is_median ? std::get<0>(at::stack({a, b, c}).median(0)) : (a + b + c) / 3;
       if (!decays_before && options.weight_decay != 0) direction = direction.add(p, options.weight_decay);
-      if (velocity != nullptr) {
-        auto v = velocity->value;
-        options.first_step ? v.copy_(direction) : v.mul_(options.momentum).add_(direction, 1 - options.dampening);
-        direction = options.nesterov ? direction.add(v, options.momentum) : v;
-      }
-      at::Tensor(p).sub_(direction, options.learning_rate);
-      *finite = p.isfinite().all().item<bool>();
+      *finite = step_along(p, direction, optional(velocity), options);
       return;
     }
     std::atomic<bool> good{true};

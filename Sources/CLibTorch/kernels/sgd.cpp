@@ -6,40 +6,27 @@
 #include <ATen/Parallel.h>
 
 #include <atomic>
-#include <bit>
-#include <limits>
 
 #include "../support.h"
+#include "sgd.h"
 
 namespace coherent {
 namespace {
-
-// The bits of a number without its sign, which grow with its size: those of infinity and NaN are the largest.
-inline uint32_t magnitude(float x) { return std::bit_cast<uint32_t>(x) & 0x7fffffffu; }
-inline uint64_t magnitude(double x) { return std::bit_cast<uint64_t>(x) & 0x7fffffffffffffffu; }
 
 // One span of the update. True when every updated parameter is finite; asked by way of integers, because a maximum of
 // integers is a vector operation and one of floats, with its NaN rules, is not.
 template <typename scalar, bool has_velocity>
 inline bool update(scalar *__restrict parameter, const scalar *__restrict gradient, scalar *__restrict velocity,
-                   int64_t count, const ct_sgd_options &o) {
-  const scalar rate = o.learning_rate, decay = o.weight_decay, scale = o.gradient_scale;
-  const scalar momentum = o.momentum, fresh = 1 - o.dampening;
-  const bool nesterov = o.nesterov, first = o.first_step;
+                   int64_t count, const ct_sgd_options o) {
+  const scalar decay = o.weight_decay, scale = o.gradient_scale;
   decltype(magnitude(scalar(0))) largest = 0;
   for (int64_t i = 0; i < count; ++i) {
-    scalar direction = scale * gradient[i] + decay * parameter[i];
-    if constexpr (has_velocity) {
-      // On the first step the velocity is not read: it may be memory that nobody has written.
-      const scalar v = first ? direction : momentum * velocity[i] + fresh * direction;
-      velocity[i] = v;
-      direction = nesterov ? direction + momentum * v : v;
-    }
-    const scalar next = parameter[i] - rate * direction;
+    const scalar direction = scale * gradient[i] + decay * parameter[i];
+    const scalar next = stepped<scalar, has_velocity>(parameter[i], direction, velocity + (has_velocity ? i : 0), o);
     parameter[i] = next;
     largest = std::max(largest, magnitude(next));
   }
-  return largest < magnitude(std::numeric_limits<scalar>::infinity());
+  return is_finite<scalar>(largest);
 }
 
 #if defined(__x86_64__)
@@ -77,13 +64,7 @@ ct_status *ct_sgd_step(const ct_tensor *parameters, const ct_tensor *gradient, c
     if (!p.is_cpu() || (p.scalar_type() != at::kFloat && p.scalar_type() != at::kDouble)) {
       auto direction = g * options.gradient_scale;
       if (options.weight_decay != 0) direction = direction.add(p, options.weight_decay);
-      if (velocity != nullptr) {
-        auto v = velocity->value;
-        options.first_step ? v.copy_(direction) : v.mul_(options.momentum).add_(direction, 1 - options.dampening);
-        direction = options.nesterov ? direction.add(v, options.momentum) : v;
-      }
-      at::Tensor(p).sub_(direction, options.learning_rate);
-      *finite = p.isfinite().all().item<bool>();
+      *finite = step_along(p, direction, optional(velocity), options);
       return;
     }
     std::atomic<bool> good{true};

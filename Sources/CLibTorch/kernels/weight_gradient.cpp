@@ -184,30 +184,36 @@ void weight_gradient_median(float *gradient, float *bias, const float *delta, co
   });
 }
 
+namespace {
+
+// Checks the tensors of a weight gradient; the elements of the bias gradient, null without one.
+float *checked(const at::Tensor &g, const ct_tensor *bias, const at::Tensor &d, const at::Tensor &x) {
+  TORCH_CHECK_VALUE(g.dim() == 2 && d.dim() == 2 && x.dim() == 2 && d.size(0) == x.size(0) && g.size(0) == d.size(1) &&
+                        g.size(1) == x.size(1),
+                    "weight gradient ", g.sizes(), " does not fit output gradient ", d.sizes(), " and input ", x.sizes());
+  for (const auto *t : {&g, &d, &x}) {
+    TORCH_CHECK_VALUE(t->scalar_type() == at::kFloat && t->is_contiguous() && t->is_cpu(),
+                      "the tiled weight gradient takes contiguous float32 tensors on the CPU");
+  }
+  if (bias == nullptr) return nullptr;
+  const auto &b = bias->value;
+  TORCH_CHECK_VALUE(b.scalar_type() == at::kFloat && b.is_contiguous() && b.is_cpu() && b.dim() == 1 &&
+                        b.size(0) == g.size(0),
+                    "bias gradient ", b.sizes(), " does not fit weight gradient ", g.sizes());
+  return b.data_ptr<float>();
+}
+
+}  // namespace
 }  // namespace coherent
 
 ct_status *ct_weight_gradient(const ct_tensor *gradient, const ct_tensor *bias_gradient,
                               const ct_tensor *output_gradient, const ct_tensor *input, bool accumulate) {
-  return coherent::guarded([&] {
+  using namespace coherent;
+  return guarded([&] {
     const at::Tensor &g = gradient->value, &d = output_gradient->value, &x = input->value;
-    TORCH_CHECK_VALUE(g.dim() == 2 && d.dim() == 2 && x.dim() == 2 && d.size(0) == x.size(0) &&
-                          g.size(0) == d.size(1) && g.size(1) == x.size(1),
-                      "weight gradient ", g.sizes(), " does not fit output gradient ", d.sizes(), " and input ",
-                      x.sizes());
-    for (const auto *t : {&g, &d, &x}) {
-      TORCH_CHECK_VALUE(t->scalar_type() == at::kFloat && t->is_contiguous() && t->is_cpu(),
-                        "the tiled weight gradient takes contiguous float32 tensors on the CPU");
-    }
-    float *bias = nullptr;
-    if (bias_gradient != nullptr) {
-      const auto &b = bias_gradient->value;
-      TORCH_CHECK_VALUE(b.scalar_type() == at::kFloat && b.is_contiguous() && b.is_cpu() && b.dim() == 1 &&
-                            b.size(0) == g.size(0),
-                        "bias gradient ", b.sizes(), " does not fit weight gradient ", g.sizes());
-      bias = b.data_ptr<float>();
-    }
-    coherent::weight_gradient(g.data_ptr<float>(), bias, coherent::read<float>(d), coherent::read<float>(x),
-                              d.size(0), g.size(0), g.size(1), accumulate);
+    float *bias = checked(g, bias_gradient, d, x);
+    weight_gradient(g.data_ptr<float>(), bias, read<float>(d), read<float>(x), d.size(0), g.size(0), g.size(1),
+                    accumulate);
   });
 }
 
@@ -217,28 +223,13 @@ ct_status *ct_weight_gradient_median(const ct_tensor *gradient, const ct_tensor 
   using namespace coherent;
   return guarded([&] {
     const at::Tensor &g = gradient->value, &d = output_gradient->value, &x = input->value;
-    TORCH_CHECK_VALUE(g.dim() == 2 && d.dim() == 2 && x.dim() == 2 && d.size(0) == x.size(0) &&
-                          g.size(0) == d.size(1) && g.size(1) == x.size(1),
-                      "weight gradient ", g.sizes(), " does not fit output gradient ", d.sizes(), " and input ",
-                      x.sizes());
+    float *bias = checked(g, bias_gradient, d, x);
     TORCH_CHECK_VALUE(groups >= 3 && groups <= largest_median && groups % 2 == 1, "the median of ", groups,
                       " groups is not there: take 3, 5, 7 or 9");
     for (int64_t k = 0, start = 0; k < groups; start = ends[k++]) {
       TORCH_CHECK_VALUE(ends[k] > start && ends[k] <= d.size(0), "group ", k, " has no examples");
     }
     TORCH_CHECK_VALUE(ends[groups - 1] == d.size(0), "the groups leave examples out");
-    float *bias = nullptr;
-    for (const auto *t : {&g, &d, &x}) {
-      TORCH_CHECK_VALUE(t->scalar_type() == at::kFloat && t->is_contiguous() && t->is_cpu(),
-                        "the tiled weight gradient takes contiguous float32 tensors on the CPU");
-    }
-    if (bias_gradient != nullptr) {
-      const auto &b = bias_gradient->value;
-      TORCH_CHECK_VALUE(b.scalar_type() == at::kFloat && b.is_contiguous() && b.is_cpu() && b.dim() == 1 &&
-                            b.size(0) == g.size(0),
-                        "bias gradient ", b.sizes(), " does not fit weight gradient ", g.sizes());
-      bias = b.data_ptr<float>();
-    }
     weight_gradient_median(g.data_ptr<float>(), bias, read<float>(d), read<float>(x), factors, d.size(0), g.size(0),
                            g.size(1), ends, groups);
   });

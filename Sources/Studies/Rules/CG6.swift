@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// fᵖ starts above fᶜ and crosses over.
-struct CG6: Rule {
+struct CG6: ContributionRule {
   static let levels = [0.25, 0.5]
-  static let samples = ["paper", "population"]
   /// The start is the mean of fᵖ over the steps up to this one: the first steps, where figure 3 of the paper looks too.
   static let lastEarlyStep = 10
   /// Below one half means: on average over so many probes in a row. One probe may be chance.
@@ -18,24 +17,8 @@ struct CG6: Rule {
       + "50 % noise; null worlds do not cross.",
     paper: Paper.coherentGradients, section: "§2.4, figure 2", setting: Paper.noiseSetting)
 
-  /// The runs at other levels do not count, so that the verdict does not name them.
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: Self.levels) }
-
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { !$0.contributions.isEmpty } }
-
-  func judge(_ runs: [StudyRun]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
-      for level in Self.levels {
-        guard let run = runs.at(level) else {
-          assessment.miss(Level.text(level))
-          continue
-        }
-        for sample in Self.samples { judge(run, sample: sample, in: &assessment) }
-      }
-      return assessment.judgement(
-        held: "fᵖ starts above fᶜ and goes below it at 25 and 50 % noise, in both samples and beyond the null worlds")
-    }
+  var held: String {
+    "fᵖ starts above fᶜ and goes below it at 25 and 50 % noise, in both samples and beyond the null worlds"
   }
 
   /// The course of fᵖ in one world.
@@ -57,7 +40,7 @@ struct CG6: Rule {
     }
   }
 
-  private func judge(_ run: StudyRun, sample: String, in assessment: inout Assessment) {
+  func judge(_ run: StudyRun, sample: String, in assessment: inout Assessment) {
     let place = "\(Level.text(run.noise)), \(sample == "paper" ? "paper’s sample" : "whole population")"
     // Once everything is fitted g nearly vanishes, and a handful of examples decide the shares of any world.
     let end = run.fittedStep ?? .max

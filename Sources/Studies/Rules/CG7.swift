@@ -3,9 +3,8 @@
 import RunStore
 
 /// iᵖ > iᶜ over the first steps.
-struct CG7: Rule {
+struct CG7: ContributionRule {
   static let levels = [0.25, 0.5, 0.75]
-  static let samples = ["paper", "population"]
   /// The paper's figure shows the first ten steps.
   static let lastStep = 10
   /// Of the eleven steps 0 to 10, so many have to be probed: i sums over the probed steps only.
@@ -20,27 +19,11 @@ struct CG7: Rule {
 
   var needsEnd: Bool { false }
 
-  /// The runs at other levels do not count, so that the verdict does not name them.
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: Self.levels) }
-
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { !$0.contributions.isEmpty } }
-
-  func judge(_ runs: [StudyRun]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
-      for level in Self.levels {
-        guard let run = runs.at(level) else {
-          assessment.miss(Level.text(level))
-          continue
-        }
-        for sample in Self.samples { judge(run, sample: sample, in: &assessment) }
-      }
-      return assessment.judgement(
-        held: "iᵖ is above iᶜ after the first steps, beyond the null worlds, at every noise level and in both samples")
-    }
+  var held: String {
+    "iᵖ is above iᶜ after the first steps, beyond the null worlds, at every noise level and in both samples"
   }
 
-  private func judge(_ run: StudyRun, sample: String, in assessment: inout Assessment) {
+  func judge(_ run: StudyRun, sample: String, in assessment: inout Assessment) {
     let place = "\(Level.text(run.noise)), \(sample == "paper" ? "paper’s sample" : "whole population")"
     let records = run.contributions.filter { $0.sample == sample && $0.step <= Self.lastStep }
     let steps = Set(records.filter { $0.world == 0 }.map(\.step))

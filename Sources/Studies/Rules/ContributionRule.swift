@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A rule about the contributions of pristine and corrupt examples, judged noise level by noise level on the paper's
+/// sample and on the whole population.
+protocol ContributionRule: Rule {
+  /// The noise levels that have to be there.
+  static var levels: [Double] { get }
+  /// What to say when it held.
+  var held: String { get }
+  /// Judges one run on one sample.
+  func judge(_ run: StudyRun, sample: String, in assessment: inout Assessment)
+}
+
+extension ContributionRule {
+  /// The runs at other levels do not count, so that the verdict does not name them.
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: Self.levels) }
+
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { !$0.contributions.isEmpty } }
+
+  func judge(_ runs: [StudyRun]) -> Judgement {
+    bySeed(runs) { runs in
+      var assessment = Assessment()
+      for level in Self.levels {
+        guard let run = runs.at(level) else {
+          assessment.miss(Level.text(level))
+          continue
+        }
+        for sample in ["paper", "population"] { judge(run, sample: sample, in: &assessment) }
+      }
+      return assessment.judgement(held: held)
+    }
+  }
+}
