@@ -20,6 +20,13 @@
 #error "This package is written for libtorch 2.11: run `make setup`, or point LIBTORCH to a 2.11 build."
 #endif
 
+// A loop compiled for each vector width; the widest that the processor has is chosen when the library is loaded.
+#if defined(__x86_64__)
+#define CT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CT_CLONES
+#endif
+
 namespace coherent {
 
 struct LiveCounters {

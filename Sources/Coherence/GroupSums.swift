@@ -22,7 +22,9 @@ final class GroupSums {
   /// - Throws: `CoherenceError` when no temporary file can be made; `TensorError` when memory runs out.
   init(store: ParameterStore) throws {
     parameterCount = store.count
-    var path = Array((NSTemporaryDirectory() + "/coherent-groups-XXXXXX").utf8CString)
+    // mkstemp puts letters of its own in the place of the last six.
+    let template = NSTemporaryDirectory() + "/coherent-groups-" + String(repeating: "X", count: 6)
+    var path = Array(template.utf8CString)
     descriptor = mkstemp(&path)
     guard descriptor >= 0 else {
       throw CoherenceError(

@@ -83,10 +83,7 @@ __attribute__((always_inline)) inline void clipped(const Source &source, const C
 }
 
 // The number of entries that are not 0, or −1 when one is not finite: 0 times that is NaN, so nothing may be skipped.
-#if defined(__x86_64__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-int64_t nonzero(const float *factor, int64_t size) {
+CT_CLONES int64_t nonzero(const float *factor, int64_t size) {
   int32_t count = 0;
   uint32_t largest = 0;
   for (int64_t i = 0; i < size; ++i) {

@@ -6,10 +6,7 @@
 
 namespace {
 
-#if defined(__x86_64__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-void widen(float *target, const uint8_t *source, int64_t count, float scale) {
+CT_CLONES void widen(float *target, const uint8_t *source, int64_t count, float scale) {
   for (int64_t i = 0; i < count; ++i) target[i] = static_cast<float>(source[i]) * scale;
 }
 

@@ -14,12 +14,6 @@
 namespace coherent {
 namespace {
 
-#if defined(__x86_64__)
-#define CT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CT_CLONES
-#endif
-
 template <typename scalar>
 inline scalar lesser(scalar a, scalar b) {
   return a < b ? a : b;

@@ -29,12 +29,6 @@ inline bool update(scalar *__restrict parameter, const scalar *__restrict gradie
   return is_finite<scalar>(largest);
 }
 
-#if defined(__x86_64__)
-#define CT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CT_CLONES
-#endif
-
 CT_CLONES bool update_float(float *p, const float *g, float *v, int64_t n, const ct_sgd_options &o) {
   return v == nullptr ? update<float, false>(p, g, v, n, o) : update<float, true>(p, g, v, n, o);
 }

@@ -6,12 +6,6 @@
 
 #include "../support.h"
 
-#if defined(__x86_64__)
-#define CT_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CT_CLONES
-#endif
-
 namespace {
 
 // Sixteen running sums, so that the loop is a vector operation in a fixed order.

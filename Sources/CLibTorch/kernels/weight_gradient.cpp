@@ -73,10 +73,7 @@ Kernel choose(int64_t in) {
 
 constexpr int64_t largest_tile = 8 * 64;
 
-#if defined(__x86_64__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-void add_row(float *target, const float *source, int64_t count) {
+CT_CLONES void add_row(float *target, const float *source, int64_t count) {
   for (int64_t c = 0; c < count; ++c) target[c] += source[c];
 }
 
