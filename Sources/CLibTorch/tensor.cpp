@@ -186,6 +186,10 @@ ct_status *ct_item_integer(int64_t *out, const ct_tensor *t) {
 ct_status *ct_clone(ct_tensor **out, const ct_tensor *t) {
   return producing(out, [&] { return t->value.clone(); });
 }
+ct_status *ct_channels_last(ct_tensor **out, const ct_tensor *t) {
+  return producing(out, [&] { return t->value.contiguous(at::MemoryFormat::ChannelsLast); });
+}
+
 ct_status *ct_contiguous(ct_tensor **out, const ct_tensor *t) {
   return producing(out, [&] { return t->value.contiguous(); });
 }

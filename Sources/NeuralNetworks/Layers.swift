@@ -144,7 +144,8 @@ public final class Flatten: Module {
   }
 }
 
-/// Modules applied one after the other. A ReLU behind a linear layer is computed with it, in one pass.
+/// Modules applied one after the other. A ReLU behind a linear layer or a normalisation is computed with it, in one
+/// pass.
 public final class Sequential: Module {
   /// The steps with their names.
   public let steps: [(name: String, module: any Module)]
@@ -165,13 +166,17 @@ public final class Sequential: Module {
     var value = input
     var index = 0
     while index < steps.count {
-      if let linear = steps[index].module as? Linear, index + 1 < steps.count,
-        (steps[index + 1].module as? Activation)?.function == .relu
-      {
+      let module = steps[index].module
+      let relu = index + 1 < steps.count && (steps[index + 1].module as? Activation)?.function == .relu
+      switch module {
+      case let linear as Linear where relu:
         value = try linear.forward(value, relu: true, in: context)
         index += 2
-      } else {
-        value = try steps[index].module.forward(value, in: context)
+      case let normalization as any AffineNormalization where relu:
+        value = try normalization.forward(value, adding: nil, relu: true, in: context)
+        index += 2
+      default:
+        value = try module.forward(value, in: context)
         index += 1
       }
     }

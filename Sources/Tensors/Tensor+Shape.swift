@@ -13,6 +13,14 @@ extension Tensor {
     try Tensor.producing("contiguous", [self]) { ct_contiguous($0, pointer) }
   }
 
+  /// Itself, or a copy, of four dimensions [B, C, H, W] with the channels of a pixel side by side in memory: the order
+  /// that convolutions are fastest in. Recorded for gradients.
+  ///
+  /// - Throws: `TensorError` unless there are four dimensions.
+  public func channelsLast() throws -> Tensor {
+    try Tensor.producing("channelsLast", [self]) { ct_channels_last($0, pointer) }
+  }
+
   /// The elements as another type, on another device, or both; itself when nothing changes.
   public func to(_ dtype: DType? = nil, device: Device? = nil) throws -> Tensor {
     let type = try dtype ?? self.dtype

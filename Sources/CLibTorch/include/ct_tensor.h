@@ -44,6 +44,7 @@ CT_CALL ct_item_integer(int64_t *CT_NONNULL out, CT_IN tensor);
 // Copies
 CT_CALL ct_clone(CT_OUT out, CT_IN tensor);
 CT_CALL ct_contiguous(CT_OUT out, CT_IN tensor);
+CT_CALL ct_channels_last(CT_OUT out, CT_IN tensor);
 CT_CALL ct_to(CT_OUT out, CT_IN tensor, ct_dtype dtype, ct_device device);
 CT_CALL ct_copy_into(CT_IN destination, CT_IN source);
 CT_CALL ct_fill(CT_IN tensor, double value);

@@ -2,55 +2,6 @@
 
 import Tensors
 
-/// A two-dimensional convolution: [B, C, H, W] to [B, O, H', W'].
-public final class Conv2d: Module {
-  /// [O, C/groups, kh, kw].
-  public let weight: Parameter
-  /// [O].
-  public let bias: Parameter?
-  /// Window, stride, padding, dilation and groups.
-  public let geometry: ConvolutionGeometry
-
-  /// - Parameters:
-  ///   - inputs: channels C in.
-  ///   - outputs: channels O out.
-  ///   - geometry: window, stride, padding, dilation and groups.
-  ///   - hasBias: whether there is a bias.
-  ///   - initializer: how weights are drawn, from fans C/groups·kh·kw and O/groups·kh·kw.
-  ///   - generator: the source of the draws.
-  /// - Throws: `TensorError` when the channels do not divide by the groups.
-  public init(
-    inputs: Int, outputs: Int, geometry: ConvolutionGeometry, hasBias: Bool = true,
-    initializer: Initializer = .kaiming, generator: Generator
-  ) throws {
-    guard inputs >= 1, outputs >= 1, inputs % geometry.groups == 0, outputs % geometry.groups == 0 else {
-      throw TensorError(
-        kind: .invalid, operation: "Conv2d",
-        reason: "\(inputs) and \(outputs) channels do not divide into \(geometry.groups) groups")
-    }
-    self.geometry = geometry
-    let window = geometry.kernel[0] * geometry.kernel[1]
-    let fanIn = inputs / geometry.groups * window
-    weight = try Parameter(
-      initializer.weight(
-        [outputs, inputs / geometry.groups] + geometry.kernel, fanIn: fanIn,
-        fanOut: outputs / geometry.groups * window, generator: generator))
-    bias = hasBias ? try Parameter(initializer.bias(outputs, fanIn: fanIn, generator: generator)) : nil
-  }
-
-  /// Its weight and bias.
-  public var members: [ModuleMember] {
-    [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? [])
-  }
-
-  /// The convolution of a batch.
-  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    let output = try input.convolution(
-      weight: context.value(of: weight), bias: bias.map { try context.value(of: $0) }, geometry)
-    return try context.record(self, input: input, output: output)
-  }
-}
-
 /// A layer that normalises its input and then scales and shifts it: y = γ·x̂ + β, per channel or feature.
 public protocol AffineNormalization: Module {
   /// γ; nil without scaling.
@@ -61,9 +12,20 @@ public protocol AffineNormalization: Module {
   var isPerChannel: Bool { get }
   /// x̂.
   func normalized(_ input: Tensor, in context: ForwardContext) throws -> Tensor
+  /// The normalised batch plus a residual, cut at 0 when `relu`: in one pass where the layer has one.
+  func forward(_ input: Tensor, adding residual: Tensor?, relu: Bool, in context: ForwardContext) throws -> Tensor
 }
 
 extension AffineNormalization {
+  /// One step after the other.
+  public func forward(
+    _ input: Tensor, adding residual: Tensor?, relu: Bool, in context: ForwardContext
+  ) throws -> Tensor {
+    var output = try forward(input, in: context)
+    if let residual { output = try output + residual }
+    return relu ? try output.relu() : output
+  }
+
   /// γ and β.
   public var members: [ModuleMember] {
     (weight.map { [.parameter("weight", $0)] } ?? []) + (bias.map { [.parameter("bias", $0)] } ?? [])
@@ -235,37 +197,5 @@ public final class LayerNorm: AffineNormalization {
     return try input.layerNorm(
       shape: [size], weight: weight.map { try context.value(of: $0) }, bias: bias.map { try context.value(of: $0) },
       epsilon: epsilon)
-  }
-}
-
-/// A table of vectors looked up by index: int64 [B, ...] to [B, ..., D].
-public final class Embedding: Module {
-  /// [N, D].
-  public let weight: Parameter
-
-  /// A table of `count` vectors of `size` numbers, drawn from the standard normal distribution.
-  public init(count: Int, size: Int, generator: Generator) throws {
-    weight = try Parameter(.normal([count, size], generator: generator))
-  }
-
-  /// A table [N, D] that exists already, shared with whoever else holds it.
-  ///
-  /// - Throws: `TensorError` when the parameter has another number of dimensions.
-  public init(weight: Parameter) throws {
-    guard weight.shape.count == 2 else {
-      throw TensorError(
-        kind: .invalid, operation: "Embedding", operands: [weight.value.summary], reason: "a table has the shape [N, D]"
-      )
-    }
-    self.weight = weight
-  }
-
-  /// The table.
-  public var members: [ModuleMember] { [.parameter("weight", weight)] }
-
-  /// The vectors of the indices.
-  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    let output = try context.value(of: weight).embedding(input)
-    return try context.record(self, input: input, output: output)
   }
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// A two-dimensional convolution: [B, C, H, W] to [B, O, H', W'].
+public final class Conv2d: Module {
+  /// [O, C/groups, kh, kw].
+  public let weight: Parameter
+  /// [O].
+  public let bias: Parameter?
+  /// Window, stride, padding, dilation and groups.
+  public let geometry: ConvolutionGeometry
+
+  /// - Parameters:
+  ///   - inputs: channels C in.
+  ///   - outputs: channels O out.
+  ///   - geometry: window, stride, padding, dilation and groups.
+  ///   - hasBias: whether there is a bias.
+  ///   - initializer: how weights are drawn, from fans C/groups·kh·kw and O/groups·kh·kw.
+  ///   - generator: the source of the draws.
+  /// - Throws: `TensorError` when the channels do not divide by the groups.
+  public init(
+    inputs: Int, outputs: Int, geometry: ConvolutionGeometry, hasBias: Bool = true,
+    initializer: Initializer = .kaiming, generator: Generator
+  ) throws {
+    guard inputs >= 1, outputs >= 1, inputs % geometry.groups == 0, outputs % geometry.groups == 0 else {
+      throw TensorError(
+        kind: .invalid, operation: "Conv2d",
+        reason: "\(inputs) and \(outputs) channels do not divide into \(geometry.groups) groups")
+    }
+    self.geometry = geometry
+    let window = geometry.kernel[0] * geometry.kernel[1]
+    let fanIn = inputs / geometry.groups * window
+    weight = try Parameter(
+      initializer.weight(
+        [outputs, inputs / geometry.groups] + geometry.kernel, fanIn: fanIn,
+        fanOut: outputs / geometry.groups * window, generator: generator))
+    bias = hasBias ? try Parameter(initializer.bias(outputs, fanIn: fanIn, generator: generator)) : nil
+  }
+
+  /// Its weight and bias.
+  public var members: [ModuleMember] {
+    [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? [])
+  }
+
+  /// The convolution of a batch.
+  public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    let output = try input.convolution(
+      weight: context.value(of: weight), bias: bias.map { try context.value(of: $0) }, geometry)
+    return try context.record(self, input: input, output: output)
+  }
+}
