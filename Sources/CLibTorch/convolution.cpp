@@ -70,3 +70,18 @@ ct_status *ct_convolution_example_gradients(ct_tensor **out, const ct_tensor *in
     return std::get<1>(gradients).reshape({batch, outputs, channels / groups, kernel[0], kernel[1]});
   });
 }
+
+ct_status *ct_convolution_weight_gradient(ct_tensor **out, const ct_tensor *input, const ct_tensor *output_gradient,
+                                          const int64_t *kernel, const int64_t *geometry, int64_t groups) {
+  return producing(out, [&] {
+    const at::Tensor &x = input->value, &d = output_gradient->value;
+    TORCH_CHECK_VALUE(x.dim() == 4 && d.dim() == 4 && groups > 0 && x.size(1) % groups == 0,
+                      "input ", x.sizes(), " and output gradient ", d.sizes(), " do not belong to one convolution");
+    at::NoGradGuard no_grad;
+    // Only the shape of the weight is looked at.
+    const auto weight = at::empty({1}, x.options()).expand({d.size(1), x.size(1) / groups, kernel[0], kernel[1]});
+    return std::get<1>(at::convolution_backward(d, x, weight, std::nullopt, pair(geometry), pair(geometry + 2),
+                                                pair(geometry + 4), /*transposed=*/false, {0, 0}, groups,
+                                                {false, true, false}));
+  });
+}

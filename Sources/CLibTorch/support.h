@@ -29,6 +29,17 @@
 
 namespace coherent {
 
+#if defined(__x86_64__)
+// For kernels whose shape depends on the vector width: one function for each width, chosen by what the processor has.
+#define CT_AVX512 __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw")))
+#define CT_AVX2 __attribute__((target("avx2,fma")))
+inline bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+}
+inline bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+
 struct LiveCounters {
   std::atomic<int64_t> tensors{0}, generators{0}, sinks{0}, slots{0}, statuses{0};
 };

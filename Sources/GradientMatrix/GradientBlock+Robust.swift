@@ -25,6 +25,11 @@ extension GradientBlock {
 
   /// From the means of the groups, [groups, C].
   public func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
+    try medianOfMeans(into: target, groups: groups)
+  }
+
+  /// From the means of the groups, [groups, C].
+  func medianOfMeans(into target: Tensor, groups: [Range<Int>]) throws {
     let means = try Tensor.empty([groups.count, columnCount], dtype: target.dtype, device: target.device)
     for (index, range) in groups.enumerated() {
       let mean = try means.select(0, index)

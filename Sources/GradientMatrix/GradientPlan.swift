@@ -109,10 +109,12 @@ public final class GradientPlan {
   func layers(
     from tape: GradientTape, input: Tensor, losses: (Tensor) throws -> Tensor
   ) throws -> [GradientMatrix.Layer] {
-    var applications: [ObjectIdentifier: [(input: Tensor, outputGradient: Tensor)]] = [:]
+    var applications: [ObjectIdentifier: [Application]] = [:]
     for entry in tape.entries {
       if let factors = try entry.slot.factors() {
-        applications[ObjectIdentifier(entry.layer), default: []].append(factors)
+        applications[ObjectIdentifier(entry.layer), default: []].append(
+          entry.isExplicit
+            ? .rows(factors.outputGradient) : .factors(input: factors.input, outputGradient: factors.outputGradient))
       }
     }
     let slow = try oneByOneRows(input: input, losses: losses)
@@ -133,7 +135,7 @@ public final class GradientPlan {
   }
 
   private func block(
-    of group: Group, applications: [ObjectIdentifier: [(input: Tensor, outputGradient: Tensor)]], exampleCount: Int
+    of group: Group, applications: [ObjectIdentifier: [Application]], exampleCount: Int
   ) throws -> any GradientBlock {
     let columnCount = group.entries.reduce(0) { $0 + $1.range.count }
     let used = group.members.filter { applications[ObjectIdentifier($0)] != nil }

@@ -20,6 +20,8 @@ public final class GradientTape {
     public let layer: any Module
     /// Its factors.
     public let slot: FactorSlot
+    /// Whether the slot receives the rows of the block themselves, [B, C], as the output gradient.
+    public let isExplicit: Bool
   }
 
   /// The applications in the order of the forward pass.
@@ -32,8 +34,15 @@ public final class GradientTape {
 
   /// A slot for an application of a layer, to be filled by the layer's own operation.
   public func slot(for layer: any Module) throws -> FactorSlot {
+    try makeSlot(for: layer, isExplicit: false)
+  }
+
+  /// A slot for an application of a layer whose own operation makes the rows of its block.
+  public func rowSlot(for layer: any Module) throws -> FactorSlot { try makeSlot(for: layer, isExplicit: true) }
+
+  private func makeSlot(for layer: any Module, isExplicit: Bool) throws -> FactorSlot {
     let slot = try FactorSlot()
-    entries.append(Entry(layer: layer, slot: slot))
+    entries.append(Entry(layer: layer, slot: slot, isExplicit: isExplicit))
     return slot
   }
 }

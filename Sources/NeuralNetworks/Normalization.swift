@@ -103,6 +103,27 @@ public final class BatchNorm2d: AffineNormalization {
 
   /// The normalised, scaled and shifted batch; in training the batch's statistics are used and kept.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    try forward(input, adding: nil, relu: false, in: context)
+  }
+
+  /// The same with a residual added and a ReLU: in one pass over channels-last images on the CPU.
+  public func forward(
+    _ input: Tensor, adding residual: Tensor?, relu: Bool, in context: ForwardContext
+  ) throws -> Tensor {
+    // The batch's statistics as constants are a third way, taken step by step.
+    let isFrozen = context.tape?.batchNormPolicy == .batch && !context.isTraining
+    if input.suitsChannelsLastKernels, !isFrozen, let weight, let bias {
+      return try input.batchNormReLU(
+        weight: context.value(of: weight), bias: context.value(of: bias), mean: runningMean.value,
+        variance: runningVariance.value, residual: residual, relu: relu, training: context.isTraining,
+        momentum: momentum, epsilon: epsilon, groups: context.groups, slot: context.tape?.rowSlot(for: self))
+    }
+    var output = try affine(input, in: context)
+    if let residual { output = try output + residual }
+    return relu ? try output.relu() : output
+  }
+
+  private func affine(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     if context.tape != nil { return try recordedForward(input, in: context) }
     let (weight, bias) = try (weight.map { try context.value(of: $0) }, bias.map { try context.value(of: $0) })
     if context.isTraining { return try trained(input, weight: weight, bias: bias, in: context) }

@@ -53,15 +53,6 @@ extension Tensor {
     try Tensor.producing("unfold", [self]) { ct_unfold($0, pointer, geometry.window, geometry.numbers) }
   }
 
-  /// The weight gradient of a convolution for every example alone: [B, O, C/groups, kh, kw], from this input
-  /// [B, C, H, W] and the gradient [B, O, H', W'] at the output.
-  public func convolutionExampleGradients(outputGradient: Tensor, _ geometry: ConvolutionGeometry) throws -> Tensor {
-    try Tensor.producing("convolutionExampleGradients", [self, outputGradient]) {
-      ct_convolution_example_gradients(
-        $0, pointer, outputGradient.pointer, geometry.window, geometry.numbers, Int64(geometry.groups))
-    }
-  }
-
   /// Batch normalisation over all dimensions but the second. In training the batch's own statistics are used, and
   /// `mean` and `variance` move towards them in place by `momentum`; otherwise they are used.
   public func batchNorm(
@@ -70,6 +61,33 @@ extension Tensor {
     try Tensor.producing("batchNorm", [self] + [weight, bias, mean, variance].compactMap { $0 }) {
       ct_batch_norm(
         $0, pointer, weight?.pointer, bias?.pointer, mean?.pointer, variance?.pointer, training, momentum, epsilon)
+    }
+  }
+
+  /// Whether the kernels for channels-last images take this tensor: float32 [B, C, H, W] in that order, on the CPU.
+  public var suitsChannelsLastKernels: Bool { ct_suits_channels_last_kernels(pointer) }
+
+  /// Batch normalisation, the addition of a residual, and a ReLU in one pass over channels-last images on the CPU:
+  /// max(γ·(x − μ)/√(σ² + ε) + β + residual, 0), or without the maximum.
+  ///
+  /// - Parameters:
+  ///   - mean: μ; in training the running mean, which moves towards the batch's by `momentum`.
+  ///   - variance: σ², likewise.
+  ///   - training: whether μ and σ² are those of the batch, and gradients flow through them.
+  ///   - groups: groups of consecutive examples with statistics of their own; none for those of the whole batch.
+  ///   - slot: receives each example's gradients of γ and β, [B, 2·C], as both input and output gradient.
+  /// - Throws: `TensorError` unless `suitsChannelsLastKernels` and all shapes fit.
+  public func batchNormReLU(
+    weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, residual: Tensor? = nil, relu: Bool, training: Bool,
+    momentum: Double, epsilon: Double, groups: [Range<Int>] = [], slot: FactorSlot? = nil
+  ) throws -> Tensor {
+    let options = ct_batch_norm_options(momentum: momentum, epsilon: epsilon, training: training, relu: relu)
+    return try withExtendedLifetime(slot) {
+      try Tensor.producing("batchNormReLU", [self, weight, bias] + (residual.map { [$0] } ?? [])) {
+        ct_batch_norm_relu(
+          $0, pointer, weight.pointer, bias.pointer, mean.pointer, variance.pointer, residual?.pointer, options,
+          groups.map { Int64($0.upperBound) }, Int64(groups.count), slot?.pointer)
+      }
     }
   }
 

@@ -63,11 +63,42 @@ CT_CALL ct_row_squared_norms(CT_OUT out, CT_IN matrix);
 // total [P] float64 += part [P] float32 or float64.
 CT_CALL ct_accumulate(CT_IN total, CT_IN part);
 
-// out [B, O, C/groups, kh, kw]: per example, the weight gradient of a convolution of input [B, C, H, W] whose output
-// has gradient [B, O, H', W']. `geometry` is stride, padding, dilation (two each).
-CT_CALL ct_convolution_example_gradients(CT_OUT out, CT_IN input, CT_IN output_gradient,
-                                         const int64_t *CT_NONNULL kernel, const int64_t *CT_NONNULL geometry,
-                                         int64_t groups);
+// Whether the kernels for channels-last images take this tensor: float32 [B, C, H, W] in that order, on the CPU.
+bool ct_suits_channels_last_kernels(CT_IN tensor);
+
+typedef struct ct_batch_norm_options {
+  double momentum, epsilon;
+  bool training;  // by the batch's statistics, through which gradients flow, and which the running ones then follow
+  bool relu;
+} ct_batch_norm_options;
+
+// y = max(γ·(x − μ)/√(σ² + ε) + β + residual, 0), or without the max: a channels-last image, see above. In training, of
+// each group of consecutive examples by itself (group k ends before ends[k]; none: the whole batch). With a slot the
+// backward pass leaves each example's gradients of γ and β there, [B, 2·C], as both input and gradient.
+CT_CALL ct_batch_norm_relu(CT_OUT out, CT_IN input, CT_IN weight, CT_IN bias, CT_IN mean, CT_IN variance,
+                           CT_OPTIONAL residual, ct_batch_norm_options options, const int64_t *CT_NULLABLE ends,
+                           int64_t groups, ct_factor_slot *CT_NULLABLE slot);
+
+// The weight gradients of a convolution example by example ("rows", of O·C/groups·kh·kw numbers), from its input
+// [B, C, H, W] and the gradient [B, O, H', W'] at its output. `geometry` is stride, padding, dilation (two each).
+#define CT_CONVOLUTION                                                                                     \
+  CT_IN input, CT_IN output_gradient, const int64_t *CT_NONNULL kernel, const int64_t *CT_NONNULL geometry, \
+      int64_t groups
+
+// Any type and device: the rows, [B, O, C/groups, kh, kw].
+CT_CALL ct_convolution_example_gradients(CT_OUT out, CT_CONVOLUTION);
+// Any type and device: the sum of all rows, [O, C/groups, kh, kw], by libtorch.
+CT_CALL ct_convolution_weight_gradient(CT_OUT out, CT_CONVOLUTION);
+// Float32 on the CPU, and fastest when both lie channels last: the rows as above,
+CT_CALL ct_convolution_rows(CT_OUT out, CT_CONVOLUTION);
+// their squared norms, float64 [B], and the sum of all rows into (or added to) `sum` unless that is NULL,
+CT_CALL ct_convolution_row_norms(CT_OUT norms, CT_OPTIONAL sum, CT_CONVOLUTION, bool accumulate);
+// the sum alone,
+CT_CALL ct_convolution_row_sum(CT_IN target, CT_CONVOLUTION, bool accumulate);
+// the median of the means over groups of consecutive examples (group k ends before ends[k]),
+CT_CALL ct_convolution_row_median(CT_IN target, CT_CONVOLUTION, const int64_t *CT_NONNULL ends, int64_t count);
+// and the clipped sum.
+CT_CALL ct_convolution_clipped_sum(CT_IN target, CT_CONVOLUTION, ct_clip clip);
 
 // losses [B] = −log softmax(logits [B, K])[target [B] int64], each example's own loss.
 CT_CALL ct_cross_entropy(CT_OUT losses, CT_IN logits, CT_IN targets);

@@ -13,8 +13,7 @@
 #include <limits>
 #include <vector>
 
-#include "../support.h"
-#include "order_statistics.h"
+#include "clipped_rows.h"
 
 namespace coherent {
 namespace {
@@ -213,18 +212,15 @@ struct Kernels {
   constexpr Kernels kernels_##name{bytes / 4, outer_##name, rows_##name};
 
 #if defined(__x86_64__)
-CT_VARIANT(avx512, 64, __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw"))))
-CT_VARIANT(avx2, 32, __attribute__((target("avx2,fma"))))
+CT_VARIANT(avx512, 64, CT_AVX512)
+CT_VARIANT(avx2, 32, CT_AVX2)
 #endif
 CT_VARIANT(baseline, 16, )
 
 const Kernels &kernels() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512bw")) {
-    return kernels_avx512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return kernels_avx2;
+  if (has_avx512()) return kernels_avx512;
+  if (has_avx2()) return kernels_avx2;
 #endif
   return kernels_baseline;
 }
@@ -233,15 +229,6 @@ float *scratch(int64_t count) {
   thread_local std::vector<float> memory;
   if (int64_t(memory.size()) < count) memory.resize(count);
   return memory.data();
-}
-
-void clipped_rows(float *target, const float *rows, int64_t batch, int64_t width, const Clip &clip) {
-  const Kernels &k = kernels();
-  const int64_t span = 4 * 16;
-  parallel_for_each((width + span - 1) / span, [&](int64_t task) {
-    k.rows(target, rows, width, batch, task * span, std::min(width, (task + 1) * span), clip,
-           scratch(2 * batch * k.lanes));
-  });
 }
 
 void clipped_outer(float *target, const float *delta, const float *input, int64_t batch, int64_t out, int64_t in,
@@ -278,13 +265,23 @@ at::Tensor clipped_sum(const at::Tensor &rows, const Clip &clip) {
 
 bool is_plain(const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous(); }
 
+}  // namespace
+
+void clipped_rows(float *target, const float *rows, int64_t batch, int64_t width, const Clip &clip) {
+  const Kernels &k = kernels();
+  const int64_t span = 4 * 16;
+  parallel_for_each((width + span - 1) / span, [&](int64_t task) {
+    k.rows(target, rows, width, batch, task * span, std::min(width, (task + 1) * span), clip,
+           scratch(2 * batch * k.lanes));
+  });
+}
+
 Clip checked(ct_clip c, int64_t batch) {
   TORCH_CHECK_VALUE(c.low >= 0 && c.high >= 0 && c.low + c.high < batch, "clipping ", c.low, " low and ", c.high,
                     " high entries needs more than ", c.low + c.high, " examples, not ", batch);
   return {c.low, c.high, c.trims, c.scale};
 }
 
-}  // namespace
 }  // namespace coherent
 
 ct_status *ct_clipped_row_sum(const ct_tensor *target, const ct_tensor *rows, ct_clip options) {

@@ -117,6 +117,13 @@ void median_of(float *target, const float *sums, int64_t stride, int64_t k, int6
   }
 }
 
+void row_median(float *target, const float *rows, int64_t k, int64_t count) {
+  parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
+    const int64_t start = chunk * span;
+    median_of(target + start, rows + start, count, k, std::min(span, count - start));
+  });
+}
+
 }  // namespace coherent
 
 ct_status *ct_row_median(const ct_tensor *target, const ct_tensor *rows) {
@@ -133,10 +140,7 @@ ct_status *ct_row_median(const ct_tensor *target, const ct_tensor *rows) {
       at::Tensor(t).copy_(std::get<0>(r.median(0)));
       return;
     }
-    parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
-      const int64_t start = chunk * span;
-      median_of(t.data_ptr<float>() + start, read<float>(r) + start, count, k, std::min(span, count - start));
-    });
+    row_median(t.data_ptr<float>(), read<float>(r), k, count);
   });
 }
 

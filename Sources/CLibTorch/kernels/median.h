@@ -10,4 +10,7 @@ void median_of(float *target, const float *sums, int64_t stride, int64_t k, int6
 
 constexpr int64_t largest_median = 9;
 
+// The median of the rows [k, count], k odd: on the thread pool, k from 3 to largest_median.
+void row_median(float *target, const float *rows, int64_t k, int64_t count);
+
 }  // namespace coherent

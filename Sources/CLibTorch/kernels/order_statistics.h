@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "vectors.h"
+
 namespace coherent {
 
 struct Clip {
@@ -18,18 +20,6 @@ struct Clip {
   bool trims;         // leave them out rather than move them to the nearest one kept
   double scale;       // of the sum
 };
-
-// Vectors in memory lie anywhere.
-template <typename V>
-__attribute__((always_inline)) inline void fetch(const void *from, V &v) {
-  typedef V Loose __attribute__((aligned(4)));
-  v = *static_cast<const Loose *>(from);
-}
-template <typename V>
-__attribute__((always_inline)) inline void store(void *to, const V &v) {
-  typedef V Loose __attribute__((aligned(4)));
-  *static_cast<Loose *>(to) = v;
-}
 
 template <typename V>
 __attribute__((always_inline)) inline void lesser(const V &a, const V &b, V &least) {

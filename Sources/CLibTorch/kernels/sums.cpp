@@ -4,13 +4,16 @@
 
 #include <ATen/Dispatch.h>
 
+#include "sums.h"
+
 #include "../support.h"
 
+namespace coherent {
 namespace {
 
 // Sixteen running sums, so that the loop is a vector operation in a fixed order.
 template <typename scalar>
-inline double squared_norm(const scalar *values, int64_t count) {
+inline double sum_of_squares(const scalar *values, int64_t count) {
   constexpr int lanes = 16;
   double sums[lanes] = {};
   int64_t i = 0;
@@ -26,8 +29,8 @@ inline double squared_norm(const scalar *values, int64_t count) {
   return total;
 }
 
-CT_CLONES double squared_norm_float(const float *values, int64_t count) { return squared_norm(values, count); }
-CT_CLONES double squared_norm_double(const double *values, int64_t count) { return squared_norm(values, count); }
+CT_CLONES double of_float(const float *values, int64_t count) { return sum_of_squares(values, count); }
+CT_CLONES double of_double(const double *values, int64_t count) { return sum_of_squares(values, count); }
 
 CT_CLONES void add_float(double *__restrict total, const float *__restrict part, int64_t count) {
   for (int64_t i = 0; i < count; ++i) total[i] += part[i];
@@ -37,6 +40,11 @@ CT_CLONES void add_double(double *__restrict total, const double *__restrict par
 }
 
 }  // namespace
+
+double squared_norm(const float *values, int64_t count) { return of_float(values, count); }
+double squared_norm(const double *values, int64_t count) { return of_double(values, count); }
+
+}  // namespace coherent
 
 ct_status *ct_row_squared_norms(ct_tensor **out, const ct_tensor *matrix) {
   return coherent::producing(out, [&]() -> at::Tensor {
@@ -55,8 +63,8 @@ ct_status *ct_row_squared_norms(ct_tensor **out, const ct_tensor *matrix) {
     const int64_t share = std::max<int64_t>(1, 65536 / std::max<int64_t>(width, 1));
     coherent::parallel_for_each((rows + share - 1) / share, [&](int64_t chunk) {
       for (int64_t i = chunk * share; i < std::min(rows, (chunk + 1) * share); ++i) {
-        target[i] = type == at::kFloat ? squared_norm_float(coherent::read<float>(values) + i * width, width)
-                                       : squared_norm_double(coherent::read<double>(values) + i * width, width);
+        target[i] = type == at::kFloat ? coherent::squared_norm(coherent::read<float>(values) + i * width, width)
+                                       : coherent::squared_norm(coherent::read<double>(values) + i * width, width);
       }
     });
     return result;
@@ -81,9 +89,9 @@ ct_status *ct_accumulate(const ct_tensor *total, const ct_tensor *part) {
       const int64_t start = chunk * span, n = std::min(span, count - start);
       double *target = t.data_ptr<double>() + start;
       if (type == at::kFloat) {
-        add_float(target, coherent::read<float>(p) + start, n);
+        coherent::add_float(target, coherent::read<float>(p) + start, n);
       } else {
-        add_double(target, coherent::read<double>(p) + start, n);
+        coherent::add_double(target, coherent::read<double>(p) + start, n);
       }
     });
   });

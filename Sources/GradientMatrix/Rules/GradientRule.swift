@@ -11,6 +11,14 @@ public protocol FactoredModule: Module {
   func gradientBlock(input: Tensor, outputGradient: Tensor) throws -> any GradientBlock
 }
 
+/// What one application of a layer left for its block.
+enum Application {
+  /// What it was applied to, and the gradient at what came out.
+  case factors(input: Tensor, outputGradient: Tensor)
+  /// The rows of the block, [B, C].
+  case rows(Tensor)
+}
+
 /// The registry of per-layer rules.
 enum GradientRule {
   /// Whether a layer with parameters of its own has a rule.
@@ -21,11 +29,21 @@ enum GradientRule {
 
   /// The block of all applications of one layer.
   static func block(
-    for layer: any Module, _ factors: [(input: Tensor, outputGradient: Tensor)]
+    for layer: any Module, _ applications: [Application]
   ) throws -> any GradientBlock {
-    // Positions make several applications of a linear layer one.
-    if let linear = layer as? Linear { return try LinearBlock(factors, hasBias: linear.bias != nil) }
-    let parts = try factors.map { try single(layer, input: $0.input, delta: $0.outputGradient) }
+    if let linear = layer as? Linear {
+      // Positions make several applications of a linear layer one.
+      let factors = applications.compactMap { application -> (input: Tensor, outputGradient: Tensor)? in
+        if case .factors(let input, let delta) = application { (input, delta) } else { nil }
+      }
+      return try LinearBlock(factors, hasBias: linear.bias != nil)
+    }
+    let parts: [any GradientBlock] = try applications.map { application in
+      switch application {
+      case .factors(let input, let delta): try single(layer, input: input, delta: delta)
+      case .rows(let rows): RowsBlock(rows)
+      }
+    }
     guard parts.count != 1 else { return parts[0] }
     let columnCount = parts.first?.columnCount ?? 0
     return SumBlock(
@@ -36,9 +54,7 @@ enum GradientRule {
   private static func single(_ layer: any Module, input: Tensor, delta: Tensor) throws -> any GradientBlock {
     switch layer {
     case let layer as Conv2d:
-      return ConvolutionBlock(
-        input: try input.contiguous(), delta: try delta.contiguous(), geometry: layer.geometry,
-        hasBias: layer.bias != nil)
+      return try ConvolutionBlock(input: input, delta: delta, geometry: layer.geometry, hasBias: layer.bias != nil)
     case let layer as any AffineNormalization:
       return try affine(layer, normalized: input, delta: delta)
     case let layer as Embedding:

@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Batch normalisation, the addition of a residual and a ReLU as one graph node, for channels-last images on the CPU:
+// y = max(γ·(x − μ)/σ + β + residual, 0). Apart, the three read and write every activation three times, and in a small
+// network that is a third of a training step.
+//
+// Sums run in float over tiles that fit the first-level cache and in double beyond. Each example has sums of its own,
+// which also are its gradients of γ and β: a slot receives them, and no rule has to ask again.
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/saved_variable.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "../support.h"
+#include "vectors.h"
+
+namespace coherent {
+namespace {
+
+using torch::autograd::SavedVariable;
+using torch::autograd::variable_list;
+
+// Rows (pixels) of some channels side by side, and what each channel needs.
+struct Tile {
+  int64_t rows, channels;
+  const float *x, *gradient, *y, *residual;
+  float *out, *passed;               // result, and the gradient behind the ReLU
+  const float *scale, *shift, *mean; // [channels]
+  const float *slope, *offset;       // backward: the parts of the gradient that come by way of the statistics
+  float *first, *second;             // sums, [channels]
+};
+
+// Calls body(null pointer to V, channel) over all channels: wide vectors, then narrower ones for the rest.
+template <int bytes, typename Body>
+CT_INLINE void over_channels(int64_t channels, const Body &body) {
+  typedef float Wide __attribute__((vector_size(bytes)));
+  typedef float Narrow __attribute__((vector_size(16)));
+  int64_t c = 0;
+  for (; c + bytes / 4 <= channels; c += bytes / 4) body(static_cast<Wide *>(nullptr), c);
+  for (; c + 4 <= channels; c += 4) body(static_cast<Narrow *>(nullptr), c);
+  for (; c < channels; ++c) body(static_cast<float *>(nullptr), c);
+}
+
+constexpr int chains = 4;  // sums side by side, so that one addition need not wait for the last
+
+// Mean, and sum of the squared deviations from it.
+template <int bytes>
+CT_INLINE void moments(const Tile &t) {
+  over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
+    using V = std::remove_pointer_t<decltype(width)>;
+    V sums[chains] = {}, squares[chains] = {};
+    int64_t r = 0;
+    for (; r + chains <= t.rows; r += chains) {
+      for (int k = 0; k < chains; ++k) {
+        V x;
+        fetch(t.x + (r + k) * t.channels + c, x);
+        sums[k] += x;
+      }
+    }
+    for (; r < t.rows; ++r) {
+      V x;
+      fetch(t.x + r * t.channels + c, x);
+      sums[0] += x;
+    }
+    const V mean = ((sums[0] + sums[1]) + (sums[2] + sums[3])) * (1.0f / float(t.rows));
+    for (r = 0; r + chains <= t.rows; r += chains) {
+      for (int k = 0; k < chains; ++k) {
+        V d;
+        fetch(t.x + (r + k) * t.channels + c, d);
+        d -= mean;
+        squares[k] += d * d;
+      }
+    }
+    for (; r < t.rows; ++r) {
+      V d;
+      fetch(t.x + r * t.channels + c, d);
+      d -= mean;
+      squares[0] += d * d;
+    }
+    store(t.first + c, mean);
+    const V square = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+    store(t.second + c, square);
+  });
+}
+
+template <int bytes, bool relu, bool residual>
+CT_INLINE void apply_rows(const Tile &t) {
+  over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
+    using V = std::remove_pointer_t<decltype(width)>;
+    const V none = {};
+    V scale, shift;
+    fetch(t.scale + c, scale);
+    fetch(t.shift + c, shift);
+    for (int64_t r = 0; r < t.rows; ++r) {
+      const int64_t place = r * t.channels + c;
+      V z;
+      fetch(t.x + place, z);
+      z = z * scale + shift;
+      if (residual) {
+        V rest;
+        fetch(t.residual + place, rest);
+        z += rest;
+      }
+      if (relu) z = z <= none ? none : z;  // NaN stays NaN
+      store(t.out + place, z);
+    }
+  });
+}
+
+template <int bytes>
+CT_INLINE void apply(const Tile &t) {
+  if (t.y != nullptr) {  // a mark only: with ReLU
+    t.residual != nullptr ? apply_rows<bytes, true, true>(t) : apply_rows<bytes, true, false>(t);
+  } else {
+    t.residual != nullptr ? apply_rows<bytes, false, true>(t) : apply_rows<bytes, false, false>(t);
+  }
+}
+
+// The gradient g behind the ReLU; sums of g and of g·(x − μ); and scale·g where the statistics are constants.
+template <int bytes, bool relu, bool passes, bool scales>
+CT_INLINE void sum_rows(const Tile &t) {
+  over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
+    using V = std::remove_pointer_t<decltype(width)>;
+    const V none = {};
+    V mean, scale = {};
+    fetch(t.mean + c, mean);
+    if (scales) fetch(t.scale + c, scale);
+    V first[chains] = {}, second[chains] = {};
+    const auto row = [&](int64_t r, int k) __attribute__((always_inline)) {
+      const int64_t place = r * t.channels + c;
+      V g, x;
+      fetch(t.gradient + place, g);
+      fetch(t.x + place, x);
+      if (relu) {
+        V y;
+        fetch(t.y + place, y);
+        g = y <= none ? none : g;
+      }
+      if (passes) store(t.passed + place, g);
+      if (scales) {
+        const V scaled = g * scale;
+        store(t.out + place, scaled);
+      }
+      first[k] += g;
+      second[k] += g * (x - mean);
+    };
+    int64_t r = 0;
+    for (; r + chains <= t.rows; r += chains) {
+      for (int k = 0; k < chains; ++k) row(r + k, k);
+    }
+    for (; r < t.rows; ++r) row(r, 0);
+    const V first_sum = (first[0] + first[1]) + (first[2] + first[3]);
+    store(t.first + c, first_sum);
+    const V second_sum = (second[0] + second[1]) + (second[2] + second[3]);
+    store(t.second + c, second_sum);
+  });
+}
+
+template <int bytes, bool relu>
+CT_INLINE void sums_for(const Tile &t) {
+  const bool passes = t.passed != nullptr, scales = t.out != nullptr;
+  if (passes) {
+    scales ? sum_rows<bytes, relu, true, true>(t) : sum_rows<bytes, relu, true, false>(t);
+  } else {
+    scales ? sum_rows<bytes, relu, false, true>(t) : sum_rows<bytes, relu, false, false>(t);
+  }
+}
+
+template <int bytes>
+CT_INLINE void sums(const Tile &t) {
+  t.y != nullptr ? sums_for<bytes, true>(t) : sums_for<bytes, false>(t);
+}
+
+// scale·(g − offset − slope·(x − μ)).
+template <int bytes, bool relu>
+CT_INLINE void differentiate_rows(const Tile &t) {
+  over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
+    using V = std::remove_pointer_t<decltype(width)>;
+    const V none = {};
+    V mean, scale, slope, offset;
+    fetch(t.mean + c, mean);
+    fetch(t.scale + c, scale);
+    fetch(t.slope + c, slope);
+    fetch(t.offset + c, offset);
+    for (int64_t r = 0; r < t.rows; ++r) {
+      const int64_t place = r * t.channels + c;
+      V g, x;
+      fetch(t.gradient + place, g);
+      fetch(t.x + place, x);
+      if (relu) {
+        V y;
+        fetch(t.y + place, y);
+        g = y <= none ? none : g;
+      }
+      const V result = scale * (g - offset - slope * (x - mean));
+      store(t.out + place, result);
+    }
+  });
+}
+
+template <int bytes>
+CT_INLINE void differentiate(const Tile &t) {
+  t.y != nullptr ? differentiate_rows<bytes, true>(t) : differentiate_rows<bytes, false>(t);
+}
+
+struct Kernels {
+  void (*moments)(const Tile &);
+  void (*apply)(const Tile &);
+  void (*sums)(const Tile &);
+  void (*differentiate)(const Tile &);
+};
+
+#define CT_VARIANT(name, bytes, attribute)                               \
+  attribute void moments_##name(const Tile &t) { moments<bytes>(t); }     \
+  attribute void apply_##name(const Tile &t) { apply<bytes>(t); }         \
+  attribute void sums_##name(const Tile &t) { sums<bytes>(t); }           \
+  attribute void differentiate_##name(const Tile &t) { differentiate<bytes>(t); } \
+  constexpr Kernels kernels_##name{moments_##name, apply_##name, sums_##name, differentiate_##name};
+
+#if defined(__x86_64__)
+CT_VARIANT(avx512, 64, CT_AVX512)
+CT_VARIANT(avx2, 32, CT_AVX2)
+#endif
+CT_VARIANT(baseline, 16, )
+
+const Kernels &kernels() {
+#if defined(__x86_64__)
+  if (has_avx512()) return kernels_avx512;
+  if (has_avx2()) return kernels_avx2;
+#endif
+  return kernels_baseline;
+}
+
+// A batch of channels-last images.
+struct Images {
+  int64_t examples, rows, channels;
+
+  explicit Images(const at::Tensor &t) : examples(t.size(0)), rows(t.size(2) * t.size(3)), channels(t.size(1)) {}
+  int64_t size() const { return rows * channels; }
+
+  // Calls body(tile at its first element, that element) over the tiles of one example.
+  template <typename Body>
+  void over_tiles(int64_t example, const Body &body) const {
+    const int64_t most = std::max<int64_t>(1, 4096 / std::max<int64_t>(channels, 1));
+    for (int64_t row = 0; row < rows; row += most) {
+      Tile tile{};
+      tile.rows = std::min(most, rows - row);
+      tile.channels = channels;
+      body(tile, example * size() + row * channels);
+    }
+  }
+};
+
+// Number, mean and sum of squared deviations of some values; two such join exactly (Chan, Golub and LeVeque 1979).
+void join(double &count, double *mean, double *square, int64_t channels, double other_count, const auto *other_mean,
+          const auto *other_square) {
+  const double total = count + other_count, share = other_count / total;
+  for (int64_t c = 0; c < channels; ++c) {
+    const double difference = other_mean[c] - mean[c];
+    mean[c] += difference * share;
+    square[c] += other_square[c] + difference * difference * count * share;
+  }
+  count = total;
+}
+
+// Examples that are normalised together, with their statistics; "all" and "none of the batch's" are groups as well.
+struct Statistics {
+  std::vector<int64_t> ends;
+  at::Tensor mean, deviation;  // [groups, C], float; deviation is 1/σ
+
+  int64_t group_of(int64_t example) const {
+    return std::upper_bound(ends.begin(), ends.end(), example) - ends.begin();
+  }
+  double count(int64_t group, const Images &images) const {
+    return double((ends[group] - (group == 0 ? 0 : ends[group - 1])) * images.rows);
+  }
+};
+
+void measure(Statistics &statistics, const Images &images, const float *x, float *running_mean, float *running_variance,
+             double momentum, double epsilon) {
+  const int64_t channels = images.channels, groups = statistics.ends.size();
+  std::vector<double> own(images.examples * 2 * channels, 0);
+  parallel_for_each(images.examples, [&](int64_t b) {
+    double *mean = own.data() + b * 2 * channels, count = 0;
+    std::vector<float> part(2 * channels);
+    images.over_tiles(b, [&](Tile &tile, int64_t place) {
+      tile.x = x + place;
+      tile.first = part.data();
+      tile.second = part.data() + channels;
+      kernels().moments(tile);
+      join(count, mean, mean + channels, channels, double(tile.rows), tile.first, tile.second);
+    });
+  });
+  float *means = statistics.mean.data_ptr<float>(), *deviations = statistics.deviation.data_ptr<float>();
+  for (int64_t group = 0, b = 0; group < groups; ++group) {
+    std::vector<double> total(2 * channels, 0);
+    double count = 0;
+    for (; b < statistics.ends[group]; ++b) {
+      const double *mean = own.data() + b * 2 * channels;
+      join(count, total.data(), total.data() + channels, channels, double(images.rows), mean, mean + channels);
+    }
+    for (int64_t c = 0; c < channels; ++c) {
+      const double variance = total[channels + c] / count;
+      means[group * channels + c] = float(total[c]);
+      deviations[group * channels + c] = float(1 / std::sqrt(variance + epsilon));
+      running_mean[c] += float(momentum * (total[c] - running_mean[c]));
+      running_variance[c] += float(momentum * (total[channels + c] / (count - 1) - running_variance[c]));
+    }
+  }
+}
+
+bool suits(const at::Tensor &t) {
+  return t.dim() == 4 && t.scalar_type() == at::kFloat && t.is_cpu() &&
+         t.is_contiguous(at::MemoryFormat::ChannelsLast) && t.numel() > 0;
+}
+
+struct BatchNormBackward : torch::autograd::Node {
+  SavedVariable input, weight, output;
+  Statistics statistics;
+  bool training = false, relu = false, has_residual = false;
+  std::shared_ptr<FactorSlot> slot;
+
+  variable_list apply(variable_list &&gradients) override {
+    variable_list result(has_residual ? 4 : 3);
+    if (!gradients[0].defined()) return result;
+    TORCH_CHECK_VALUE(!at::GradMode::is_enabled(), "batch normalisation has no second derivative in channels-last "
+                      "float32: take it in float64");
+    const auto x = input.unpack(), w = weight.unpack();
+    const auto y = relu ? output.unpack(shared_from_this()) : at::Tensor();
+    const auto g = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
+    const bool wants_input = task_should_compute_output(0);
+    const bool wants_residual = has_residual && task_should_compute_output(3);
+    // Behind a ReLU the residual's gradient is a tensor of its own, which then serves the second pass too.
+    at::Tensor passed = relu && wants_residual ? at::empty_like(g) : at::Tensor();
+    at::Tensor out = wants_input ? at::empty_like(x) : at::Tensor();
+    const Images images(x);
+    const auto sums = sum(images, x, g, y, w, passed, training ? at::Tensor() : out);
+    if (wants_input && training) {
+      differentiate(images, x, passed.defined() ? passed : g, passed.defined() ? at::Tensor() : y, w, out, sums);
+    }
+    result[0] = out;
+    if (slot) slot->input = slot->delta = rows(images, sums);
+    if (!slot && (task_should_compute_output(1) || task_should_compute_output(2))) {
+      const auto both = rows(images, sums).sum(0);
+      result[1] = both.narrow(0, 0, images.channels);
+      result[2] = both.narrow(0, images.channels, images.channels);
+    }
+    if (wants_residual) result[3] = relu ? passed : g;
+    return result;
+  }
+
+  // Per example and channel: sums of g and of g·(x − μ). [B, 2, C]
+  std::vector<double> sum(const Images &images, const at::Tensor &x, const at::Tensor &g, const at::Tensor &y,
+                          const at::Tensor &w, const at::Tensor &passed, const at::Tensor &out) const {
+    const int64_t channels = images.channels;
+    const auto scales = w * statistics.deviation;  // [groups, C]
+    std::vector<double> sums(images.examples * 2 * channels, 0);
+    parallel_for_each(images.examples, [&](int64_t b) {
+      const int64_t group = statistics.group_of(b) * channels;
+      std::vector<float> part(2 * channels);
+      double *own = sums.data() + b * 2 * channels;
+      images.over_tiles(b, [&](Tile &tile, int64_t place) {
+        tile.x = read<float>(x) + place;
+        tile.gradient = read<float>(g) + place;
+        tile.y = y.defined() ? read<float>(y) + place : nullptr;
+        tile.passed = passed.defined() ? static_cast<float *>(passed.mutable_data_ptr()) + place : nullptr;
+        tile.out = out.defined() ? static_cast<float *>(out.mutable_data_ptr()) + place : nullptr;
+        tile.mean = read<float>(statistics.mean) + group;
+        tile.scale = read<float>(scales) + group;
+        tile.first = part.data();
+        tile.second = part.data() + channels;
+        kernels().sums(tile);
+        for (int64_t c = 0; c < 2 * channels; ++c) own[c] += part[c];
+      });
+    });
+    return sums;
+  }
+
+  void differentiate(const Images &images, const at::Tensor &x, const at::Tensor &g, const at::Tensor &y,
+                     const at::Tensor &w, const at::Tensor &out, const std::vector<double> &sums) const {
+    const int64_t channels = images.channels, groups = statistics.ends.size();
+    std::vector<double> total(groups * 2 * channels, 0);
+    for (int64_t b = 0; b < images.examples; ++b) {
+      double *own = total.data() + statistics.group_of(b) * 2 * channels;
+      for (int64_t c = 0; c < 2 * channels; ++c) own[c] += sums[b * 2 * channels + c];
+    }
+    std::vector<float> offset(groups * channels), slope(groups * channels);
+    const float *deviation = read<float>(statistics.deviation);
+    for (int64_t group = 0; group < groups; ++group) {
+      const double count = statistics.count(group, images);
+      for (int64_t c = 0; c < channels; ++c) {
+        const double d = deviation[group * channels + c];
+        offset[group * channels + c] = float(total[group * 2 * channels + c] / count);
+        slope[group * channels + c] = float(total[group * 2 * channels + channels + c] * d * d / count);
+      }
+    }
+    const auto scales = w * statistics.deviation;
+    parallel_for_each(images.examples, [&](int64_t b) {
+      const int64_t group = statistics.group_of(b) * channels;
+      images.over_tiles(b, [&](Tile &tile, int64_t place) {
+        tile.x = read<float>(x) + place;
+        tile.gradient = read<float>(g) + place;
+        tile.y = y.defined() ? read<float>(y) + place : nullptr;
+        tile.out = static_cast<float *>(out.mutable_data_ptr()) + place;
+        tile.mean = read<float>(statistics.mean) + group;
+        tile.scale = read<float>(scales) + group;
+        tile.offset = offset.data() + group;
+        tile.slope = slope.data() + group;
+        kernels().differentiate(tile);
+      });
+    });
+  }
+
+  // Each example's gradients of γ and β, [B, 2·C].
+  at::Tensor rows(const Images &images, const std::vector<double> &sums) const {
+    const int64_t channels = images.channels;
+    auto result = at::empty({images.examples, 2 * channels}, at::kFloat);
+    float *to = result.data_ptr<float>();
+    const float *deviation = read<float>(statistics.deviation);
+    for (int64_t b = 0; b < images.examples; ++b) {
+      const double *own = sums.data() + b * 2 * channels;
+      const float *d = deviation + statistics.group_of(b) * channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        to[b * 2 * channels + c] = float(own[channels + c] * d[c]);
+        to[b * 2 * channels + channels + c] = float(own[c]);
+      }
+    }
+    return result;
+  }
+
+  void release_variables() override {
+    input.reset_data();
+    weight.reset_data();
+    output.reset_data();
+  }
+};
+
+at::Tensor forward(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, const at::Tensor &residual,
+                   bool relu, const Statistics &statistics) {
+  const Images images(x);
+  const int64_t channels = images.channels;
+  const auto scales = weight.detach() * statistics.deviation;                      // [groups, C]
+  const auto shifts = bias.detach() - (statistics.mean.to(at::kDouble) * scales).to(at::kFloat);
+  auto out = at::empty_like(x);
+  float *to = static_cast<float *>(out.mutable_data_ptr());
+  parallel_for_each(images.examples, [&](int64_t b) {
+    const int64_t group = statistics.group_of(b) * channels;
+    images.over_tiles(b, [&](Tile &tile, int64_t place) {
+      tile.x = read<float>(x) + place;
+      tile.y = relu ? tile.x : nullptr;
+      tile.residual = residual.defined() ? read<float>(residual) + place : nullptr;
+      tile.out = to + place;
+      tile.scale = read<float>(scales) + group;
+      tile.shift = read<float>(shifts) + group;
+      kernels().apply(tile);
+    });
+  });
+  return out;
+}
+
+void check_vector(const at::Tensor &t, int64_t channels, const char *name) {
+  TORCH_CHECK_VALUE(t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() && t.dim() == 1 &&
+                        t.size(0) == channels,
+                    "the ", name, " must be ", channels, " contiguous float32 numbers, not ", t.sizes());
+}
+
+}  // namespace
+}  // namespace coherent
+
+bool ct_suits_channels_last_kernels(const ct_tensor *t) { return coherent::suits(t->value); }
+
+ct_status *ct_batch_norm_relu(ct_tensor **out, const ct_tensor *input, const ct_tensor *weight, const ct_tensor *bias,
+                              const ct_tensor *mean, const ct_tensor *variance, const ct_tensor *residual,
+                              ct_batch_norm_options options, const int64_t *ends, int64_t groups,
+                              ct_factor_slot *slot) {
+  using namespace coherent;
+  return producing(out, [&] {
+    const at::Tensor &x = input->value, &w = weight->value, &b = bias->value;
+    TORCH_CHECK_VALUE(suits(x), "the input must be float32 [B, C, H, W] on the CPU, channels last, not ", x.sizes());
+    const int64_t channels = x.size(1);
+    check_vector(w, channels, "weight");
+    check_vector(b, channels, "bias");
+    check_vector(mean->value, channels, "mean");
+    check_vector(variance->value, channels, "variance");
+    at::Tensor rest = residual != nullptr ? residual->value : at::Tensor();
+    TORCH_CHECK_VALUE(!rest.defined() || (rest.sizes() == x.sizes() && rest.scalar_type() == at::kFloat),
+                      "a residual of shape ", rest.sizes(), " does not fit an input of shape ", x.sizes());
+    if (rest.defined()) rest = rest.contiguous(at::MemoryFormat::ChannelsLast);
+
+    Statistics statistics;
+    if (options.training && groups > 0) {
+      statistics.ends.assign(ends, ends + groups);
+      TORCH_CHECK_VALUE(std::is_sorted(statistics.ends.begin(), statistics.ends.end()) &&
+                            statistics.ends.back() == x.size(0) && statistics.ends.front() > 0,
+                        "the groups do not cover the ", x.size(0), " examples");
+    } else {
+      statistics.ends = {x.size(0)};
+    }
+    at::Tensor result;
+    {
+      at::NoGradGuard no_grad;
+      const Images images(x);
+      if (options.training) {
+        const int64_t count = statistics.ends.size();
+        for (int64_t group = 0; group < count; ++group) {
+          TORCH_CHECK_VALUE(statistics.count(group, images) > 1,
+                            "batch statistics need more than one value for each channel: take a larger batch or image");
+        }
+        statistics.mean = at::empty({count, channels}, at::kFloat);
+        statistics.deviation = at::empty({count, channels}, at::kFloat);
+        measure(statistics, images, read<float>(x), mean->value.data_ptr<float>(), variance->value.data_ptr<float>(),
+                options.momentum, options.epsilon);
+      } else {
+        statistics.mean = mean->value.clone().unsqueeze(0);
+        statistics.deviation = (variance->value.to(at::kDouble) + options.epsilon).rsqrt().to(at::kFloat).unsqueeze(0);
+      }
+      result = forward(x, w, b, rest, options.relu, statistics);
+    }
+    const bool tracked = torch::autograd::compute_requires_grad(x, w, b, rest) || (slot && at::GradMode::is_enabled());
+    if (!tracked) return result;
+    auto node = std::make_shared<BatchNormBackward>();
+    node->set_next_edges(rest.defined() ? torch::autograd::collect_next_edges(x, w, b, rest)
+                                        : torch::autograd::collect_next_edges(x, w, b));
+    node->input = SavedVariable(x, false);
+    node->weight = SavedVariable(w, false);
+    node->statistics = std::move(statistics);
+    node->training = options.training;
+    node->relu = options.relu;
+    node->has_residual = rest.defined();
+    if (slot != nullptr) node->slot = slot->state;
+    torch::autograd::set_history(result, node);
+    if (options.relu) node->output = SavedVariable(result, true);
+    return result;
+  });
+}

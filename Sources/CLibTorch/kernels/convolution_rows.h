@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Per-example weight gradients of a convolution of channels-last images.
+#pragma once
+
+#include "../support.h"
+
+namespace coherent {
+
+// One convolution, applied to a batch: where the examples' own weight gradients ("rows") come from.
+//
+// Entries of a row lie in an order of their own, the one that the kernels write in vectors: [groups, kh, kw, C/groups,
+// O/groups (padded to whole vectors)], or [kh, kw, C] when every channel is a group. `arrange` puts them in the
+// weight's order. Padding is 0 in every row.
+class ConvolutionRows {
+ public:
+  // `geometry` is stride, padding and dilation, two numbers each.
+  ConvolutionRows(const at::Tensor &input, const at::Tensor &delta, const int64_t *kernel, const int64_t *geometry,
+                  int64_t groups);
+
+  // Whether the kernels serve these tensors: float32, four dimensions, on the CPU.
+  static bool suits(const at::Tensor &input, const at::Tensor &delta);
+
+  int64_t examples() const { return batch; }
+  // Numbers in a row.
+  int64_t size() const;
+  // Output channels can be taken a few at a time: `blocks` parts of a row, each `size() / blocks` numbers.
+  int64_t blocks() const;
+  // The row of an example, blocks first..<last of it: (last − first) × size() / blocks() numbers.
+  void row(float *out, int64_t example, int64_t first, int64_t last) const;
+  // A row into the weight's order, [O, C/groups, kh, kw], blocks first..<last of it; added or written.
+  void arrange(float *weight, const float *row, int64_t first, int64_t last, bool accumulate) const;
+
+ private:
+  int64_t batch, height, width, channels, out_height, out_width, outputs;
+  int64_t kh, kw, sh, sw, ph, pw, dh, dw, groups;
+  int64_t lanes, padded;  // output channels of a group, in whole vectors
+  bool depthwise;
+  at::Tensor x, d;
+  const float *input, *delta;
+
+  struct Segment;
+  Segment segment(int64_t p, int64_t q) const;
+  int64_t outputs_per_group() const { return outputs / groups; }
+  int64_t channels_per_group() const { return channels / groups; }
+};
+
+}  // namespace coherent

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is asked of the rows of a convolution's block of the gradient matrix: made explicit, their norms, their sum,
+// the median of their means over groups, their clipped sum. None but the first holds more than a few rows.
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "clipped_rows.h"
+#include "convolution_rows.h"
+#include "median.h"
+#include "sums.h"
+
+namespace coherent {
+namespace {
+
+CT_CLONES void add(float *__restrict total, const float *__restrict part, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) total[i] += part[i];
+}
+CT_CLONES void scale(float *values, int64_t count, float factor) {
+  for (int64_t i = 0; i < count; ++i) values[i] *= factor;
+}
+
+float *scratch(int64_t count) {
+  thread_local std::vector<float> memory;
+  if (int64_t(memory.size()) < count) memory.resize(count);
+  return memory.data();
+}
+
+// Sums of rows over groups of consecutive examples, [groups, size]. Each thread takes a run of examples and adds to
+// sums of its own, which are then added in order; with as many threads the bits are the same. Wide rows are taken a
+// part at a time, so that a part and its sum stay in the second-level cache.
+at::Tensor group_sums(const ConvolutionRows &rows, const std::vector<int64_t> &ends, double *norms) {
+  const int64_t size = rows.size(), groups = ends.size(), examples = rows.examples(), blocks = rows.blocks();
+  const int64_t each = size / blocks, step = std::clamp<int64_t>((1 << 16) / each, 1, blocks);
+  const int64_t runs = std::min<int64_t>(at::get_num_threads(), examples);
+  auto sums = at::zeros({runs, groups, size}, at::kFloat);
+  float *all = sums.data_ptr<float>();
+  if (norms != nullptr) std::fill_n(norms, examples, 0);
+  parallel_for_each(runs, [&](int64_t run) {
+    float *part = scratch(step * each);
+    for (int64_t first = 0; first < blocks; first += step) {
+      const int64_t last = std::min(blocks, first + step), count = (last - first) * each;
+      for (int64_t b = run * examples / runs; b < (run + 1) * examples / runs; ++b) {
+        rows.row(part, b, first, last);
+        if (norms != nullptr) norms[b] += squared_norm(part, count);
+        const int64_t group = std::upper_bound(ends.begin(), ends.end(), b) - ends.begin();
+        add(all + (run * groups + group) * size + first * each, part, count);
+      }
+    }
+  });
+  return runs == 1 ? sums[0] : sums.sum(0);
+}
+
+ConvolutionRows rows_of(const ct_tensor *input, const ct_tensor *delta, const int64_t *kernel, const int64_t *geometry,
+                        int64_t groups) {
+  TORCH_CHECK_VALUE(ConvolutionRows::suits(input->value, delta->value),
+                    "the kernels need float32 images [B, C, H, W] on the CPU, not ", input->value.sizes(), " and ",
+                    delta->value.sizes());
+  return ConvolutionRows(input->value, delta->value, kernel, geometry, groups);
+}
+
+float *weight_of(const ct_tensor *target, const ct_tensor *input, const ct_tensor *delta, const int64_t *kernel,
+                 int64_t groups) {
+  const at::Tensor &t = target->value;
+  const int64_t expected = delta->value.size(1) * (input->value.size(1) / groups) * kernel[0] * kernel[1];
+  TORCH_CHECK_VALUE(t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() && t.numel() == expected,
+                    "the target must be ", expected, " contiguous float32 numbers, not ", t.sizes());
+  return t.data_ptr<float>();
+}
+
+}  // namespace
+}  // namespace coherent
+
+ct_status *ct_convolution_rows(ct_tensor **out, const ct_tensor *input, const ct_tensor *output_gradient,
+                               const int64_t *kernel, const int64_t *geometry, int64_t groups) {
+  using namespace coherent;
+  return producing(out, [&] {
+    const auto rows = rows_of(input, output_gradient, kernel, geometry, groups);
+    const int64_t outputs = output_gradient->value.size(1), own = input->value.size(1) / groups;
+    auto result = at::empty({rows.examples(), outputs, own, kernel[0], kernel[1]}, at::kFloat);
+    const int64_t count = outputs * own * kernel[0] * kernel[1];
+    float *to = result.data_ptr<float>();
+    parallel_for_each(rows.examples(), [&](int64_t b) {
+      float *row = scratch(rows.size());
+      rows.row(row, b, 0, rows.blocks());
+      rows.arrange(to + b * count, row, 0, rows.blocks(), false);
+    });
+    return result;
+  });
+}
+
+ct_status *ct_convolution_row_norms(ct_tensor **out, const ct_tensor *sum, const ct_tensor *input,
+                                    const ct_tensor *output_gradient, const int64_t *kernel, const int64_t *geometry,
+                                    int64_t groups, bool accumulate) {
+  using namespace coherent;
+  return producing(out, [&] {
+    const auto rows = rows_of(input, output_gradient, kernel, geometry, groups);
+    auto norms = at::empty({rows.examples()}, at::kDouble);
+    double *each = norms.data_ptr<double>();
+    if (sum == nullptr) {
+      parallel_for_each(rows.examples(), [&](int64_t b) {
+        float *row = scratch(rows.size());
+        rows.row(row, b, 0, rows.blocks());
+        each[b] = squared_norm(row, rows.size());
+      });
+    } else {
+      float *to = weight_of(sum, input, output_gradient, kernel, groups);
+      const auto total = group_sums(rows, {rows.examples()}, each);
+      rows.arrange(to, read<float>(total), 0, rows.blocks(), accumulate);
+    }
+    return norms;
+  });
+}
+
+ct_status *ct_convolution_row_sum(const ct_tensor *target, const ct_tensor *input, const ct_tensor *output_gradient,
+                                  const int64_t *kernel, const int64_t *geometry, int64_t groups, bool accumulate) {
+  using namespace coherent;
+  return guarded([&] {
+    const auto rows = rows_of(input, output_gradient, kernel, geometry, groups);
+    float *to = weight_of(target, input, output_gradient, kernel, groups);
+    rows.arrange(to, read<float>(group_sums(rows, {rows.examples()}, nullptr)), 0, rows.blocks(), accumulate);
+  });
+}
+
+ct_status *ct_convolution_row_median(const ct_tensor *target, const ct_tensor *input, const ct_tensor *output_gradient,
+                                     const int64_t *kernel, const int64_t *geometry, int64_t groups,
+                                     const int64_t *ends, int64_t count) {
+  using namespace coherent;
+  return guarded([&] {
+    const auto rows = rows_of(input, output_gradient, kernel, geometry, groups);
+    float *to = weight_of(target, input, output_gradient, kernel, groups);
+    const std::vector<int64_t> places(ends, ends + count);
+    TORCH_CHECK_VALUE(count >= 3 && count <= largest_median && count % 2 == 1 && std::is_sorted(places.begin(), places.end()) && places.front() > 0 &&
+                          places.back() == rows.examples(),
+                      "3, 5, 7 or 9 groups must cover the ", rows.examples(), " examples");
+    auto means = group_sums(rows, places, nullptr);
+    for (int64_t g = 0; g < count; ++g) {
+      scale(means[g].data_ptr<float>(), rows.size(), 1.0f / float(places[g] - (g == 0 ? 0 : places[g - 1])));
+    }
+    auto median = at::empty({rows.size()}, at::kFloat);
+    row_median(median.data_ptr<float>(), read<float>(means), count, rows.size());
+    rows.arrange(to, read<float>(median), 0, rows.blocks(), false);
+  });
+}
+
+ct_status *ct_convolution_clipped_sum(const ct_tensor *target, const ct_tensor *input, const ct_tensor *output_gradient,
+                                      const int64_t *kernel, const int64_t *geometry, int64_t groups, ct_clip options) {
+  using namespace coherent;
+  return guarded([&] {
+    const auto rows = rows_of(input, output_gradient, kernel, geometry, groups);
+    float *to = weight_of(target, input, output_gradient, kernel, groups);
+    const Clip clip = checked(options, rows.examples());
+    // As many output channels at a time as keep the rows within this many numbers.
+    constexpr int64_t budget = 1 << 22;
+    const int64_t each = rows.size() / rows.blocks(), blocks = rows.blocks();
+    const int64_t step = std::clamp<int64_t>(budget / (each * rows.examples()), 1, blocks);
+    auto explicit_rows = at::empty({rows.examples() * step * each}, at::kFloat);
+    auto sums = at::empty({step * each}, at::kFloat);
+    float *all = explicit_rows.data_ptr<float>();
+    for (int64_t first = 0; first < blocks; first += step) {
+      const int64_t last = std::min(blocks, first + step), count = (last - first) * each;
+      parallel_for_each(rows.examples(), [&](int64_t b) { rows.row(all + b * count, b, first, last); });
+      clipped_rows(sums.data_ptr<float>(), all, rows.examples(), count, clip);
+      rows.arrange(to, read<float>(sums), first, last, false);
+    }
+  });
+}
