@@ -92,7 +92,7 @@ import Testing
       #expect(abs(value - expected) < 1e-6)
     }
     let plain = try load("cifar10", .test) { $0.normalize = .none }.imageTensor(at: [0])
-    #expect(try plain.shape == [1, 3, 32, 32])
+    #expect(plain.shape == [1, 3, 32, 32])
     #expect(try plain.values(as: Float.self) == pixels.map { Float($0) * (1 / 255 as Float) })
   }
 }
