@@ -30,6 +30,10 @@ public struct Dataset: Sendable {
   /// SHA-256 (lower-case hexadecimal) of each file it was read from, by file name; for built-in data the one key
   /// `content` with the `contentChecksum()` of what was drawn. A subset keeps the sums of its source.
   public let sourceChecksums: [String: String]
+  /// How pixels become numbers; nil for byte / 255.
+  public var normalization: Normalization?
+  /// What a person should know about how it was read, such as files that were missing.
+  public var notes: [String] = []
 
   /// Number of examples.
   public var count: Int { labels.count }
@@ -73,9 +77,7 @@ public struct Dataset: Sendable {
         "\(n) examples were asked for, but \(name) (\(split.rawValue)) has \(count).",
         remedy: "Ask for a number between 1 and \(count).")
     }
-    return try Dataset(
-      name: name, split: split, exampleShape: exampleShape, classNames: classNames,
-      images: images.prefix(n * exampleSize), labels: Array(labels[0..<n]), sourceChecksums: sourceChecksums)
+    return try with(images: images.prefix(n * exampleSize), labels: Array(labels[0..<n]))
   }
 
   /// The examples at `indices`, in that order; an index may occur more than once.
@@ -87,9 +89,7 @@ public struct Dataset: Sendable {
       throw DatasetError("\(indices.count) examples of \(exampleSize) bytes do not fit in memory.")
     }
     let chosen = try ByteStorage(count: total) { buffer in try copyBytes(of: indices, into: buffer) }
-    return try Dataset(
-      name: name, split: split, exampleShape: exampleShape, classNames: classNames, images: chosen,
-      labels: indices.map { labels[$0] }, sourceChecksums: sourceChecksums)
+    return try with(images: chosen, labels: indices.map { labels[$0] })
   }
 
   /// The same images with other labels, for example from `ExternalLabels`.
@@ -99,9 +99,17 @@ public struct Dataset: Sendable {
     guard labels.count == count else {
       throw DatasetError("\(labels.count) labels were given for the \(count) examples of \(name) (\(split.rawValue)).")
     }
-    return try Dataset(
+    return try with(images: images, labels: labels)
+  }
+
+  // Other examples of the same source.
+  private func with(images: ByteStorage, labels: [Int]) throws -> Dataset {
+    var other = try Dataset(
       name: name, split: split, exampleShape: exampleShape, classNames: classNames, images: images, labels: labels,
       sourceChecksums: sourceChecksums)
+    other.normalization = normalization
+    other.notes = notes
+    return other
   }
 
   /// SHA-256 of the image bytes followed by one byte for each label: the same for raw and compressed files.

@@ -10,21 +10,23 @@ public struct DatasetFile: Sendable, Equatable, Codable {
     case images
     /// Their classes.
     case labels
+    /// Pictures and classes together.
+    case examples
   }
 
   /// The name it is published under, for example `train-images-idx3-ubyte.gz`.
   public let name: String
   /// Size in bytes as published.
   public let size: Int
-  /// SHA-256 as published, lower-case hexadecimal.
-  public let sha256: String
+  /// SHA-256 as published, lower-case hexadecimal; nil when none is.
+  public let sha256: String?
   /// The split it belongs to.
   public let split: Split
   /// What it holds.
   public let role: Role
 
   /// Describes a file.
-  public init(name: String, size: Int, sha256: String, split: Split, role: Role) {
+  public init(name: String, size: Int, sha256: String?, split: Split, role: Role) {
     self.name = name
     self.size = size
     self.sha256 = sha256
@@ -35,9 +37,30 @@ public struct DatasetFile: Sendable, Equatable, Codable {
   /// The names it may have in a folder, best first: as published, unpacked, and both with the dot that some copies have
   /// in place of the last hyphen but one (`train-images.idx3-ubyte`).
   public var accepted: [String] {
+    if role == .examples { return [name] }
     let raw = name.hasSuffix(".gz") ? String(name.dropLast(3)) : name
     let dotted = raw.replacingOccurrences(of: "-idx", with: ".idx")
     return [raw + ".gz", raw, dotted + ".gz", dotted]
+  }
+}
+
+/// The one file that a data set is published as, when its files are packed together.
+public struct DatasetArchive: Sendable, Equatable, Codable {
+  /// The name it is published under; a gzip-compressed tar file.
+  public let name: String
+  /// Size in bytes as published.
+  public let size: Int
+  /// MD5 as published, lower-case hexadecimal. It guards against damage; HTTPS guards against forgery.
+  public let md5: String
+  /// The folder inside it that holds the files.
+  public let folder: String
+
+  /// Describes an archive.
+  public init(name: String, size: Int, md5: String, folder: String) {
+    self.name = name
+    self.size = size
+    self.md5 = md5
+    self.folder = folder
   }
 }
 
@@ -59,16 +82,20 @@ public struct DatasetEntry: Sendable, Equatable, Codable {
   public let files: [DatasetFile]
   /// Folders on the web that hold the files, tried in order.
   public let mirrors: [String]
+  /// What the files are published in; nil when they are published one by one.
+  public let archive: DatasetArchive?
+  /// How pixels are normalised by default; nil for plain byte / 255.
+  public let normalization: Normalization?
 
   /// Whether it is drawn by the program itself and needs no files.
   public var isBuiltIn: Bool { files.isEmpty }
   /// Bytes to download in all.
-  public var downloadSize: Int { files.reduce(0) { $0 &+ $1.size } }
+  public var downloadSize: Int { archive?.size ?? files.reduce(0) { $0 &+ $1.size } }
 
   /// Describes a data set.
   public init(
     name: String, title: String, citation: String, exampleShape: [Int], classNames: [String], counts: [String: Int],
-    files: [DatasetFile], mirrors: [String]
+    files: [DatasetFile], mirrors: [String], archive: DatasetArchive? = nil, normalization: Normalization? = nil
   ) {
     self.name = name
     self.title = title
@@ -78,13 +105,15 @@ public struct DatasetEntry: Sendable, Equatable, Codable {
     self.counts = counts
     self.files = files
     self.mirrors = mirrors
+    self.archive = archive
+    self.normalization = normalization
   }
 }
 
 /// The data sets known by name: what `coherent data list` prints and `coherent data fetch` downloads.
 public enum DatasetCatalog {
   /// Every known data set, the built-in one first.
-  public static let all: [DatasetEntry] = [digits, mnist, fashionMNIST]
+  public static let all: [DatasetEntry] = [digits, mnist, fashionMNIST, cifar10, cifar100]
 
   /// The data set with a name.
   ///

@@ -7,15 +7,17 @@ public enum DatasetLoader {
   /// Loads one split of a known data set.
   ///
   /// - Parameters:
-  ///   - name: `digits` (built in), `mnist` or `fashion-mnist`.
+  ///   - name: one of `DatasetCatalog.all`.
   ///   - split: training or test examples.
   ///   - directory: the folder with the files, raw or compressed; not used by built-in data.
   ///   - seed: the seed of built-in drawings; files do not depend on it.
   ///   - count: only the first so many examples; all when nil.
+  ///   - options: what to do about missing files, and how pixels are normalised.
   /// - Throws: `DatasetError` when the name is unknown, a file is missing or damaged, images and labels do not belong
   ///   together, or there are fewer than `count` examples.
   public static func load(
-    name: String, split: Split, directory: String? = nil, seed: UInt64 = 0, count: Int? = nil
+    name: String, split: Split, directory: String? = nil, seed: UInt64 = 0, count: Int? = nil,
+    options: DatasetOptions = DatasetOptions()
   ) throws -> Dataset {
     let entry = try DatasetCatalog.entry(named: name)
     if entry.isBuiltIn { return try SyntheticDigits.draw(split: split, count: count, seed: seed) }
@@ -24,9 +26,15 @@ public enum DatasetLoader {
         "\(name) is read from files, but no data folder was given.",
         remedy: "Give one with --data-dir D; `coherent data fetch \(name) --data-dir D` fills it.")
     }
-    let whole = try loadIDX(entry, split: split, directory: directory)
-    guard let count else { return whole }
-    return try whole.subset(first: count)
+    var dataset: Dataset
+    if entry.files.first?.role == .examples {
+      dataset = try CIFAR.load(entry, split: split, directory: directory, count: count, options: options)
+    } else {
+      let whole = try loadIDX(entry, split: split, directory: directory)
+      dataset = try count.map { try whole.subset(first: $0) } ?? whole
+    }
+    if options.normalize == .auto { dataset.normalization = entry.normalization }
+    return dataset
   }
 
   /// Writes a data set as the two IDX files of its split, `train-images-idx3-ubyte.gz` and so on, into a folder.
@@ -67,10 +75,12 @@ public enum DatasetLoader {
     }
   }
 
-  /// The path of a file of a data set, under any of the names it may have, in `directory/name` or `directory`; or nil.
+  /// The path of a file of a data set, under any of the names it may have, in `directory/name`, in the folder of its
+  /// archive or in `directory`; or nil.
   static func find(_ file: DatasetFile, of entry: DatasetEntry, in directory: String) -> String? {
     let folder = URL(fileURLWithPath: directory)
-    return [folder.appendingPathComponent(entry.name), folder]
+    let inner = [entry.name, entry.archive?.folder].compactMap { $0 }
+    return (inner.map { folder.appendingPathComponent($0) } + [folder])
       .flatMap { folder in file.accepted.map { folder.appendingPathComponent($0).path } }
       .first { FileManager.default.fileExists(atPath: $0) }
   }

@@ -125,12 +125,26 @@ extension Tensor {
   public static func gatherRows(
     _ table: UnsafeRawBufferPointer, features: Int, indices: [Int], scale: Float
   ) throws -> Tensor {
+    try gatherRows(table, features: features, indices: indices, scales: [scale], offsets: [0])
+  }
+
+  /// scales[c]·table[indices] + offsets[c] as float32 [indices.count, features], where a row is as many planes of equal
+  /// size as there are scales, and c is the plane of a value. Both operations are rounded.
+  ///
+  /// - Throws: `TensorError` when an index is outside the table, or a row is not a whole number of planes.
+  public static func gatherRows(
+    _ table: UnsafeRawBufferPointer, features: Int, indices: [Int], scales: [Float], offsets: [Float]
+  ) throws -> Tensor {
+    guard scales.count == offsets.count else {
+      throw TensorError(
+        kind: .invalid, operation: "gatherRows", reason: "\(scales.count) scales for \(offsets.count) offsets")
+    }
     let rows = features > 0 ? table.count / features : 0
     return try indices.map(Int64.init).withUnsafeBufferPointer { list in
       try producing("gatherRows") {
         ct_gather_rows(
           $0, table.baseAddress?.assumingMemoryBound(to: UInt8.self), Int64(rows), Int64(features), list.baseAddress,
-          Int64(list.count), scale)
+          Int64(list.count), scales, offsets, Int64(scales.count))
       }
     }
   }

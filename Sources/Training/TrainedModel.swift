@@ -64,7 +64,8 @@ public final class TrainedModel {
     let name = datasetName ?? configuration.dataset
     dataset = try DatasetLoader.load(
       name: name, split: split, directory: dataDirectory ?? configuration.dataDir,
-      count: datasetName == nil && split == .train ? configuration.subset : nil)
+      count: datasetName == nil && split == .train ? configuration.subset : nil,
+      options: configuration.datasetOptions)
     if split == .train, name == configuration.dataset {
       let records = try run.labels()
       guard records.count == dataset.count, zip(records, dataset.labels).allSatisfy({ $0.original == $1 }) else {

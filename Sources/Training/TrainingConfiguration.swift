@@ -13,6 +13,10 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var dataset = "mnist"
   /// The folder with the data set's files.
   public var dataDir: String?
+  /// Whether a data set of several files may be used when some are missing.
+  public var allowMissing = false
+  /// Whether pixels are normalised: "auto", as is usual for the data set, or "none", bytes / 255.
+  public var normalize = NormalizationChoice.auto
   /// Train on the first so many examples only.
   public var subset: Int?
   /// A file with labels that replace the data set's.
@@ -68,8 +72,9 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// The keys of the YAML file.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
-    case steps, epochs, seed, threads, device, linear, probe
+    case steps, epochs, seed, threads, device, linear, probe, normalize
     case dataDir = "data-dir"
+    case allowMissing = "allow-missing"
     case noiseKind = "noise-kind"
     case allowMomentum = "allow-momentum"
     case weightDecay = "weight-decay"
@@ -85,6 +90,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
       if let value = try values.decodeIfPresent(Value.self, forKey: key) { target = value }
     }
     try read(.dataset, &dataset)
+    try read(.allowMissing, &allowMissing)
+    try read(.normalize, &normalize)
     try read(.validation, &validation)
     try read(.noise, &noise)
     try read(.noiseKind, &noiseKind)
@@ -183,5 +190,13 @@ extension TrainingConfiguration {
     let size = max(batchSize, 1) * batches
     let perEpoch = Double(count / size + (count % size == 0 ? 0 : 1))
     return max(1, Int(((epochs ?? 10) * perEpoch).rounded()))
+  }
+
+  /// How the data set is read.
+  public var datasetOptions: DatasetOptions {
+    var options = DatasetOptions()
+    options.allowsMissingFiles = allowMissing
+    options.normalize = normalize
+    return options
   }
 }

@@ -15,6 +15,9 @@ public struct TrainingData: Sendable {
   /// Indices into `train` that are held out, ascending; their labels carry the same noise.
   public let validationIndices: [Int]
 
+  /// What a person should know about how the data was read.
+  public var notes: [String] { train.notes + test.notes }
+
   /// Loads the data sets, draws the noise and the validation examples.
   ///
   /// - Throws: `DatasetError` for files and labels; `TrainingError` when sizes do not fit each other.
@@ -22,8 +25,10 @@ public struct TrainingData: Sendable {
     // A label file speaks of the whole set; without one, built-in examples beyond the subset need not be drawn.
     let whole = try DatasetLoader.load(
       name: configuration.dataset, split: .train, directory: configuration.dataDir,
-      count: configuration.labels == nil ? configuration.subset : nil)
-    test = try DatasetLoader.load(name: configuration.dataset, split: .test, directory: configuration.dataDir)
+      count: configuration.labels == nil ? configuration.subset : nil, options: configuration.datasetOptions)
+    test = try DatasetLoader.load(
+      name: configuration.dataset, split: .test, directory: configuration.dataDir,
+      options: configuration.datasetOptions)
     var assigned: [Int]?
     if let path = configuration.labels {
       assigned = try ExternalLabels.load(from: path, expectedCount: whole.count, classCount: whole.classCount)

@@ -38,6 +38,7 @@ public final class TrainingRun {
       _ = try RunDirectory.create(at: path, existing: .refuse)
     }
     trainer = try Trainer(configuration)
+    warnings = trainer.data.notes
     directory = try RunDirectory.create(at: path, existing: existing)
     manifest = try Self.manifest(of: trainer, commandLine: commandLine, toolVersion: toolVersion)
     try directory.write(config: trainer.configuration.yaml())
@@ -73,6 +74,7 @@ public final class TrainingRun {
     let source = directory.url.appendingPathComponent("config.yaml").path
     let configuration = try TrainingConfiguration(yaml: directory.config(), source: source)
     trainer = try Trainer(configuration, linearPolicy: Self.policy(in: manifest))
+    warnings = trainer.data.notes
     try Self.checkData(trainer, against: manifest)
     try Self.checkLabels(trainer, in: directory)
     let capability = try Runtime.cpuCapability()

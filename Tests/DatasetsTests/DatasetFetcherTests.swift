@@ -208,6 +208,41 @@ final class DatasetFetcherTests {
     }
   }
 
+  @Test func archiveIsUnpackedIntoItsFolder() async throws {
+    let plain = TarTests.member("made-up-bin/x.bin", Array(1...100)) + TarTests.member("made-up-bin/y.bin", [7, 8])
+    let packed = try Gzip.deflate(Data(plain + [UInt8](repeating: 0, count: 1024)))
+    let server = try LocalServer(files: ["z.tar.gz": [UInt8](packed)])
+    func entry(md5: String, ySize: Int = 2) -> DatasetEntry {
+      let files = [("x.bin", 100), ("y.bin", ySize)].map {
+        DatasetFile(name: $0.0, size: $0.1, sha256: nil, split: .train, role: .examples)
+      }
+      return DatasetEntry(
+        name: "made-up", title: "", citation: "", exampleShape: [1, 1, 1], classNames: ["0"], counts: [:], files: files,
+        mirrors: [server.address + "/good"],
+        archive: DatasetArchive(name: "z.tar.gz", size: packed.count, md5: md5, folder: "made-up-bin"))
+    }
+    let sum = hexadecimal(Insecure.MD5.hash(data: packed))
+    do {
+      try await fetch(entry(md5: String(repeating: "0", count: 32)))
+      Issue.record("No error was thrown.")
+    } catch let error as DatasetError {
+      #expect(error.description.contains("checksum mismatch (MD5 \(sum)"))
+    }
+    try await fetch(entry(md5: sum))
+    #expect(try folder.read("made-up-bin/x.bin") == Array(1...100))
+    #expect(try folder.read("made-up-bin/y.bin") == [7, 8])
+    #expect(!FileManager.default.fileExists(atPath: folder.file("z.tar.gz")))
+    let requests = server.requests.count
+    try await fetch(entry(md5: sum))
+    #expect(recorder.all.last == .alreadyPresent(file: "y.bin") && server.requests.count == requests)
+    do {
+      try await fetch(entry(md5: sum, ySize: 3))
+      Issue.record("No error was thrown.")
+    } catch let error as DatasetError {
+      #expect(error.description.contains("y.bin is there already") && error.description.contains("--force"))
+    }
+  }
+
   @Test func builtInDataNeedsNothing() async throws {
     try await fetch(DatasetCatalog.digits)
     #expect(recorder.all.isEmpty)

@@ -37,6 +37,26 @@ struct RealDataTests {
     #expect(test.labels.prefix(5) == [7, 2, 1, 0, 4])
   }
 
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: (realData ?? "") + "/cifar-10-batches-bin")))
+  func cifar10() throws {
+    let folder = try #require(realData)
+    let test = try DatasetLoader.load(name: "cifar10", split: .test, directory: folder)
+    #expect(test.labels.prefix(8) == [3, 8, 8, 0, 6, 6, 1, 6])
+    #expect(DatasetSummary(of: test).classCounts == Array(repeating: 1000, count: 10))
+    #expect(throws: DatasetError.self) {
+      _ = try DatasetLoader.load(name: "cifar10", split: .train, directory: folder)
+    }
+    var options = DatasetOptions()
+    options.allowsMissingFiles = true
+    let train = try DatasetLoader.load(name: "cifar10", split: .train, directory: folder, options: options)
+    #expect(train.count == 20_000 && train.labels.prefix(5) == [6, 9, 9, 4, 1])
+    // Close to 0 and 1, the means and deviations being those of all five batches.
+    let values = try train.imageTensor(at: Array(0..<2000)).values(as: Float.self).map { Double($0) }
+    let mean = values.reduce(0, +) / Double(values.count)
+    #expect(abs(mean) < 0.05)
+    #expect(abs(values.reduce(0) { $0 + $1 * $1 } / Double(values.count) - 1) < 0.1)
+  }
+
   @Test func namesAreNotMistaken() throws {
     let folder = try #require(realData)
     expectError("is a file of mnist, not of fashion-mnist") {

@@ -6,24 +6,32 @@
 
 namespace {
 
-CT_CLONES void widen(float *target, const uint8_t *source, int64_t count, float scale) {
-  for (int64_t i = 0; i < count; ++i) target[i] = static_cast<float>(source[i]) * scale;
+CT_CLONES void widen(float *target, const uint8_t *source, int64_t count, float scale, float offset) {
+  // Two roundings everywhere: a fused multiply-add on some machines only would make the pixels depend on the machine.
+#pragma clang fp contract(off)
+  for (int64_t i = 0; i < count; ++i) target[i] = static_cast<float>(source[i]) * scale + offset;
 }
 
 }  // namespace
 
 ct_status *ct_gather_rows(ct_tensor **out, const uint8_t *source, int64_t rows, int64_t features,
-                          const int64_t *indices, int64_t count, float scale) {
+                          const int64_t *indices, int64_t count, const float *scales, const float *offsets,
+                          int64_t channels) {
   return coherent::producing(out, [&] {
     TORCH_CHECK_VALUE(count >= 0 && features > 0 && (source != nullptr || rows == 0), "an empty table");
+    TORCH_CHECK_VALUE(channels > 0 && features % channels == 0, features, " values are not ", channels, " channels");
     for (int64_t i = 0; i < count; ++i) {
       TORCH_CHECK_INDEX(indices[i] >= 0 && indices[i] < rows, "example ", indices[i], " is outside the ", rows,
                         " of the data set");
     }
     auto result = at::empty({count, features}, at::kFloat);
     float *target = result.data_ptr<float>();
+    const int64_t plane = features / channels;
     for (int64_t i = 0; i < count; ++i) {
-      widen(target + i * features, source + indices[i] * features, features, scale);
+      for (int64_t c = 0; c < channels; ++c) {
+        widen(target + i * features + c * plane, source + indices[i] * features + c * plane, plane, scales[c],
+              offsets[c]);
+      }
     }
     return result;
   });

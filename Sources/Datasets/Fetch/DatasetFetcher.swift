@@ -38,7 +38,8 @@ public struct DatasetFetcher: Sendable {
   /// Downloads what is missing of a data set into a folder.
   ///
   /// - Parameters:
-  ///   - entry: the data set; a built-in one has nothing to download.
+  ///   - entry: the data set; a built-in one has nothing to download. An archive is unpacked into its folder below
+  ///     `directory` and then removed.
   ///   - directory: the folder, made when it does not exist.
   ///   - mirror: a folder on the web to use in place of the known mirrors.
   ///   - replace: whether a file that is there with another checksum may be replaced; otherwise it is an error.
@@ -56,31 +57,47 @@ public struct DatasetFetcher: Sendable {
       throw DatasetError("No mirror is known for \(entry.name).", remedy: "Give one with --mirror URL.")
     }
     try DatasetLoader.makeFolder(directory)
-    var paths: [String] = []
-    for file in entry.files {
-      let path = URL(fileURLWithPath: directory).appendingPathComponent(file.name).path
-      if FileManager.default.fileExists(atPath: path) {
-        let sum = try FileReading.sha256(of: path)
-        if sum == file.sha256 {
-          onEvent(.alreadyPresent(file: file.name))
-          paths.append(path)
-          continue
-        }
-        guard replace else {
-          throw DatasetError(
-            "\(path) is there already, but it is not the file of \(entry.name): its SHA-256 is \(sum), not "
-              + "\(file.sha256).", remedy: "Move it away, choose another folder, or allow it to be replaced (--force).")
-        }
+    if let archive = entry.archive {
+      let unpacking = ArchiveUnpacking(archive, of: entry, in: directory)
+      if try unpacking.isDone(replace: replace) {
+        entry.files.forEach { onEvent(.alreadyPresent(file: $0.name)) }
+      } else {
+        let path = URL(fileURLWithPath: directory).appendingPathComponent(archive.name).path
+        try await fetch(PublishedFile(archive), of: entry, bases: bases, to: path, replace: replace, onEvent: onEvent)
+        try unpacking.unpack(path)
       }
-      try await fetch(file, of: entry, bases: bases, to: path, onEvent: onEvent)
+      return unpacking.paths
+    }
+    var paths: [String] = []
+    for file in entry.files.compactMap(PublishedFile.init) {
+      let path = URL(fileURLWithPath: directory).appendingPathComponent(file.name).path
+      try await fetch(file, of: entry, bases: bases, to: path, replace: replace, onEvent: onEvent)
       paths.append(path)
     }
     return paths
   }
 
+  // One file, unless it is there.
+  private func fetch(
+    _ file: PublishedFile, of entry: DatasetEntry, bases: [URL], to path: String, replace: Bool,
+    onEvent: @escaping @Sendable (Event) -> Void
+  ) async throws {
+    if FileManager.default.fileExists(atPath: path) {
+      let sum = try file.checksum.sum(of: path)
+      if sum == file.checksum.value { return onEvent(.alreadyPresent(file: file.name)) }
+      guard replace else {
+        throw DatasetError(
+          "\(path) is there already, but it is not the file of \(entry.name): its \(file.checksum.name) is \(sum), not "
+            + "\(file.checksum.value).",
+          remedy: "Move it away, choose another folder, or allow it to be replaced (--force).")
+      }
+    }
+    try await fetch(file, of: entry, bases: bases, to: path, onEvent: onEvent)
+  }
+
   // One file, mirror after mirror.
   private func fetch(
-    _ file: DatasetFile, of entry: DatasetEntry, bases: [URL], to path: String,
+    _ file: PublishedFile, of entry: DatasetEntry, bases: [URL], to path: String,
     onEvent: @escaping @Sendable (Event) -> Void
   ) async throws {
     var reasons: [String] = []
@@ -117,7 +134,7 @@ public struct DatasetFetcher: Sendable {
 
   // One transfer and the check of what is then there.
   private func attempt(
-    _ file: DatasetFile, base: URL, path: String, onEvent: @escaping @Sendable (Event) -> Void
+    _ file: PublishedFile, base: URL, path: String, onEvent: @escaping @Sendable (Event) -> Void
   ) async throws -> Result {
     let part = path + ".part"
     var offset = FileManager.default.fileExists(atPath: part) ? try FileReading.regularFileSize(part) : 0
@@ -149,13 +166,14 @@ public struct DatasetFetcher: Sendable {
     if size < file.size {
       return Result(reason: "the transfer ended after \(size) of \(file.size) bytes", mayRetry: true)
     }
-    let sum = try FileReading.sha256(of: part)
+    let sum = try file.checksum.sum(of: part)
     if try install(part, as: path, file) { return Result() }
     try remove(part)
     // A wrong sum after a resumed transfer may be the fault of the bytes that were there before.
     let resumed = offset > 0 ? "; it was resumed, so it is fetched from the start" : ""
     return Result(
-      reason: "checksum mismatch (SHA-256 \(sum) instead of \(file.sha256))\(resumed)", mayRetry: offset > 0)
+      reason: "checksum mismatch (\(file.checksum.name) \(sum) instead of \(file.checksum.value))\(resumed)",
+      mayRetry: offset > 0)
   }
 
   private static func refusal(_ code: Int, _ url: URL) -> Result {
@@ -168,8 +186,8 @@ public struct DatasetFetcher: Sendable {
   }
 
   // Moves the part into place when its checksum is right.
-  private func install(_ part: String, as path: String, _ file: DatasetFile) throws -> Bool {
-    guard try FileReading.sha256(of: part) == file.sha256 else { return false }
+  private func install(_ part: String, as path: String, _ file: PublishedFile) throws -> Bool {
+    guard try file.checksum.sum(of: part) == file.checksum.value else { return false }
     // rename(2) replaces what is there in one step.
     guard rename(part, path) == 0 else {
       throw DatasetError(

@@ -36,13 +36,19 @@ enum FileReading {
     return size.intValue
   }
 
-  /// SHA-256 of a file, read in pieces of 1 MiB, in lower-case hexadecimal.
-  static func sha256(of path: String) throws -> String {
+  /// SHA-256 of a file, in lower-case hexadecimal.
+  static func sha256(of path: String) throws -> String { try digest(SHA256(), of: path) }
+
+  /// MD5 of a file, in lower-case hexadecimal; good against damage alone.
+  static func md5(of path: String) throws -> String { try digest(Insecure.MD5(), of: path) }
+
+  // A digest of a file, read in pieces of 1 MiB.
+  private static func digest(_ empty: some HashFunction, of path: String) throws -> String {
     _ = try regularFileSize(path)
     do {
       let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
       defer { try? handle.close() }
-      var hash = SHA256()
+      var hash = empty
       while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty { hash.update(data: piece) }
       return hexadecimal(hash.finalize())
     } catch {

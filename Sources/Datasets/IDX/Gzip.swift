@@ -13,6 +13,17 @@ enum Gzip {
     bytes.count >= 2 && bytes.starts(with: [0x1F, 0x8B])
   }
 
+  /// The size that the last four bytes of a single-member stream of less than 4 GiB announce.
+  ///
+  /// - Throws: `DatasetError` when it is no gzip, or announces more than its bytes can hold.
+  static func announcedSize(of bytes: Data, path: String) throws -> Int {
+    let size = bytes.suffix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+    guard isGzip(bytes), size <= bytes.count.multipliedReportingOverflow(by: greatestRatio).partialValue else {
+      throw DatasetError("\(path) is not a whole gzip file.", remedy: "Fetch it again.")
+    }
+    return size
+  }
+
   /// Decompresses at most `limit` bytes from the start, without checking what follows.
   ///
   /// - Throws: `DatasetError` when the stream is damaged or ends before its first `limit` bytes and its own end.

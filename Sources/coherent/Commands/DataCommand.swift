@@ -32,11 +32,16 @@ struct DataCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Look inside a data set, and check its files.")
     @Argument(help: "The data set's name.") var name: String
     @Option(help: "The folder with its files.") var dataDir: String?
+    @Flag(help: "Go on when some files are missing.") var allowMissing = false
     @Flag(help: "Print as JSON.") var json = false
 
     func run() throws {
-      let summaries = try Split.allCases.map {
-        DatasetSummary(of: try DatasetLoader.load(name: name, split: $0, directory: dataDir))
+      var options = DatasetOptions()
+      options.allowsMissingFiles = allowMissing
+      let summaries = try Split.allCases.map { split in
+        let dataset = try DatasetLoader.load(name: name, split: split, directory: dataDir, options: options)
+        dataset.notes.forEach { Console.note("Warning: \($0).") }
+        return DatasetSummary(of: dataset)
       }
       if json { return try Console.json(summaries) }
       for summary in summaries {

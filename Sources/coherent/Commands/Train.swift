@@ -9,6 +9,7 @@ import RunStore
 import Training
 
 extension NoiseKind: ExpressibleByArgument {}
+extension NormalizationChoice: ExpressibleByArgument {}
 extension Initializer: ExpressibleByArgument {}
 
 struct Train: ParsableCommand {

@@ -7,10 +7,14 @@ import Training
 
 /// The options that make up a training configuration. Each is nil unless given, so that a file can supply it.
 struct TrainingOptions: ParsableArguments {
-  @Option(help: "The data set: digits (built in), mnist or fashion-mnist. (default: mnist)")
+  @Option(help: "The data set: digits (built in), mnist, fashion-mnist, cifar10 or cifar100. (default: mnist)")
   var dataset: String?
   @Option(help: "The folder with the data set's files.")
   var dataDir: String?
+  @Flag(inversion: .prefixedNo, help: "Go on when some files of the data set are missing.")
+  var allowMissing: Bool?
+  @Option(help: "How pixels are normalised: auto (as is usual for the data set) or none (bytes / 255). (default: auto)")
+  var normalize: NormalizationChoice?
   @Option(parsing: .unconditional, help: "Train on the first N examples only.")
   var subset: Int?
   @Option(help: "A file (.npy, .csv, .u8) with labels that replace the training set's.")
@@ -77,6 +81,8 @@ struct TrainingOptions: ParsableArguments {
     }
     set(&configuration.dataset, dataset)
     set(&configuration.dataDir, dataDir)
+    set(&configuration.allowMissing, allowMissing)
+    set(&configuration.normalize, normalize)
     set(&configuration.subset, subset)
     set(&configuration.labels, labels)
     set(&configuration.validation, validation)
@@ -113,6 +119,6 @@ struct TrainingOptions: ParsableArguments {
     let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
       || !probe.isEmpty || noiseKind != nil || initializer != nil || nesterov != nil || allowMomentum != nil
-      || seed != nil
+      || seed != nil || allowMissing != nil || normalize != nil
   }
 }
