@@ -17,6 +17,7 @@ let package = Package(
         .product(name: "NeuralNetworks", package: "CoherentGradients"),
         .product(name: "Datasets", package: "CoherentGradients"),
         .product(name: "GradientMatrix", package: "CoherentGradients"),
+        .product(name: "Aggregation", package: "CoherentGradients"),
         .product(name: "Training", package: "CoherentGradients"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

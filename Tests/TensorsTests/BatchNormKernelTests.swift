@@ -94,7 +94,8 @@ import Testing
     let rows = try #require(try slot.factors()).outputGradient
     #expect(rows.shape == [3, 36])
     // The normalised input, from the same statistics.
-    let (m, v) = try training
+    let (m, v) =
+      try training
       ? (x.mean([0, 2, 3]), (x - x.mean([0, 2, 3]).reshape([1, 18, 1, 1])).squared().mean([0, 2, 3]))
       : (Tensor.full([18], 0.25), Tensor.full([18], 0.5))
     let normal = try (x - m.reshape([1, 18, 1, 1])) / (v + 1e-5).squareRoot().reshape([1, 18, 1, 1])

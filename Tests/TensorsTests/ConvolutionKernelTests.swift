@@ -46,7 +46,8 @@ import Testing
     Shape(image: [6, 6], inputs: 37, outputs: 64, kernel: [1, 1], padding: [0, 0]),
     Shape(image: [6, 6], inputs: 16, outputs: 32, kernel: [1, 1], stride: [2, 2], padding: [0, 0]),
     Shape(inputs: 6, outputs: 9, groups: 3), Shape(inputs: 40, outputs: 20, stride: [2, 2], groups: 2),
-    Shape(inputs: 19, outputs: 19, groups: 19), Shape(inputs: 32, outputs: 32, kernel: [5, 5], stride: [2, 2], groups: 32),
+    Shape(inputs: 19, outputs: 19, groups: 19),
+    Shape(inputs: 32, outputs: 32, kernel: [5, 5], stride: [2, 2], groups: 32),
     Shape(inputs: 5, outputs: 10, groups: 5),
     // A padding so wide that some taps never meet the image.
     Shape(image: [2, 2], inputs: 4, outputs: 16, kernel: [5, 5], padding: [4, 4]),

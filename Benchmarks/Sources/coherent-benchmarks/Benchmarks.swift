@@ -15,7 +15,7 @@ struct Benchmarks: ParsableCommand {
 
   @Argument(
     help:
-      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES or train-mnist; SIZES such as 784-2048-10."
+      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES or train-mnist, with SIZES such as 784-2048-10; or conv-WORK-MODEL with WORK an optimizer, alpha or pass, such as conv-sgd-resnet32."
   ) var name: String
   @Flag(help: "No effect here: the output is JSON lines in any case.") var json = false
   @Option(help: "Threads for the mathematics.") var threads = 2
@@ -26,12 +26,15 @@ struct Benchmarks: ParsableCommand {
   @Option(help: "Kind of noise, for train-mnist.") var noiseKind = "permute"
   @Option(help: "Steps, for train-mnist.") var steps = 2000
   @Option(help: "Examples m, for alpha and pass.") var examples = 50_000
-  @Option(help: "Examples in a mini-batch, for robust.") var batch = 100
+  @Option(help: "Examples in a mini-batch, for robust and conv.") var batch = 100
+  @Option(help: "Height and width of an image, for conv; 224 for ResNets made for it, else 32.") var image: Int?
+  @Option(help: "Normalisation, for conv: batch or group:N.") var norm = "batch"
   @Option(help: "Steps between evaluations, for train-mnist.") var evalEvery = 500
 
   func run() throws {
     let parts = name.split(separator: "-").map(String.init)
     switch parts.first {
+    case "conv": try convolutional()
     case "robust": try robustStep()
     case "sgd": try sgdStep(sizes: parts.dropFirst())
     case "alpha": try alpha(sizes: parts.dropFirst())
