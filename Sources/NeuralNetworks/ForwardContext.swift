@@ -17,6 +17,8 @@ public final class ForwardContext {
   /// Groups of consecutive examples that batch statistics are taken over, each by itself, as if they were batches of
   /// their own; none for the whole batch.
   public let groups: [Range<Int>]
+  /// Told of every module that is applied inside the model, with its input and output, in the order of their ends.
+  public var observer: ((_ module: any Module, _ input: Tensor, _ output: Tensor) -> Void)?
 
   /// - Parameters:
   ///   - isTraining: whether layers behave as in training.

@@ -170,13 +170,15 @@ public final class Sequential: Module {
       let relu = index + 1 < steps.count && (steps[index + 1].module as? Activation)?.function == .relu
       switch module {
       case let linear as Linear where relu:
-        value = try linear.forward(value, relu: true, in: context)
+        let output = try linear.forward(value, relu: true, in: context)
+        context.observer?(linear, value, output)
+        value = output
         index += 2
       case let normalization as any AffineNormalization where relu:
-        value = try normalization.forward(value, adding: nil, relu: true, in: context)
+        value = try normalization(value, relu: true, in: context)
         index += 2
       default:
-        value = try module.forward(value, in: context)
+        value = try module(value, in: context)
         index += 1
       }
     }

@@ -80,7 +80,7 @@ public final class TrainedModel {
 
     let specification = try ModelSpecification(configuration.model)
     model = try specification.build(
-      inputs: dataset.exampleSize, classes: dataset.classCount, initializer: configuration.initializer,
+      exampleShape: dataset.exampleShape, classes: dataset.classCount, initializer: configuration.initializer,
       generator: Generator(seed: 0))
     store = try ParameterStore(model, device: device)
     linearPolicy = TrainingRun.policy(in: manifest) ?? .native

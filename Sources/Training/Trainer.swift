@@ -100,13 +100,15 @@ public final class Trainer {
     // A run started in another folder has to find its files when it is resumed from here.
     resolved.dataDir = configuration.dataDir.map(Self.absolutePath)
     resolved.labels = configuration.labels.map(Self.absolutePath)
+    let specification = try ModelSpecification(configuration.model)
+    resolved.initializer = configuration.initializer ?? specification.usualInitializer
     try resolved.validate()
     self.configuration = resolved
 
     var streams = SeededGenerator(seed: configuration.seed, stream: .initialisation)
     let initial = try Generator(seed: streams.next())
-    model = try ModelSpecification(configuration.model).build(
-      inputs: data.train.exampleSize, classes: data.train.classCount, initializer: configuration.initializer,
+    model = try specification.build(
+      exampleShape: data.train.exampleShape, classes: data.train.classCount, initializer: configuration.initializer,
       generator: initial)
     store = try ParameterStore(model, device: device)
     aggregator = try AggregatorSpecification(configuration.optimizer).make()

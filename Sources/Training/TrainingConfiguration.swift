@@ -29,8 +29,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var noiseKind = NoiseKind.permute
   /// The model as a word.
   public var model = "mlp:2048"
-  /// How weights are drawn.
-  public var initializer = Initializer.xavierScaled
+  /// How weights are drawn; by default `xavierScaled` for perceptrons, and as the architecture's authors do for others.
+  public var initializer: Initializer?
   /// How the examples' gradients become a step, as a word; see `AggregatorSpecification`.
   public var optimizer = "sgd"
   /// The learning rate η at the start.
@@ -96,7 +96,6 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.noise, &noise)
     try read(.noiseKind, &noiseKind)
     try read(.model, &model)
-    try read(.initializer, &initializer)
     try read(.optimizer, &optimizer)
     try read(.lr, &lr)
     try read(.momentum, &momentum)
@@ -112,6 +111,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     dataDir = try values.decodeIfPresent(String.self, forKey: .dataDir)
     subset = try values.decodeIfPresent(Int.self, forKey: .subset)
     labels = try values.decodeIfPresent(String.self, forKey: .labels)
+    initializer = try values.decodeIfPresent(Initializer.self, forKey: .initializer)
     steps = try values.decodeIfPresent(Int.self, forKey: .steps)
     epochs = try values.decodeIfPresent(Double.self, forKey: .epochs)
     threads = try values.decodeIfPresent(Int.self, forKey: .threads)

@@ -27,7 +27,7 @@ import Testing
   @Test func theWrongWidthIsAnError() throws {
     let layer = try Linear(inputs: 3, outputs: 2, generator: Generator(seed: 1))
     let model = try ModelSpecification("mlp:4").build(
-      inputs: 3, classes: 2, initializer: .kaiming, generator: Generator(seed: 1))
+      exampleShape: [3], classes: 2, initializer: .kaiming, generator: Generator(seed: 1))
     for rule in LinearPolicy.Rule.allCases {
       let context = ForwardContext.evaluation(linearPolicy: LinearPolicy(rule: rule, threshold: 0))
       expectTensorError(.invalid, "linear", operands: ["float32 [1, 4]", "float32 [2, 3]", "float32 [2]"]) {

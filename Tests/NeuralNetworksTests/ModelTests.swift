@@ -30,23 +30,23 @@ import Testing
 
   @Test func buildsLayersInOrder() throws {
     let model = try ModelSpecification("mlp:5,4").build(
-      inputs: 12, classes: 3, initializer: .xavierScaled, generator: Generator(seed: 1))
+      exampleShape: [12], classes: 3, initializer: .xavierScaled, generator: Generator(seed: 1))
     #expect(model.parameterCount == 12 * 5 + 5 + 5 * 4 + 4 + 4 * 3 + 3)
     #expect(try model.forward(Tensor.zeros([2, 3, 4]), in: .evaluation()).shape == [2, 3])
     #expect(try model.forward(Tensor.zeros([0, 3, 4]), in: .evaluation()).shape == [0, 3])
     let linear = try ModelSpecification("linear").build(
-      inputs: 12, classes: 3, initializer: .pytorch, generator: Generator(seed: 1))
+      exampleShape: [12], classes: 3, initializer: .pytorch, generator: Generator(seed: 1))
     #expect(linear.namedParameters.map(\.name) == ["fc1.weight", "fc1.bias"])
     #expect(throws: TensorError.self) {
       try ModelSpecification("mlp:1048576,1048576").build(
-        inputs: 1 << 40, classes: 3, initializer: .pytorch, generator: Generator(seed: 1))
+        exampleShape: [1 << 40], classes: 3, initializer: .pytorch, generator: Generator(seed: 1))
     }
   }
 
   @Test func theSeedDecides() throws {
     func weights(_ seed: UInt64) throws -> [UInt8] {
       let model = try ModelSpecification("mlp:5").build(
-        inputs: 4, classes: 3, initializer: .xavier, generator: Generator(seed: seed))
+        exampleShape: [4], classes: 3, initializer: .xavier, generator: Generator(seed: seed))
       return try bytes(of: ParameterStore(model).values)
     }
     #expect(try weights(3) == weights(3))

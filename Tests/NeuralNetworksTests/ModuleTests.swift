@@ -35,7 +35,7 @@ private final class Tied: Module {
 
 private func model(_ text: String, inputs: Int, classes: Int, seed: UInt64 = 1) throws -> any Module {
   try ModelSpecification(text).build(
-    inputs: inputs, classes: classes, initializer: .xavier, generator: Generator(seed: seed))
+    exampleShape: [inputs], classes: classes, initializer: .xavier, generator: Generator(seed: seed))
 }
 
 @Suite struct ModuleTests {

@@ -32,7 +32,7 @@ import Testing
     let widths = fixture.widths
     let batch = fixture.targets.count
     let model = try ModelSpecification("mlp:13,7").build(
-      inputs: widths[0], classes: widths[3], initializer: .pytorch, generator: Generator(seed: 1))
+      exampleShape: [widths[0]], classes: widths[3], initializer: .pytorch, generator: Generator(seed: 1))
     let store = try ParameterStore(model)
     #expect(store.entries.map(\.name) == ["fc1", "fc2", "fc3"].flatMap { [$0 + ".weight", $0 + ".bias"] })
     for (index, entry) in store.entries.enumerated() {

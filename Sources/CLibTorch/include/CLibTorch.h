@@ -14,6 +14,7 @@
 #include "ct_base.h"
 #include "ct_kernels.h"
 #include "ct_operations.h"
+#include "ct_pooling.h"
 #include "ct_runtime.h"
 #include "ct_tensor.h"
 

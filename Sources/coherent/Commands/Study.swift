@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import NeuralNetworks
 import RunStore
 import Studies
 import Training
