@@ -57,12 +57,20 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .systemLibrary(
+      name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+    .target(
+      name: "CImageCodecs", dependencies: ["CJPEG", "CPNG"], exclude: ["README.md"],
+      // At full speed in debug builds too, as the kernels.
+      cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])],
+      linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(name: "CLibTorch", exclude: ["README.md"], cxxSettings: shimFlags, linkerSettings: libtorchLinking),
     .target(name: "Tensors", dependencies: ["CLibTorch"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "NeuralNetworks", dependencies: ["Tensors"], exclude: ["README.md"], swiftSettings: strict),
     .target(
       name: "Datasets",
-      dependencies: ["Tensors", "CZlib", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: ["Tensors", "CImageCodecs", "CZlib", .product(name: "Crypto", package: "swift-crypto")],
       exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "GradientMatrix", dependencies: ["NeuralNetworks"], exclude: ["README.md"], swiftSettings: strict),

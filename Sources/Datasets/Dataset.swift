@@ -11,7 +11,15 @@ public enum Split: String, Sendable, Codable, CaseIterable {
   case test
 }
 
-/// Labelled images in memory: bytes in data set order, and the labels as the data set gives them.
+/// Where the images of a data set are.
+public enum ExampleStorage: Sendable {
+  /// In memory: count × channels × height × width bytes, row-major, 0 ... 255.
+  case memory(ByteStorage)
+  /// In files, decoded when they are needed.
+  case files(ImageFiles)
+}
+
+/// Labelled images, and the labels as the data set gives them, in data set order.
 ///
 /// Copying a value shares the images.
 public struct Dataset: Sendable {
@@ -23,8 +31,8 @@ public struct Dataset: Sendable {
   public let exampleShape: [Int]
   /// One name for each class; their number is the number of classes.
   public let classNames: [String]
-  /// count × channels × height × width bytes, row-major, 0 ... 255.
-  public let images: ByteStorage
+  /// Where the images are.
+  public let storage: ExampleStorage
   /// The original labels in data set order, each in 0 ..< `classCount`.
   public private(set) var labels: [Int]
   /// SHA-256 (lower-case hexadecimal) of each file it was read from, by file name; for built-in data the one key
@@ -32,9 +40,15 @@ public struct Dataset: Sendable {
   public let sourceChecksums: [String: String]
   /// How pixels become numbers; nil for byte / 255.
   public var normalization: Normalization?
+  /// Files that were left out.
+  public internal(set) var skipped: [SkippedImage] = []
   /// What a person should know about how it was read, such as files that were missing.
   public var notes: [String] = []
 
+  /// The images when they are in memory: count × channels × height × width bytes, row-major, 0 ... 255.
+  public var images: ByteStorage? {
+    if case .memory(let bytes) = storage { bytes } else { nil }
+  }
   /// Number of examples.
   public var count: Int { labels.count }
   /// Number of classes.
@@ -50,12 +64,28 @@ public struct Dataset: Sendable {
     name: String, split: Split, exampleShape: [Int], classNames: [String], images: ByteStorage, labels: [Int],
     sourceChecksums: [String: String] = [:]
   ) throws {
+    try self.init(
+      name: name, split: split, exampleShape: exampleShape, classNames: classNames, storage: .memory(images),
+      labels: labels, sourceChecksums: sourceChecksums)
+  }
+
+  init(
+    name: String, split: Split, exampleShape: [Int], classNames: [String], storage: ExampleStorage, labels: [Int],
+    sourceChecksums: [String: String]
+  ) throws {
     guard let size = checkedProduct(exampleShape), size > 0, exampleShape.allSatisfy({ $0 > 0 }) else {
       throw DatasetError("\(exampleShape) is not the shape of an example: every dimension must be at least 1.")
     }
-    guard let bytes = checkedProduct([labels.count, size]), bytes == images.count else {
-      throw DatasetError(
-        "\(name) (\(split.rawValue)): \(images.count) image bytes are not \(labels.count) examples of \(size) bytes.")
+    switch storage {
+    case .memory(let images):
+      guard let bytes = checkedProduct([labels.count, size]), bytes == images.count else {
+        throw DatasetError(
+          "\(name) (\(split.rawValue)): \(images.count) image bytes are not \(labels.count) examples of \(size) bytes.")
+      }
+    case .files(let files):
+      guard files.count == labels.count, files.imageSize == size else {
+        throw DatasetError("\(name) (\(split.rawValue)): \(files.count) files are not \(labels.count) examples.")
+      }
     }
     try checkLabels(labels, classCount: classNames.count) { "\(name) (\(split.rawValue)): label \($0)" }
     self.name = name
@@ -63,7 +93,7 @@ public struct Dataset: Sendable {
     self.exampleShape = exampleShape
     self.exampleSize = size
     self.classNames = classNames
-    self.images = images
+    self.storage = storage
     self.labels = labels
     self.sourceChecksums = sourceChecksums
   }
@@ -77,7 +107,12 @@ public struct Dataset: Sendable {
         "\(n) examples were asked for, but \(name) (\(split.rawValue)) has \(count).",
         remedy: "Ask for a number between 1 and \(count).")
     }
-    return try with(images: images.prefix(n * exampleSize), labels: Array(labels[0..<n]))
+    let part: ExampleStorage =
+      switch storage {
+      case .memory(let images): .memory(images.prefix(n * exampleSize))
+      case .files(let files): .files(files.selecting(0..<n))
+      }
+    return try with(part, labels: Array(labels[0..<n]))
   }
 
   /// The examples at `indices`, in that order; an index may occur more than once.
@@ -88,8 +123,13 @@ public struct Dataset: Sendable {
     guard let total = checkedProduct([indices.count, exampleSize]) else {
       throw DatasetError("\(indices.count) examples of \(exampleSize) bytes do not fit in memory.")
     }
-    let chosen = try ByteStorage(count: total) { buffer in try copyBytes(of: indices, into: buffer) }
-    return try with(images: chosen, labels: indices.map { labels[$0] })
+    try check(indices)
+    let chosen: ExampleStorage =
+      switch storage {
+      case .memory: .memory(try ByteStorage(count: total) { buffer in try copyBytes(of: indices, into: buffer) })
+      case .files(let files): .files(files.selecting(indices))
+      }
+    return try with(chosen, labels: indices.map { labels[$0] })
   }
 
   /// The same images with other labels, for example from `ExternalLabels`.
@@ -99,23 +139,26 @@ public struct Dataset: Sendable {
     guard labels.count == count else {
       throw DatasetError("\(labels.count) labels were given for the \(count) examples of \(name) (\(split.rawValue)).")
     }
-    return try with(images: images, labels: labels)
+    return try with(storage, labels: labels)
   }
 
   // Other examples of the same source.
-  private func with(images: ByteStorage, labels: [Int]) throws -> Dataset {
+  private func with(_ storage: ExampleStorage, labels: [Int]) throws -> Dataset {
     var other = try Dataset(
-      name: name, split: split, exampleShape: exampleShape, classNames: classNames, images: images, labels: labels,
+      name: name, split: split, exampleShape: exampleShape, classNames: classNames, storage: storage, labels: labels,
       sourceChecksums: sourceChecksums)
+    other.skipped = skipped
     other.normalization = normalization
     other.notes = notes
     return other
   }
 
   /// SHA-256 of the image bytes followed by one byte for each label: the same for raw and compressed files.
-  public func contentChecksum() -> String {
+  ///
+  /// - Throws: `DatasetError` that names a file that cannot be decoded.
+  public func contentChecksum() throws -> String {
     var hash = SHA256()
-    images.withUnsafeBytes { hash.update(bufferPointer: $0) }
+    try forEachPart { hash.update(bufferPointer: $0) }
     hash.update(data: Data(labels.map { UInt8(truncatingIfNeeded: $0) }))
     return hexadecimal(hash.finalize())
   }
@@ -126,14 +169,25 @@ public struct Dataset: Sendable {
 extension Dataset {
   /// Copies the examples at `indices` one after the other: indices.count × `exampleSize` bytes.
   ///
-  /// - Throws: `DatasetError` when an index is out of range or the buffer has another size.
+  /// - Throws: `DatasetError` when an index is out of range, the buffer has another size, or a file cannot be decoded.
   public func copyBytes(of indices: some Collection<Int>, into buffer: UnsafeMutableRawBufferPointer) throws {
-    try check(indices, room: buffer.count)
+    try check(indices)
+    try checkRoom(indices.count, buffer.count)
     let size = exampleSize
-    images.withUnsafeBytes { source in
-      for (place, index) in indices.enumerated() {
-        UnsafeMutableRawBufferPointer(rebasing: buffer[(place * size)..<((place + 1) * size)])
-          .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[(index * size)..<((index + 1) * size)]))
+    switch storage {
+    case .memory(let images):
+      images.withUnsafeBytes { source in
+        for (place, index) in indices.enumerated() {
+          UnsafeMutableRawBufferPointer(rebasing: buffer[(place * size)..<((place + 1) * size)])
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[(index * size)..<((index + 1) * size)]))
+        }
+      }
+    case .files(let files):
+      let stream = DecodeStream(files, plan: ListPlan(Array(indices), size: 64))
+      var place = 0
+      while let batch = try stream.next() {
+        UnsafeMutableRawBufferPointer(rebasing: buffer[place...]).copyMemory(from: UnsafeRawBufferPointer(batch.bytes))
+        place += batch.bytes.count
       }
     }
   }
@@ -141,28 +195,61 @@ extension Dataset {
   /// Writes the examples at `indices` as byte / 255 in [0, 1] (Coherent Gradients §2.1): indices.count ×
   /// `exampleSize` floats.
   ///
-  /// - Throws: `DatasetError` when an index is out of range or the buffer has another size.
+  /// - Throws: `DatasetError` when an index is out of range, the buffer has another size, or a file cannot be decoded.
   public func copyScaled(of indices: some Collection<Int>, into buffer: UnsafeMutableBufferPointer<Float>) throws {
-    try check(indices, room: buffer.count)
+    try check(indices)
+    try checkRoom(indices.count, buffer.count)
+    let bytes = try ByteStorage(count: buffer.count) { try copyBytes(of: indices, into: $0) }
+    bytes.withUnsafeBytes { source in
+      for place in source.indices { buffer[place] = Float(source[place]) / 255 }
+    }
+  }
+
+  /// Calls `body` with the bytes of all examples in order, in parts.
+  func forEachPart(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    switch storage {
+    case .memory(let images): try images.withUnsafeBytes { try body($0) }
+    case .files(let files):
+      let stream = DecodeStream(files, plan: ListPlan(Array(labels.indices), size: 64))
+      while let batch = try stream.next() { try body(UnsafeRawBufferPointer(batch.bytes)) }
+    }
+  }
+
+  /// The examples at `indices`, changed at random for an epoch.
+  ///
+  /// - Throws: `DatasetError` when an index is out of range, or the kind of change is for pictures in files.
+  func augmentedBytes(
+    of indices: [Int], _ augmentation: Augmentation, seed: UInt64, epoch: Int
+  ) throws -> ByteStorage {
+    try check(indices)
+    guard exampleShape.count == 3, augmentation.crop != .resized else {
+      throw DatasetError("random-resized-crop needs the pictures of an image folder.")
+    }
+    guard let images else { throw DatasetError("The images of \(name) are not in memory.") }
     let size = exampleSize
-    images.withUnsafeBytes { source in
-      for (place, index) in indices.enumerated() {
-        let from = index * size
-        let to = place * size
-        for k in 0..<size { buffer[to + k] = Float(source[from + k]) / 255 }
+    return try ByteStorage(count: indices.count * size) { buffer in
+      images.withUnsafeBytes { source in
+        for (place, index) in indices.enumerated() {
+          var generator = Augmentation.generator(seed: seed, epoch: epoch, index: index)
+          augmentation.apply(
+            &generator, to: UnsafeRawBufferPointer(rebasing: source[(index * size)..<((index + 1) * size)]),
+            shape: exampleShape,
+            into: UnsafeMutableRawBufferPointer(rebasing: buffer[(place * size)..<((place + 1) * size)]))
+        }
       }
     }
   }
 
-  private func check(_ indices: some Collection<Int>, room: Int) throws {
-    let (needed, overflow) = indices.count.multipliedReportingOverflow(by: exampleSize)
-    guard !overflow, needed == room else {
-      throw DatasetError("\(indices.count) examples of \(exampleSize) values do not fit a buffer of \(room) values.")
+  private func checkRoom(_ number: Int, _ room: Int) throws {
+    guard checkedProduct([number, exampleSize]) == room else {
+      throw DatasetError("\(number) examples of \(exampleSize) values do not fit a buffer of \(room) values.")
     }
-    if let bad = indices.first(where: { $0 < 0 || $0 >= count }) {
-      throw DatasetError(
-        "Example \(bad) was asked for, but \(name) (\(split.rawValue)) has examples 0 to \(count - 1).")
-    }
+  }
+
+  func check(_ indices: some Collection<Int>) throws {
+    guard let bad = indices.first(where: { $0 < 0 || $0 >= count }) else { return }
+    throw DatasetError(
+      "Example \(bad) was asked for, but \(name) (\(split.rawValue)) has examples 0 to \(count - 1).")
   }
 }
 

@@ -66,6 +66,18 @@ public struct DatasetArchive: Sendable, Equatable, Codable {
 
 /// A data set that this project knows by name.
 public struct DatasetEntry: Sendable, Equatable, Codable {
+  /// How a data set is stored.
+  public enum Format: String, Sendable, Codable {
+    /// Not at all: the program draws it.
+    case builtIn = "built-in"
+    /// IDX files.
+    case idx
+    /// CIFAR's binary files.
+    case cifar
+    /// A folder of pictures for each class.
+    case folder
+  }
+
   /// The name on the command line.
   public let name: String
   /// One line about it.
@@ -84,18 +96,21 @@ public struct DatasetEntry: Sendable, Equatable, Codable {
   public let mirrors: [String]
   /// What the files are published in; nil when they are published one by one.
   public let archive: DatasetArchive?
+  /// How it is stored.
+  public let format: Format
   /// How pixels are normalised by default; nil for plain byte / 255.
   public let normalization: Normalization?
 
   /// Whether it is drawn by the program itself and needs no files.
-  public var isBuiltIn: Bool { files.isEmpty }
+  public var isBuiltIn: Bool { format == .builtIn }
   /// Bytes to download in all.
   public var downloadSize: Int { archive?.size ?? files.reduce(0) { $0 &+ $1.size } }
 
   /// Describes a data set.
   public init(
     name: String, title: String, citation: String, exampleShape: [Int], classNames: [String], counts: [String: Int],
-    files: [DatasetFile], mirrors: [String], archive: DatasetArchive? = nil, normalization: Normalization? = nil
+    files: [DatasetFile], mirrors: [String], archive: DatasetArchive? = nil, normalization: Normalization? = nil,
+    format: Format? = nil
   ) {
     self.name = name
     self.title = title
@@ -107,13 +122,14 @@ public struct DatasetEntry: Sendable, Equatable, Codable {
     self.mirrors = mirrors
     self.archive = archive
     self.normalization = normalization
+    self.format = format ?? (files.isEmpty ? .builtIn : files[0].role == .examples ? .cifar : .idx)
   }
 }
 
 /// The data sets known by name: what `coherent data list` prints and `coherent data fetch` downloads.
 public enum DatasetCatalog {
   /// Every known data set, the built-in one first.
-  public static let all: [DatasetEntry] = [digits, mnist, fashionMNIST, cifar10, cifar100]
+  public static let all: [DatasetEntry] = [digits, mnist, fashionMNIST, cifar10, cifar100, folder]
 
   /// The data set with a name.
   ///
@@ -165,6 +181,11 @@ public enum DatasetCatalog {
       "https://fashion-mnist.s3.eu-central-1.amazonaws.com",
       "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
     ])
+
+  static let folder = DatasetEntry(
+    name: "folder", title: "Your own JPEG and PNG pictures: train/CLASS/... and val/CLASS/... (or test/CLASS/...)",
+    citation: "", exampleShape: [3, 224, 224], classNames: [], counts: [:], files: [], mirrors: [],
+    normalization: .imageNet, format: .folder)
 
   private static func idxFiles(
     trainImages: (Int, String), trainLabels: (Int, String), testImages: (Int, String), testLabels: (Int, String)

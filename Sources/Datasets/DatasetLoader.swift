@@ -24,12 +24,15 @@ public enum DatasetLoader {
     guard let directory else {
       throw DatasetError(
         "\(name) is read from files, but no data folder was given.",
-        remedy: "Give one with --data-dir D; `coherent data fetch \(name) --data-dir D` fills it.")
+        remedy: entry.format == .folder
+          ? "Give one with --data-dir D."
+          : "Give one with --data-dir D; `coherent data fetch \(name) --data-dir D` fills it.")
     }
     var dataset: Dataset
-    if entry.files.first?.role == .examples {
-      dataset = try CIFAR.load(entry, split: split, directory: directory, count: count, options: options)
-    } else {
+    switch entry.format {
+    case .folder: dataset = try ImageFolder.load(directory, split: split, count: count, options: options)
+    case .cifar: dataset = try CIFAR.load(entry, split: split, directory: directory, count: count, options: options)
+    case .idx, .builtIn:
       let whole = try loadIDX(entry, split: split, directory: directory)
       dataset = try count.map { try whole.subset(first: $0) } ?? whole
     }
@@ -58,7 +61,8 @@ public enum DatasetLoader {
       throw DatasetError("\(path) exists already.", remedy: "Choose another folder or move it away.")
     }
     try makeFolder(directory)
-    try IDXFile(dimensions: [dataset.count] + dataset.exampleShape.dropFirst(), values: dataset.images)
+    let values = try dataset.images ?? ByteStorage(count: 0) { _ in }
+    try IDXFile(dimensions: [dataset.count] + dataset.exampleShape.dropFirst(), values: values)
       .write(path: images)
     let bytes = try ByteStorage(dataset.labels.map { UInt8(truncatingIfNeeded: $0) })
     try IDXFile(dimensions: [dataset.count], values: bytes).write(path: labels)

@@ -14,6 +14,20 @@ public struct DatasetOptions: Sendable, Equatable {
   public var allowsMissingFiles = false
   /// Whether pixels are normalised.
   public var normalize = NormalizationChoice.auto
+  /// Height and width of the images of a folder; 224 when nil.
+  public var imageSize: Int?
+  /// The shorter side of a folder's pictures before they are cropped; `imageSize`·256/224 when nil.
+  public var resize: Int?
+  /// How training images will be changed at random: a folder that is cropped anew each time is not kept decoded.
+  public var augmentation = Augmentation.none
+  /// Whether images that cannot be decoded are left out of a folder; they are an error otherwise.
+  public var skipsBadImages = false
+  /// Threads that decode; as many as the machine has cores when nil.
+  public var workers: Int?
+  /// Batches decoded ahead of the one in use.
+  public var prefetch = 2
+  /// A folder is kept in memory when its decoded images are no more than so many bytes.
+  public var mostBytesInMemory = 512 << 20
 
   /// The defaults.
   public init() {}

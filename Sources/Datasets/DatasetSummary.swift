@@ -24,9 +24,13 @@ public struct DatasetSummary: Sendable, Codable, Equatable {
   public let contentChecksum: String
   /// SHA-256 of each source file.
   public let sourceChecksums: [String: String]
+  /// Files that were left out, each with the reason; nil when there are none.
+  public let skipped: [String]?
 
   /// Looks at every value of a data set.
-  public init(of dataset: Dataset) {
+  ///
+  /// - Throws: `DatasetError` that names a file that cannot be decoded.
+  public init(of dataset: Dataset) throws {
     name = dataset.name
     split = dataset.split
     count = dataset.count
@@ -37,7 +41,7 @@ public struct DatasetSummary: Sendable, Codable, Equatable {
     classCounts = counts
     // A histogram makes the sums exact: whole numbers until the last division.
     var histogram = [Int](repeating: 0, count: 256)
-    dataset.images.withUnsafeBytes { bytes in
+    try dataset.forEachPart { bytes in
       for byte in bytes { histogram[Int(byte)] += 1 }
     }
     var (sum, squares) = (0.0, 0.0)
@@ -45,11 +49,12 @@ public struct DatasetSummary: Sendable, Codable, Equatable {
       sum += Double(value) * Double(number)
       squares += Double(value * value) * Double(number)
     }
-    let total = Double(max(dataset.images.count, 1))
+    let total = Double(max(dataset.count * dataset.exampleSize, 1))
     mean = sum / total / 255
     standardDeviation = max(squares / total - (sum / total) * (sum / total), 0).squareRoot() / 255
-    contentChecksum = dataset.contentChecksum()
+    contentChecksum = try dataset.contentChecksum()
     sourceChecksums = dataset.sourceChecksums
+    skipped = dataset.skipped.isEmpty ? nil : dataset.skipped.map { "\($0.path): \($0.reason)" }
   }
 }
 

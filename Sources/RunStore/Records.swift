@@ -199,6 +199,28 @@ extension LabelRecord: CSVRecord {
   }
 }
 
+/// A file of the data set that was left out because it cannot be used: a line of `skipped.csv`.
+public struct SkippedRecord: Sendable, Equatable {
+  /// Its path below the data folder.
+  public var path: String
+  /// Why, as a clause.
+  public var reason: String
+
+  /// A record from its fields.
+  public init(path: String, reason: String) {
+    self.path = path
+    self.reason = reason
+  }
+}
+
+extension SkippedRecord: CSVRecord {
+  static let columns = ["path", "reason"]
+
+  var cells: [String] { [path, reason] }
+
+  init(_ row: CSVRow) throws { self.init(path: row.string(0), reason: row.string(1)) }
+}
+
 /// What training did with one example: a line of `examples.csv`.
 public struct ExampleRecord: Sendable, Equatable {
   /// The example's place in the data set, from 0.

@@ -50,6 +50,20 @@ extension RunDirectory {
     try records(LabelRecord.self, in: RunFile.labels, isLog: false)
   }
 
+  /// Writes `skipped.csv`.
+  ///
+  /// - Throws: `RunStoreError` when it cannot be written.
+  public func write(skipped: [SkippedRecord]) throws {
+    try write(skipped, to: RunFile.skipped)
+  }
+
+  /// Reads `skipped.csv`; empty when there is none.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
+  public func skipped() throws -> [SkippedRecord] {
+    try records(SkippedRecord.self, in: RunFile.skipped, isLog: false)
+  }
+
   /// Writes `examples.csv`.
   ///
   /// - Throws: `RunStoreError` when it cannot be written.

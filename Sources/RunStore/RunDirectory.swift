@@ -23,6 +23,7 @@ enum RunFile {
   static let measures = "measures.csv"
   static let labels = "labels.csv"
   static let examples = "examples.csv"
+  static let skipped = "skipped.csv"
   static let events = "events.jsonl"
   static let checkpoints = "checkpoints"
   static let exampleGradients = "example-gradients"
@@ -44,7 +45,7 @@ enum RunFile {
 
   /// Whether a name is one that this program gives to a file of a run.
   static func isKnown(_ name: String) -> Bool {
-    let names = [config, manifest, labels, examples, checkpoints, exampleGradients, report, figures]
+    let names = [config, manifest, labels, examples, skipped, checkpoints, exampleGradients, report, figures]
     return names.contains(name) || isLog(name) || isTemporaryName(name)
   }
 }

@@ -77,7 +77,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var name: String
     /// The folder it was read from; `nil` for a built-in data set.
     public var folder: String?
-    /// SHA-256 of each file read, in lower-case hexadecimal, by file name.
+    /// SHA-256 of each file read, in lower-case hexadecimal, by file name; of an image folder, for each split, over the
+    /// paths and sizes of its files.
     public var files: [String: String]
     /// How many examples were trained on.
     public var trainExamples: Int?
@@ -85,11 +86,13 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var testExamples: Int?
     /// How many classes there are.
     public var classes: Int?
+    /// How many files of both splits could not be used and were left out; `skipped.csv` lists them.
+    public var skippedExamples: Int?
 
     /// A data set from its fields.
     public init(
       name: String, folder: String? = nil, files: [String: String] = [:], trainExamples: Int? = nil,
-      testExamples: Int? = nil, classes: Int? = nil
+      testExamples: Int? = nil, classes: Int? = nil, skippedExamples: Int? = nil
     ) {
       self.name = name
       self.folder = folder
@@ -97,12 +100,14 @@ public struct RunManifest: Codable, Sendable, Equatable {
       self.trainExamples = trainExamples
       self.testExamples = testExamples
       self.classes = classes
+      self.skippedExamples = skippedExamples
     }
 
     private enum CodingKeys: String, CodingKey {
       case name, folder, files, classes
       case trainExamples = "train_examples"
       case testExamples = "test_examples"
+      case skippedExamples = "skipped_examples"
     }
   }
 

@@ -47,10 +47,9 @@ public struct CoherenceProbe: Sendable {
   /// The gradient matrices of the sample, chunk by chunk.
   func forEachChunk(_ plan: GradientPlan, _ body: (GradientMatrix, Range<Int>) throws -> Void) throws {
     let device = plan.store.values.device
-    for range in BatchSampler.sequential(count: indices.count, batchSize: chunkSize) {
-      let chunk = Array(indices[range])
-      let targets = try Tensor(chunk.map { labels[$0] }, device: device)
-      let matrix = try GradientMatrix(plan, input: dataset.imageTensor(at: chunk, device: device)) {
+    try dataset.forEachBatch(of: indices, size: chunkSize, device: device) { images, range in
+      let targets = try Tensor(indices[range].map { labels[$0] }, device: device)
+      let matrix = try GradientMatrix(plan, input: images) {
         try $0.crossEntropy(targets: targets)
       }
       try body(matrix, range)

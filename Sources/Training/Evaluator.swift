@@ -58,8 +58,10 @@ public struct Evaluation: Sendable {
 
 /// Evaluates a model on parts of a data set in bounded memory: one chunk of examples at a time, nothing recorded.
 public struct Evaluator {
-  /// Examples in a chunk.
+  /// Examples in a chunk; fewer when they are large.
   public var chunkSize = 1000
+  /// Values in a chunk, at most: a thousand photographs would fill the memory.
+  private static let mostValues = 1 << 23
   let context: ForwardContext
   let device: Device
 
@@ -77,11 +79,11 @@ public struct Evaluator {
     var ranks: [Int] = []
     losses.reserveCapacity(indices.count)
     ranks.reserveCapacity(indices.count)
-    for range in BatchSampler.sequential(count: indices.count, batchSize: chunkSize) {
-      let chunk = Array(indices[range])
+    let size = max(1, min(chunkSize, Self.mostValues / max(dataset.exampleSize, 1)))
+    try dataset.forEachBatch(of: indices, size: size, device: device) { images, range in
       try withoutGradients {
-        let logits = try model.forward(dataset.imageTensor(at: chunk, device: device), in: context)
-        let records = try logits.classificationRecords(targets: Tensor(chunk.map { labels[$0] }))
+        let logits = try model.forward(images, in: context)
+        let records = try logits.classificationRecords(targets: Tensor(indices[range].map { labels[$0] }))
         losses += records.losses
         ranks += records.ranks
       }

@@ -74,6 +74,7 @@ public final class Trainer {
   /// What is measured along the way.
   private(set) var probes: Probes?
 
+  private let loader: BatchLoader
   private let schedule: Schedule
   private let evaluations: EvaluationSchedule
   private let evaluator: Evaluator
@@ -93,6 +94,9 @@ public final class Trainer {
     data = try TrainingData(configuration)
     sampler = try BatchSampler(
       count: data.trainIndices.count, batchSize: configuration.batchSize, seed: configuration.seed)
+    loader = BatchLoader(
+      data.train, indices: data.trainIndices, augmentation: try Augmentation(configuration.augment),
+      seed: configuration.seed)
     steps = configuration.totalSteps(for: data.trainIndices.count)
     resolved.steps = steps
     resolved.epochs = nil
@@ -208,10 +212,10 @@ public final class Trainer {
     let rate = configuration.lr * schedule.factor(at: step, of: steps)
     var (total, count) = (0.0, 0)
     for _ in 0..<aggregator.batchesPerStep {
-      let batch = sampler.next().map { data.trainIndices[$0] }
+      let batch = try loader.next(&sampler, device: device)
       let aggregate = try gradients(of: batch, rate: rate) { losses in
         total += losses
-        count += batch.count
+        count += batch.indices.count
       }
       guard try optimizer.step(store, aggregate, learningRate: rate) else {
         throw divergence("a parameter is no longer a finite number", rate: rate)
@@ -225,9 +229,9 @@ public final class Trainer {
   /// Runs a mini-batch forward and backward, as the aggregator needs it, and notes which examples were right.
   ///
   /// - Parameter observe: called with the sum of the losses.
-  private func gradients(of batch: [Int], rate: Double, _ observe: (Double) -> Void) throws -> Aggregate {
+  private func gradients(of loaded: LoadedBatch, rate: Double, _ observe: (Double) -> Void) throws -> Aggregate {
+    let (batch, images) = (loaded.indices, loaded.images)
     let targets = batch.map { data.labels.assigned[$0] }
-    let images = try data.train.imageTensor(at: batch, device: device)
     let labels = try Tensor(targets, device: device)
     func note(_ logits: Tensor, _ losses: Tensor) throws {
       let sum = try losses.values(as: Float.self).reduce(0.0) { $0 + Double($1) }

@@ -101,13 +101,14 @@ extension TrainingConfiguration {
   private static func expectation(of key: CodingKeys) -> String {
     switch key {
     case .noise, .lr, .momentum, .weightDecay, .epochs: "a number"
-    case .nesterov, .allowMomentum, .allowMissing: "true or false"
+    case .nesterov, .allowMomentum, .allowMissing, .skipBad: "true or false"
     case .probe: "a list of words such as [coherence@log]"
     case .normalize: "one of " + NormalizationChoice.allCases.map(\.rawValue).joined(separator: ", ")
     case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
     case .initializer: "one of " + Initializer.allCases.map(\.rawValue).joined(separator: ", ")
-    case .dataset, .dataDir, .labels, .model, .optimizer, .schedule, .device, .linear: "a word"
+    case .dataset, .dataDir, .labels, .augment, .model, .optimizer, .schedule, .device, .linear: "a word"
     case .seed: "a whole number of at least 0"
+    case .imageSize, .resize, .workers, .prefetch: "a whole number"
     case .subset, .validation, .batchSize, .steps, .threads, .evalEvery, .checkpointEvery: "a whole number"
     }
   }

@@ -17,6 +17,18 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var allowMissing = false
   /// Whether pixels are normalised: "auto", as is usual for the data set, or "none", bytes / 255.
   public var normalize = NormalizationChoice.auto
+  /// Height and width of the images of a folder; 224 by default.
+  public var imageSize: Int?
+  /// The shorter side of a folder's pictures before they are cropped; image-size·256/224 by default.
+  public var resize: Int?
+  /// How training images are changed at random, as a word; see `Augmentation`.
+  public var augment = "none"
+  /// Whether images of a folder that cannot be decoded are left out.
+  public var skipBad = false
+  /// Threads that decode images; the machine's cores by default. Changes no result.
+  public var workers: Int?
+  /// Batches decoded ahead. Changes no result.
+  public var prefetch = 2
   /// Train on the first so many examples only.
   public var subset: Int?
   /// A file with labels that replace the data set's.
@@ -72,7 +84,10 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// The keys of the YAML file.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
-    case steps, epochs, seed, threads, device, linear, probe, normalize
+    case steps, epochs, seed, threads, device, linear, probe, normalize, resize, augment
+    case workers, prefetch
+    case imageSize = "image-size"
+    case skipBad = "skip-bad"
     case dataDir = "data-dir"
     case allowMissing = "allow-missing"
     case noiseKind = "noise-kind"
@@ -92,6 +107,9 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.dataset, &dataset)
     try read(.allowMissing, &allowMissing)
     try read(.normalize, &normalize)
+    try read(.augment, &augment)
+    try read(.skipBad, &skipBad)
+    try read(.prefetch, &prefetch)
     try read(.validation, &validation)
     try read(.noise, &noise)
     try read(.noiseKind, &noiseKind)
@@ -109,6 +127,9 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.linear, &linear)
     try read(.probe, &probe)
     dataDir = try values.decodeIfPresent(String.self, forKey: .dataDir)
+    imageSize = try values.decodeIfPresent(Int.self, forKey: .imageSize)
+    resize = try values.decodeIfPresent(Int.self, forKey: .resize)
+    workers = try values.decodeIfPresent(Int.self, forKey: .workers)
     subset = try values.decodeIfPresent(Int.self, forKey: .subset)
     labels = try values.decodeIfPresent(String.self, forKey: .labels)
     initializer = try values.decodeIfPresent(Initializer.self, forKey: .initializer)
@@ -130,7 +151,7 @@ extension TrainingConfiguration {
     func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
       if !condition { throw TrainingError(.configuration, message()) }
     }
-    _ = try DatasetCatalog.entry(named: dataset)
+    try validateImages()
     _ = try ModelSpecification(model)
     _ = try Schedule(schedule)
     for word in probe { _ = try ProbeSpecification.parse(word) }
@@ -197,6 +218,28 @@ extension TrainingConfiguration {
     var options = DatasetOptions()
     options.allowsMissingFiles = allowMissing
     options.normalize = normalize
+    options.imageSize = imageSize
+    options.resize = resize
+    options.skipsBadImages = skipBad
+    options.workers = workers
+    options.prefetch = prefetch
     return options
+  }
+
+  private func validateImages() throws {
+    func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+      if !condition { throw TrainingError(.configuration, message()) }
+    }
+    let isFolder = try DatasetCatalog.entry(named: dataset).format == .folder
+    try require(
+      isFolder || (imageSize == nil && resize == nil && !skipBad),
+      "image-size, resize and skip-bad are for image folders, not for \(dataset)")
+    if isFolder { _ = try ImageTransform(size: imageSize ?? 224, resize: resize) }
+    let augmentation = try Augmentation(augment)
+    try require(
+      isFolder || augmentation.crop != .resized,
+      "augment: random-resized-crop needs the pictures of an image folder; \(dataset) can be shifted by crop")
+    try require((workers ?? 1) >= 1 && (workers ?? 1) <= 256, "workers must be from 1 to 256, not \(workers ?? 0)")
+    try require(prefetch >= 0 && prefetch <= 1000, "prefetch must be from 0 to 1000, not \(prefetch)")
   }
 }

@@ -18,14 +18,19 @@ public struct TrainingData: Sendable {
   /// What a person should know about how the data was read.
   public var notes: [String] { train.notes + test.notes }
 
+  /// Files of both splits that were left out.
+  public var skipped: [SkippedImage] { train.skipped + test.skipped }
+
   /// Loads the data sets, draws the noise and the validation examples.
   ///
   /// - Throws: `DatasetError` for files and labels; `TrainingError` when sizes do not fit each other.
   public init(_ configuration: TrainingConfiguration) throws {
     // A label file speaks of the whole set; without one, built-in examples beyond the subset need not be drawn.
+    var options = configuration.datasetOptions
+    options.augmentation = try Augmentation(configuration.augment)
     let whole = try DatasetLoader.load(
       name: configuration.dataset, split: .train, directory: configuration.dataDir,
-      count: configuration.labels == nil ? configuration.subset : nil, options: configuration.datasetOptions)
+      count: configuration.labels == nil ? configuration.subset : nil, options: options)
     test = try DatasetLoader.load(
       name: configuration.dataset, split: .test, directory: configuration.dataDir,
       options: configuration.datasetOptions)

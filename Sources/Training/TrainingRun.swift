@@ -43,6 +43,10 @@ public final class TrainingRun {
     manifest = try Self.manifest(of: trainer, commandLine: commandLine, toolVersion: toolVersion)
     try directory.write(config: trainer.configuration.yaml())
     try directory.write(labels: Self.labelRecords(of: trainer))
+    let skipped = trainer.data.skipped
+    if !skipped.isEmpty {
+      try directory.write(skipped: skipped.map { SkippedRecord(path: $0.path, reason: $0.reason) })
+    }
     try directory.write(manifest: manifest)
     secondsBefore = 0
   }
@@ -208,7 +212,7 @@ extension TrainingRun {
     let processor = Processor.current
     let external = configuration.labels != nil
     var files = trainer.data.train.sourceChecksums.merging(trainer.data.test.sourceChecksums) { first, _ in first }
-    if files.isEmpty { files = ["train": trainer.data.train.contentChecksum()] }
+    if files.isEmpty { files = ["train": try trainer.data.train.contentChecksum()] }
     return RunManifest(
       tool: .init(version: toolVersion),
       libtorch: .init(compiled: Runtime.compiledVersion, loaded: try Runtime.loadedVersion() ?? "unknown"),
@@ -219,7 +223,8 @@ extension TrainingRun {
       dataset: .init(
         name: configuration.dataset, folder: configuration.dataDir, files: files,
         trainExamples: trainer.data.trainIndices.count, testExamples: trainer.data.test.count,
-        classes: trainer.data.train.classCount),
+        classes: trainer.data.train.classCount,
+        skippedExamples: trainer.data.skipped.isEmpty ? nil : trainer.data.skipped.count),
       model: configuration.model, parameterCount: trainer.store.count, optimizer: configuration.optimizer,
       learningRate: configuration.lr, batchSize: configuration.batchSize, plannedSteps: trainer.steps,
       noise: .init(

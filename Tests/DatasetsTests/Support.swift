@@ -39,7 +39,7 @@ func smallDataset(count: Int = 12, split: Split = .train) throws -> Dataset {
     images: ByteStorage(bytes), labels: (0..<count).map { $0 % 10 })
 }
 
-func bytes(_ storage: ByteStorage) -> [UInt8] { storage.withUnsafeBytes { [UInt8]($0) } }
+func bytes(_ storage: ByteStorage?) -> [UInt8] { storage?.withUnsafeBytes { [UInt8]($0) } ?? [] }
 
 /// Expects a `DatasetError` whose text has every one of the given parts.
 func expectError(

@@ -53,6 +53,11 @@ public struct DatasetFetcher: Sendable {
   ) async throws -> [String] {
     let bases = try (mirror.map { [$0] } ?? entry.mirrors).map(Self.base)
     if entry.isBuiltIn { return [] }
+    guard entry.format != .folder else {
+      throw DatasetError(
+        "\(entry.name) stands for pictures of your own: there is nothing to download.",
+        remedy: "Give their folder with --data-dir.")
+    }
     guard !bases.isEmpty else {
       throw DatasetError("No mirror is known for \(entry.name).", remedy: "Give one with --mirror URL.")
     }

@@ -22,6 +22,17 @@ enum ExactMath {
     return e * 0.693_147_180_559_945_3 + 2 * s * sum
   }
 
+  /// eˣ for |x| ≤ 1, by its series; good to about 10⁻¹⁵.
+  static func exponential(_ x: Double) -> Double {
+    var sum = 1.0
+    var k = 20.0
+    while k >= 1 {
+      sum = 1 + sum * x / k
+      k -= 1
+    }
+    return sum
+  }
+
   /// sin x for |x| ≤ π, by its series; good to about 10⁻¹².
   static func sine(_ x: Double) -> Double {
     let q = x * x

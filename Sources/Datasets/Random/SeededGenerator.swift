@@ -21,6 +21,8 @@ public enum SeedStream: UInt64, Sendable, Codable, CaseIterable {
   case validation = 8
   /// Examples whose gradients are measured.
   case probe = 9
+  /// Random changes of training images.
+  case augmentation = 10
 }
 
 /// The project's random generator: xoshiro256** (Blackman and Vigna, 2018) seeded by SplitMix64.

@@ -18,6 +18,10 @@ struct DataCommand: AsyncParsableCommand {
       if json { return try Console.json(DatasetCatalog.all) }
       var rows = [["name", "train", "test", "shape", "classes", "download"]]
       for entry in DatasetCatalog.all {
+        if entry.format == .folder {
+          rows.append([entry.name, "–", "–", "3×N×N", "–", "your own JPEG and PNG pictures"])
+          continue
+        }
         rows.append([
           entry.name, String(entry.counts["train"] ?? 0), String(entry.counts["test"] ?? 0),
           entry.exampleShape.map(String.init).joined(separator: "×"), String(entry.classNames.count),
@@ -33,15 +37,19 @@ struct DataCommand: AsyncParsableCommand {
     @Argument(help: "The data set's name.") var name: String
     @Option(help: "The folder with its files.") var dataDir: String?
     @Flag(help: "Go on when some files are missing.") var allowMissing = false
+    @Option(parsing: .unconditional, help: "Height and width of a folder's images. (default: 224)") var imageSize: Int?
+    @Flag(help: "Leave out images of a folder that cannot be decoded.") var skipBad = false
     @Flag(help: "Print as JSON.") var json = false
 
     func run() throws {
       var options = DatasetOptions()
       options.allowsMissingFiles = allowMissing
+      options.imageSize = imageSize
+      options.skipsBadImages = skipBad
       let summaries = try Split.allCases.map { split in
         let dataset = try DatasetLoader.load(name: name, split: split, directory: dataDir, options: options)
         dataset.notes.forEach { Console.note("Warning: \($0).") }
-        return DatasetSummary(of: dataset)
+        return try DatasetSummary(of: dataset)
       }
       if json { return try Console.json(summaries) }
       for summary in summaries {
@@ -52,6 +60,7 @@ struct DataCommand: AsyncParsableCommand {
         let classes = zip(summary.classNames, summary.classCounts).map { "\($0) \($1)" }
         print("  classes: " + classes.joined(separator: ", "))
         print("  content SHA-256 \(summary.contentChecksum)")
+        summary.skipped?.forEach { print("  left out: \($0)") }
       }
       let entry = try DatasetCatalog.entry(named: name)
       if let dataDir, !entry.isBuiltIn {

@@ -7,7 +7,10 @@ import Training
 
 /// The options that make up a training configuration. Each is nil unless given, so that a file can supply it.
 struct TrainingOptions: ParsableArguments {
-  @Option(help: "The data set: digits (built in), mnist, fashion-mnist, cifar10 or cifar100. (default: mnist)")
+  @Option(
+    help:
+      "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, or folder (your own pictures, in train/CLASS and val/CLASS). (default: mnist)"
+  )
   var dataset: String?
   @Option(help: "The folder with the data set's files.")
   var dataDir: String?
@@ -15,6 +18,23 @@ struct TrainingOptions: ParsableArguments {
   var allowMissing: Bool?
   @Option(help: "How pixels are normalised: auto (as is usual for the data set) or none (bytes / 255). (default: auto)")
   var normalize: NormalizationChoice?
+  @Option(parsing: .unconditional, help: "Height and width of a folder's images. (default: 224)")
+  var imageSize: Int?
+  @Option(
+    parsing: .unconditional,
+    help: "The shorter side of a folder's pictures before their centre is cut out. (default: image-size·256/224)")
+  var resize: Int?
+  @Option(
+    help:
+      "Change training images at random: none, flip, crop, flip+crop, random-resized-crop or random-resized-crop+flip. (default: none)"
+  )
+  var augment: String?
+  @Flag(inversion: .prefixedNo, help: "Leave out images of a folder that cannot be decoded.")
+  var skipBad: Bool?
+  @Option(parsing: .unconditional, help: "Threads that decode images. (default: the machine's cores)")
+  var workers: Int?
+  @Option(parsing: .unconditional, help: "Batches of images decoded ahead. (default: 2)")
+  var prefetch: Int?
   @Option(parsing: .unconditional, help: "Train on the first N examples only.")
   var subset: Int?
   @Option(help: "A file (.npy, .csv, .u8) with labels that replace the training set's.")
@@ -83,6 +103,12 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.dataDir, dataDir)
     set(&configuration.allowMissing, allowMissing)
     set(&configuration.normalize, normalize)
+    set(&configuration.imageSize, imageSize)
+    set(&configuration.resize, resize)
+    set(&configuration.augment, augment)
+    set(&configuration.skipBad, skipBad)
+    set(&configuration.workers, workers)
+    set(&configuration.prefetch, prefetch)
     set(&configuration.subset, subset)
     set(&configuration.labels, labels)
     set(&configuration.validation, validation)
@@ -114,11 +140,13 @@ struct TrainingOptions: ParsableArguments {
 
   /// Whether any option was given.
   var isAnySet: Bool {
-    let words: [String?] = [dataset, dataDir, labels, model, optimizer, schedule, device, linear]
-    let integers: [Int?] = [subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery]
+    let words: [String?] = [dataset, dataDir, augment, labels, model, optimizer, schedule, device, linear]
+    let integers: [Int?] = [
+      imageSize, resize, workers, prefetch, subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery,
+    ]
     let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
       || !probe.isEmpty || noiseKind != nil || initializer != nil || nesterov != nil || allowMomentum != nil
-      || seed != nil || allowMissing != nil || normalize != nil
+      || seed != nil || allowMissing != nil || normalize != nil || skipBad != nil
   }
 }

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JPEG through libjpeg-turbo, with the settings that Pillow uses: the accurate integer DCT and smooth upsampling.
+
+#include <setjmp.h>
+#include <stdio.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#include "workspace.h"
+
+#ifndef JCS_EXTENSIONS
+#error "libjpeg-turbo is needed (Debian: libjpeg-dev, Homebrew: jpeg-turbo); this is another libjpeg."
+#endif
+
+typedef struct {
+  struct jpeg_error_mgr base;  // first, so that a pointer to it is a pointer to this
+  jmp_buf exit;
+  ic_status status;
+} error_manager;
+
+static void leave(j_common_ptr info, ic_kind kind) {
+  error_manager *manager = (error_manager *)info->err;
+  char text[JMSG_LENGTH_MAX];
+  manager->base.format_message(info, text);
+  manager->status = ic_failure(kind, text);
+  longjmp(manager->exit, 1);
+}
+
+static void on_error(j_common_ptr info) {
+  if (info->err->msg_code == JERR_INPUT_EMPTY || info->err->msg_code == JERR_INPUT_EOF) leave(info, IC_TRUNCATED);
+  if (info->err->msg_code == JERR_OUT_OF_MEMORY) leave(info, IC_NO_MEMORY);
+  leave(info, IC_DAMAGED);
+}
+
+// Warnings have negative levels. Where the data ends early libjpeg would invent grey.
+static void on_message(j_common_ptr info, int level) {
+  if (level < 0 && info->err->msg_code == JWRN_JPEG_EOF) leave(info, IC_TRUNCATED);
+}
+
+static void on_output(j_common_ptr info) { (void)info; }
+
+bool ic_is_jpeg(const uint8_t *bytes, size_t count) {
+  return count >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF;
+}
+
+// What may jump: everything that must survive the jump lives with the caller.
+static ic_status decode(struct jpeg_decompress_struct *info, ic_workspace *workspace, const uint8_t *bytes,
+                        size_t count, ic_size *size) {
+  jpeg_create_decompress(info);
+  jpeg_mem_src(info, bytes, (unsigned long)count);
+  jpeg_read_header(info, TRUE);
+  if (info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK) {
+    return ic_failure(IC_UNSUPPORTED, "it is a CMYK JPEG; convert it to RGB");
+  }
+  ic_status status = ic_prepare(workspace, info->image_width, info->image_height);
+  if (status.kind != IC_OK) return status;
+  size->width = (int32_t)info->image_width;
+  size->height = (int32_t)info->image_height;
+  if (workspace == NULL) return status;
+  info->out_color_space = JCS_EXT_RGBX;
+  info->dct_method = JDCT_ISLOW;
+  info->do_fancy_upsampling = TRUE;
+  jpeg_start_decompress(info);
+  uint8_t *pixels = workspace->pixels.start;
+  while (info->output_scanline < info->output_height) {
+    JSAMPROW rows[8];
+    int number = 0;
+    for (; number < 8 && info->output_scanline + number < info->output_height; ++number) {
+      rows[number] = pixels + (size_t)(info->output_scanline + number) * info->image_width * 4;
+    }
+    jpeg_read_scanlines(info, rows, (JDIMENSION)number);
+  }
+  return status;
+}
+
+ic_status ic_jpeg(ic_workspace *workspace, const uint8_t *bytes, size_t count, ic_size *size) {
+  struct jpeg_decompress_struct info = {0};
+  error_manager manager;
+  info.err = jpeg_std_error(&manager.base);
+  manager.base.error_exit = on_error;
+  manager.base.emit_message = on_message;
+  manager.base.output_message = on_output;
+  if (setjmp(manager.exit) == 0) manager.status = decode(&info, workspace, bytes, count, size);
+  // The rest of the file, if any, is of no interest: no finish, which would ask for an end marker.
+  jpeg_destroy_decompress(&info);
+  if (manager.status.kind == IC_TRUNCATED) return ic_failure(IC_TRUNCATED, "it is truncated: its data ends early");
+  return manager.status;
+}

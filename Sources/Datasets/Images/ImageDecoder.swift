@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CImageCodecs
+import Foundation
+
+/// Why a picture cannot be used, as a clause.
+struct ImageProblem: Error {
+  let reason: String
+}
+
+/// Reads picture files, one at a time; each thread has its own.
+final class ImageDecoder {
+  private let workspace: OpaquePointer
+  // The bytes of a file; grown as needed and used again.
+  private var bytes = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+
+  init() throws {
+    guard let workspace = ic_workspace_create() else { throw DatasetError("There is no memory to decode images.") }
+    self.workspace = workspace
+  }
+
+  deinit {
+    ic_workspace_free(workspace)
+    bytes.deallocate()
+  }
+
+  /// Decodes a file into planes of red, green and blue.
+  ///
+  /// - Parameters:
+  ///   - view: what to make of a picture of a size.
+  ///   - target: as many bytes as the view has.
+  /// - Throws: `ImageProblem` when the file cannot be read or decoded.
+  func decode(
+    _ path: String, into target: UnsafeMutableRawBufferPointer, view: (ic_size) throws -> ic_view
+  ) throws {
+    let file = try read(path)
+    var size = ic_size()
+    try file.withMemoryRebound(to: UInt8.self) { bytes in
+      guard let start = bytes.baseAddress else { throw ImageProblem(reason: "it is empty") }
+      try Self.check(ic_decode(workspace, start, bytes.count, &size))
+    }
+    let view = try view(size)
+    guard let planes = target.baseAddress,
+      target.count == 3 * Int(view.cropped.width) * Int(view.cropped.height)
+    else { throw ImageProblem(reason: "its buffer has another size") }
+    try Self.check(ic_resample(workspace, view, planes.assumingMemoryBound(to: UInt8.self)))
+  }
+
+  /// Looks at the header, and at whether the end of a JPEG is there; costs a small part of decoding.
+  ///
+  /// - Throws: `ImageProblem` when the file cannot be read, or is no picture that can be used.
+  func checkHeader(_ path: String) throws {
+    let file = try read(path)
+    try file.withMemoryRebound(to: UInt8.self) { bytes in
+      guard let start = bytes.baseAddress else { throw ImageProblem(reason: "it is empty") }
+      var size = ic_size()
+      try Self.check(ic_read_size(start, bytes.count, &size))
+      // A JPEG without its end marker breaks off, or has something behind it: only decoding tells.
+      let isWhole = bytes[0] != 0xFF || bytes.suffix(2).elementsEqual([0xFF, 0xD9])
+      if !isWhole { try Self.check(ic_decode(workspace, start, bytes.count, &size)) }
+    }
+  }
+
+  private static func check(_ status: ic_status) throws {
+    guard status.kind != IC_OK else { return }
+    var message = status.message
+    let text = withUnsafeBytes(of: &message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    throw ImageProblem(reason: text)
+  }
+
+  // Plain reads into memory that is kept: a fresh buffer for each of a million files costs more than reading them.
+  private func read(_ path: String) throws -> UnsafeMutableRawBufferPointer {
+    func problem() -> ImageProblem { ImageProblem(reason: "it cannot be read: \(String(cString: strerror(errno)))") }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw problem() }
+    defer { close(descriptor) }
+    var facts = stat()
+    guard fstat(descriptor, &facts) == 0 else { throw problem() }
+    let size = Int(facts.st_size)
+    guard size <= 1 << 30 else { throw ImageProblem(reason: "it has \(size) bytes, more than an image has") }
+    if size > bytes.count {
+      bytes.deallocate()
+      bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size + size / 4, alignment: 16)
+    }
+    var done = 0
+    while done < size {
+      let count = Foundation.read(descriptor, bytes.baseAddress.map { $0 + done }, size - done)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw problem() }
+      if count == 0 { break }
+      done += count
+    }
+    return UnsafeMutableRawBufferPointer(rebasing: bytes[..<done])
+  }
+}

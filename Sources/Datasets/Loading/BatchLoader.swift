@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// A mini-batch to train on.
+public struct LoadedBatch {
+  /// The examples, by their places in the data set.
+  public let indices: [Int]
+  /// Their images, float32 [indices.count, channels, height, width].
+  public let images: Tensor
+}
+
+/// Loads the mini-batches of a sampler. Images from files are decoded ahead of time: the loader knows what a sampler
+/// will ask for, because it keeps one of its own that runs ahead.
+///
+/// A batch depends on the sampler's state, the augmentation and the seed alone, never on how many threads decode.
+public final class BatchLoader {
+  private let dataset: Dataset
+  private let indices: [Int]
+  private let augmentation: Augmentation
+  private let seed: UInt64
+  private var stream: DecodeStream?
+  // The state of the sampler that the stream's next batch belongs to.
+  private var expected: BatchSampler?
+
+  /// A loader of a part of a data set.
+  ///
+  /// - Parameters:
+  ///   - indices: the places in the data set that the sampler's numbers stand for.
+  ///   - augmentation: how images are changed at random.
+  ///   - seed: the seed of these changes.
+  public init(_ dataset: Dataset, indices: [Int], augmentation: Augmentation = .none, seed: UInt64 = 0) {
+    self.dataset = dataset
+    self.indices = indices
+    self.augmentation = augmentation
+    self.seed = seed
+  }
+
+  /// The next batch of a sampler, which moves on. Any state of the sampler will do, but images are ready in advance
+  /// only when it goes on from the batch before.
+  ///
+  /// - Throws: `DatasetError` that names a file that cannot be used; `TensorError` when the device fails.
+  public func next(_ sampler: inout BatchSampler, device: Device = .cpu) throws -> LoadedBatch {
+    guard case .files(let files) = dataset.storage else { return try gather(&sampler, device) }
+    if stream == nil || expected != sampler {
+      stream = DecodeStream(
+        files, augmentation: augmentation, seed: seed,
+        plan: SamplerPlan(sampler: sampler, indices: indices, isAugmented: augmentation != .none))
+    }
+    // Should this fail, the next call starts anew.
+    expected = nil
+    guard let batch = try stream?.next() else { throw DatasetError("There are no more batches of \(dataset.name).") }
+    _ = sampler.next()
+    expected = sampler
+    return LoadedBatch(
+      indices: batch.request.indices,
+      images: try dataset.tensor(UnsafeRawBufferPointer(batch.bytes), device: device))
+  }
+
+  private func gather(_ sampler: inout BatchSampler, _ device: Device) throws -> LoadedBatch {
+    let epoch = sampler.epoch
+    let chosen = sampler.next().map { indices[$0] }
+    guard augmentation != .none else {
+      return LoadedBatch(indices: chosen, images: try dataset.imageTensor(at: chosen, device: device))
+    }
+    let bytes = try dataset.augmentedBytes(of: chosen, augmentation, seed: seed, epoch: epoch)
+    return LoadedBatch(
+      indices: chosen, images: try bytes.withUnsafeBytes { try dataset.tensor($0, device: device) })
+  }
+}
+
+/// What a sampler will ask for.
+private struct SamplerPlan: DecodePlan {
+  var sampler: BatchSampler
+  let indices: [Int]
+  let isAugmented: Bool
+
+  mutating func next() -> DecodeRequest? {
+    let epoch = isAugmented ? sampler.epoch : nil
+    return DecodeRequest(indices: sampler.next().map { indices[$0] }, epoch: epoch)
+  }
+}
