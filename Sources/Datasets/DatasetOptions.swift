@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Whether pixels are normalised.
-public enum NormalizationChoice: String, Sendable, Codable, CaseIterable {
+public enum PixelNormalization: String, Sendable, Codable, CaseIterable {
   /// As is usual for the data set.
   case auto
   /// byte / 255, whatever the data set.
@@ -13,7 +13,7 @@ public struct DatasetOptions: Sendable, Equatable {
   /// Whether a data set that is published in several files may be read when some are missing.
   public var allowsMissingFiles = false
   /// Whether pixels are normalised.
-  public var normalize = NormalizationChoice.auto
+  public var normalize = PixelNormalization.auto
   /// Height and width of the images of a folder; 224 when nil.
   public var imageSize: Int?
   /// The shorter side of a folder's pictures before they are cropped; `imageSize`·256/224 when nil.

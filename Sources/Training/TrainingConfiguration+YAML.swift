@@ -103,7 +103,7 @@ extension TrainingConfiguration {
     case .noise, .lr, .momentum, .weightDecay, .epochs: "a number"
     case .nesterov, .allowMomentum, .allowMissing, .skipBad: "true or false"
     case .probe: "a list of words such as [coherence@log]"
-    case .normalize: "one of " + NormalizationChoice.allCases.map(\.rawValue).joined(separator: ", ")
+    case .normalize: "one of " + PixelNormalization.allCases.map(\.rawValue).joined(separator: ", ")
     case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
     case .initializer: "one of " + Initializer.allCases.map(\.rawValue).joined(separator: ", ")
     case .dataset, .dataDir, .labels, .augment, .model, .optimizer, .schedule, .device, .linear: "a word"

@@ -16,7 +16,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// Whether a data set of several files may be used when some are missing.
   public var allowMissing = false
   /// Whether pixels are normalised: "auto", as is usual for the data set, or "none", bytes / 255.
-  public var normalize = NormalizationChoice.auto
+  public var normalize = PixelNormalization.auto
   /// Height and width of the images of a folder; 224 by default.
   public var imageSize: Int?
   /// The shorter side of a folder's pictures before they are cropped; image-size·256/224 by default.

@@ -9,7 +9,7 @@ import RunStore
 import Training
 
 extension NoiseKind: ExpressibleByArgument {}
-extension NormalizationChoice: ExpressibleByArgument {}
+extension PixelNormalization: ExpressibleByArgument {}
 extension Initializer: ExpressibleByArgument {}
 
 struct Train: ParsableCommand {

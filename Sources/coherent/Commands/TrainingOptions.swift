@@ -17,7 +17,7 @@ struct TrainingOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Go on when some files of the data set are missing.")
   var allowMissing: Bool?
   @Option(help: "How pixels are normalised: auto (as is usual for the data set) or none (bytes / 255). (default: auto)")
-  var normalize: NormalizationChoice?
+  var normalize: PixelNormalization?
   @Option(parsing: .unconditional, help: "Height and width of a folder's images. (default: 224)")
   var imageSize: Int?
   @Option(
