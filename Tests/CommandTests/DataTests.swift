@@ -10,7 +10,8 @@ import Testing
     #expect(table.code == 0)
     for name in ["digits", "mnist", "fashion-mnist", "built in"] { #expect(table.output.contains(name)) }
     let entries = try objects(try Program.run(["data", "list", "--json"]).output)
-    #expect(entries.map { $0["name"] as? String } == ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "folder"])
+    #expect(
+      entries.map { $0["name"] as? String } == ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "folder"])
     #expect(entries[1]["example_shape"] as? [Int] == [1, 28, 28])
     #expect((entries[1]["files"] as? [[String: Any]])?.first?["sha256"] is String)
   }
