@@ -6,11 +6,17 @@ import Foundation
 public struct PictureFixtures: Decodable, Sendable {
   /// A picture and what Pillow and torchvision make of it; sums are the first 16 digits of SHA-256 over its planes.
   public struct Picture: Decodable, Sendable {
+    /// What it is an example of.
     public let name: String
+    /// Its width in pixels.
     public let width: Int
+    /// Its height in pixels.
     public let height: Int
+    /// The sum of its planes.
     public let decoded: String
+    /// Their sum after `Resize(26)` and `CenterCrop(21)`.
     public let resized: String
+    /// Their sum after `Resize(64)` and `CenterCrop(64)`.
     public let enlarged: String
     /// The first six values of the resized red plane.
     public let first: [UInt8]
@@ -22,6 +28,7 @@ public struct PictureFixtures: Decodable, Sendable {
 
   /// A file that must be refused.
   public struct Unusable: Decodable, Sendable {
+    /// What it is an example of.
     public let name: String
     private let base64: String
 
@@ -29,7 +36,9 @@ public struct PictureFixtures: Decodable, Sendable {
     public var data: Data { Data(base64Encoded: base64) ?? Data() }
   }
 
+  /// Pictures that can be read.
   public let pictures: [Picture]
+  /// Files that must be refused.
   public let unusable: [Unusable]
 
   /// Reads the fixture.
