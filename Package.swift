@@ -115,7 +115,12 @@ let package = Package(
       name: "GradientMatrixTests", dependencies: ["GradientMatrix", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CoherenceTests", dependencies: ["Coherence", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "AggregationTests", dependencies: ["Aggregation", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "DatasetsTests",
+      dependencies: [
+        "Datasets", "CImageCodecs", "TestSupport", .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      swiftSettings: strict),
     .testTarget(name: "RunStoreTests", dependencies: ["RunStore"], swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",

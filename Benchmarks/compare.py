@@ -50,6 +50,7 @@ class Row:
     memory_above: Optional[float] = None  # how many MB of peak memory above the base's are allowed
     rounds: int = 0  # at most so many; 0: as many as asked for
     needs_mnist: bool = False
+    needs_pictures: bool = False
 
     def is_named(self, word):
         return self.name == word or self.name.startswith(word + "-")
@@ -103,6 +104,8 @@ ROWS = [
     median_row("m3"),
     own_step_row("RM3 step 784-2048-10", "rm3", "784-2048-10", 99, 1.10),
     own_step_row("M3 step 784-2048-10", "m3", "784-2048-10", 99, 1.15),
+    Row("an image folder, per image: decoded, resized to 256, cropped to 224", "decode", "decode.py", reach=1.0,
+        rounds=3, needs_pictures=True),
     Row("MNIST with 50 % label noise, ms per step", "train-mnist", "train_mnist.py",
         shared=["--noise", "0.5", "--noise-kind", "permute", "--steps", "2000", "--eval-every", "500"],
         reach=1.0, rounds=2, needs_mnist=True),
@@ -151,6 +154,7 @@ def measure(row, arguments):
     """Everything measured for one row."""
     common = ["--threads", str(arguments.threads), "--samples", str(arguments.samples)]
     shared = row.shared + (["--data-dir", str(arguments.data_dir)] if row.needs_mnist else [])
+    shared += ["--data-dir", str(arguments.pictures)] if row.needs_pictures else []
     other = "base" if row.base else "pytorch"
     record = {"work": row.work, "name": row.name, "variants": [], other: [], "ours": [], "notes": []}
 
@@ -262,6 +266,8 @@ def main():
     parser.add_argument("--samples", type=int, default=40, help="timed samples per process")
     parser.add_argument("--data-dir", type=Path, help="folder with the MNIST files (default: mnist in the folder that "
                         "COHERENT_TEST_DATA names); without it the training run is left out")
+    parser.add_argument("--pictures", type=Path, help="folder with train/CLASS/... and val/CLASS/... (default: ants-bees "
+                        "in the folder that COHERENT_TEST_DATA names); without it decoding is left out")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="leave torch.compile out")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest.json")
     arguments = parser.parse_args()
@@ -275,6 +281,8 @@ def main():
         sys.stderr.write(f"{OURS} is not built; only PyTorch is measured (`make bench` builds it).\n")
     if arguments.data_dir is None and os.environ.get("COHERENT_TEST_DATA"):
         arguments.data_dir = Path(os.environ["COHERENT_TEST_DATA"]) / "mnist"
+    if arguments.pictures is None and os.environ.get("COHERENT_TEST_DATA"):
+        arguments.pictures = Path(os.environ["COHERENT_TEST_DATA"]) / "ants-bees"
 
     described = machine(arguments.threads)
     if described["load_at_start"] > 0.5:
@@ -286,6 +294,9 @@ def main():
             continue
         if row.needs_mnist and (arguments.data_dir is None or not arguments.data_dir.is_dir()):
             sys.stderr.write(f"{row.name}: left out; name the MNIST files with --data-dir or COHERENT_TEST_DATA\n")
+            continue
+        if row.needs_pictures and (arguments.pictures is None or not arguments.pictures.is_dir()):
+            sys.stderr.write(f"{row.name}: left out; name a folder of pictures with --pictures\n")
             continue
         records.append(measure(row, arguments))
         for note in records[-1]["notes"]:

@@ -74,23 +74,24 @@ def output_of(*command):
 
 def install_command(packages):
     """The command that installs system packages here, as a list, or None when the package manager is unknown."""
-    for manager, column in (("apt-get", 0), ("dnf", 1)):
-        if shutil.which(manager):
-            return [manager, "install", "-y"] + [names[column] for names in packages]
+    for manager, options, column in (("apt-get", ["-y"], 0), ("dnf", ["-y"], 1), ("brew", [], 2)):
+        if shutil.which(manager) and all(len(names) > column for names in packages):
+            return [manager, "install", *options] + [names[column] for names in packages]
     return None
 
 
 def require_packages(what, packages, satisfied):
     """Installs system packages when this is root on a Debian or Ubuntu machine; otherwise names the exact command.
 
-    `packages` holds (apt name, dnf name) pairs, `satisfied` says whether the need is met now.
+    `packages` holds an apt name, a dnf name and, where there is one, a Homebrew name for each; `satisfied` says whether
+    the need is met now.
     """
     command = install_command(packages)
     is_root = os.geteuid() == 0
     if command is None:
         names = " ".join(names[0] for names in packages)
         raise Problem(f"{what}.", f"Install it with your system's package manager (on Debian: {names}).")
-    by_hand = ("" if is_root else "sudo ") + shlex.join(command)
+    by_hand = ("" if is_root or command[0] == "brew" else "sudo ") + shlex.join(command)
     if not is_root or command[0] != "apt-get":
         raise Problem(f"{what}.", f"Run: {by_hand}")
 
@@ -141,16 +142,26 @@ def clang():
 
 def compiles(*includes):
     source = "".join(f"#include <{name}>\n" for name in includes)
+    flags = (output_of("pkg-config", "--cflags", "libjpeg", "libpng") or "").split()  # where SwiftPM looks, too
     try:
-        done = subprocess.run([clang(), "-x", "c++", "-std=c++20", "-E", "-o", os.devnull, "-"],
+        done = subprocess.run([clang(), *flags, "-x", "c++", "-std=c++20", "-E", "-o", os.devnull, "-"],
                               input=source.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except OSError:
         return False
     return done.returncode == 0
 
 
+# Header, its apt, dnf and Homebrew packages, and what it is called.
+LIBRARIES = [
+    ("zlib.h", ("zlib1g-dev", "zlib-devel", "zlib"), "zlib"),
+    ("jpeglib.h", ("libjpeg-dev", "libjpeg-turbo-devel", "jpeg-turbo"), "libjpeg-turbo"),
+    ("png.h", ("libpng-dev", "libpng-devel", "libpng"), "libpng"),
+]
+
+
 def check_headers():
-    if compiles("zlib.h", "cstddef"):
+    headers = ["cstddef", "cstdio", *(header for header, _, _ in LIBRARIES)]
+    if compiles(*headers):
         return
     packages = []
     missing = []
@@ -161,13 +172,17 @@ def check_headers():
         gcc = re.search(r"Selected GCC installation: \S*/(\d+)", probe)
         packages.append((f"libstdc++-{gcc[1]}-dev" if gcc else "g++", "libstdc++-devel"))
         missing.append("the C++ standard library's headers")
-    if not any(os.path.exists(folder + "/zlib.h") for folder in ("/usr/include", "/usr/local/include")):
-        packages.append(("zlib1g-dev", "zlib-devel"))
-        missing.append("zlib's headers")
+    for header, names, library in LIBRARIES:
+        # Without the C++ headers nothing compiles, and only the usual places can be looked at.
+        found = (any(os.path.exists(f"{folder}/{header}") for folder in ("/usr/include", "/usr/local/include"))
+                 if packages and missing[0].startswith("the C++") else compiles("cstddef", "cstdio", header))
+        if not found:
+            packages.append(names)
+            missing.append(f"the headers of {library}")
     if not packages:
-        raise Problem(f"{clang()} cannot compile a file that includes <zlib.h> and <cstddef>.",
+        raise Problem(f"{clang()} cannot compile a file that includes {', '.join(f'<{name}>' for name in headers)}.",
                       f"Try it: echo '#include <zlib.h>' | {clang()} -x c++ -E - > /dev/null")
-    require_packages("Missing: " + " and ".join(missing), packages, lambda: compiles("zlib.h", "cstddef"))
+    require_packages("Missing: " + ", ".join(missing), packages, lambda: compiles(*headers))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,12 @@
 #include <cstring>
 #include <mutex>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include <climits>
+
 #include "support.h"
 
 using coherent::guarded;
@@ -157,4 +163,13 @@ ct_status *ct_generator_set_state(ct_generator *generator, const ct_tensor *stat
     if (generator->value.device().is_cpu()) check_twister(state->value);
     generator->value.set_state(state->value);
   });
+}
+
+bool ct_keep_freed_memory(void) {
+#if defined(__GLIBC__)
+  // Blocks up to the largest threshold that glibc takes come from the heap, and its end is never cut off.
+  return mallopt(M_MMAP_THRESHOLD, 32 << 20) == 1 && mallopt(M_TRIM_THRESHOLD, INT_MAX) == 1;
+#else
+  return false;
+#endif
 }

@@ -2,6 +2,7 @@
 
 import Datasets
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct DataTests {
@@ -10,7 +11,8 @@ import Testing
     #expect(table.code == 0)
     for name in ["digits", "mnist", "fashion-mnist", "built in"] { #expect(table.output.contains(name)) }
     let entries = try objects(try Program.run(["data", "list", "--json"]).output)
-    #expect(entries.map { $0["name"] as? String } == ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "folder"])
+    #expect(
+      entries.map { $0["name"] as? String } == ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "folder"])
     #expect(entries[1]["example_shape"] as? [Int] == [1, 28, 28])
     #expect((entries[1]["files"] as? [[String: Any]])?.first?["sha256"] is String)
   }
@@ -27,6 +29,58 @@ import Testing
       try Program.run(["data", "info", "mnist", "--data-dir", SmallData.folder, "--json"]).output)
     #expect(summaries.map { $0["count"] as? Int } == [200, 100])
     #expect((summaries[0]["class_counts"] as? [Int])?.reduce(0, +) == 200)
+  }
+
+  @Test func picturesOfOnesOwn() throws {
+    let scratch = try Scratch()
+    let fixtures = try PictureFixtures.load()
+    try fixtures.writeFolder(at: scratch.path("pictures"))
+    let arguments = ["data", "info", "folder", "--data-dir", scratch.path("pictures"), "--image-size", "16"]
+    let info = try Program.run(arguments)
+    #expect(info.code == 0, "\(info.errors)")
+    #expect(info.output.contains("folder train: 12 examples of 3×16×16"), "\(info.output)")
+    #expect(info.output.contains("classes: cat 6, dog 6"))
+    try PictureFixtures.write(fixtures.data("gif"), scratch.path("pictures/train/dog/not.jpg"))
+    let refused = try Program.run(arguments)
+    #expect(refused.code == 1 && refused.errors.contains("train/dog/not.jpg cannot be used: it is a GIF"))
+    let skipped = try Program.run(arguments + ["--skip-bad"])
+    #expect(skipped.code == 0 && skipped.output.contains("left out: train/dog/not.jpg: it is a GIF"))
+    let fetch = try Program.run(["data", "fetch", "folder", "--data-dir", scratch.path("x")])
+    #expect(fetch.code == 1 && fetch.errors.contains("nothing to download"))
+    let run = scratch.path("run")
+    let options = ["--dataset", "folder", "--data-dir", scratch.path("pictures"), "--image-size", "8", "--noise", "0"]
+    let more = ["--augment", "flip+crop", "--workers", "3", "--batch-size", "4", "--steps", "4", "--out", run]
+    let training = try train(SmallData.options + options + more + ["--checkpoint-every", "2", "--skip-bad"])
+    #expect(training.errors.contains("Warning: 1 of the 13 train images cannot be used and is left out"))
+    #expect(
+      try scratch.text("run/skipped.csv") == "path,reason\ntrain/dog/not.jpg,\"it is a GIF, neither JPEG nor PNG\"\n")
+    let manifest = try object(try scratch.text("run/manifest.json"))
+    #expect((manifest["dataset"] as? [String: Any])?["skipped_examples"] as? Int == 1)
+    let measured = try Program.run(["measure", "--checkpoint", run, "--json"])
+    #expect(measured.code == 0 && (try object(measured.output)["m"] as? Int) == 12, "\(measured.errors)")
+  }
+
+  @Test func missingBatches() throws {
+    let scratch = try Scratch()
+    for batch in ["data_batch_2", "test_batch"] {
+      let record: [UInt8] = [3] + (0..<3072).map { UInt8($0 % 251) }
+      try scratch.write(Data((0..<20).flatMap { _ in record }), "cifar10/\(batch).bin")
+    }
+    let arguments = [
+      "--dataset", "cifar10", "--data-dir", scratch.path("."), "--noise", "0", "--steps", "4", "--out",
+      scratch.path("run"),
+    ]
+    let refused = try Program.run(["train", "--quiet"] + SmallData.options + arguments)
+    #expect(refused.code == 1, "\(refused.errors)")
+    for part in ["data_batch_1.bin, data_batch_3.bin", "are missing, data_batch_2.bin is there", "--allow-missing"] {
+      #expect(refused.errors.contains(part), "\(refused.errors)")
+    }
+    let run = try train(SmallData.options + arguments + ["--allow-missing"])
+    #expect(run.errors.contains("Warning: cifar10 (train) is incomplete"))
+    #expect(try scratch.text("run/config.yaml").contains("allow-missing: true"))
+    let manifest = try object(try scratch.text("run/manifest.json"))
+    let files = (manifest["dataset"] as? [String: Any])?["files"] as? [String: Any]
+    #expect(files?.keys.sorted() == ["data_batch_2.bin", "test_batch.bin"])
   }
 
   @Test func export() throws {

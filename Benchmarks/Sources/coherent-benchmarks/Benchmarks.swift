@@ -15,13 +15,13 @@ struct Benchmarks: ParsableCommand {
 
   @Argument(
     help:
-      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES or train-mnist, with SIZES such as 784-2048-10; or conv-WORK-MODEL with WORK an optimizer, alpha or pass, such as conv-sgd-resnet32."
+      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES, decode or train-mnist, with SIZES such as 784-2048-10; or conv-WORK-MODEL with WORK an optimizer, alpha or pass, such as conv-sgd-resnet32."
   ) var name: String
   @Flag(help: "No effect here: the output is JSON lines in any case.") var json = false
   @Option(help: "Threads for the mathematics.") var threads = 2
   @Option(help: "Timed samples, of which the median is reported.") var samples = 40
   @Option(help: "linear layers: auto, native or onednn.") var linear = "auto"
-  @Option(help: "The folder with MNIST, for train-mnist.") var dataDir: String?
+  @Option(help: "The folder with MNIST, for train-mnist, or with train/CLASS/..., for decode.") var dataDir: String?
   @Option(help: "Label noise, for train-mnist.") var noise = 0.0
   @Option(help: "Kind of noise, for train-mnist.") var noiseKind = "permute"
   @Option(help: "Steps, for train-mnist.") var steps = 2000
@@ -32,6 +32,8 @@ struct Benchmarks: ParsableCommand {
   @Option(help: "Steps between evaluations, for train-mnist.") var evalEvery = 500
 
   func run() throws {
+    Runtime.keepFreedMemory()
+    try Runtime.setThreadCount(threads)
     let parts = name.split(separator: "-").map(String.init)
     switch parts.first {
     case "conv": try convolutional()
@@ -41,6 +43,7 @@ struct Benchmarks: ParsableCommand {
     case "pass": try plainPass(sizes: parts.dropFirst())
     case "phases": try printPhases(of: Trainer(settings(sizes: parts.dropFirst())))
     case "evaluate": try evaluate(sizes: parts.dropFirst())
+    case "decode": try decode()
     case "train" where name == "train-mnist": try trainMNIST()
     default: throw ValidationError("There is no benchmark \(name).")
     }
@@ -57,6 +60,14 @@ struct Benchmarks: ParsableCommand {
     settings.linear = linear
     settings.steps = 1_000_000
     return settings
+  }
+
+  /// Images from a folder, decoded by as many workers as there are threads.
+  private func decode() throws {
+    guard let dataDir else { throw ValidationError("Give the folder of pictures with --data-dir.") }
+    let times = try decodeTimes(
+      folder: dataDir, workers: threads, batch: 100, repeats: 40, samples: max(3, samples / 8))
+    try Measurement(name: name, milliseconds: times, variant: "workers-\(threads)").print()
   }
 
   /// The training loop's own step, with its record of what was learned when.

@@ -29,6 +29,9 @@ CT_CALL ct_cuda_synchronize(ct_device device);
 // Peak resident memory of the process, in bytes.
 int64_t ct_peak_resident_bytes(void);
 
+// Has the C library keep freed memory for the next allocation instead of returning it to the system; true where it can.
+bool ct_keep_freed_memory(void);
+
 CT_CALL ct_generator_create(ct_generator *CT_NULLABLE *CT_NONNULL out, ct_device device, uint64_t seed);
 void ct_generator_free(ct_generator *CT_NULLABLE generator);
 CT_CALL ct_generator_get_state(CT_OUT out, const ct_generator *CT_NONNULL generator);
