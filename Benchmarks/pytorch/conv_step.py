@@ -4,8 +4,8 @@
 The batches are in memory in the layout that the variant wants, so no step gathers or copies images. Every eager
 variant is a fair peer; the fastest is. They are named by layout and by the optimizer's implementation; "kept" has
 malloc keep freed memory, without which every step asks the system for its activations anew. torch.compile is reported
-beside them, as it needs a C++ compiler and minutes of its own. With --check each variant takes two steps beside a
-plain loop in float64, and nothing is timed.
+beside them, as it needs a C++ compiler and a minute of its own. With --check each variant takes steps beside a plain
+loop in float64, and nothing is timed.
 """
 
 import copy
@@ -62,13 +62,15 @@ def movement(model, before):
 
 
 def check(variant, name, norm, dtype):
-    """Two steps of the variant in `dtype` and of a plain loop in float64 move the parameters alike: by what part not."""
-    rate = 1e-4  # small, for what a step rounds grows in the next
+    """By how much steps of the variant in `dtype` move the parameters otherwise than a plain loop in float64 does."""
+    rate = 1e-4
+    steps = 2 if dtype == torch.float64 else 1  # what float32 rounds in one step grows in the next
     torch.manual_seed(5)
     plain = conv_models.build(name, norm).double()
     model = copy.deepcopy(plain).to(dtype)
     before = [parameter.detach().clone() for parameter in plain.parameters()]
-    batches = conv_models.synthetic_batches(name, 8, min(64, conv_models.image_size(name)), settings_of(variant)[0], 2)
+    batches = conv_models.synthetic_batches(name, 8, min(64, conv_models.image_size(name)), settings_of(variant)[0],
+                                            steps)
     step = step_function(variant, model, [(x.to(dtype), y) for x, y in batches], rate)
     parameters = list(plain.parameters())
     for x, y in batches:
