@@ -74,9 +74,9 @@ def synthetic_digits(count, features=784, classes=10):
     return images, torch.randint(classes, (count,), generator=generator)
 
 
-def batches_forever(count, size):
+def batches_forever(count, size, seed=3):
     """Row indices, batch by batch, in a new random order every epoch; a short last batch is left out."""
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(seed)
     while True:
         for batch in torch.randperm(count, generator=generator).split(size):
             if len(batch) == size:
