@@ -96,9 +96,10 @@ def conv_winsorized_row(against, peer):
                ["--batch", "32", "--image", "32"], peer=peer, reach=None)
 
 
-def conv_alpha_row(against, peer, reach=None):
+def conv_alpha_row(against, peer, reach=None, timed=500, **more):
     return Row(f"coherence of 2000 examples, ResNet-32, against {against}", "conv-alpha-resnet32", "conv_alpha.py",
-               ["--model", "resnet32"], ["--examples", "2000"], peer=peer, reach=reach, rounds=3)
+               ["--model", "resnet32", "--timed", str(timed)], ["--examples", "2000"], peer=peer, reach=reach, rounds=3,
+               **more)
 
 
 def conv_own_step_row(work, optimizer, batch, at_most):
@@ -137,10 +138,8 @@ ROWS = [
         shared=["--noise", "0.5", "--noise-kind", "permute", "--steps", "2000", "--eval-every", "500"],
         reach=1.0, rounds=2, needs_mnist=True),
     conv_sgd_row("ResNet-32", "resnet32", 32, 32, reach=1.15),
-    conv_sgd_row("ResNet-18 at 224", "resnet18", 16, 224, reach=1.0, peer="channels-last", rounds=3,
-                 by_name_only=True),
-    conv_sgd_row("ResNet-50 at 224", "resnet50", 8, 224, reach=1.0, peer="channels-last", rounds=3,
-                 by_name_only=True),
+    conv_sgd_row("ResNet-18 at 224", "resnet18", 16, 224, reach=1.0, peer="eager", rounds=3, by_name_only=True),
+    conv_sgd_row("ResNet-50 at 224", "resnet50", 8, 224, reach=1.0, peer="eager", rounds=3, by_name_only=True),
     conv_median_row("rm3"),
     conv_median_row("m3"),
     conv_winsorized_row(ORDER_STATISTICS, "vmap"),
@@ -149,9 +148,9 @@ ROWS = [
     conv_own_step_row("M3 step", "m3", 33, 1.05),
     conv_own_step_row(f"winsorized step {CLIPPED},", f"winsorized:{CLIPPED}", 32, 1.5),
     conv_alpha_row("vmap", "vmap", reach=1.7),
-    conv_alpha_row("Opacus", "opacus"),
-    conv_alpha_row("Opacus's ghost norms", "ghost"),
-    conv_alpha_row("BackPACK's norms", "backpack"),
+    conv_alpha_row("Opacus", "opacus", timed=200, by_name_only=True),
+    conv_alpha_row("Opacus's ghost norms", "ghost", timed=200, by_name_only=True),
+    conv_alpha_row("BackPACK's norms", "backpack", timed=200, by_name_only=True),
     conv_alpha_row("a plain pass without alpha", "plain"),
     Row("plain pass over 2000 examples, ResNet-32", "conv-pass-resnet32", "conv_alpha.py", ["--model", "resnet32"],
         ["--examples", "2000"], peer="plain", reach=None, rounds=3),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training a CIFAR ResNet on the binary files of CIFAR-10: the twin of `coherent train`, with the same names.
 
-Prints a line of JSON after every epoch, with the accuracies, and one of timings at the end. Images are neither
-augmented nor distorted. The random numbers are PyTorch's own, so accuracies agree with ours in kind, not digit by digit.
+Prints a line of JSON after every epoch, with the accuracies, and one of timings at the end. Images are not
+augmented. The random numbers are PyTorch's own, so accuracies agree with ours in kind, not digit by digit.
 """
 
 import argparse
