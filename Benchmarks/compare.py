@@ -89,11 +89,11 @@ def conv_median_row(optimizer):
 
 
 def conv_winsorized_row(against, peer):
-    """PyTorch's has group norm, without which its examples have no gradients of their own; hence nothing is asked."""
-    return Row(f"winsorized step {CLIPPED}, ResNet-32, B=32, against {against}",
+    """With group norm on both sides, as PyTorch's examples have no gradients of their own without it."""
+    return Row(f"winsorized step {CLIPPED}, ResNet-32 with group norm, B=32, against {against}",
                f"conv-winsorized:{CLIPPED}-resnet32", "conv_robust.py",
                ["--model", "resnet32", "--optimizer", "winsorized-" + CLIPPED.replace("=", "")],
-               ["--batch", "32", "--image", "32"], peer=peer, reach=None)
+               ["--batch", "32", "--image", "32", "--norm", "group:8"], peer=peer)
 
 
 def conv_alpha_row(against, peer, reach=None, timed=500, **more):
