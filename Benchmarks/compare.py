@@ -51,9 +51,10 @@ class Row:
     rounds: int = 0  # at most so many; 0: as many as asked for
     needs_mnist: bool = False
     needs_pictures: bool = False
+    by_name_only: bool = False  # too slow for a run in which nothing is named
 
     def is_named(self, word):
-        return self.name == word or self.name.startswith(word + "-")
+        return self.name == word or self.name.startswith((word + "-", word + ":"))
 
 
 def alpha_row(against, peer, reach=None):
@@ -78,6 +79,36 @@ def own_step_row(work, optimizer, sizes, batch, at_most, memory_above=None):
                shared=["--batch", str(batch)], at_most=at_most, memory_above=memory_above)
 
 
+def conv_sgd_row(work, model, batch, image, reach, **more):
+    return Row(f"SGD step {work}, B={batch}", f"conv-sgd-{model}", "conv_step.py", ["--model", model],
+               ["--batch", str(batch), "--image", str(image)], reach=reach, **more)
+
+
+def conv_median_row(optimizer):
+    return Row(f"{optimizer.upper()} step ResNet-32, B=33", f"conv-{optimizer}-resnet32", "conv_robust.py",
+               ["--model", "resnet32", "--optimizer", optimizer], ["--batch", "33", "--image", "32"])
+
+
+def conv_winsorized_row(against, peer):
+    """With group norm on both sides, as PyTorch's examples have no gradients of their own without it."""
+    return Row(f"winsorized step {CLIPPED}, ResNet-32 with group norm, B=32, against {against}",
+               f"conv-winsorized:{CLIPPED}-resnet32", "conv_robust.py",
+               ["--model", "resnet32", "--optimizer", "winsorized-" + CLIPPED.replace("=", "")],
+               ["--batch", "32", "--image", "32", "--norm", "group:8"], peer=peer)
+
+
+def conv_alpha_row(against, peer, reach=None, timed=500, **more):
+    return Row(f"coherence of 2000 examples, ResNet-32, against {against}", "conv-alpha-resnet32", "conv_alpha.py",
+               ["--model", "resnet32", "--timed", str(timed)], ["--examples", "2000"], peer=peer, reach=reach, rounds=3,
+               **more)
+
+
+def conv_own_step_row(work, optimizer, batch, at_most):
+    return Row(f"{work} ResNet-32, B={batch}, in SGD steps", f"conv-{optimizer}-resnet32", base="conv-sgd-resnet32",
+               shared=["--batch", str(batch), "--image", "32"], at_most=at_most)
+
+
+CLIPPED = "s=2"  # in ResNet-32's winsorized rows; a percentile, which of 32 examples clips one at each end
 ORDER_STATISTICS = "vmap with topk, sort or kthvalue"
 BY_HAND = "vmap with minima and maxima by hand"
 
@@ -109,6 +140,25 @@ ROWS = [
     Row("MNIST with 50 % label noise, ms per step", "train-mnist", "train_mnist.py",
         shared=["--noise", "0.5", "--noise-kind", "permute", "--steps", "2000", "--eval-every", "500"],
         reach=1.0, rounds=2, needs_mnist=True),
+    conv_sgd_row("ResNet-32", "resnet32", 32, 32, reach=1.15),
+    conv_sgd_row("ResNet-18 at 224", "resnet18", 16, 224, reach=1.0, peer="eager", rounds=3, by_name_only=True),
+    conv_sgd_row("ResNet-50 at 224", "resnet50", 8, 224, reach=1.0, peer="eager", rounds=3, by_name_only=True),
+    conv_median_row("rm3"),
+    conv_median_row("m3"),
+    conv_winsorized_row(ORDER_STATISTICS, "vmap"),
+    conv_winsorized_row(BY_HAND, "insertion"),
+    conv_own_step_row("RM3 step", "rm3", 33, 1.02),
+    conv_own_step_row("M3 step", "m3", 33, 1.05),
+    conv_own_step_row(f"winsorized step {CLIPPED},", f"winsorized:{CLIPPED}", 32, 1.5),
+    conv_alpha_row("vmap", "vmap", reach=1.7),
+    conv_alpha_row("Opacus", "opacus", timed=200, by_name_only=True),
+    conv_alpha_row("Opacus's ghost norms", "ghost", timed=200, by_name_only=True),
+    conv_alpha_row("BackPACK's norms", "backpack", timed=200, by_name_only=True),
+    conv_alpha_row("a plain pass without alpha", "plain"),
+    Row("plain pass over 2000 examples, ResNet-32", "conv-pass-resnet32", "conv_alpha.py", ["--model", "resnet32"],
+        ["--examples", "2000"], peer="plain", reach=None, rounds=3),
+    Row("coherence of 2000 examples, ResNet-32, in plain passes", "conv-alpha-resnet32", base="conv-pass-resnet32",
+        shared=["--examples", "2000"], at_most=1.2, rounds=3),
 ]
 
 
@@ -291,6 +341,9 @@ def main():
     records = []
     for row in ROWS:
         if arguments.names and not any(row.is_named(word) for word in arguments.names):
+            continue
+        if row.by_name_only and not arguments.names:
+            sys.stderr.write(f"{row.name}: left out, as it takes minutes; name it to measure it\n")
             continue
         if row.needs_mnist and (arguments.data_dir is None or not arguments.data_dir.is_dir()):
             sys.stderr.write(f"{row.name}: left out; name the MNIST files with --data-dir or COHERENT_TEST_DATA\n")

@@ -2,6 +2,7 @@
 """What every PyTorch twin shares: threads, networks, timing, and the line of JSON that compare.py reads."""
 
 import argparse
+import ctypes
 import json
 import math
 import resource
@@ -25,6 +26,21 @@ def parser(description):
 def use_threads(count):
     torch.set_num_threads(count)
     torch.manual_seed(1)
+
+
+def keep_freed_memory():
+    """Has malloc keep what is freed, for the next step to use, in place of giving it back and asking for it anew.
+
+    What MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ in the environment, or another malloc, would do. glibc only;
+    without effect elsewhere.
+    """
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    trim_threshold, mmap_threshold = -1, -3
+    for option in (trim_threshold, mmap_threshold):
+        set_option(option, 1 << 30)
 
 
 def mlp(sizes):
@@ -58,9 +74,9 @@ def synthetic_digits(count, features=784, classes=10):
     return images, torch.randint(classes, (count,), generator=generator)
 
 
-def batches_forever(count, size):
+def batches_forever(count, size, seed=3):
     """Row indices, batch by batch, in a new random order every epoch; a short last batch is left out."""
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(seed)
     while True:
         for batch in torch.randperm(count, generator=generator).split(size):
             if len(batch) == size:

@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import Reports
 import RunStore
+import Tensors
 import Training
 
 struct Demo: ParsableCommand {
@@ -38,6 +39,7 @@ struct Demo: ParsableCommand {
   }
 
   func run() throws {
+    Runtime.keepFreedMemory()
     Interruption.listen()
     var directories: [RunDirectory] = []
     var rows: [Row] = []

@@ -44,6 +44,7 @@ struct Measure: ParsableCommand {
   }
 
   func run() throws {
+    Runtime.keepFreedMemory()
     let records = records.map { URL(fileURLWithPath: $0) }
     // A measurement that could not be kept should not cost the wait for it.
     try records.map(Self.checkRecords)

@@ -6,6 +6,7 @@ import Foundation
 import NeuralNetworks
 import Reports
 import RunStore
+import Tensors
 import Training
 
 extension NoiseKind: ExpressibleByArgument {}
@@ -58,6 +59,7 @@ struct Train: ParsableCommand {
   }
 
   func run() throws {
+    Runtime.keepFreedMemory()
     let run = try resume.map { try TrainingRun(resuming: $0, toolVersion: Coherent.version) } ?? start()
     run.warnings.forEach { Console.note("Warning: \($0).") }
     if run.isComplete {
