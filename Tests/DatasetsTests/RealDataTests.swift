@@ -57,6 +57,26 @@ struct RealDataTests {
     #expect(abs(values.reduce(0) { $0 + $1 * $1 } / Double(values.count) - 1) < 0.1)
   }
 
+  /// Every pixel of the folder as torchvision 0.26 with Pillow 13 gives it: the sums are of its Resize(256) and
+  /// CenterCrop(224), planes of one picture after the other, followed by the labels.
+  @Test(
+    .enabled(if: FileManager.default.fileExists(atPath: (realData ?? "") + "/ants-bees")),
+    arguments: [0, 512 << 20])
+  func photographs(memory: Int) throws {
+    let folder = try #require(realData) + "/ants-bees"
+    expectError("train/ants/imageNotFound.gif cannot be used: it is a GIF", "--skip-bad") {
+      _ = try DatasetLoader.load(name: "folder", split: .train, directory: folder)
+    }
+    var options = DatasetOptions()
+    options.skipsBadImages = true
+    options.mostBytesInMemory = memory
+    let train = try DatasetLoader.load(name: "folder", split: .train, directory: folder, options: options)
+    #expect(train.count == 50 && train.skipped.count == 1)
+    #expect(try train.contentChecksum() == "feea7198fee33c4e923dcf6737882a9a33414c9df035e980254baa901c580ed2")
+    let test = try DatasetLoader.load(name: "folder", split: .test, directory: folder, options: options)
+    #expect(try test.contentChecksum() == "77af72733f81e8f7800f879969c9c41d242dca993c8200238e323034f768e6d8")
+  }
+
   @Test func namesAreNotMistaken() throws {
     let folder = try #require(realData)
     expectError("is a file of mnist, not of fashion-mnist") {

@@ -33,9 +33,8 @@ final class ImageDecoder {
   func decode(
     _ path: String, into target: UnsafeMutableRawBufferPointer, view: (ic_size) throws -> ic_view
   ) throws {
-    let file = try read(path)
     var size = ic_size()
-    try file.withMemoryRebound(to: UInt8.self) { bytes in
+    try read(path).bytes.withMemoryRebound(to: UInt8.self) { bytes in
       guard let start = bytes.baseAddress else { throw ImageProblem(reason: "it is empty") }
       try Self.check(ic_decode(workspace, start, bytes.count, &size))
     }
@@ -50,14 +49,26 @@ final class ImageDecoder {
   ///
   /// - Throws: `ImageProblem` when the file cannot be read, or is no picture that can be used.
   func checkHeader(_ path: String) throws {
-    let file = try read(path)
-    try file.withMemoryRebound(to: UInt8.self) { bytes in
-      guard let start = bytes.baseAddress else { throw ImageProblem(reason: "it is empty") }
+    let start = try read(path, limit: 1 << 16)
+    if try isSound(start.bytes, end: start.end) { return }
+    // A header that is longer, or a JPEG without its end marker, which breaks off or has something behind it: only the
+    // whole file tells.
+    try read(path).bytes.withMemoryRebound(to: UInt8.self) { bytes in
+      guard let first = bytes.baseAddress else { throw ImageProblem(reason: "it is empty") }
       var size = ic_size()
-      try Self.check(ic_read_size(start, bytes.count, &size))
-      // A JPEG without its end marker breaks off, or has something behind it: only decoding tells.
-      let isWhole = bytes[0] != 0xFF || bytes.suffix(2).elementsEqual([0xFF, 0xD9])
-      if !isWhole { try Self.check(ic_decode(workspace, start, bytes.count, &size)) }
+      try Self.check(ic_decode(workspace, first, bytes.count, &size))
+    }
+  }
+
+  // Whether the first bytes of a file hold a header, and its last two the end marker of a JPEG.
+  private func isSound(_ start: UnsafeMutableRawBufferPointer, end: [UInt8]) throws -> Bool {
+    try start.withMemoryRebound(to: UInt8.self) { bytes in
+      guard let first = bytes.baseAddress, !bytes.isEmpty else { throw ImageProblem(reason: "it is empty") }
+      var size = ic_size()
+      let status = ic_read_size(first, bytes.count, &size)
+      if status.kind == IC_TRUNCATED { return false }
+      try Self.check(status)
+      return bytes[0] != 0xFF || end == [0xFF, 0xD9]
     }
   }
 
@@ -68,16 +79,20 @@ final class ImageDecoder {
     throw ImageProblem(reason: text)
   }
 
-  // Plain reads into memory that is kept: a fresh buffer for each of a million files costs more than reading them.
-  private func read(_ path: String) throws -> UnsafeMutableRawBufferPointer {
+  // The first `limit` bytes of a file, and its last two. Plain reads into memory that is kept: a fresh buffer for each of a million files costs more than reading them.
+  private func read(
+    _ path: String, limit: Int = .max
+  ) throws -> (bytes: UnsafeMutableRawBufferPointer, end: [UInt8]) {
     func problem() -> ImageProblem { ImageProblem(reason: "it cannot be read: \(String(cString: strerror(errno)))") }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw problem() }
     defer { close(descriptor) }
     var facts = stat()
     guard fstat(descriptor, &facts) == 0 else { throw problem() }
-    let size = Int(facts.st_size)
-    guard size <= 1 << 30 else { throw ImageProblem(reason: "it has \(size) bytes, more than an image has") }
+    guard facts.st_size <= 1 << 30 else {
+      throw ImageProblem(reason: "it has \(facts.st_size) bytes, more than an image has")
+    }
+    let size = min(Int(facts.st_size), limit)
     if size > bytes.count {
       bytes.deallocate()
       bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size + size / 4, alignment: 16)
@@ -90,6 +105,8 @@ final class ImageDecoder {
       if count == 0 { break }
       done += count
     }
-    return UnsafeMutableRawBufferPointer(rebasing: bytes[..<done])
+    var end: [UInt8] = [0, 0]
+    if pread(descriptor, &end, 2, max(0, facts.st_size - 2)) != 2 { end = [] }
+    return (UnsafeMutableRawBufferPointer(rebasing: bytes[..<done]), end)
   }
 }
