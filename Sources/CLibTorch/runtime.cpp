@@ -167,8 +167,8 @@ ct_status *ct_generator_set_state(ct_generator *generator, const ct_tensor *stat
 
 bool ct_keep_freed_memory(void) {
 #if defined(__GLIBC__)
-  // Blocks up to the largest threshold that glibc takes come from the heap, and its end is never cut off.
-  return mallopt(M_MMAP_THRESHOLD, 32 << 20) == 1 && mallopt(M_TRIM_THRESHOLD, INT_MAX) == 1;
+  // Every block comes from the heap, and its end is never cut off.
+  return mallopt(M_MMAP_MAX, 0) == 1 && mallopt(M_TRIM_THRESHOLD, INT_MAX) == 1;
 #else
   return false;
 #endif

@@ -45,6 +45,12 @@ public final class Conv2d: Module {
 
   /// The convolution of a batch.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    if context.tape == nil, context.usesSinks, input.suitsChannelsLastKernels, let sink = weight.sink,
+      bias == nil || bias?.sink != nil
+    {
+      return try input.convolution(
+        weight: weight.value, bias: bias?.value, geometry, weightSink: sink, biasSink: bias?.sink)
+    }
     let output = try input.convolution(
       weight: context.value(of: weight), bias: bias.map { try context.value(of: $0) }, geometry)
     return try context.record(self, input: input, output: output)

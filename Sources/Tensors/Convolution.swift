@@ -48,6 +48,19 @@ extension Tensor {
     }
   }
 
+  /// The same for channels-last images on the CPU; the gradients of weight and bias go to their sinks.
+  ///
+  /// - Throws: `TensorError` unless `suitsChannelsLastKernels`, and the sinks fit.
+  public func convolution(
+    weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry, weightSink: GradientSink, biasSink: GradientSink?
+  ) throws -> Tensor {
+    try Tensor.producing("convolution", [self, weight] + (bias.map { [$0] } ?? [])) {
+      ct_convolution_layer(
+        $0, pointer, weight.pointer, bias?.pointer, geometry.numbers, Int64(geometry.groups), weightSink.pointer,
+        biasSink?.pointer)
+    }
+  }
+
   /// The columns a convolution multiplies: [B, C·kh·kw, positions].
   public func unfold(_ geometry: ConvolutionGeometry) throws -> Tensor {
     try Tensor.producing("unfold", [self]) { ct_unfold($0, pointer, geometry.window, geometry.numbers) }

@@ -79,6 +79,12 @@ CT_CALL ct_batch_norm_relu(CT_OUT out, CT_IN input, CT_IN weight, CT_IN bias, CT
                            CT_OPTIONAL residual, ct_batch_norm_options options, const int64_t *CT_NULLABLE ends,
                            int64_t groups, ct_factor_slot *CT_NULLABLE slot);
 
+// A convolution of a channels-last image (see above) with weight [O, C/groups, kh, kw] and bias [O] or NULL; its backward
+// pass writes ∂weight and ∂bias into their sinks.
+CT_CALL ct_convolution_layer(CT_OUT out, CT_IN input, CT_IN weight, CT_OPTIONAL bias,
+                             const int64_t *CT_NONNULL geometry, int64_t groups,
+                             ct_gradient_sink *CT_NONNULL weight_sink, ct_gradient_sink *CT_NULLABLE bias_sink);
+
 // The weight gradients of a convolution example by example ("rows", of O·C/groups·kh·kw numbers), from its input
 // [B, C, H, W] and the gradient [B, O, H', W'] at its output. `geometry` is stride, padding, dilation (two each).
 #define CT_CONVOLUTION                                                                                     \

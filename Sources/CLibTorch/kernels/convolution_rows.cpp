@@ -7,7 +7,7 @@
 #include "convolution_rows.h"
 
 #include <algorithm>
-#include <vector>
+#include <iterator>
 
 #include "vectors.h"
 
@@ -27,9 +27,9 @@ struct Walk {
   int64_t rows, columns, delta_row, delta_step, input_row, input_step;
 };
 
-// out [vectors][inputs][lanes], `distance` apart between vectors = Σ over positions of δ (in lanes) times x.
+// out [vectors][inputs][lanes], `distance` apart between vectors, (+)= Σ over positions of δ (in lanes) times x.
 template <int bytes, int vectors, int inputs>
-CT_INLINE void tile(float *out, int64_t distance, const Walk &walk) {
+CT_INLINE void tile(float *out, int64_t distance, const Walk &walk, bool adds) {
   constexpr int64_t lanes = bytes / 4;
   typedef float V __attribute__((vector_size(bytes)));
   V sums[vectors][inputs] = {};
@@ -49,13 +49,21 @@ CT_INLINE void tile(float *out, int64_t distance, const Walk &walk) {
     }
   }
   for (int v = 0; v < vectors; ++v) {
-    for (int i = 0; i < inputs; ++i) store(out + v * distance + i * lanes, sums[v][i]);
+    for (int i = 0; i < inputs; ++i) {
+      float *place = out + v * distance + i * lanes;
+      if (adds) {
+        V before;
+        fetch(place, before);
+        sums[v][i] += before;
+      }
+      store(place, sums[v][i]);
+    }
   }
 }
 
-// out [C] = Σ over positions of δ·x, channel by channel.
+// out [C] (+)= Σ over positions of δ·x, channel by channel.
 template <typename V>
-CT_INLINE void depthwise_vector(float *out, const Walk &walk) {
+CT_INLINE void depthwise_vector(float *out, const Walk &walk, bool adds) {
   V sum = {};
   for (int64_t row = 0; row < walk.rows; ++row) {
     const float *d = walk.delta + row * walk.delta_row, *x = walk.input + row * walk.input_row;
@@ -66,49 +74,59 @@ CT_INLINE void depthwise_vector(float *out, const Walk &walk) {
       sum += delta * value;
     }
   }
+  if (adds) {
+    V before;
+    fetch(out, before);
+    sum += before;
+  }
   store(out, sum);
 }
 
 template <int bytes>
-CT_INLINE void depthwise_tap(float *out, const Walk &walk, int64_t channels) {
+CT_INLINE void depthwise_tap(float *out, const Walk &walk, int64_t channels, bool adds) {
   typedef float V __attribute__((vector_size(bytes)));
   Walk own = walk;
   int64_t c = 0;
   for (; c + bytes / 4 <= channels; c += bytes / 4, own.delta += bytes / 4, own.input += bytes / 4) {
-    depthwise_vector<V>(out + c, own);
+    depthwise_vector<V>(out + c, own, adds);
   }
-  for (; c < channels; ++c, ++own.delta, ++own.input) depthwise_vector<float>(out + c, own);
+  for (; c < channels; ++c, ++own.delta, ++own.input) depthwise_vector<float>(out + c, own, adds);
 }
 
-// Tiles by the number of vectors (1, 2) and of inputs (1, 2, 4, 8, 16).
+// Tiles by the number of vectors and of inputs; none where the sums would not fit the registers.
+constexpr int64_t tile_vectors[] = {1, 2, 4}, tile_inputs[] = {1, 2, 3, 4, 8, 16};
+
 struct Kernels {
   int64_t lanes;
-  void (*tile[2][5])(float *out, int64_t distance, const Walk &walk);
-  void (*depthwise)(float *out, const Walk &walk, int64_t channels);
+  void (*tile[3][6])(float *out, int64_t distance, const Walk &walk, bool adds);
+  void (*depthwise)(float *out, const Walk &walk, int64_t channels, bool adds);
 };
 
 #define CT_TILE(name, bytes, attribute, vectors, inputs) \
-  attribute void tile_##name##_##vectors##_##inputs(float *out, int64_t distance, const Walk &walk) { \
-    tile<bytes, vectors, inputs>(out, distance, walk); \
+  attribute void tile_##name##_##vectors##_##inputs(float *out, int64_t distance, const Walk &walk, bool adds) { \
+    tile<bytes, vectors, inputs>(out, distance, walk, adds); \
   }
+#define CT_TILES(name, bytes, attribute, vectors) \
+  CT_TILE(name, bytes, attribute, vectors, 1) \
+  CT_TILE(name, bytes, attribute, vectors, 2) \
+  CT_TILE(name, bytes, attribute, vectors, 3) \
+  CT_TILE(name, bytes, attribute, vectors, 4)
+#define CT_SMALL(name, vectors) \
+  tile_##name##_##vectors##_1, tile_##name##_##vectors##_2, tile_##name##_##vectors##_3, tile_##name##_##vectors##_4
 #define CT_VARIANT(name, bytes, attribute) \
-  CT_TILE(name, bytes, attribute, 1, 1) \
-  CT_TILE(name, bytes, attribute, 1, 2) \
-  CT_TILE(name, bytes, attribute, 1, 4) \
+  CT_TILES(name, bytes, attribute, 1) \
+  CT_TILES(name, bytes, attribute, 2) \
+  CT_TILES(name, bytes, attribute, 4) \
   CT_TILE(name, bytes, attribute, 1, 8) \
-  CT_TILE(name, bytes, attribute, 1, 16) \
-  CT_TILE(name, bytes, attribute, 2, 1) \
-  CT_TILE(name, bytes, attribute, 2, 2) \
-  CT_TILE(name, bytes, attribute, 2, 4) \
   CT_TILE(name, bytes, attribute, 2, 8) \
-  attribute void depthwise_##name(float *out, const Walk &walk, int64_t channels) { \
-    depthwise_tap<bytes>(out, walk, channels); \
+  CT_TILE(name, bytes, attribute, 1, 16) \
+  attribute void depthwise_##name(float *out, const Walk &walk, int64_t channels, bool adds) { \
+    depthwise_tap<bytes>(out, walk, channels, adds); \
   } \
   constexpr Kernels kernels_##name{bytes / 4, \
-                                   {{tile_##name##_1_1, tile_##name##_1_2, tile_##name##_1_4, tile_##name##_1_8, \
-                                     tile_##name##_1_16}, \
-                                    {tile_##name##_2_1, tile_##name##_2_2, tile_##name##_2_4, tile_##name##_2_8, \
-                                     nullptr}}, \
+                                   {{CT_SMALL(name, 1), tile_##name##_1_8, tile_##name##_1_16}, \
+                                    {CT_SMALL(name, 2), tile_##name##_2_8, nullptr}, \
+                                    {CT_SMALL(name, 4), nullptr, nullptr}}, \
                                    depthwise_##name};
 
 #if defined(__x86_64__)
@@ -191,7 +209,7 @@ ConvolutionRows::Segment ConvolutionRows::segment(int64_t p, int64_t q) const {
   return result;
 }
 
-void ConvolutionRows::row(float *out, int64_t example, int64_t first, int64_t last) const {
+void ConvolutionRows::row(float *out, int64_t example, int64_t first, int64_t last, bool adds) const {
   const Kernels &k = kernels();
   const int64_t wide = depthwise ? channels : groups * padded, own = channels_per_group(), taps = kh * kw;
   const float *x0 = input + example * height * width * channels, *d0 = delta + example * out_height * out_width * wide;
@@ -202,25 +220,26 @@ void ConvolutionRows::row(float *out, int64_t example, int64_t first, int64_t la
       const Walk walk{d0 + s.delta_start * wide, x0 + s.input_start * channels, s.columns > 0 ? s.rows : 0, s.columns,
                       s.delta_row * wide, wide, s.input_row * channels, sw * channels};
       if (depthwise) {
-        k.depthwise(out + tap * channels, walk, channels);
+        k.depthwise(out + tap * channels, walk, channels, adds);
         continue;
       }
       const int64_t distance = taps * own * lanes;  // between vectors of outputs
       for (int64_t g = 0; g < groups; ++g) {
         const int64_t from = groups > 1 ? 0 : first, to = groups > 1 ? padded / lanes : last;
         for (int64_t v = from; v < to;) {
-          const int64_t vectors = to - v >= 2 ? 2 : 1;
+          // Few inputs to a position: more outputs instead, so that enough sums run side by side.
+          const int wide = own <= 4 && to - v >= 4 ? 2 : to - v >= 2 ? 1 : 0;
           float *place = out + ((g * (padded / lanes) + v - from) * taps + tap) * own * lanes;
           for (int64_t i = 0; i < own;) {
-            int step = vectors == 2 ? 3 : 4;
-            while ((int64_t(1) << step) > own - i) --step;
+            int step = std::size(tile_inputs) - 1;
+            while (tile_inputs[step] > own - i || k.tile[wide][step] == nullptr) --step;
             Walk part = walk;
             part.delta += g * padded + v * lanes;
             part.input += g * own + i;
-            k.tile[vectors - 1][step](place + i * lanes, distance, part);
-            i += int64_t(1) << step;
+            k.tile[wide][step](place + i * lanes, distance, part, adds);
+            i += tile_inputs[step];
           }
-          v += vectors;
+          v += tile_vectors[wide];
         }
       }
     }

@@ -26,8 +26,8 @@ class ConvolutionRows {
   int64_t size() const;
   // Output channels can be taken a few at a time: `blocks` parts of a row, each `size() / blocks` numbers.
   int64_t blocks() const;
-  // The row of an example, blocks first..<last of it: (last − first) × size() / blocks() numbers.
-  void row(float *out, int64_t example, int64_t first, int64_t last) const;
+  // The row of an example, blocks first..<last of it: (last − first) × size() / blocks() numbers; added or written.
+  void row(float *out, int64_t example, int64_t first, int64_t last, bool adds = false) const;
   // A row into the weight's order, [O, C/groups, kh, kw], blocks first..<last of it; added or written.
   void arrange(float *weight, const float *row, int64_t first, int64_t last, bool accumulate) const;
 
@@ -44,5 +44,8 @@ class ConvolutionRows {
   int64_t outputs_per_group() const { return outputs / groups; }
   int64_t channels_per_group() const { return channels / groups; }
 };
+
+// The sum of all rows in the weight's order, written or added.
+void convolution_weight_gradient(float *target, const ConvolutionRows &rows, bool accumulate);
 
 }  // namespace coherent

@@ -44,15 +44,28 @@ at::Tensor group_sums(const ConvolutionRows &rows, const std::vector<int64_t> &e
     for (int64_t first = 0; first < blocks; first += step) {
       const int64_t last = std::min(blocks, first + step), count = (last - first) * each;
       for (int64_t b = run * examples / runs; b < (run + 1) * examples / runs; ++b) {
-        rows.row(part, b, first, last);
-        if (norms != nullptr) norms[b] += squared_norm(part, count);
         const int64_t group = std::upper_bound(ends.begin(), ends.end(), b) - ends.begin();
-        add(all + (run * groups + group) * size + first * each, part, count);
+        float *sum = all + (run * groups + group) * size + first * each;
+        if (norms == nullptr) {
+          rows.row(sum, b, first, last, true);
+        } else {
+          rows.row(part, b, first, last);
+          norms[b] += squared_norm(part, count);
+          add(sum, part, count);
+        }
       }
     }
   });
   return runs == 1 ? sums[0] : sums.sum(0);
 }
+
+}  // namespace
+
+void convolution_weight_gradient(float *target, const ConvolutionRows &rows, bool accumulate) {
+  rows.arrange(target, read<float>(group_sums(rows, {rows.examples()}, nullptr)), 0, rows.blocks(), accumulate);
+}
+
+namespace {
 
 ConvolutionRows rows_of(const ct_tensor *input, const ct_tensor *delta, const int64_t *kernel, const int64_t *geometry,
                         int64_t groups) {
@@ -121,7 +134,7 @@ ct_status *ct_convolution_row_sum(const ct_tensor *target, const ct_tensor *inpu
   return guarded([&] {
     const auto rows = rows_of(input, output_gradient, kernel, geometry, groups);
     float *to = weight_of(target, input, output_gradient, kernel, groups);
-    rows.arrange(to, read<float>(group_sums(rows, {rows.examples()}, nullptr)), 0, rows.blocks(), accumulate);
+    convolution_weight_gradient(to, rows, accumulate);
   });
 }
 
