@@ -104,8 +104,9 @@ extension TrainingConfiguration {
     case .nesterov, .allowMomentum: "true or false"
     case .probe: "a list of words such as [coherence@log]"
     case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
+    case .weightsHead: "one of " + HeadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
     case .initializer: "one of " + Initializer.allCases.map(\.rawValue).joined(separator: ", ")
-    case .dataset, .dataDir, .labels, .model, .optimizer, .schedule, .device, .linear: "a word"
+    case .dataset, .dataDir, .labels, .model, .norm, .weights, .optimizer, .schedule, .device, .linear: "a word"
     case .seed: "a whole number of at least 0"
     case .subset, .validation, .batchSize, .steps, .threads, .evalEvery, .checkpointEvery: "a whole number"
     }

@@ -25,6 +25,12 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var noiseKind = NoiseKind.permute
   /// The model as a word.
   public var model = "mlp:2048"
+  /// Which normalisation follows convolutions, as a word: "batch" or "group:8".
+  public var norm = "batch"
+  /// A safetensors file with weights to start from.
+  public var weights: String?
+  /// Whether the last layer comes from `weights` too.
+  public var weightsHead = HeadPolicy.require
   /// How weights are drawn; by default `xavierScaled` for perceptrons, and as the architecture's authors do for others.
   public var initializer: Initializer?
   /// How the examples' gradients become a step, as a word; see `AggregatorSpecification`.
@@ -68,7 +74,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// The keys of the YAML file.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
-    case steps, epochs, seed, threads, device, linear, probe
+    case steps, epochs, seed, threads, device, linear, probe, norm, weights
+    case weightsHead = "weights-head"
     case dataDir = "data-dir"
     case noiseKind = "noise-kind"
     case allowMomentum = "allow-momentum"
@@ -89,6 +96,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.noise, &noise)
     try read(.noiseKind, &noiseKind)
     try read(.model, &model)
+    try read(.norm, &norm)
+    try read(.weightsHead, &weightsHead)
     try read(.optimizer, &optimizer)
     try read(.lr, &lr)
     try read(.momentum, &momentum)
@@ -105,6 +114,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     subset = try values.decodeIfPresent(Int.self, forKey: .subset)
     labels = try values.decodeIfPresent(String.self, forKey: .labels)
     initializer = try values.decodeIfPresent(Initializer.self, forKey: .initializer)
+    weights = try values.decodeIfPresent(String.self, forKey: .weights)
     steps = try values.decodeIfPresent(Int.self, forKey: .steps)
     epochs = try values.decodeIfPresent(Double.self, forKey: .epochs)
     threads = try values.decodeIfPresent(Int.self, forKey: .threads)
@@ -124,7 +134,9 @@ extension TrainingConfiguration {
       if !condition { throw TrainingError(.configuration, message()) }
     }
     _ = try DatasetCatalog.entry(named: dataset)
-    _ = try ModelSpecification(model)
+    try ModelSpecification(model).check(norm: NormalizationChoice(norm))
+    try require(weights != "", "weights has an empty name; give the path of a safetensors file")
+    try require(weightsHead == .require || weights != nil, "weights-head is about a weights file; give weights too")
     _ = try Schedule(schedule)
     for word in probe { _ = try ProbeSpecification.parse(word) }
     let aggregator = try AggregatorSpecification(optimizer).make()
