@@ -26,15 +26,17 @@ class Meter : public c10::MemoryReportingInfoBase {
   }
   bool memoryProfilingEnabled() const override { return true; }
 
-  int64_t live() const { return locked(live_); }
-  int64_t peak() const { return locked(peak_); }
-
- private:
-  int64_t locked(const int64_t &value) const {
+  int64_t live() const {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return value;
+    return live_;
   }
 
+  int64_t take_peak() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return std::exchange(peak_, live_);
+  }
+
+ private:
   mutable std::mutex mutex_;
   std::unordered_map<void *, int64_t> blocks_;
   int64_t live_ = 0, peak_ = 0;
@@ -55,4 +57,4 @@ void ct_memory_meter_free(ct_memory_meter *meter) { delete meter; }
 
 int64_t ct_memory_meter_live(const ct_memory_meter *meter) { return meter->meter->live(); }
 
-int64_t ct_memory_meter_peak(const ct_memory_meter *meter) { return meter->meter->peak(); }
+int64_t ct_memory_meter_take_peak(ct_memory_meter *meter) { return meter->meter->take_peak(); }

@@ -60,8 +60,8 @@ public struct PretrainedWeights {
   /// - Throws: `ModelError` that lists what is missing, what belongs to no layer, and what has another shape.
   public func load(into model: any Module, _ specification: ModelSpecification, head: HeadPolicy = .require) throws {
     let ownHead = specification.head + "."
-    var targets: [(name: String, value: Tensor)] =
-      model.namedParameters.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
+    var targets: [(name: String, value: Tensor)] = model.namedParameters.map { ($0.name, $0.parameter.value) }
+    targets += model.namedBuffers.map { ($0.name, $0.buffer.value) }
     if head == .replace { targets.removeAll { $0.name.hasPrefix(ownHead) } }
     let known = Set(targets.map(\.name))
     let ignored = specification.entry?.ignoredWeights ?? []
@@ -114,6 +114,7 @@ private struct Misfits {
         + "other classes"
       : isNorm && missing.allSatisfy { !$0.hasSuffix("weight") } && shapes.isEmpty
         ? "the file's normalisation is another one: see norm" : "check that the file belongs to \(specification)"
-    return "the weights in \(source) do not fit \(specification): " + parts.joined(separator: "; ") + ". Remedy: " + remedy
+    let problems = parts.joined(separator: "; ")
+    return "the weights in \(source) do not fit \(specification): \(problems). Remedy: \(remedy)"
   }
 }

@@ -51,7 +51,7 @@ extension Trainer {
     MemoryEstimate(
       base: base, parameters: parameters, gradient: parameters,
       optimizer: parameters * ((hasMomentum ? 1 : 0) + remembered),
-      training: activations.trainingBase + batchSize * activations.trainingPerExample,
-      evaluation: activations.evaluationBase + chunkSize * activations.evaluationPerExample)
+      training: activations.trainingBytes(batchSize),
+      evaluation: activations.evaluationBytes(chunkSize))
   }
 }

@@ -161,7 +161,8 @@ public final class Trainer {
     evaluations = EvaluationSchedule(
       steps: steps, stepsPerEpoch: perEpoch, every: configuration.evalEvery)
     probes = try Probes(
-      resolved, data: data, chunkSize: activations?.trainingChunk(most: CoherenceProbe.usualChunkSize), plan: { try GradientPlan(model, store: store, linearPolicy: policy) }, steps: steps,
+      resolved, data: data, chunkSize: activations?.trainingChunk(most: CoherenceProbe.usualChunkSize),
+      plan: { try GradientPlan(model, store: store, linearPolicy: policy) }, steps: steps,
       stepsPerEpoch: perEpoch)
   }
 

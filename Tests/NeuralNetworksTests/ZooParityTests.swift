@@ -28,7 +28,7 @@ import Testing
       let store = try ParameterStore(model, dtype: .float64)
       for expected in fixture.cases { try compare(model, store, expected, gain: fixture.gain) }
     } else {
-      #expect(fixture.cases.allSatisfy(\.single))
+      #expect(fixture.cases.allSatisfy { $0.single })
     }
     let single = try ParameterStore(model, dtype: .float32)
     for expected in fixture.cases where expected.single { try compare(model, single, expected, gain: fixture.gain) }

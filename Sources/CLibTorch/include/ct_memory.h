@@ -15,9 +15,10 @@ typedef struct ct_memory_meter ct_memory_meter;
 // should not be freed meanwhile. Scratch memory that oneDNN takes by itself does not show.
 CT_CALL ct_memory_meter_create(ct_memory_meter *CT_NULLABLE *CT_NONNULL out);
 void ct_memory_meter_free(ct_memory_meter *CT_NULLABLE meter);
-// Bytes in use now, and at most so far.
+// Bytes in use now.
 int64_t ct_memory_meter_live(const ct_memory_meter *CT_NONNULL meter);
-int64_t ct_memory_meter_peak(const ct_memory_meter *CT_NONNULL meter);
+// Bytes in use at most since the meter was made or this was asked last.
+int64_t ct_memory_meter_take_peak(ct_memory_meter *CT_NONNULL meter);
 
 CT_END
 #endif

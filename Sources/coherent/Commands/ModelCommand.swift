@@ -117,8 +117,8 @@ struct ModelCommand: ParsableCommand {
       flops = summary.flops
       parameterBytes = 4 * summary.parameters
       activationBytes = batchSize * memory.keptPerExample
-      trainingBytes = memory.trainingBase + batchSize * memory.trainingPerExample
-      evaluationBytes = memory.evaluationBase + batchSize * memory.evaluationPerExample
+      trainingBytes = memory.trainingBytes(batchSize)
+      evaluationBytes = memory.evaluationBytes(batchSize)
     }
 
     var text: String {

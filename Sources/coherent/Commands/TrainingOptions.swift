@@ -123,11 +123,14 @@ struct TrainingOptions: ParsableArguments {
 
   /// Whether any option was given.
   var isAnySet: Bool {
-    let words: [String?] = [dataset, dataDir, labels, model, norm, weights, optimizer, schedule, device, linear]
+    let words: [String?] = [
+      dataset, dataDir, labels, model, norm, weights, optimizer, schedule, device, linear,
+    ]
     let integers: [Int?] = [subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery]
     let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
-      || !probe.isEmpty || noiseKind != nil || weightsHead != nil || initializer != nil || nesterov != nil || allowMomentum != nil
+      || !probe.isEmpty || noiseKind != nil || weightsHead != nil || initializer != nil || nesterov != nil
+      || allowMomentum != nil
       || seed != nil
   }
 }
