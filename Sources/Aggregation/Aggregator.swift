@@ -50,6 +50,9 @@ public protocol Aggregator: AnyObject {
   /// Whether its aggregate is used with momentum only if the user insists.
   var distrustsMomentum: Bool { get }
 
+  /// Gradients of the whole model that it keeps in memory beside the store's.
+  var rememberedGradients: Int { get }
+
   /// From the batch mean, which the store's gradient holds.
   func aggregate(_ store: ParameterStore) throws -> Aggregate
 
@@ -75,6 +78,8 @@ extension Aggregator {
   public var leastBatch: Int { 1 }
   /// No.
   public var distrustsMomentum: Bool { false }
+  /// The group means, where there are any.
+  public var rememberedGradients: Int { if case .groupMeans(let count) = need { count } else { 0 } }
   /// The store's gradient as it is.
   public func aggregate(_ store: ParameterStore) throws -> Aggregate { .gradient }
   /// The mean of the rows.

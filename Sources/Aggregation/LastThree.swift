@@ -25,6 +25,8 @@ public final class LastThree: Aggregator {
   /// The gradients of the mini-batch before this one, and of the one before that.
   private var previous: GradientBuffer?
   private var before: GradientBuffer?
+  /// Two.
+  public var rememberedGradients: Int { 2 }
   /// How many of the three are there, the newest not counted.
   private var remembered = 0
 

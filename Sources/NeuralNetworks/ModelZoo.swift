@@ -109,6 +109,18 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
+  /// The number of a perceptron's parameters, for examples of so many values; nil for other models, and when there are
+  /// more than can be counted.
+  public func perceptronParameterCount(inputs: Int, classes: Int) -> Int? {
+    guard entry == nil else { return nil }
+    var (total, width) = (0.0, Double(inputs))
+    for next in hidden + [classes] {
+      total += (width + 1) * Double(next)
+      width = Double(next)
+    }
+    return total < 1e17 ? Int(total) : nil
+  }
+
   /// Builds the model: fully connected layers fc1, fc2, ... with ReLU between them for a perceptron, else the named
   /// architecture with torchvision's parameter names.
   ///

@@ -17,7 +17,9 @@ public struct CoherenceProbe: Sendable {
   /// "train" or "test".
   public let split: String
   /// Examples in a pass, at most. Results do not depend on it beyond rounding.
-  public var chunkSize = 150
+  public var chunkSize = usualChunkSize
+  /// What `chunkSize` is unless memory asks for less.
+  public static let usualChunkSize = 150
 
   /// A sample of `count` examples of `candidates`, drawn without replacement by the seed; all of them, in order, when
   /// there are no more.

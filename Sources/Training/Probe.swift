@@ -80,9 +80,11 @@ final class ContributionLook: Probe {
 
   init(population: CoherenceProbe, labels: NoisyLabels, plan: GradientPlan, seed: UInt64) throws {
     self.population = population
-    paper = try CoherenceProbe(
+    var paper = try CoherenceProbe(
       of: population.dataset, labels: population.labels, candidates: population.indices, split: population.split,
       count: min(Self.paperExamples, population.indices.count), seed: seed)
+    paper.chunkSize = population.chunkSize
+    self.paper = paper
     var generator = SeededGenerator(seed: seed, stream: .probe, index: 1)
     columns = try ColumnSample(plan, perLayer: Self.paperWeights, using: &generator)
     trackers = [paper, population].map { probe in

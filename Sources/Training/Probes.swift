@@ -14,11 +14,12 @@ final class Probes {
   private let steps: Int
   private let plan: GradientPlan
 
+  /// - Parameter chunkSize: examples in a pass, when there must be fewer than usual.
   /// - Throws: `TrainingError` when a sample is larger than its data set; `GradientMatrixError` when the model has a
   ///   layer without a rule.
   init?(
-    _ configuration: TrainingConfiguration, data: TrainingData, plan: () throws -> GradientPlan, steps: Int,
-    stepsPerEpoch: Int
+    _ configuration: TrainingConfiguration, data: TrainingData, chunkSize: Int?, plan: () throws -> GradientPlan,
+    steps: Int, stepsPerEpoch: Int
   ) throws {
     let specifications = try configuration.probe.flatMap(ProbeSpecification.parse)
     guard !specifications.isEmpty else { return nil }
@@ -26,7 +27,8 @@ final class Probes {
     self.plan = plan
     self.steps = steps
     self.stepsPerEpoch = stepsPerEpoch
-    let samples = ProbeSamples(data: data, seed: configuration.seed)
+    let samples = ProbeSamples(
+      data: data, seed: configuration.seed, chunkSize: chunkSize ?? CoherenceProbe.usualChunkSize)
     probes = try specifications.map { specification in
       let count = specification.sampleSize ?? specification.kind.defaultSampleSize
       func train() throws -> CoherenceProbe { try samples.train(count, mayShrink: specification.mayShrink) }
@@ -85,19 +87,24 @@ final class Probes {
 private struct ProbeSamples {
   let data: TrainingData
   let seed: UInt64
+  let chunkSize: Int
 
   /// - Parameter mayShrink: whether all examples do when more are asked for; it is an error otherwise.
   func train(_ count: Int, mayShrink: Bool) throws -> CoherenceProbe {
-    try CoherenceProbe(
+    var probe = try CoherenceProbe(
       of: data.train, labels: data.labels.assigned, candidates: data.trainIndices, split: Split.train.rawValue,
       count: mayShrink ? min(count, data.trainIndices.count) : count, seed: seed)
+    probe.chunkSize = chunkSize
+    return probe
   }
 
   /// A small test set is taken whole rather than refused.
   func test(_ count: Int) throws -> CoherenceProbe {
-    try CoherenceProbe(
+    var probe = try CoherenceProbe(
       of: data.test, labels: data.test.labels, candidates: Array(data.test.labels.indices),
       split: Split.test.rawValue, count: min(count, data.test.count), seed: seed)
+    probe.chunkSize = chunkSize
+    return probe
   }
 }
 

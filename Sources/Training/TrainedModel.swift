@@ -80,8 +80,8 @@ public final class TrainedModel {
 
     let specification = try ModelSpecification(configuration.model)
     model = try specification.build(
-      exampleShape: dataset.exampleShape, classes: dataset.classCount, initializer: configuration.initializer,
-      generator: Generator(seed: 0))
+      exampleShape: dataset.exampleShape, classes: dataset.classCount, norm: NormalizationChoice(configuration.norm),
+      initializer: configuration.initializer, generator: Generator(seed: 0))
     store = try ParameterStore(model, device: device)
     linearPolicy = TrainingRun.policy(in: manifest) ?? .native
     try Checkpoint.load(
@@ -95,11 +95,11 @@ public final class TrainedModel {
   ///   - count: m; every example by default.
   ///   - policy: what batch normalisation does.
   ///   - groupCount: groups for the confidence intervals; 0 for none.
-  ///   - chunkSize: examples in a pass.
+  ///   - chunkSize: examples in a pass; by default 150, or fewer when the model takes much memory.
   /// - Throws: `TrainingError` when there are not so many examples; `GradientMatrixError` when a layer has no rule;
   ///   `CoherenceError` when a gradient is not finite.
   public func coherence(
-    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 150
+    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int? = nil
   ) throws -> CoherenceResult {
     try sample(count, chunkSize: chunkSize).coherence(plan(policy), groupCount: groupCount)
   }
@@ -108,7 +108,7 @@ public final class TrainedModel {
   ///
   /// - Throws: as `coherence`.
   public func exampleGradients(
-    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int = 150
+    examples count: Int? = nil, policy: BatchNormPolicy = .running, groupCount: Int = 10, chunkSize: Int? = nil
   ) throws -> (examples: ExampleGradients, coherence: CoherenceResult) {
     try sample(count, chunkSize: chunkSize).exampleGradients(plan(policy), groupCount: groupCount)
   }
@@ -122,15 +122,23 @@ public final class TrainedModel {
     try sample(count ?? min(RelatedMeasures.defaultSample, labels.count)).relatedMeasures(plan(policy))
   }
 
+  /// As many examples as a run's probes take at once.
+  private func usualChunkSize() throws -> Int {
+    guard store.values.device == .cpu else { return CoherenceProbe.usualChunkSize }
+    return try ActivationMemory(
+      of: model, store: store, exampleShape: dataset.exampleShape, linearPolicy: linearPolicy
+    ).trainingChunk(most: CoherenceProbe.usualChunkSize)
+  }
+
   private func plan(_ policy: BatchNormPolicy) throws -> GradientPlan {
     try GradientPlan(model, store: store, batchNormPolicy: policy, linearPolicy: linearPolicy)
   }
 
-  private func sample(_ count: Int?, chunkSize: Int = 150) throws -> CoherenceProbe {
+  private func sample(_ count: Int?, chunkSize: Int? = nil) throws -> CoherenceProbe {
     var probe = try CoherenceProbe(
       of: dataset, labels: labels, candidates: Array(labels.indices), split: split.rawValue,
       count: count ?? labels.count, seed: configuration.seed)
-    probe.chunkSize = max(1, chunkSize)
+    probe.chunkSize = max(1, try chunkSize ?? usualChunkSize())
     return probe
   }
 }

@@ -74,10 +74,13 @@ public final class Trainer {
   /// What is measured along the way.
   private(set) var probes: Probes?
 
+  /// What the run will need of memory; nil on a device of its own memory.
+  public let memoryEstimate: MemoryEstimate?
+
   private let loader: BatchLoader
   private let schedule: Schedule
   private let evaluations: EvaluationSchedule
-  private let evaluator: Evaluator
+  private var evaluator: Evaluator
   private let context: ForwardContext
   /// For aggregators that look at more than the batch mean.
   private let robustPlan: GradientPlan?
@@ -85,9 +88,15 @@ public final class Trainer {
 
   /// Loads the data and builds the model.
   ///
-  /// - Parameter linearPolicy: who computes the products of linear layers; by default what suits the processor.
+  /// - Parameters:
+  ///   - linearPolicy: who computes the products of linear layers; by default what suits the processor.
+  ///   - loadsWeights: whether the configuration's weights file is read; a checkpoint takes its place.
+  ///   - memoryLimit: the bytes that this process can have; nil to start whatever the estimate.
   /// - Throws: `TrainingError`, `DatasetError`, `ModelError` or `TensorError`.
-  public init(_ configuration: TrainingConfiguration, linearPolicy: LinearPolicy? = nil) throws {
+  public init(
+    _ configuration: TrainingConfiguration, linearPolicy: LinearPolicy? = nil, loadsWeights: Bool = true,
+    memoryLimit: Int? = nil
+  ) throws {
     try configuration.validate()
     device = try configuration.prepareRuntime()
     var resolved = configuration
@@ -104,6 +113,7 @@ public final class Trainer {
     // A run started in another folder has to find its files when it is resumed from here.
     resolved.dataDir = configuration.dataDir.map(Self.absolutePath)
     resolved.labels = configuration.labels.map(Self.absolutePath)
+    resolved.weights = configuration.weights.map(Self.absolutePath)
     let specification = try ModelSpecification(configuration.model)
     resolved.initializer = configuration.initializer ?? specification.usualInitializer
     try resolved.validate()
@@ -111,9 +121,15 @@ public final class Trainer {
 
     var streams = SeededGenerator(seed: configuration.seed, stream: .initialisation)
     let initial = try Generator(seed: streams.next())
+    try specification.check(exampleShape: data.train.exampleShape, of: configuration.dataset)
+    let before = MemoryLimit.residentBytes() ?? 0
+    try Self.checkParameters(specification, data.train, base: before, limit: memoryLimit, configuration)
     model = try specification.build(
-      exampleShape: data.train.exampleShape, classes: data.train.classCount, initializer: configuration.initializer,
-      generator: initial)
+      exampleShape: data.train.exampleShape, classes: data.train.classCount,
+      norm: NormalizationChoice(configuration.norm), initializer: configuration.initializer, generator: initial)
+    if let file = configuration.weights, loadsWeights {
+      try PretrainedWeights(file: file).load(into: model, specification, head: configuration.weightsHead)
+    }
     store = try ParameterStore(model, device: device)
     aggregator = try AggregatorSpecification(configuration.optimizer).make()
     try Self.checkBatches(of: sampler, for: aggregator, word: configuration.optimizer)
@@ -131,11 +147,26 @@ public final class Trainer {
     evaluator = Evaluator(linearPolicy: policy, device: device)
     robustPlan =
       aggregator.need == .batchMean ? nil : try GradientPlan(model, store: store, linearPolicy: policy)
+    let activations =
+      device == .cpu
+      ? try Self.activations(of: model, store, data.train, need: aggregator.need, plan: robustPlan, policy) : nil
+    if let activations { evaluator.chunkSize = activations.evaluationChunk(most: evaluator.chunkSize) }
+    let batchSize = min(configuration.batchSize, data.trainIndices.count)
+    let (parameterBytes, remembered, chunkSize) = (
+      store.count * 4, aggregator.rememberedGradients, evaluator.chunkSize
+    )
+    memoryEstimate = activations.map {
+      Self.estimate(
+        $0, base: before, parameters: parameterBytes, hasMomentum: configuration.momentum > 0, remembered: remembered,
+        batchSize: batchSize, chunkSize: chunkSize)
+    }
+    try memoryEstimate?.check(against: memoryLimit, batchSize: batchSize)
     let perEpoch = Self.stepsPerEpoch(sampler, aggregator)
     evaluations = EvaluationSchedule(
       steps: steps, stepsPerEpoch: perEpoch, every: configuration.evalEvery)
     probes = try Probes(
-      resolved, data: data, plan: { try GradientPlan(model, store: store, linearPolicy: policy) }, steps: steps,
+      resolved, data: data, chunkSize: activations?.trainingChunk(most: CoherenceProbe.usualChunkSize),
+      plan: { try GradientPlan(model, store: store, linearPolicy: policy) }, steps: steps,
       stepsPerEpoch: perEpoch)
   }
 

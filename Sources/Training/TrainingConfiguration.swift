@@ -41,6 +41,12 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var noiseKind = NoiseKind.permute
   /// The model as a word.
   public var model = "mlp:2048"
+  /// Which normalisation follows convolutions, as a word: "batch" or "group:8".
+  public var norm = "batch"
+  /// A safetensors file with weights to start from.
+  public var weights: String?
+  /// Whether the last layer comes from `weights` too.
+  public var weightsHead = HeadPolicy.require
   /// How weights are drawn; by default `xavierScaled` for perceptrons, and as the architecture's authors do for others.
   public var initializer: Initializer?
   /// How the examples' gradients become a step, as a word; see `AggregatorSpecification`.
@@ -85,9 +91,10 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
     case steps, epochs, seed, threads, device, linear, probe, normalize, resize, augment
-    case workers, prefetch
+    case workers, prefetch, norm, weights
     case imageSize = "image-size"
     case skipBad = "skip-bad"
+    case weightsHead = "weights-head"
     case dataDir = "data-dir"
     case allowMissing = "allow-missing"
     case noiseKind = "noise-kind"
@@ -114,6 +121,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.noise, &noise)
     try read(.noiseKind, &noiseKind)
     try read(.model, &model)
+    try read(.norm, &norm)
+    try read(.weightsHead, &weightsHead)
     try read(.optimizer, &optimizer)
     try read(.lr, &lr)
     try read(.momentum, &momentum)
@@ -133,6 +142,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     subset = try values.decodeIfPresent(Int.self, forKey: .subset)
     labels = try values.decodeIfPresent(String.self, forKey: .labels)
     initializer = try values.decodeIfPresent(Initializer.self, forKey: .initializer)
+    weights = try values.decodeIfPresent(String.self, forKey: .weights)
     steps = try values.decodeIfPresent(Int.self, forKey: .steps)
     epochs = try values.decodeIfPresent(Double.self, forKey: .epochs)
     threads = try values.decodeIfPresent(Int.self, forKey: .threads)
@@ -152,7 +162,9 @@ extension TrainingConfiguration {
       if !condition { throw TrainingError(.configuration, message()) }
     }
     try validateImages()
-    _ = try ModelSpecification(model)
+    try ModelSpecification(model).check(norm: NormalizationChoice(norm))
+    try require(weights != "", "weights has an empty name; give the path of a safetensors file")
+    try require(weightsHead == .require || weights != nil, "weights-head is about a weights file; give weights too")
     _ = try Schedule(schedule)
     for word in probe { _ = try ProbeSpecification.parse(word) }
     let aggregator = try AggregatorSpecification(optimizer).make()

@@ -28,16 +28,17 @@ public final class TrainingRun {
   /// - Parameters:
   ///   - existing: what to do when the directory holds an earlier run.
   ///   - commandLine: recorded in the manifest.
+  ///   - checksMemory: whether a run that would not fit in memory is refused.
   /// - Throws: `TrainingError`, `DatasetError`, `ModelError`, `TensorError`, or `RunStoreError` for the directory.
   public init(
     _ configuration: TrainingConfiguration, at path: String, existing: ExistingRunPolicy = .refuse,
-    commandLine: [String] = CommandLine.arguments, toolVersion: String
+    commandLine: [String] = CommandLine.arguments, toolVersion: String, checksMemory: Bool = true
   ) throws {
     // A folder that will be refused should not cost the wait for the data.
     if existing == .refuse, (try? RunDirectory.open(at: path)) != nil {
       _ = try RunDirectory.create(at: path, existing: .refuse)
     }
-    trainer = try Trainer(configuration)
+    trainer = try Trainer(configuration, memoryLimit: checksMemory ? MemoryLimit.current() : nil)
     warnings = trainer.data.notes
     directory = try RunDirectory.create(at: path, existing: existing)
     manifest = try Self.manifest(of: trainer, commandLine: commandLine, toolVersion: toolVersion)
@@ -56,7 +57,8 @@ public final class TrainingRun {
   /// - Throws: as `init(_:at:)`, and `TrainingError` of kind checkpoint when the checkpoint is damaged or belongs to
   ///   another configuration.
   public convenience init(
-    resuming path: String, commandLine: [String] = CommandLine.arguments, toolVersion: String
+    resuming path: String, commandLine: [String] = CommandLine.arguments, toolVersion: String,
+    checksMemory: Bool = true
   ) throws {
     let folder = URL(fileURLWithPath: path)
     let (config, manifest) = (
@@ -66,18 +68,21 @@ public final class TrainingRun {
       // Stopped while the directory was being set up: nothing is there but what follows from the configuration.
       try self.init(
         TrainingConfiguration(file: config), at: path, existing: .keep, commandLine: commandLine,
-        toolVersion: toolVersion)
+        toolVersion: toolVersion, checksMemory: checksMemory)
     } else {
-      try self.init(continuing: RunDirectory.open(at: path))
+      try self.init(continuing: RunDirectory.open(at: path), checksMemory: checksMemory)
     }
   }
 
-  private init(continuing directory: RunDirectory) throws {
+  private init(continuing directory: RunDirectory, checksMemory: Bool) throws {
     self.directory = directory
     manifest = try directory.manifest()
     let source = directory.url.appendingPathComponent("config.yaml").path
     let configuration = try TrainingConfiguration(yaml: directory.config(), source: source)
-    trainer = try Trainer(configuration, linearPolicy: Self.policy(in: manifest))
+    let checkpoint = try Checkpoint.latest(in: directory.checkpoints)
+    trainer = try Trainer(
+      configuration, linearPolicy: Self.policy(in: manifest), loadsWeights: checkpoint == nil,
+      memoryLimit: checksMemory ? MemoryLimit.current() : nil)
     warnings = trainer.data.notes
     try Self.checkData(trainer, against: manifest)
     try Self.checkLabels(trainer, in: directory)
@@ -86,7 +91,7 @@ public final class TrainingRun {
       warnings.append(
         "the run began on \(before) instructions and goes on with \(capability): its last bits may differ")
     }
-    if let checkpoint = try Checkpoint.latest(in: directory.checkpoints) {
+    if let checkpoint {
       try trainer.restore(checkpoint, in: directory.checkpoints)
       logs = checkpoint.logs
       secondsBefore = checkpoint.seconds

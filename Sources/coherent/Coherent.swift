@@ -15,5 +15,8 @@ struct Coherent: AsyncParsableCommand {
       directions that few share stay weak and memorise. Start with `coherent demo`, then `coherent train --help`.
       """,
     version: version,
-    subcommands: [Demo.self, Train.self, Measure.self, ReportCommand.self, Study.self, DataCommand.self, Doctor.self])
+    subcommands: [
+      Demo.self, Train.self, Measure.self, ReportCommand.self, Study.self, DataCommand.self, ModelCommand.self,
+      Doctor.self,
+    ])
 }

@@ -8,7 +8,7 @@ import Training
 @Suite struct HelpTests {
   @Test(arguments: [
     [], ["train"], ["measure"], ["report"], ["data"], ["data", "list"], ["data", "info"], ["data", "fetch"],
-    ["data", "export"],
+    ["data", "export"], ["model"], ["model", "list"], ["model", "info"],
     ["doctor"], ["demo"], ["study"], ["study", "judge"],
   ])
   func snapshot(_ command: [String]) throws {

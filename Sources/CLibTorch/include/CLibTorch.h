@@ -13,6 +13,7 @@
 #include "ct_autograd.h"
 #include "ct_base.h"
 #include "ct_kernels.h"
+#include "ct_memory.h"
 #include "ct_operations.h"
 #include "ct_pooling.h"
 #include "ct_runtime.h"

@@ -84,15 +84,15 @@ final class InceptionV3: Module {
     ) throws -> (name: String, module: any Module) {
       (name, try BranchMaker(layers: layers, inputs: inputs).unit(name, inputs, outputs, geometry))
     }
-    let pool = MaxPool2d(try PoolingGeometry(kernel: 3, stride: 2))
+    let pool = try PoolingGeometry(kernel: 3, stride: 2)
     steps = try [
       unit("Conv2d_1a_3x3", plan.channels, 32, ConvolutionGeometry(square: 3, stride: 2, padding: 0)),
       unit("Conv2d_2a_3x3", 32, 32, ConvolutionGeometry(square: 3, padding: 0)),
       unit("Conv2d_2b_3x3", 32, 64, ConvolutionGeometry(square: 3)),
-      ("maxpool1", pool),
+      ("maxpool1", MaxPool2d(pool)),
       unit("Conv2d_3b_1x1", 64, 80, ConvolutionGeometry(square: 1)),
       unit("Conv2d_4a_3x3", 80, 192, ConvolutionGeometry(square: 3, padding: 0)),
-      ("maxpool2", pool),
+      ("maxpool2", MaxPool2d(pool)),
       Self.block35("Mixed_5b", layers, 192, poolChannels: 32),
       Self.block35("Mixed_5c", layers, 256, poolChannels: 64),
       Self.block35("Mixed_5d", layers, 288, poolChannels: 64),

@@ -25,6 +25,8 @@ public struct ModelEntry: Sendable {
   public let hasNormalization: Bool
   /// The dotted name of the last layer, which makes the logits.
   public let head: String
+  /// Beginnings of names that weight files hold for parts that are left out here.
+  var ignoredWeights: [String] = []
   let weights: InitialWeights
   let make: @Sendable (ImagePlan) throws -> any Module
 }
@@ -78,6 +80,7 @@ public enum ModelCatalog {
   private static let inception = ModelEntry(
     name: "inception_v3", summary: "Inception-V3 without the auxiliary classifier (Szegedy et al., 2016)",
     usualSide: 299, leastSide: 75, hasNormalization: true, head: "fc",
+    ignoredWeights: ["AuxLogits."],
     // torchvision cuts this normal distribution at ±2, which is 20 σ away.
     weights: InitialWeights(convolution: .normal(0.1), linear: .normal(0.1))
   ) { try InceptionV3($0) }

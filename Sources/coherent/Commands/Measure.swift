@@ -30,7 +30,10 @@ struct Measure: ParsableCommand {
   @Option(help: "Another data set than the run's own.") var dataset: String?
   @Option(help: "The folder with the data set's files. (default: as in the run)") var dataDir: String?
   @Option(help: "What batch normalisation does: running or batch.") var bnPolicy: BatchNormPolicy = .running
-  @Option(parsing: .unconditional, help: "Examples in a pass; results do not depend on it.") var chunkSize = 150
+  @Option(
+    parsing: .unconditional,
+    help: "Examples in a pass; results do not depend on it. (default: 150, or fewer for a large model)"
+  ) var chunkSize: Int?
   @Option(parsing: .unconditional, help: "Threads for the computation. (default: as in the run)") var threads: Int?
   @Flag(inversion: .prefixedNo, help: "Give confidence intervals.") var intervals = true
   @Option(help: "Write a line for each example to this CSV file; takes twice as long.") var records: String?
@@ -39,7 +42,9 @@ struct Measure: ParsableCommand {
   @Flag(help: "Print as JSON.") var json = false
 
   func validate() throws {
-    guard chunkSize >= 1 else { throw ValidationError("--chunk-size must be at least 1, not \(chunkSize).") }
+    if let chunkSize, chunkSize < 1 {
+      throw ValidationError("--chunk-size must be at least 1, not \(chunkSize).")
+    }
     guard records != "" else { throw ValidationError("--records has an empty name.") }
   }
 

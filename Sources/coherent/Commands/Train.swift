@@ -12,6 +12,7 @@ import Training
 extension NoiseKind: ExpressibleByArgument {}
 extension PixelNormalization: ExpressibleByArgument {}
 extension Initializer: ExpressibleByArgument {}
+extension HeadPolicy: ExpressibleByArgument {}
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -37,6 +38,9 @@ struct Train: ParsableCommand {
   @Flag(help: "Replace an earlier run in the run directory.")
   var force = false
 
+  @Flag(help: "Start even where the run is estimated not to fit in memory.")
+  var ignoreMemoryEstimate = false
+
   @Flag(help: "Print the results as JSON.")
   var json = false
 
@@ -60,7 +64,10 @@ struct Train: ParsableCommand {
 
   func run() throws {
     Runtime.keepFreedMemory()
-    let run = try resume.map { try TrainingRun(resuming: $0, toolVersion: Coherent.version) } ?? start()
+    let run =
+      try resume.map {
+        try TrainingRun(resuming: $0, toolVersion: Coherent.version, checksMemory: !ignoreMemoryEstimate)
+      } ?? start()
     run.warnings.forEach { Console.note("Warning: \($0).") }
     if run.isComplete {
       Console.note("The run in \(run.directory.url.path) is already complete.")
@@ -82,7 +89,8 @@ struct Train: ParsableCommand {
     var settings = try config.map { try TrainingConfiguration(file: $0) } ?? TrainingConfiguration()
     options.apply(to: &settings)
     return try TrainingRun(
-      settings, at: out ?? "", existing: force ? .replace : .refuse, toolVersion: Coherent.version)
+      settings, at: out ?? "", existing: force ? .replace : .refuse, toolVersion: Coherent.version,
+      checksMemory: !ignoreMemoryEstimate)
   }
 
   private func train(_ run: TrainingRun) throws -> TrainingOutcome {

@@ -45,10 +45,22 @@ struct TrainingOptions: ParsableArguments {
   var noise: Double?
   @Option(help: "permute the chosen labels among themselves, or draw them uniform. (default: permute)")
   var noiseKind: NoiseKind?
-  @Option(help: "The model: mlp:WIDTH[,WIDTH...] or linear. (default: mlp:2048)")
-  var model: String?
   @Option(
-    help: "How weights are drawn: xavier, xavier-uniform, xavier-scaled, kaiming, pytorch. (default: xavier-scaled)")
+    help:
+      "The model: mlp:WIDTH[,WIDTH...], linear, or a name that coherent model list shows, such as resnet32. (default: mlp:2048)"
+  )
+  var model: String?
+  @Option(help: "Which normalisation follows convolutions: batch or group:N. (default: batch)")
+  var norm: String?
+  @Option(help: "A safetensors file with weights to start from, by torchvision's names.")
+  var weights: String?
+  @Option(
+    help: "Whether the last layer comes from --weights too: require, or replace for other classes. (default: require)")
+  var weightsHead: HeadPolicy?
+  @Option(
+    help:
+      "How weights are drawn: xavier, xavier-uniform, xavier-scaled, kaiming, pytorch. (default: xavier-scaled for mlp and linear, the architecture's own for others)"
+  )
   var initializer: Initializer?
   @Option(
     help:
@@ -115,6 +127,9 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.noise, noise)
     set(&configuration.noiseKind, noiseKind)
     set(&configuration.model, model)
+    set(&configuration.norm, norm)
+    set(&configuration.weights, weights)
+    set(&configuration.weightsHead, weightsHead)
     set(&configuration.initializer, initializer)
     set(&configuration.optimizer, optimizer)
     set(&configuration.lr, lr)
@@ -140,13 +155,15 @@ struct TrainingOptions: ParsableArguments {
 
   /// Whether any option was given.
   var isAnySet: Bool {
-    let words: [String?] = [dataset, dataDir, augment, labels, model, optimizer, schedule, device, linear]
+    let words: [String?] = [
+      dataset, dataDir, augment, labels, model, norm, weights, optimizer, schedule, device, linear,
+    ]
     let integers: [Int?] = [
       imageSize, resize, workers, prefetch, subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery,
     ]
     let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
-      || !probe.isEmpty || noiseKind != nil || initializer != nil || nesterov != nil || allowMomentum != nil
-      || seed != nil || allowMissing != nil || normalize != nil || skipBad != nil
+      || !probe.isEmpty || noiseKind != nil || weightsHead != nil || initializer != nil || nesterov != nil
+      || allowMomentum != nil || seed != nil || allowMissing != nil || normalize != nil || skipBad != nil
   }
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// The layers of a model as one example passes through them.
+public struct ModelSummary: Sendable, Equatable, Codable {
+  /// A layer, or another module without modules inside.
+  public struct Layer: Sendable, Equatable, Codable {
+    /// Its dotted name.
+    public let name: String
+    /// Its type, such as "Conv2d".
+    public let kind: String
+    /// The extents of its output for one example.
+    public let outputShape: [Int]
+    /// The number of its trainable elements.
+    public let parameters: Int
+    /// Floating-point operations for one example: two for each multiplication and addition of a convolution or linear
+    /// layer; other layers count 0.
+    public let flops: Int
+  }
+
+  /// The layers in the order they are applied.
+  public let layers: [Layer]
+  /// The number of trainable elements of the model.
+  public let parameters: Int
+  /// The layers' sum.
+  public let flops: Int
+
+  /// Traces a model with one example of zeros, in evaluation mode.
+  ///
+  /// - Throws: `TensorError` when the model does not take the example.
+  public init(of model: any Module, exampleShape: [Int]) throws {
+    let names = Dictionary(
+      model.namedModules.map { (ObjectIdentifier($0.module), $0.name) }, uniquingKeysWith: { first, _ in first })
+    var layers: [Layer] = []
+    let context = ForwardContext.evaluation()
+    context.observer = { module, input, output in
+      guard let name = names[ObjectIdentifier(module)], !module.hasModules else { return }
+      layers.append(
+        Layer(
+          name: name, kind: String(describing: type(of: module)), outputShape: Array(output.shape.dropFirst()),
+          parameters: module.parameterCount, flops: Self.flops(of: module, output: output)))
+    }
+    try withoutGradients { _ = try model.forward(Tensor.zeros([1] + exampleShape), in: context) }
+    self.layers = layers
+    parameters = model.parameterCount
+    flops = layers.reduce(0) { $0 + $1.flops }
+  }
+
+  private static func flops(of module: any Module, output: Tensor) -> Int {
+    switch module {
+    case let layer as Conv2d: 2 * output.count * layer.weight.shape.dropFirst().reduce(1, *)
+    case let layer as Linear: 2 * output.count * layer.weight.shape[1]
+    default: 0
+    }
+  }
+}
+
+extension Module {
+  fileprivate var hasModules: Bool { members.contains { if case .module = $0 { true } else { false } } }
+}

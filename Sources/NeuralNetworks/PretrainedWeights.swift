@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Tensors
+
+/// What to do with the last layer of a model when weights are loaded.
+public enum HeadPolicy: String, Sendable, Codable, CaseIterable {
+  /// It comes from the file like every other layer.
+  case require
+  /// It keeps its own start, for another number of classes; the file may have one or not.
+  case replace
+}
+
+/// Named tensors from a file in the safetensors format, for a model to start from.
+///
+/// Names are torchvision's. A tensor may be of any real type; it is converted to the model's.
+public struct PretrainedWeights {
+  /// The file's name, for messages.
+  public let source: String
+  private let tensors: [String: Tensor]
+
+  /// Reads a file. No code is ever run from it.
+  ///
+  /// - Throws: `ModelError` that names the file: missing, cut off, or of another format.
+  public init(file path: String) throws {
+    let data: Data
+    do {
+      data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
+    } catch {
+      let exists = FileManager.default.fileExists(atPath: path)
+      throw ModelError(
+        exists
+          ? "the weights file \(path) cannot be read; check that it is a file and its permissions"
+          : "there is no weights file \(path); check the path for a typing error")
+    }
+    do {
+      try self.init(tensors: Safetensors.decode(data).tensors, source: path)
+    } catch let error as Safetensors.FormatError {
+      let pickle = data.prefix(2) == Data("PK".utf8) || data.prefix(1) == Data([0x80])
+      throw ModelError(
+        "the weights file \(path) is no whole safetensors file: \(error)"
+          + (pickle
+            ? "; it looks like a PyTorch pickle: save its state_dict with safetensors.torch.save_file"
+            : "; copy or download it again"))
+    }
+  }
+
+  /// Tensors that are in memory already.
+  public init(tensors: [String: Tensor], source: String) throws {
+    self.tensors = tensors
+    self.source = source
+  }
+
+  /// Overwrites a model's parameters and buffers. Nothing is written unless everything fits.
+  ///
+  /// - Parameters:
+  ///   - model: the model.
+  ///   - specification: its word, which tells the last layer and what else such files hold.
+  ///   - head: what to do with the last layer.
+  /// - Throws: `ModelError` that lists what is missing, what belongs to no layer, and what has another shape.
+  public func load(into model: any Module, _ specification: ModelSpecification, head: HeadPolicy = .require) throws {
+    let ownHead = specification.head + "."
+    var targets: [(name: String, value: Tensor)] = model.namedParameters.map { ($0.name, $0.parameter.value) }
+    targets += model.namedBuffers.map { ($0.name, $0.buffer.value) }
+    if head == .replace { targets.removeAll { $0.name.hasPrefix(ownHead) } }
+    let known = Set(targets.map(\.name))
+    let ignored = specification.entry?.ignoredWeights ?? []
+    var misfits = Misfits()
+    misfits.extra = tensors.keys.filter { name in
+      !known.contains(name) && !name.hasSuffix("num_batches_tracked") && !ignored.contains { name.hasPrefix($0) }
+        && !(head == .replace && name.hasPrefix(ownHead))
+    }.sorted()
+    for (name, value) in targets {
+      guard let saved = tensors[name] else {
+        misfits.missing.append(name)
+        continue
+      }
+      if saved.shape != value.shape {
+        misfits.shapes.append((name, "\(name): \(saved.shape) in the file, \(value.shape) in the model"))
+      } else if try ![.float32, .float64, .float16, .bfloat16].contains(saved.dtype) {
+        misfits.shapes.append((name, "\(name): \(try saved.dtype), not real numbers"))
+      }
+    }
+    guard misfits.isEmpty else { throw ModelError(misfits.sentence(source, specification, head: ownHead)) }
+    for (name, value) in targets {
+      if let saved = tensors[name] { try value.copy(from: saved) }
+    }
+  }
+}
+
+/// What of a file and a model does not belong together.
+private struct Misfits {
+  var missing: [String] = []
+  var extra: [String] = []
+  var shapes: [(name: String, text: String)] = []
+
+  var isEmpty: Bool { missing.isEmpty && extra.isEmpty && shapes.isEmpty }
+
+  private func list(_ items: [String]) -> String {
+    let shown = items.prefix(3).joined(separator: ", ")
+    return items.count > 3 ? shown + " and \(items.count - 3) more" : shown
+  }
+
+  func sentence(_ source: String, _ specification: ModelSpecification, head: String) -> String {
+    var parts: [String] = []
+    if !missing.isEmpty { parts.append("it lacks \(missing.count) tensors of the model (\(list(missing)))") }
+    if !extra.isEmpty { parts.append("\(extra.count) of its tensors belong to no layer (\(list(extra)))") }
+    if !shapes.isEmpty { parts.append("\(shapes.count) differ in shape or type (\(list(shapes.map(\.text))))") }
+    let isHead = (missing + extra + shapes.map(\.name)).allSatisfy { $0.hasPrefix(head) }
+    let isNorm = extra.contains { $0.hasSuffix("running_mean") } || missing.contains { $0.hasSuffix("running_mean") }
+    let remedy =
+      isHead
+      ? "only the last layer differs: with weights-head: replace (--weights-head replace) the model keeps its own, for "
+        + "other classes"
+      : isNorm && missing.allSatisfy { !$0.hasSuffix("weight") } && shapes.isEmpty
+        ? "the file's normalisation is another one: see norm" : "check that the file belongs to \(specification)"
+    let problems = parts.joined(separator: "; ")
+    return "the weights in \(source) do not fit \(specification): \(problems). Remedy: \(remedy)"
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Aggregation
+import Datasets
+import GradientMatrix
+import NeuralNetworks
+import Tensors
+
+extension Trainer {
+  /// Refuses a perceptron whose parameters alone would not fit, before they are made: its widths are the user's.
+  static func checkParameters(
+    _ specification: ModelSpecification, _ examples: Dataset, base: Int, limit: Int?,
+    _ configuration: TrainingConfiguration
+  ) throws {
+    guard
+      let count = specification.perceptronParameterCount(inputs: examples.exampleSize, classes: examples.classCount)
+    else { return }
+    let bytes = count * 4
+    try MemoryEstimate(
+      base: base, parameters: bytes, gradient: bytes, optimizer: configuration.momentum > 0 ? bytes : 0
+    ).check(against: limit, batchSize: configuration.batchSize)
+  }
+
+  /// The memory of the model's passes as the aggregator needs them.
+  static func activations(
+    of model: any Module, _ store: ParameterStore, _ examples: Dataset, need: GradientNeed, plan: GradientPlan?,
+    _ policy: LinearPolicy
+  ) throws -> ActivationMemory {
+    var groupCount = 1
+    if case .groupMeans(let count) = need { groupCount = count }
+    return try ActivationMemory(
+      of: model, store: store, exampleShape: examples.exampleShape, linearPolicy: policy, leastBatch: groupCount,
+      backward: plan.map { plan in
+        { input, context in
+          var pass = TrainingPass(generator: context.generator)
+          if groupCount > 1 { pass.groups = try GradientMatrix.groups(of: input.size(0), count: groupCount) }
+          let targets = try Tensor(Array(repeating: 0, count: input.size(0)))
+          _ = try GradientMatrix(plan, input: input, training: pass) { try $0.crossEntropy(targets: targets) }
+        }
+      })
+  }
+
+  /// - Parameters:
+  ///   - base: resident bytes before the model was made.
+  ///   - parameters: the parameters' bytes.
+  ///   - remembered: gradients that the aggregator keeps.
+  static func estimate(
+    _ activations: ActivationMemory, base: Int, parameters: Int, hasMomentum: Bool, remembered: Int, batchSize: Int,
+    chunkSize: Int
+  ) -> MemoryEstimate {
+    MemoryEstimate(
+      base: base, parameters: parameters, gradient: parameters,
+      optimizer: parameters * ((hasMomentum ? 1 : 0) + remembered),
+      training: activations.trainingBytes(batchSize),
+      evaluation: activations.evaluationBytes(chunkSize))
+  }
+}

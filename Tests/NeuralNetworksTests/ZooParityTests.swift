@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+
+@testable import NeuralNetworks
+
+/// Every architecture against torchvision: names, shapes and order of parameters, logits, loss, gradients, and the
+/// running statistics that a training pass leaves. In float64 to the fixture's digits, and in float32.
+@Suite(.serialized) struct ZooParityTests {
+  @Test(arguments: [
+    "resnet20", "resnet20-gray", "resnet32", "resnet44", "resnet56", "resnet18", "resnet18-32", "resnet18-group8",
+    "resnet34", "resnet34-32", "resnet50", "resnet50-32", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn",
+    "inception_v3", "efficientnet_b0", "efficientnet_b1", "alexnet",
+  ]) func equalsTorchvision(_ name: String) throws {
+    let fixture = try ZooFixture(name)
+    let word = name.replacingOccurrences(of: "-gray", with: "").replacingOccurrences(of: "-group8", with: "")
+    let norm = name.hasSuffix("-group8") ? NormalizationChoice.group(8) : .batch
+    let model = try ModelSpecification(word).build(
+      exampleShape: Array(fixture.cases[0].shape.dropFirst()), classes: 10, norm: norm, initializer: .pytorch,
+      generator: Generator(seed: 1), drops: false)
+    #expect(model.namedParameters.map(\.name) == fixture.parameters.map(\.name))
+    #expect(model.namedParameters.map(\.parameter.shape) == fixture.parameters.map(\.shape))
+    // The large ones would take a gigabyte more; they are in float32 only.
+    if model.parameterCount < 50_000_000 {
+      let store = try ParameterStore(model, dtype: .float64)
+      for expected in fixture.cases { try compare(model, store, expected, gain: fixture.gain) }
+    } else {
+      #expect(fixture.cases.allSatisfy { $0.single })
+    }
+    let single = try ParameterStore(model, dtype: .float32)
+    for expected in fixture.cases where expected.single { try compare(model, single, expected, gain: fixture.gain) }
+  }
+
+  /// How far off numbers may be: of the largest logit, and of a gradient's norm.
+  private struct Tolerance {
+    let logits, gradients: Double
+    /// Of the largest gradient's norm. Gradients below are rounding: that of a bias before batch normalisation is 0.
+    let floor: Double
+    static let single = Tolerance(logits: 1e-4, gradients: 1e-3, floor: 1e-6)
+    /// The fixture's eight digits are the limit.
+    static let double = Tolerance(logits: 1e-7, gradients: 1e-7, floor: 1e-12)
+  }
+
+  private func compare(
+    _ model: any Module, _ store: ParameterStore, _ expected: ZooFixture.Case, gain: Double
+  ) throws {
+    for entry in store.entries {
+      try entry.parameter.value.copy(from: HashedNumbers.content(entry.name, entry.parameter.shape, gain: gain))
+    }
+    for (name, buffer) in model.namedBuffers {
+      try buffer.value.copy(from: HashedNumbers.content(name, buffer.value.shape, gain: gain))
+    }
+    let dtype = try store.values.dtype
+    let tolerance = dtype == .float64 ? Tolerance.double : .single
+    let x = try HashedNumbers.values(expected.input, expected.shape).to(dtype)
+    let targets = try Tensor((0..<expected.shape[0]).map { $0 * 3 % 10 })
+    let context = ForwardContext(isTraining: expected.mode == "train", usesSinks: true)
+    let logits = try model.forward(x, in: context)
+    try expectClose(
+      logits, expected.logits, shape: [expected.shape[0], 10], dtype: dtype, rtol: tolerance.logits,
+      atol: tolerance.logits * (expected.logits.map(abs).max() ?? 0))
+    let loss = try crossEntropy(logits, targets)
+    try expectClose(loss, [expected.loss], shape: [], dtype: dtype, rtol: tolerance.logits)
+    try store.backward(loss)
+    let largest = expected.gradients.map { $0[0] }.max() ?? 0
+    for (entry, numbers) in zip(store.entries, expected.gradients) {
+      try compare(
+        store.gradient.narrow(0, from: entry.range.lowerBound, length: entry.range.count), numbers,
+        "\(dtype) \(expected.mode)", entry.name,
+        within: tolerance.gradients * numbers[0] + tolerance.floor * largest)
+    }
+    for (name, buffer) in model.namedBuffers {
+      guard let norm = expected.buffers?[name] else { continue }
+      let found = try buffer.value.dot(buffer.value).squareRoot()
+      #expect(abs(found - norm) <= tolerance.logits * norm, "\(name): \(found), expected \(norm)")
+    }
+  }
+
+  /// An error e with ‖e‖ = ε·‖g‖ that leans no particular way moves a product with v by about ε·‖g‖·rms(v), and one
+  /// element by no more than ε·‖g‖.
+  private func compare(
+    _ gradient: Tensor, _ expected: [Double], _ circumstances: String, _ name: String, within tolerance: Double
+  ) throws {
+    let norm = try gradient.dot(gradient).squareRoot()
+    var found = [norm, try gradient.dot(Tensor.ones([1]).expand(gradient.shape))]
+    for index in 1...2 { found.append(try gradient.dot(HashedNumbers.values("\(name)#\(index)", gradient.shape))) }
+    for index in 0..<4 {
+      found += try gradient.narrow(0, from: index * (gradient.count - 1) / 3, length: 1).to(.float64).values()
+    }
+    for (index, pair) in zip(found, expected).enumerated() {
+      #expect(
+        abs(pair.0 - pair.1) <= tolerance + 1e-7 * abs(pair.1),
+        "\(circumstances) \(name) [\(index)]: \(pair.0), expected \(pair.1), norm \(expected[0])")
+    }
+  }
+
+  private struct Signature: Decodable {
+    let tensors: Int
+    let hash: String
+  }
+
+  /// Names and shapes of the larger EfficientNets, buffers too, by their hash: what the scaling rule decides.
+  @Test func efficientNetsScale() throws {
+    let signatures = try JSONDecoder().decode(
+      [String: Signature].self, from: Data(contentsOf: ZooFixture.url("scaled")))
+    #expect(signatures.count == 6)
+    for (name, expected) in signatures {
+      let model = try ModelSpecification(name).build(
+        exampleShape: [3, 64, 64], classes: 10, initializer: .pytorch, generator: Generator(seed: 1))
+      let entries =
+        model.namedParameters.map { ($0.name, $0.parameter.shape) }
+        + model.namedBuffers.map { ($0.name, $0.buffer.value.shape) }
+      let lines = entries.map { "\($0.0):" + $0.1.map(String.init).joined(separator: "x") }
+      // As the script sorts: by name, before the colon.
+      let sorted = zip(entries.map(\.0), lines).sorted { $0.0.utf8.lexicographicallyPrecedes($1.0.utf8) }.map(\.1)
+      var digest: UInt64 = 0xCBF2_9CE4_8422_2325
+      for byte in sorted.joined(separator: ";").utf8 { digest = (digest ^ UInt64(byte)) &* 0x100_0000_01B3 }
+      #expect(entries.count == expected.tensors)
+      #expect(String(digest, radix: 16) == String(expected.hash.drop { $0 == "0" }), "\(name)")
+    }
+  }
+}
