@@ -120,12 +120,7 @@ import Testing
     }
   }
 
-  @Test func settingsSurviveTheFile() throws {
-    let before = configuration {
-      ($0.resize, $0.augment, $0.skipBad, $0.workers, $0.prefetch) = (20, "flip+crop", true, 3, 4)
-      ($0.allowMissing, $0.normalize) = (true, .none)
-    }
-    #expect(try TrainingConfiguration(yaml: before.yaml(), source: "x") == before)
+  @Test func settingsOfTheWrongKind() throws {
     expectError(.configuration, "x, line 1: workers must be a whole number") {
       _ = try TrainingConfiguration(yaml: "workers: many", source: "x")
     }
