@@ -44,8 +44,9 @@ public struct MemoryEstimate: Sendable, Equatable {
   }
 
   static func text(_ bytes: Int) -> String {
-    bytes >= 1 << 30
-      ? String(format: "%.1f GB", Double(bytes) / Double(1 << 30)) : "\(max(1, bytes >> 20)) MB"
+    if bytes >= 1 << 40 { return String(format: "%.1f TB", Double(bytes) / Double(1 << 40)) }
+    if bytes >= 1 << 30 { return String(format: "%.1f GB", Double(bytes) / Double(1 << 30)) }
+    return "\(max(1, bytes >> 20)) MB"
   }
 }
 

@@ -241,7 +241,8 @@ extension TrainingRun {
         "linear_threshold": String(trainer.linearPolicy.threshold),
         "cpu_vendor": processor.vendor,
         "cpu_capability": try Runtime.cpuCapability(),
-      ])
+      ],
+      extra: trainer.memoryEstimate.map { ["memory_estimate_bytes": String($0.total)] } ?? [:])
   }
 
   static func policy(in manifest: RunManifest) -> LinearPolicy? {

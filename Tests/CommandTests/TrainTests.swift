@@ -157,6 +157,7 @@ import Testing
     for arguments in [
       ["--dataset", "mnist"], ["--data-dir", "d"], ["--subset", "1"], ["--labels", "l"], ["--validation", "0"],
       ["--noise", "0"], ["--noise-kind", "permute"], ["--model", "mlp:2048"], ["--initializer", "xavier-scaled"],
+      ["--norm", "batch"], ["--weights", "w"], ["--weights-head", "require"],
       ["--optimizer", "sgd"], ["--lr", "0.1"], ["--momentum", "0"], ["--nesterov"], ["--no-nesterov"],
       ["--weight-decay", "0"], ["--schedule", "constant"], ["--batch-size", "100"], ["--steps", "1"],
       ["--epochs", "1"], ["--seed", "1"], ["--threads", "1"], ["--eval-every", "1"], ["--checkpoint-every", "1"],

@@ -148,6 +148,9 @@ import Testing
     full.noiseKind = .uniform
     full.model = "mlp:8,9"
     full.initializer = .xavierUniform
+    full.norm = "batch"
+    full.weights = "weights.safetensors"
+    full.weightsHead = .replace
     full.lr = 1.0 / 3
     full.momentum = 0.123_456_789_012_345_67
     full.nesterov = true
@@ -201,6 +204,7 @@ import Testing
     ("seed: -1", "seed must be a whole number of at least 0, not \"-1\""),
     ("nesterov: maybe", "nesterov must be true or false, not \"maybe\""),
     ("noise-kind: shuffle", "noise-kind must be one of permute, uniform, not \"shuffle\""),
+    ("weights-head: keep", "weights-head must be one of require, replace, not \"keep\""),
     ("initializer: he", "initializer must be one of xavier, "), ("model: {a: b}", "model must be a word"),
   ])
   func wrongTypesAreNamed(_ line: String, _ expected: String) {
