@@ -27,8 +27,9 @@ public struct ActivationMemory: Sendable, Equatable {
   /// At the worst moment of a pass of so many examples that records nothing.
   public func evaluationBytes(_ examples: Int) -> Int { Self.bytes(evaluation, examples) }
 
-  /// The largest number of examples, up to `most`, whose evaluation stays within a budget; at least 1.
-  public func evaluationChunk(most: Int, budget: Int = 256 << 20) -> Int { Self.chunk(evaluation, most, budget) }
+  /// The largest number of examples, up to `most`, whose evaluation stays within a budget; at least 1. A larger budget
+  /// makes nothing faster, and the system's allocator makes it several times that.
+  public func evaluationChunk(most: Int, budget: Int = 32 << 20) -> Int { Self.chunk(evaluation, most, budget) }
 
   /// The largest number of examples, up to `most`, whose forward and backward pass stays within a budget beside what it
   /// takes whatever their number; at least 1.

@@ -20,8 +20,8 @@ public struct MemoryEstimate: Sendable, Equatable {
   /// The evaluation of a chunk of examples at its worst moment.
   public var evaluation = 0
 
-  /// All of it; training and evaluation take turns.
-  public var total: Int { base + parameters + gradient + optimizer + max(training, evaluation) }
+  /// All of it. Training and evaluation take turns, but blocks of other sizes are of little use to each other.
+  public var total: Int { base + parameters + gradient + optimizer + training + evaluation }
 
   /// Refuses a run that would not fit.
   ///
