@@ -41,7 +41,8 @@ struct ZooTests {
     let least = entry.name.hasPrefix("resnet") ? 32 : max(entry.leastSide, 32)
     let all = entry.hasNormalization ? Treatment.allCases : [.running]
     // With one pixel left at the end, three values would make a channel's statistics.
-    return all.map { Case(model: entry.name, side: $0 == .batch ? max(least, 64) : least, treatment: $0) }
+    let several = entry.usualSide > 32 ? max(least, 64) : least
+    return all.map { Case(model: entry.name, side: $0 == .batch ? several : least, treatment: $0) }
   }
 
   @Test(arguments: cases) func agrees(_ test: Case) throws {
