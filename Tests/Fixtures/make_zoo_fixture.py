@@ -186,9 +186,11 @@ def prepare(model, mode, gain, dtype):
             module.p = 0.0
 
 
-def step(model, mode, shape, gain, word, dtype):
+def step(model, mode, shape, gain, word, dtype, shake=0.0):
     prepare(model, mode, gain, dtype)
     x = torch.from_numpy(values(word, math.prod(shape)).reshape(shape)).to(dtype)
+    if shake:
+        x *= 1 + shake * torch.from_numpy(values("shake", math.prod(shape)).reshape(shape))
     logits = model(x.contiguous(memory_format=torch.channels_last))
     loss = nn.functional.cross_entropy(logits, torch.arange(shape[0]) * 3 % CLASSES)
     loss.backward()
@@ -196,11 +198,21 @@ def step(model, mode, shape, gain, word, dtype):
 
 
 def deviation(model, mode, shape, gain, word):
-    """The largest relative error of a float32 gradient, those aside that are 0 but for rounding."""
-    single = step(model, mode, shape, gain, word, torch.float32)[2]
+    """The largest relative error of a float32 gradient, those aside that are 0 but for rounding.
+
+    Float32 rounds in as many ways as there are orders of summation: other numbers of threads, and inputs off by some
+    units in the last place, stand for them.
+    """
     double = step(model, mode, shape, gain, word, torch.float64)[2]
     least = 1e-10 * max(g.norm() for g in double)
-    return max(((a - b).norm() / b.norm()).item() for a, b in zip(single, double) if b.norm() > least)
+    worst = 0.0
+    for threads, shake in ((2, 0.0), (1, 0.0), (3, 0.0), (2, 3e-6), (2, -3e-6)):
+        torch.set_num_threads(threads)
+        single = step(model, mode, shape, gain, word, torch.float32, shake)[2]
+        worst = max([worst] + [((a - b).norm() / b.norm()).item() for a, b in zip(single, double) if b.norm() > least])
+        if worst > 5e-4:
+            break
+    return worst
 
 
 def run(model, mode, shape, gain):
@@ -218,7 +230,7 @@ def run(model, mode, shape, gain):
         "mode": mode,
         "shape": shape,
         "input": word,
-        "single": error < 3e-4,
+        "single": error < 5e-4,
         "logits": [digits(v) for v in logits.detach().flatten().tolist()],
         "loss": digits(loss.item()),
         "gradients": [summary(n, g) for (n, _), g in zip(model.named_parameters(), gradients)],
