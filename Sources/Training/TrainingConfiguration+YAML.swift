@@ -107,7 +107,8 @@ extension TrainingConfiguration {
     case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
     case .weightsHead: "one of " + HeadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
     case .initializer: "one of " + Initializer.allCases.map(\.rawValue).joined(separator: ", ")
-    case .dataset, .dataDir, .labels, .augment, .model, .norm, .weights, .optimizer, .schedule, .device, .linear: "a word"
+    case .dataset, .dataDir, .labels, .augment, .model, .norm, .weights, .optimizer, .schedule, .device, .linear:
+      "a word"
     case .seed: "a whole number of at least 0"
     case .imageSize, .resize, .workers, .prefetch: "a whole number"
     case .subset, .validation, .batchSize, .steps, .threads, .evalEvery, .checkpointEvery: "a whole number"
