@@ -94,6 +94,39 @@ import Testing
     }
   }
 
+  @Test(arguments: shapes) func theLayerWritesItsGradientsIntoSinks(_ shape: Shape) throws {
+    let factors = try shape.factors()
+    let window = [shape.outputs, shape.inputs / shape.groups] + shape.kernel
+    func leaf(_ tensor: Tensor) throws -> Tensor {
+      let copy = try tensor.detach()
+      try copy.setRequiresGradient(true)
+      return copy
+    }
+    let (weight, bias) = try (randomTensor(window, seed: 5), randomTensor([shape.outputs], seed: 6))
+    // Libtorch's own operations in float64.
+    let wide = try [factors.input, weight, bias].map { try leaf($0.to(.float64)) }
+    let expected = try wide[0].convolution(weight: wide[1], bias: wide[2], factors.geometry)
+    let gradients = try expected.gradients(withRespectTo: wide, weights: factors.delta.to(.float64))
+    // The layer's.
+    let narrow = try [factors.input, weight, bias].map { try leaf($0) }
+    let sinks = try [Tensor.full(window, 7), Tensor.full([shape.outputs], 7)].map { try GradientSink(destination: $0) }
+    for times in 1...2 {
+      let output = try narrow[0].convolution(
+        weight: narrow[1], bias: narrow[2], factors.geometry, weightSink: sinks[0], biasSink: sinks[1])
+      try expectClose(output.detach().to(.float64), expected.detach(), rtol: 1e-4, atol: 1e-4)
+      let own = try output.gradients(withRespectTo: narrow, weights: factors.delta)
+      try expectClose(#require(own[0]).to(.float64), #require(gradients[0]), rtol: 1e-4, atol: 1e-4)
+      // Later writes add to the first.
+      for (sink, gradient) in zip(sinks, gradients.dropFirst()) {
+        #expect(sink.isWritten)
+        try expectClose(
+          sink.destination.to(.float64), #require(gradient) * Double(times), rtol: 1e-4, atol: 1e-4)
+      }
+    }
+    sinks.forEach { $0.arm() }
+    #expect(!sinks[0].isWritten)
+  }
+
   @Test func channelsFirstGivesTheSame() throws {
     let last = try Shape(inputs: 6, outputs: 18).factors()
     let first = try ConvolutionFactors(

@@ -18,224 +18,13 @@
 #include <vector>
 
 #include "../support.h"
-#include "vectors.h"
+#include "batch_norm_tiles.h"
 
 namespace coherent {
 namespace {
 
 using torch::autograd::SavedVariable;
 using torch::autograd::variable_list;
-
-// Rows (pixels) of some channels side by side, and what each channel needs.
-struct Tile {
-  int64_t rows, channels;
-  const float *x, *gradient, *y, *residual;
-  float *out, *passed;               // result, and the gradient behind the ReLU
-  const float *scale, *shift, *mean; // [channels]
-  const float *slope, *offset;       // backward: the parts of the gradient that come by way of the statistics
-  float *first, *second;             // sums, [channels]
-};
-
-// Calls body(null pointer to V, channel) over all channels: wide vectors, then narrower ones for the rest.
-template <int bytes, typename Body>
-CT_INLINE void over_channels(int64_t channels, const Body &body) {
-  typedef float Wide __attribute__((vector_size(bytes)));
-  typedef float Narrow __attribute__((vector_size(16)));
-  int64_t c = 0;
-  for (; c + bytes / 4 <= channels; c += bytes / 4) body(static_cast<Wide *>(nullptr), c);
-  for (; c + 4 <= channels; c += 4) body(static_cast<Narrow *>(nullptr), c);
-  for (; c < channels; ++c) body(static_cast<float *>(nullptr), c);
-}
-
-constexpr int chains = 4;  // sums side by side, so that one addition need not wait for the last
-
-// Mean, and sum of the squared deviations from it.
-template <int bytes>
-CT_INLINE void moments(const Tile &t) {
-  over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
-    using V = std::remove_pointer_t<decltype(width)>;
-    V sums[chains] = {}, squares[chains] = {};
-    int64_t r = 0;
-    for (; r + chains <= t.rows; r += chains) {
-      for (int k = 0; k < chains; ++k) {
-        V x;
-        fetch(t.x + (r + k) * t.channels + c, x);
-        sums[k] += x;
-      }
-    }
-    for (; r < t.rows; ++r) {
-      V x;
-      fetch(t.x + r * t.channels + c, x);
-      sums[0] += x;
-    }
-    const V mean = ((sums[0] + sums[1]) + (sums[2] + sums[3])) * (1.0f / float(t.rows));
-    for (r = 0; r + chains <= t.rows; r += chains) {
-      for (int k = 0; k < chains; ++k) {
-        V d;
-        fetch(t.x + (r + k) * t.channels + c, d);
-        d -= mean;
-        squares[k] += d * d;
-      }
-    }
-    for (; r < t.rows; ++r) {
-      V d;
-      fetch(t.x + r * t.channels + c, d);
-      d -= mean;
-      squares[0] += d * d;
-    }
-    store(t.first + c, mean);
-    const V square = (squares[0] + squares[1]) + (squares[2] + squares[3]);
-    store(t.second + c, square);
-  });
-}
-
-template <int bytes, bool relu, bool residual>
-CT_INLINE void apply_rows(const Tile &t) {
-  over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
-    using V = std::remove_pointer_t<decltype(width)>;
-    const V none = {};
-    V scale, shift;
-    fetch(t.scale + c, scale);
-    fetch(t.shift + c, shift);
-    for (int64_t r = 0; r < t.rows; ++r) {
-      const int64_t place = r * t.channels + c;
-      V z;
-      fetch(t.x + place, z);
-      z = z * scale + shift;
-      if (residual) {
-        V rest;
-        fetch(t.residual + place, rest);
-        z += rest;
-      }
-      if (relu) z = z <= none ? none : z;  // NaN stays NaN
-      store(t.out + place, z);
-    }
-  });
-}
-
-template <int bytes>
-CT_INLINE void apply(const Tile &t) {
-  if (t.y != nullptr) {  // a mark only: with ReLU
-    t.residual != nullptr ? apply_rows<bytes, true, true>(t) : apply_rows<bytes, true, false>(t);
-  } else {
-    t.residual != nullptr ? apply_rows<bytes, false, true>(t) : apply_rows<bytes, false, false>(t);
-  }
-}
-
-// The gradient g behind the ReLU; sums of g and of g·(x − μ); and scale·g where the statistics are constants.
-template <int bytes, bool relu, bool passes, bool scales>
-CT_INLINE void sum_rows(const Tile &t) {
-  over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
-    using V = std::remove_pointer_t<decltype(width)>;
-    const V none = {};
-    V mean, scale = {};
-    fetch(t.mean + c, mean);
-    if (scales) fetch(t.scale + c, scale);
-    V first[chains] = {}, second[chains] = {};
-    const auto row = [&](int64_t r, int k) __attribute__((always_inline)) {
-      const int64_t place = r * t.channels + c;
-      V g, x;
-      fetch(t.gradient + place, g);
-      fetch(t.x + place, x);
-      if (relu) {
-        V y;
-        fetch(t.y + place, y);
-        g = y <= none ? none : g;
-      }
-      if (passes) store(t.passed + place, g);
-      if (scales) {
-        const V scaled = g * scale;
-        store(t.out + place, scaled);
-      }
-      first[k] += g;
-      second[k] += g * (x - mean);
-    };
-    int64_t r = 0;
-    for (; r + chains <= t.rows; r += chains) {
-      for (int k = 0; k < chains; ++k) row(r + k, k);
-    }
-    for (; r < t.rows; ++r) row(r, 0);
-    const V first_sum = (first[0] + first[1]) + (first[2] + first[3]);
-    store(t.first + c, first_sum);
-    const V second_sum = (second[0] + second[1]) + (second[2] + second[3]);
-    store(t.second + c, second_sum);
-  });
-}
-
-template <int bytes, bool relu>
-CT_INLINE void sums_for(const Tile &t) {
-  const bool passes = t.passed != nullptr, scales = t.out != nullptr;
-  if (passes) {
-    scales ? sum_rows<bytes, relu, true, true>(t) : sum_rows<bytes, relu, true, false>(t);
-  } else {
-    scales ? sum_rows<bytes, relu, false, true>(t) : sum_rows<bytes, relu, false, false>(t);
-  }
-}
-
-template <int bytes>
-CT_INLINE void sums(const Tile &t) {
-  t.y != nullptr ? sums_for<bytes, true>(t) : sums_for<bytes, false>(t);
-}
-
-// scale·(g − offset − slope·(x − μ)).
-template <int bytes, bool relu>
-CT_INLINE void differentiate_rows(const Tile &t) {
-  over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
-    using V = std::remove_pointer_t<decltype(width)>;
-    const V none = {};
-    V mean, scale, slope, offset;
-    fetch(t.mean + c, mean);
-    fetch(t.scale + c, scale);
-    fetch(t.slope + c, slope);
-    fetch(t.offset + c, offset);
-    for (int64_t r = 0; r < t.rows; ++r) {
-      const int64_t place = r * t.channels + c;
-      V g, x;
-      fetch(t.gradient + place, g);
-      fetch(t.x + place, x);
-      if (relu) {
-        V y;
-        fetch(t.y + place, y);
-        g = y <= none ? none : g;
-      }
-      const V result = scale * (g - offset - slope * (x - mean));
-      store(t.out + place, result);
-    }
-  });
-}
-
-template <int bytes>
-CT_INLINE void differentiate(const Tile &t) {
-  t.y != nullptr ? differentiate_rows<bytes, true>(t) : differentiate_rows<bytes, false>(t);
-}
-
-struct Kernels {
-  void (*moments)(const Tile &);
-  void (*apply)(const Tile &);
-  void (*sums)(const Tile &);
-  void (*differentiate)(const Tile &);
-};
-
-#define CT_VARIANT(name, bytes, attribute)                               \
-  attribute void moments_##name(const Tile &t) { moments<bytes>(t); }     \
-  attribute void apply_##name(const Tile &t) { apply<bytes>(t); }         \
-  attribute void sums_##name(const Tile &t) { sums<bytes>(t); }           \
-  attribute void differentiate_##name(const Tile &t) { differentiate<bytes>(t); } \
-  constexpr Kernels kernels_##name{moments_##name, apply_##name, sums_##name, differentiate_##name};
-
-#if defined(__x86_64__)
-CT_VARIANT(avx512, 64, CT_AVX512)
-CT_VARIANT(avx2, 32, CT_AVX2)
-#endif
-CT_VARIANT(baseline, 16, )
-
-const Kernels &kernels() {
-#if defined(__x86_64__)
-  if (has_avx512()) return kernels_avx512;
-  if (has_avx2()) return kernels_avx2;
-#endif
-  return kernels_baseline;
-}
 
 // A batch of channels-last images.
 struct Images {
@@ -249,7 +38,7 @@ struct Images {
   void over_tiles(int64_t example, const Body &body) const {
     const int64_t most = std::max<int64_t>(1, 4096 / std::max<int64_t>(channels, 1));
     for (int64_t row = 0; row < rows; row += most) {
-      Tile tile{};
+      BatchNormTile tile{};
       tile.rows = std::min(most, rows - row);
       tile.channels = channels;
       body(tile, example * size() + row * channels);
@@ -289,11 +78,11 @@ void measure(Statistics &statistics, const Images &images, const float *x, float
   parallel_for_each(images.examples, [&](int64_t b) {
     double *mean = own.data() + b * 2 * channels, count = 0;
     std::vector<float> part(2 * channels);
-    images.over_tiles(b, [&](Tile &tile, int64_t place) {
+    images.over_tiles(b, [&](BatchNormTile &tile, int64_t place) {
       tile.x = x + place;
       tile.first = part.data();
       tile.second = part.data() + channels;
-      kernels().moments(tile);
+      batch_norm_kernels().moments(tile);
       join(count, mean, mean + channels, channels, double(tile.rows), tile.first, tile.second);
     });
   });
@@ -365,7 +154,7 @@ struct BatchNormBackward : torch::autograd::Node {
       const int64_t group = statistics.group_of(b) * channels;
       std::vector<float> part(2 * channels);
       double *own = sums.data() + b * 2 * channels;
-      images.over_tiles(b, [&](Tile &tile, int64_t place) {
+      images.over_tiles(b, [&](BatchNormTile &tile, int64_t place) {
         tile.x = read<float>(x) + place;
         tile.gradient = read<float>(g) + place;
         tile.y = y.defined() ? read<float>(y) + place : nullptr;
@@ -375,7 +164,7 @@ struct BatchNormBackward : torch::autograd::Node {
         tile.scale = read<float>(scales) + group;
         tile.first = part.data();
         tile.second = part.data() + channels;
-        kernels().sums(tile);
+        batch_norm_kernels().sums(tile);
         for (int64_t c = 0; c < 2 * channels; ++c) own[c] += part[c];
       });
     });
@@ -403,7 +192,7 @@ struct BatchNormBackward : torch::autograd::Node {
     const auto scales = w * statistics.deviation;
     parallel_for_each(images.examples, [&](int64_t b) {
       const int64_t group = statistics.group_of(b) * channels;
-      images.over_tiles(b, [&](Tile &tile, int64_t place) {
+      images.over_tiles(b, [&](BatchNormTile &tile, int64_t place) {
         tile.x = read<float>(x) + place;
         tile.gradient = read<float>(g) + place;
         tile.y = y.defined() ? read<float>(y) + place : nullptr;
@@ -412,7 +201,7 @@ struct BatchNormBackward : torch::autograd::Node {
         tile.scale = read<float>(scales) + group;
         tile.offset = offset.data() + group;
         tile.slope = slope.data() + group;
-        kernels().differentiate(tile);
+        batch_norm_kernels().differentiate(tile);
       });
     });
   }
@@ -451,14 +240,14 @@ at::Tensor forward(const at::Tensor &x, const at::Tensor &weight, const at::Tens
   float *to = static_cast<float *>(out.mutable_data_ptr());
   parallel_for_each(images.examples, [&](int64_t b) {
     const int64_t group = statistics.group_of(b) * channels;
-    images.over_tiles(b, [&](Tile &tile, int64_t place) {
+    images.over_tiles(b, [&](BatchNormTile &tile, int64_t place) {
       tile.x = read<float>(x) + place;
       tile.y = relu ? tile.x : nullptr;
       tile.residual = residual.defined() ? read<float>(residual) + place : nullptr;
       tile.out = to + place;
       tile.scale = read<float>(scales) + group;
       tile.shift = read<float>(shifts) + group;
-      kernels().apply(tile);
+      batch_norm_kernels().apply(tile);
     });
   });
   return out;
