@@ -158,6 +158,16 @@ public struct RowsBlock: GradientBlock {
     }
   }
 
+  /// In one pass over rows that are few enough.
+  public func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
+    guard exampleCount * columnCount <= explicitBudget, groups.count >= 3, groups.count <= 9, target.isContiguous,
+      try target.device == .cpu && target.dtype == .float32
+    else { return try medianOfMeans(into: target, groups: groups) }
+    let all = try rows(0..<exampleCount).contiguous()
+    guard try all.dtype == .float32 else { return try medianOfMeans(into: target, groups: groups) }
+    try target.setMedian(ofMeansOver: groups, rows: all)
+  }
+
   /// Each chunk of rows is made once for both.
   public func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor {
     var norms: [Tensor] = []

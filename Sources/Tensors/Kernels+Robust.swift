@@ -78,6 +78,16 @@ extension Tensor {
     try check(ct_row_median(pointer, rows.pointer), "setMedian", [self, rows])
   }
 
+  /// Overwrites this tensor [P] with the median of the means of the rows [B, P] over groups of consecutive rows:
+  /// contiguous float32 on the CPU, 3, 5, 7 or 9 groups.
+  ///
+  /// - Throws: `TensorError` when shapes, types or layouts do not fit, or the groups do not cover the rows.
+  public func setMedian(ofMeansOver groups: [Range<Int>], rows: Tensor) throws {
+    try check(
+      ct_group_mean_median(pointer, rows.pointer, groups.map { Int64($0.upperBound) }, Int64(groups.count)),
+      "setMedian", [self, rows])
+  }
+
   /// One SGD update of a flat parameter buffer from the median or mean of three gradients, in one pass over memory.
   ///
   /// - Parameters:

@@ -57,6 +57,10 @@ CT_CALL ct_clipped_outer_sum(CT_IN target, CT_OPTIONAL bias, CT_IN output_gradie
 // target [P] = the median of the rows [k, P], k odd; NaN where a row has NaN.
 CT_CALL ct_row_median(CT_IN target, CT_IN rows);
 
+// target [P] = the median of the means of rows [B, P] over groups of consecutive rows (group k ends before ends[k]).
+// Float32, contiguous, on the CPU; 3, 5, 7 or 9 groups.
+CT_CALL ct_group_mean_median(CT_IN target, CT_IN rows, const int64_t *CT_NONNULL ends, int64_t groups);
+
 // out [rows] float64: the squared norm of each row (everything but the first dimension), accumulated in double.
 CT_CALL ct_row_squared_norms(CT_OUT out, CT_IN matrix);
 

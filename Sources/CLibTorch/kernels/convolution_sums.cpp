@@ -29,13 +29,40 @@ float *scratch(int64_t count) {
   return memory.data();
 }
 
-// Sums of rows over groups of consecutive examples, [groups, size]. Each thread takes a run of examples and adds to
-// sums of its own, which are then added in order; with as many threads the bits are the same. Wide rows are taken a
-// part at a time, so that a part and its sum stay in the second-level cache.
+// Which group an example belongs to.
+int64_t group_of(const std::vector<int64_t> &ends, int64_t example) {
+  return std::upper_bound(ends.begin(), ends.end(), example) - ends.begin();
+}
+
+// Output channels a few at a time, so that a part of a row and its sum stay in the second-level cache.
+int64_t blocks_at_once(const ConvolutionRows &rows) {
+  return std::clamp<int64_t>((1 << 16) * rows.blocks() / rows.size(), 1, rows.blocks());
+}
+
+// Sums of rows over groups of consecutive examples, [groups, size]: each thread takes some of the output channels.
+at::Tensor sums_by_outputs(const ConvolutionRows &rows, const std::vector<int64_t> &ends) {
+  const int64_t size = rows.size(), groups = ends.size(), blocks = rows.blocks(), each = size / blocks;
+  const int64_t threads = at::get_num_threads(), step = std::min(blocks_at_once(rows), (blocks + threads - 1) / threads);
+  auto sums = at::empty({groups, size}, at::kFloat);
+  float *all = sums.data_ptr<float>();
+  parallel_for_each((blocks + step - 1) / step, [&](int64_t part) {
+    const int64_t first = part * step, last = std::min(blocks, first + step);
+    for (int64_t b = 0; b < rows.examples(); ++b) {
+      const int64_t group = group_of(ends, b);
+      const bool begins = b == (group == 0 ? 0 : ends[group - 1]);
+      rows.row(all + group * size + first * each, b, first, last, !begins);
+    }
+  });
+  return sums;
+}
+
+// The same, and the norms of the rows where asked for: each thread takes a run of examples and adds to sums of its own,
+// which are then added in order; with as many threads the bits are the same.
 at::Tensor group_sums(const ConvolutionRows &rows, const std::vector<int64_t> &ends, double *norms) {
   const int64_t size = rows.size(), groups = ends.size(), examples = rows.examples(), blocks = rows.blocks();
-  const int64_t each = size / blocks, step = std::clamp<int64_t>((1 << 16) / each, 1, blocks);
   const int64_t runs = std::min<int64_t>(at::get_num_threads(), examples);
+  if (norms == nullptr && (runs == 1 || blocks >= runs)) return sums_by_outputs(rows, ends);
+  const int64_t each = size / blocks, step = blocks_at_once(rows);
   auto sums = at::zeros({runs, groups, size}, at::kFloat);
   float *all = sums.data_ptr<float>();
   if (norms != nullptr) std::fill_n(norms, examples, 0);
@@ -44,8 +71,7 @@ at::Tensor group_sums(const ConvolutionRows &rows, const std::vector<int64_t> &e
     for (int64_t first = 0; first < blocks; first += step) {
       const int64_t last = std::min(blocks, first + step), count = (last - first) * each;
       for (int64_t b = run * examples / runs; b < (run + 1) * examples / runs; ++b) {
-        const int64_t group = std::upper_bound(ends.begin(), ends.end(), b) - ends.begin();
-        float *sum = all + (run * groups + group) * size + first * each;
+        float *sum = all + (run * groups + group_of(ends, b)) * size + first * each;
         if (norms == nullptr) {
           rows.row(sum, b, first, last, true);
         } else {
@@ -147,14 +173,21 @@ ct_status *ct_convolution_row_median(const ct_tensor *target, const ct_tensor *i
     float *to = weight_of(target, input, output_gradient, kernel, groups);
     const std::vector<int64_t> places(ends, ends + count);
     TORCH_CHECK_VALUE(count >= 3 && count <= largest_median && count % 2 == 1 && std::is_sorted(places.begin(), places.end()) && places.front() > 0 &&
+                          std::adjacent_find(places.begin(), places.end()) == places.end() &&
                           places.back() == rows.examples(),
                       "3, 5, 7 or 9 groups must cover the ", rows.examples(), " examples");
-    auto means = group_sums(rows, places, nullptr);
-    for (int64_t g = 0; g < count; ++g) {
-      scale(means[g].data_ptr<float>(), rows.size(), 1.0f / float(places[g] - (g == 0 ? 0 : places[g - 1])));
-    }
+    const auto sums = group_sums(rows, places, nullptr);
     auto median = at::empty({rows.size()}, at::kFloat);
-    row_median(median.data_ptr<float>(), read<float>(means), count, rows.size());
+    float *all = sums.data_ptr<float>(), *middle = median.data_ptr<float>();
+    constexpr int64_t span = 1 << 13;
+    parallel_for_each((rows.size() + span - 1) / span, [&](int64_t part) {
+      const int64_t start = part * span, width = std::min(span, rows.size() - start);
+      for (int64_t g = 0; g < count; ++g) {
+        const int64_t examples = places[g] - (g == 0 ? 0 : places[g - 1]);
+        scale(all + g * rows.size() + start, width, 1.0f / float(examples));
+      }
+      median_of(middle + start, all + start, rows.size(), count, width);
+    });
     rows.arrange(to, read<float>(median), 0, rows.blocks(), false);
   });
 }

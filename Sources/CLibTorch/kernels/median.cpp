@@ -64,6 +64,10 @@ CT_CLONES void median5(float *t, const float *rows, int64_t stride, int64_t n) {
 CT_CLONES void median7(float *t, const float *rows, int64_t stride, int64_t n) { median_of_many<7>(t, rows, stride, n); }
 CT_CLONES void median9(float *t, const float *rows, int64_t stride, int64_t n) { median_of_many<9>(t, rows, stride, n); }
 
+CT_CLONES void add_row(float *__restrict sum, const float *__restrict row, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sum[i] += row[i];
+}
+
 // One span of the update; true when every updated parameter is finite.
 template <typename scalar, bool is_median, bool has_velocity>
 inline bool update(scalar *__restrict parameter, scalar *__restrict current, const scalar *__restrict previous,
@@ -141,6 +145,29 @@ ct_status *ct_row_median(const ct_tensor *target, const ct_tensor *rows) {
       return;
     }
     row_median(t.data_ptr<float>(), read<float>(r), k, count);
+  });
+}
+
+ct_status *ct_group_mean_median(const ct_tensor *target, const ct_tensor *rows, const int64_t *ends, int64_t groups) {
+  using namespace coherent;
+  return guarded([&] {
+    const at::Tensor &t = target->value, &r = rows->value;
+    TORCH_CHECK_VALUE(r.dim() == 2 && t.dim() == 1 && t.size(0) == r.size(1) && t.is_cpu() && r.is_cpu() &&
+                          t.scalar_type() == at::kFloat && r.scalar_type() == at::kFloat && t.is_contiguous() &&
+                          r.is_contiguous(),
+                      "target ", t.sizes(), " and rows ", r.sizes(), " must be contiguous float32 that fit");
+    TORCH_CHECK_VALUE(groups >= 3 && groups <= largest_median && groups % 2 == 1 && ends[groups - 1] == r.size(0),
+                      "3, 5, 7 or 9 groups must cover the ", r.size(0), " rows");
+    const int64_t count = r.size(1);
+    auto means = at::zeros({groups, count}, at::kFloat);
+    for (int64_t group = 0, row = 0; group < groups; ++group) {
+      const int64_t first = row;
+      TORCH_CHECK_VALUE(ends[group] > first, "group ", group, " has no rows");
+      float *mean = means.data_ptr<float>() + group * count;
+      for (; row < ends[group]; ++row) add_row(mean, read<float>(r) + row * count, count);
+      for (int64_t i = 0; i < count; ++i) mean[i] /= float(row - first);
+    }
+    row_median(t.data_ptr<float>(), read<float>(means), groups, count);
   });
 }
 
