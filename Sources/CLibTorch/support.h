@@ -29,15 +29,25 @@
 
 namespace coherent {
 
+// For kernels whose shape depends on the vector width: CT_VARIANTS(kernel) expands kernel(name, bytes, attribute) for each
+// width, and CT_CHOSEN(kernels) is kernels_name of the widest that the processor has.
 #if defined(__x86_64__)
-// For kernels whose shape depends on the vector width: one function for each width, chosen by what the processor has.
 #define CT_AVX512 __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw")))
 #define CT_AVX2 __attribute__((target("avx2,fma")))
+#define CT_VARIANTS(kernel) \
+  kernel(avx512, 64, CT_AVX512) \
+  kernel(avx2, 32, CT_AVX2) \
+  kernel(baseline, 16, )
+#define CT_CHOSEN(kernels) \
+  (coherent::has_avx512() ? kernels##_avx512 : coherent::has_avx2() ? kernels##_avx2 : kernels##_baseline)
 inline bool has_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 }
 inline bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#else
+#define CT_VARIANTS(kernel) kernel(baseline, 16, )
+#define CT_CHOSEN(kernels) kernels##_baseline
 #endif
 
 struct LiveCounters {

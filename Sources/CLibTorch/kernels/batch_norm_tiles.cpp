@@ -96,12 +96,23 @@ CT_INLINE void apply(const BatchNormTile &t) {
   }
 }
 
+// The gradient behind the ReLU.
+template <bool relu, typename V>
+CT_INLINE void behind_relu(const BatchNormTile &t, int64_t place, V &g) {
+  fetch(t.gradient + place, g);
+  if (relu) {
+    const V none = {};
+    V y;
+    fetch(t.y + place, y);
+    g = y <= none ? none : g;
+  }
+}
+
 // The gradient g behind the ReLU; sums of g and of g·(x − μ); and scale·g where the statistics are constants.
 template <int bytes, bool relu, bool passes, bool scales>
 CT_INLINE void sum_rows(const BatchNormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
-    const V none = {};
     V mean, scale = {};
     fetch(t.mean + c, mean);
     if (scales) fetch(t.scale + c, scale);
@@ -109,13 +120,8 @@ CT_INLINE void sum_rows(const BatchNormTile &t) {
     const auto row = [&](int64_t r, int k) __attribute__((always_inline)) {
       const int64_t place = r * t.channels + c;
       V g, x;
-      fetch(t.gradient + place, g);
+      behind_relu<relu>(t, place, g);
       fetch(t.x + place, x);
-      if (relu) {
-        V y;
-        fetch(t.y + place, y);
-        g = y <= none ? none : g;
-      }
       if (passes) store(t.passed + place, g);
       if (scales) {
         const V scaled = g * scale;
@@ -156,7 +162,6 @@ template <int bytes, bool relu>
 CT_INLINE void differentiate_rows(const BatchNormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
-    const V none = {};
     V mean, scale, slope, offset;
     fetch(t.mean + c, mean);
     fetch(t.scale + c, scale);
@@ -165,13 +170,8 @@ CT_INLINE void differentiate_rows(const BatchNormTile &t) {
     for (int64_t r = 0; r < t.rows; ++r) {
       const int64_t place = r * t.channels + c;
       V g, x;
-      fetch(t.gradient + place, g);
+      behind_relu<relu>(t, place, g);
       fetch(t.x + place, x);
-      if (relu) {
-        V y;
-        fetch(t.y + place, y);
-        g = y <= none ? none : g;
-      }
       const V result = scale * (g - offset - slope * (x - mean));
       store(t.out + place, result);
     }
@@ -190,20 +190,10 @@ CT_INLINE void differentiate(const BatchNormTile &t) {
   attribute void differentiate_##name(const BatchNormTile &t) { differentiate<bytes>(t); } \
   constexpr BatchNormKernels kernels_##name{moments_##name, apply_##name, sums_##name, differentiate_##name};
 
-#if defined(__x86_64__)
-CT_VARIANT(avx512, 64, CT_AVX512)
-CT_VARIANT(avx2, 32, CT_AVX2)
-#endif
-CT_VARIANT(baseline, 16, )
+CT_VARIANTS(CT_VARIANT)
 
 }  // namespace
 
-const BatchNormKernels &batch_norm_kernels() {
-#if defined(__x86_64__)
-  if (has_avx512()) return kernels_avx512;
-  if (has_avx2()) return kernels_avx2;
-#endif
-  return kernels_baseline;
-}
+const BatchNormKernels &batch_norm_kernels() { return CT_CHOSEN(kernels); }
 
 }  // namespace coherent

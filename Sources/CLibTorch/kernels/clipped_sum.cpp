@@ -211,19 +211,9 @@ struct Kernels {
   }                                                                                                             \
   constexpr Kernels kernels_##name{bytes / 4, outer_##name, rows_##name};
 
-#if defined(__x86_64__)
-CT_VARIANT(avx512, 64, CT_AVX512)
-CT_VARIANT(avx2, 32, CT_AVX2)
-#endif
-CT_VARIANT(baseline, 16, )
+CT_VARIANTS(CT_VARIANT)
 
-const Kernels &kernels() {
-#if defined(__x86_64__)
-  if (has_avx512()) return kernels_avx512;
-  if (has_avx2()) return kernels_avx2;
-#endif
-  return kernels_baseline;
-}
+const Kernels &kernels() { return CT_CHOSEN(kernels); }
 
 float *scratch(int64_t count) {
   thread_local std::vector<float> memory;

@@ -129,19 +129,9 @@ struct Kernels {
                                     {CT_SMALL(name, 4), nullptr, nullptr}}, \
                                    depthwise_##name};
 
-#if defined(__x86_64__)
-CT_VARIANT(avx512, 64, CT_AVX512)
-CT_VARIANT(avx2, 32, CT_AVX2)
-#endif
-CT_VARIANT(baseline, 16, )
+CT_VARIANTS(CT_VARIANT)
 
-const Kernels &kernels() {
-#if defined(__x86_64__)
-  if (has_avx512()) return kernels_avx512;
-  if (has_avx2()) return kernels_avx2;
-#endif
-  return kernels_baseline;
-}
+const Kernels &kernels() { return CT_CHOSEN(kernels); }
 
 int64_t rounded(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
