@@ -50,12 +50,12 @@ public struct ActivationMemory: Sendable, Equatable {
   /// - Parameters:
   ///   - exampleShape: the extents of one example.
   ///   - linearPolicy: who computes the products of linear layers.
-  ///   - leastBatch: the smaller of the two batches.
+  ///   - leastBatch: the smaller of the two batches; from 2 on, as one example alone may have no batch statistics.
   ///   - backward: runs a forward and backward pass for a batch; by default the plain one, on the sum of the outputs.
   /// - Throws: `TensorError` when the model does not take the examples.
   public init(
     of model: any Module, store: ParameterStore, exampleShape: [Int], linearPolicy: LinearPolicy = .native,
-    leastBatch: Int = 1, backward: ((Tensor, ForwardContext) throws -> Void)? = nil
+    leastBatch: Int = 2, backward: ((Tensor, ForwardContext) throws -> Void)? = nil
   ) throws {
     let statistics = try model.namedBuffers.map { ($0.buffer, try $0.buffer.value.clone()) }
     defer { for (buffer, value) in statistics { try? buffer.value.copy(from: value) } }

@@ -117,12 +117,19 @@ public final class Dropout: Module {
 
   /// The masked and rescaled input.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    guard context.isTraining, probability > 0 else { return input }
-    guard let generator = context.generator else {
-      throw TensorError(kind: .invalid, operation: "Dropout", reason: "the forward context has no generator")
+    try context.dropping(input, mask: input.shape, probability: probability, layer: "Dropout")
+  }
+}
+
+extension ForwardContext {
+  /// In training the input times a random mask of a shape that broadcasts to it, whose entries are 0 with the given
+  /// probability p, else 1/(1 − p).
+  func dropping(_ input: Tensor, mask shape: [Int], probability: Double, layer: String) throws -> Tensor {
+    guard isTraining, probability > 0 else { return input }
+    guard let generator else {
+      throw TensorError(kind: .invalid, operation: layer, reason: "the forward context has no generator")
     }
-    let mask = try Tensor.bernoulli(
-      input.shape, probability: 1 - probability, dtype: input.dtype, generator: generator)
+    let mask = try Tensor.bernoulli(shape, probability: 1 - probability, dtype: input.dtype, generator: generator)
     return try input * (mask * (1 / (1 - probability)))
   }
 }

@@ -29,7 +29,7 @@ extension Trainer {
     var groupCount = 1
     if case .groupMeans(let count) = need { groupCount = count }
     return try ActivationMemory(
-      of: model, store: store, exampleShape: examples.exampleShape, linearPolicy: policy, leastBatch: groupCount,
+      of: model, store: store, exampleShape: examples.exampleShape, linearPolicy: policy, leastBatch: 2 * groupCount,
       backward: plan.map { plan in
         { input, context in
           var pass = TrainingPass(generator: context.generator)

@@ -137,4 +137,12 @@ import Testing
     #expect(memory.evaluationBytes(chunk) <= 10 << 20 && memory.evaluationBytes(chunk + 1) > 10 << 20)
     #expect(memory.evaluationChunk(most: 5) == 5 && memory.trainingChunk(most: 100, budget: 1) == 1)
   }
+
+  /// At 32×32 the last stage of ResNet-18 is a single pixel, which alone has no batch statistics.
+  @Test func theSmallestImagesCanBeMeasured() throws {
+    let model = try ModelSpecification("resnet18").build(
+      exampleShape: [3, 32, 32], classes: 10, generator: Generator(seed: 1))
+    let memory = try ActivationMemory(of: model, store: ParameterStore(model), exampleShape: [3, 32, 32])
+    #expect(memory.trainingBytes(64) > memory.trainingBytes(32))
+  }
 }

@@ -172,7 +172,8 @@ ct_status *ct_convolution_row_median(const ct_tensor *target, const ct_tensor *i
     const auto rows = rows_of(input, output_gradient, kernel, geometry, groups);
     float *to = weight_of(target, input, output_gradient, kernel, groups);
     const std::vector<int64_t> places(ends, ends + count);
-    TORCH_CHECK_VALUE(count >= 3 && count <= largest_median && count % 2 == 1 && std::is_sorted(places.begin(), places.end()) && places.front() > 0 &&
+    TORCH_CHECK_VALUE(count >= 3 && count <= largest_median && count % 2 == 1 &&
+                          std::is_sorted(places.begin(), places.end()) && places.front() > 0 &&
                           std::adjacent_find(places.begin(), places.end()) == places.end() &&
                           places.back() == rows.examples(),
                       "3, 5, 7 or 9 groups must cover the ", rows.examples(), " examples");

@@ -80,13 +80,9 @@ public final class StochasticDepth: Module {
 
   /// The examples that stay, rescaled.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    guard context.isTraining, probability > 0 else { return input }
-    guard let generator = context.generator else {
-      throw TensorError(kind: .invalid, operation: "StochasticDepth", reason: "the forward context has no generator")
-    }
-    let shape = [input.size(0)] + Array(repeating: 1, count: max(0, input.rank - 1))
-    let mask = try Tensor.bernoulli(shape, probability: 1 - probability, dtype: input.dtype, generator: generator)
-    return try input * (mask * (1 / (1 - probability)))
+    try context.dropping(
+      input, mask: input.shape.prefix(1) + Array(repeating: 1, count: max(0, input.rank - 1)),
+      probability: probability, layer: "StochasticDepth")
   }
 }
 
