@@ -84,3 +84,20 @@ ic_status ic_decode(ic_workspace *workspace, const uint8_t *bytes, size_t count,
   if (status.kind != IC_OK) workspace->size.width = workspace->size.height = 0;
   return status;
 }
+
+ic_status ic_take(ic_workspace *workspace, const uint8_t *planes, int32_t channels, ic_size size) {
+  workspace->size.width = workspace->size.height = 0;
+  if (size.width <= 0 || size.height <= 0 || (channels != 1 && channels != 3)) {
+    return ic_failure(IC_INVALID, "only pictures of one or three channels can be resized");
+  }
+  ic_status status = ic_prepare(workspace, (uint64_t)size.width, (uint64_t)size.height);
+  if (status.kind != IC_OK) return status;
+  const size_t count = (size_t)size.width * (size_t)size.height;
+  const size_t step = channels == 3 ? count : 0;
+  uint8_t *pixels = workspace->pixels.start;
+  for (size_t i = 0; i < count; i++) {
+    for (size_t c = 0; c < 3; c++) pixels[4 * i + c] = planes[c * step + i];
+    pixels[4 * i + 3] = 255;
+  }
+  return ic_success();
+}

@@ -20,7 +20,9 @@ public enum DatasetLoader {
     options: DatasetOptions = DatasetOptions()
   ) throws -> Dataset {
     let entry = try DatasetCatalog.entry(named: name)
-    if entry.isBuiltIn { return try SyntheticDigits.draw(split: split, count: count, seed: seed) }
+    if entry.isBuiltIn {
+      return try SyntheticDigits.draw(split: split, count: count, seed: seed).resized(to: options.imageSize)
+    }
     guard let directory else {
       throw DatasetError(
         "\(name) is read from files, but no data folder was given.",
@@ -36,6 +38,7 @@ public enum DatasetLoader {
       let whole = try loadIDX(entry, split: split, directory: directory)
       dataset = try count.map { try whole.subset(first: $0) } ?? whole
     }
+    if entry.format != .folder { dataset = try dataset.resized(to: options.imageSize) }
     if options.normalize == .auto { dataset.normalization = entry.normalization }
     return dataset
   }

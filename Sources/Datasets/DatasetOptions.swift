@@ -14,7 +14,7 @@ public struct DatasetOptions: Sendable, Equatable {
   public var allowsMissingFiles = false
   /// Whether pixels are normalised.
   public var normalize = PixelNormalization.auto
-  /// Height and width of the images of a folder; 224 when nil.
+  /// Height and width of the images; those of a folder are 224 when nil, those of other data sets as they are.
   public var imageSize: Int?
   /// The shorter side of a folder's pictures before they are cropped; `imageSize`·256/224 when nil.
   public var resize: Int?

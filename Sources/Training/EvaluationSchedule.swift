@@ -12,8 +12,8 @@ public struct EvaluationSchedule: Sendable, Equatable {
   /// - Parameters:
   ///   - steps: steps in the whole run.
   ///   - stepsPerEpoch: steps in one pass over the training set.
-  ///   - every: a fixed distance; when nil, eight evaluations for every factor of ten at first, where learning is
-  ///     fastest, then one an epoch, or fifty over the run if that is fewer.
+  ///   - every: a fixed distance; when nil, every step up to 10 and eight evaluations for every factor of ten at
+  ///     first, where learning is fastest, then one an epoch, or fifty over the run if that is fewer.
   public init(steps: Int, stepsPerEpoch: Int, every: Int?) {
     self.steps = steps
     if let every {
@@ -22,9 +22,13 @@ public struct EvaluationSchedule: Sendable, Equatable {
     } else {
       let distance = max(stepsPerEpoch, steps / 50, 1)
       self.every = distance
-      early = Set((0...72).map { Int(pow(10, Double($0) / 8).rounded()) }.filter { $0 < distance })
+      // The first ten steps one by one: the slope of the loss is the squared norm of the gradient there.
+      early = Set(((0...72).map { Int(pow(10, Double($0) / 8).rounded()) } + 1...10).filter { $0 < distance })
     }
   }
+
+  /// How often the run evaluates.
+  public var count: Int { (0...steps).count { contains($0) } }
 
   /// Whether the run evaluates after `step` updates.
   public func contains(_ step: Int) -> Bool {

@@ -16,7 +16,7 @@ struct Coherent: AsyncParsableCommand {
       """,
     version: version,
     subcommands: [
-      Demo.self, Train.self, Measure.self, ReportCommand.self, Study.self, DataCommand.self, ModelCommand.self,
+      Demo.self, Train.self, Measure.self, ReportCommand.self, StudyCommand.self, DataCommand.self, ModelCommand.self,
       Doctor.self,
     ])
 }

@@ -70,6 +70,9 @@ ic_status ic_read_size(const uint8_t *bytes, size_t count, ic_size *size);
 // what RGB they mean depends on their ink profile.
 ic_status ic_decode(ic_workspace *workspace, const uint8_t *bytes, size_t count, ic_size *size);
 
+// Takes a picture that is decoded already: planes of grey (1) or of red, green and blue (3 channels), each height x width.
+ic_status ic_take(ic_workspace *workspace, const uint8_t *planes, int32_t channels, ic_size size);
+
 // Writes a view of the decoded picture as planes of red, green and blue, 3 x cropped.height x cropped.width bytes.
 ic_status ic_resample(ic_workspace *workspace, ic_view view, uint8_t *planes);
 

@@ -45,6 +45,29 @@ final class ImageDecoder {
     try Self.check(ic_resample(workspace, view, planes.assumingMemoryBound(to: UInt8.self)))
   }
 
+  /// Resizes a picture in planes, of one or three channels, as Pillow does (bilinear, antialiased).
+  ///
+  /// - Throws: `ImageProblem` when the buffers do not fit the sizes.
+  func resize(
+    _ planes: UnsafeRawBufferPointer, channels: Int, from size: ic_size, to wanted: ic_size,
+    into target: UnsafeMutableRawBufferPointer
+  ) throws {
+    let (pixels, newPixels) = (Int(size.width) * Int(size.height), Int(wanted.width) * Int(wanted.height))
+    guard let source = planes.baseAddress, planes.count == channels * pixels, let start = target.baseAddress,
+      target.count == channels * newPixels
+    else { throw ImageProblem(reason: "its buffer has another size") }
+    try Self.check(ic_take(workspace, source.assumingMemoryBound(to: UInt8.self), Int32(channels), size))
+    var view = ic_view()
+    (view.source, view.scaled, view.cropped) = (size, wanted, wanted)
+    if channels == 3 {
+      return try Self.check(ic_resample(workspace, view, start.assumingMemoryBound(to: UInt8.self)))
+    }
+    // Three equal planes, of which one is kept.
+    var colours = [UInt8](repeating: 0, count: 3 * newPixels)
+    try Self.check(ic_resample(workspace, view, &colours))
+    target.copyBytes(from: colours[..<newPixels])
+  }
+
   /// Looks at the header, and at whether the end of a JPEG is there; costs a small part of decoding.
   ///
   /// - Throws: `ImageProblem` when the file cannot be read, or is no picture that can be used.

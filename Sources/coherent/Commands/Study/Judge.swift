@@ -7,10 +7,7 @@ import RunStore
 import Studies
 import Training
 
-struct Study: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "The claims of the papers: what do runs say about them?", subcommands: [Judge.self])
-
+extension StudyCommand {
   struct Judge: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Judge the claims of the papers by runs: held, did not hold or inconclusive, with the numbers.",

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Training
+
+/// Coherent Gradients (ICLR 2020), on MNIST.
+extension StudyCatalog {
+  static let coherentGradients = [labelNoise, contributions, winsorized, fullBatch]
+
+  private static let labelNoise = Study(
+    id: "cg/label-noise", title: "Label noise on MNIST",
+    question:
+      "Is real data learned faster than data with random labels, and what is learned first where half is random?",
+    paper: Paper.coherentGradients, section: "§2.2, figure 1",
+    claims: ["CG-1", "CG-2", "CG-3", "CG-4", "CG-5", "CG-11"],
+    scales: [
+      .smoke: "500 built-in digits, 1×32, 120 steps, 3 noise levels",
+      .small: "MNIST, 1×512, 12 000 steps, 5 noise levels, 3 seeds",
+      .paper: "MNIST, 1×2048, 100 000 steps, 5 noise levels",
+    ]
+  ) { request in
+    let base = request.by(
+      smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 12_000),
+      paper: Setting.mnist(model: "mlp:2048", steps: 100_000))
+    let m = request.by(smoke: 100, small: 1000, paper: 5000)
+    return levelsBySeed(request, seeds: request.profile == .paper ? 1 : 3, base) {
+      $0.probe = ["coherence:m=\(m)@dense:0-10,log"]
+    }
+  }
+
+  private static let contributions = Study(
+    id: "cg/contributions", title: "Who drives the loss down",
+    question: "Do pristine examples contribute more to the first steps than corrupt ones, beyond chance?",
+    paper: Paper.coherentGradients, section: "§2.4, figure 2", claims: ["CG-6", "CG-7"],
+    scales: [
+      .smoke: "500 built-in digits, 1×32, 120 steps, 50 % noise",
+      .small: "MNIST, 1×512, 12 000 steps, 25, 50, 75 % noise, 3 seeds",
+      .paper: "MNIST, 1×2048, 100 000 steps, 25, 50, 75 % noise",
+    ]
+  ) { request in
+    let base = request.by(
+      smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 12_000),
+      paper: Setting.mnist(model: "mlp:2048", steps: 100_000))
+    let m = request.by(smoke: 100, small: 2000, paper: 5000)
+    return levelsBySeed(
+      request, levels: request.profile == .smoke ? [0.5] : [0.25, 0.5, 0.75], seeds: request.profile == .paper ? 1 : 3,
+      base
+    ) { $0.probe = ["contributions:m=\(m)@dense:0-50,log"] }
+  }
+
+  private static let winsorized = Study(
+    id: "cg/winsorized", title: "Winsorized descent on MNIST",
+    question: "Does clipping the extremes of per-example gradients keep a network from memorising?",
+    paper: Paper.coherentGradients, section: "§3.3, figure 4", claims: ["CG-8", "CG-9", "CG-10"],
+    scales: [
+      .smoke: "500 built-in digits, 2×16, 120 steps, c = 0, 2, 3 noise levels",
+      .small: "MNIST, 3×256, 12 000 steps, c = 0, 1, 2, 4, 8, 5 noise levels",
+      .paper: "MNIST, 3×256, 60 000 steps, c = 0, 1, 2, 4, 8, 5 noise levels",
+    ]
+  ) { request in
+    let base = request.by(
+      smoke: Setting.digits(model: "mlp:16,16"), small: Setting.mnist(model: "mlp:256,256,256", steps: 12_000),
+      paper: Setting.mnist(model: "mlp:256,256,256", steps: 60_000))
+    let clips = request.by(smoke: [0, 2], small: [0, 1, 2, 4, 8], paper: [0, 1, 2, 4, 8])
+    let levels = request.profile == .smoke ? [0, 0.5, 1] : Setting.levels
+    let seeds = request.seeds(1)
+    return seeds.flatMap { seed in
+      levels.flatMap { level in
+        clips.map { c in
+          Cell.training(
+            CellName.make(CellName.level(level), "c\(c)", seed: seed, of: seeds),
+            "\(Level.text(level)), c = \(c)",
+            base.with {
+              $0.noise = level
+              $0.seed = seed
+              $0.optimizer = c == 0 ? "sgd" : "winsorized:c=\(c)"
+              if request.profile != .smoke { $0.evalEvery = (base.steps ?? 1) / 30 }
+            })
+        }
+      }
+    }
+  }
+
+  private static let fullBatch = Study(
+    id: "cg/full-batch", title: "Without stochastic batches",
+    question: "Is it the noise of mini-batches that makes real data generalise, or does the full batch do as well?",
+    paper: Paper.coherentGradients, section: "§1 and §5", claims: ["CG-12"],
+    scales: [
+      .smoke: "300 built-in digits, 1×32, full batch and batch 50",
+      .small: "2000 images of MNIST, 1×512, full batch for 8000 steps, and batch 100; 3 seeds",
+      .paper: "10 000 images of MNIST, 1×2048, full batch for 10 000 steps, and batch 100; 3 seeds",
+    ]
+  ) { request in
+    let examples = request.by(smoke: 300, small: 2000, paper: 10_000)
+    let whole = request.by(
+      smoke: Setting.digits(examples: examples, batch: examples, steps: 200),
+      small: Setting.mnist(model: "mlp:512", batch: examples, steps: 8000, examples: examples),
+      paper: Setting.mnist(model: "mlp:2048", batch: examples, steps: 10_000, examples: examples)
+    ).with { $0.lr = 0.5 }
+    let batches = whole.with {
+      $0.batchSize = request.profile == .smoke ? 50 : 100
+      $0.lr = 0.1
+      $0.steps = request.by(smoke: 200, small: 4000, paper: 20_000)
+    }
+    let seeds = request.seeds(3)
+    return seeds.flatMap { seed in
+      [0, 1].flatMap { (level: Double) in
+        [("full", "full batch", whole), ("mini", "mini-batches", batches)].map { word, title, base in
+          Cell.training(
+            CellName.make(word, CellName.level(level), seed: seed, of: seeds), "\(title), \(Level.text(level))",
+            base.with {
+              $0.noise = level
+              $0.seed = seed
+            })
+        }
+      }
+    }
+  }
+
+  /// Runs at noise levels, by seed; `smoke` has three levels.
+  static func levelsBySeed(
+    _ request: GridRequest, levels: [Double]? = nil, seeds count: Int, _ base: TrainingConfiguration,
+    prefix: String = "", title: String = "", change: (inout TrainingConfiguration) -> Void = { _ in }
+  ) -> [Cell] {
+    let seeds = request.seeds(count)
+    let levels = levels ?? (request.profile == .smoke ? [0, 0.5, 1] : Setting.levels)
+    return seeds.flatMap { seed in
+      levels.map { level in
+        Cell.training(
+          CellName.make(prefix, CellName.level(level), seed: seed, of: seeds),
+          (title.isEmpty ? "" : title + ", ") + Level.text(level) + (seeds.count > 1 ? ", seed \(seed)" : ""),
+          base.with {
+            $0.noise = level
+            $0.seed = seed
+            change(&$0)
+          })
+      }
+    }
+  }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NeuralNetworks
+import Training
+
+/// What the studies train on, before they vary it.
+enum Setting {
+  /// The built-in digits, for seconds.
+  static func digits(examples: Int = 500, model: String = "mlp:32", batch: Int = 50, steps: Int = 120)
+    -> TrainingConfiguration
+  {
+    var configuration = TrainingConfiguration()
+    configuration.dataset = "digits"
+    configuration.subset = examples
+    configuration.model = model
+    configuration.batchSize = batch
+    configuration.steps = steps
+    return configuration
+  }
+
+  /// MNIST with the rates of Coherent Gradients: lr 0.1, labels permuted among the chosen.
+  static func mnist(model: String, batch: Int = 100, steps: Int, examples: Int? = nil) -> TrainingConfiguration {
+    var configuration = TrainingConfiguration()
+    configuration.dataset = "mnist"
+    configuration.subset = examples
+    configuration.model = model
+    configuration.batchSize = batch
+    configuration.steps = steps
+    return configuration
+  }
+
+  /// The first examples of CIFAR-10, which may lack files, with a rate that falls as a cosine.
+  static func cifar(model: String, examples: Int, batch: Int = 32, epochs: Double, lr: Double = 0.1)
+    -> TrainingConfiguration
+  {
+    var configuration = TrainingConfiguration()
+    configuration.dataset = "cifar10"
+    configuration.allowMissing = true
+    configuration.subset = examples
+    configuration.model = model
+    configuration.batchSize = batch
+    configuration.epochs = epochs
+    configuration.lr = lr
+    configuration.schedule = "cosine"
+    configuration.noiseKind = .uniform
+    // An evaluation of all test images costs as much as many steps.
+    let perEpoch = Double((examples + batch - 1) / batch)
+    configuration.evalEvery = max(1, Int(epochs * perEpoch / 16))
+    return configuration
+  }
+
+  /// ImageNet as in Weak and Strong §2 and §3: batch 256, 90 epochs, lr 0.1, no augmentation, no weight decay. Steps of
+  /// the schedule are those of its 1 281 167 training images.
+  static func imageNet(model: String, batch: Int = 256, epochs: Double = 90) -> TrainingConfiguration {
+    var configuration = TrainingConfiguration()
+    configuration.dataset = "folder"
+    configuration.model = model
+    configuration.batchSize = batch
+    configuration.epochs = epochs
+    configuration.noiseKind = .uniform
+    configuration.imageSize = model.hasPrefix("inception") ? 299 : 224
+    configuration.skipBad = true
+    if model.hasPrefix("resnet") {
+      let perEpoch = (imageNetExamples + batch - 1) / batch
+      configuration.schedule = "step:\(30 * perEpoch),\(60 * perEpoch)"
+    } else {
+      configuration.schedule = "cosine"
+    }
+    return configuration
+  }
+
+  static let imageNetExamples = 1_281_167
+  /// The sample of Making Coherence Out of Nothing At All.
+  static let imageNetSample = 40_356
+  static let levels = [0, 0.25, 0.5, 0.75, 1]
+}
+
+extension TrainingConfiguration {
+  /// A changed copy.
+  func with(_ change: (inout TrainingConfiguration) -> Void) -> TrainingConfiguration {
+    var copy = self
+    change(&copy)
+    return copy
+  }
+}
+
+/// The studies by name.
+public enum StudyCatalog {
+  /// All of them, in the order of the papers.
+  public static let all: [Study] =
+    coherentGradients + weakAndStrong + makingCoherence + generalizationMystery
+
+  /// The study of a name.
+  ///
+  /// - Throws: `StudyError` with the nearest name when there is none.
+  public static func study(_ id: String) throws -> Study {
+    if let found = all.first(where: { $0.id == id.lowercased() }) { return found }
+    let names = all.map(\.id)
+    // Without its paper a name is often enough.
+    let ends = names.filter { $0.split(separator: "/").last.map(String.init) == id.lowercased() }
+    let near = ends.isEmpty ? nearest(to: id.lowercased(), in: names).map { [$0] } ?? [] : ends
+    throw StudyError(
+      "There is no study \"\(id)\".",
+      remedy: (near.isEmpty ? "" : "Did you mean \(near.joined(separator: " or "))? ")
+        + "`coherent study list` shows them all.")
+  }
+}

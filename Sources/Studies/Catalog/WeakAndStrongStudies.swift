@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Training
+
+/// Weak and Strong Gradient Directions (2020): label noise, robust means and winsorizing on networks for images.
+extension StudyCatalog {
+  static let weakAndStrong =
+    [imageNoise, robustMeans, batchSize, winsorizedCIFAR] + [easyHard, difficulty, cost]
+
+  private static let imageNoise = Study(
+    id: "ws/label-noise", title: "Label noise on networks for images",
+    question: "Are pristine examples learned first on ResNet-18, VGG-13 and Inception-V3 too?",
+    paper: Paper.weakAndStrong, section: "§2 and appendix A, figures 1, 6, 7", claims: ["WS-1"],
+    scales: [
+      .smoke: "96 built-in digits, ResNet-18 for small images, 4 steps, 3 noise levels",
+      .small: "2000 images of CIFAR-10 (1000 at 75×75 for Inception), 4 noise levels, 3 seeds",
+      .paper: "ImageNet, 90 epochs, batch 256, momentum 0.9, 5 noise levels",
+    ]
+  ) { request in
+    let models = request.by(
+      smoke: ["resnet18-32"], small: ["resnet18", "vgg13_bn", "inception_v3"],
+      paper: ["resnet18", "vgg13_bn", "inception_v3"])
+    return models.flatMap { model in
+      let isInception = model.hasPrefix("inception")
+      let base = request.by(
+        smoke: Setting.digits(examples: 96, model: model, batch: 24, steps: 4),
+        small: Setting.cifar(model: model, examples: isInception ? 1000 : 2000, batch: 50, epochs: 15, lr: 0.05),
+        paper: Setting.imageNet(model: model).with { $0.momentum = 0.9 }
+      ).with { if request.profile == .small, isInception { $0.imageSize = 75 } }
+      return levelsBySeed(
+        request, levels: request.by(smoke: [0, 0.5, 1], small: [0, 0.25, 0.5, 1], paper: Setting.levels),
+        seeds: request.profile == .paper ? 1 : 3, base, prefix: model, title: model)
+    }
+  }
+
+  private static let robustMeans = Study(
+    id: "ws/robust-means", title: "Medians in place of means",
+    question: "Does suppressing weak directions with RM3 and M3 shrink the generalisation gap, where RA3 does not?",
+    paper: Paper.weakAndStrong, section: "§3, figures 2 and 3", claims: ["WS-2", "WS-3", "WS-4", "WS-5"],
+    scales: [
+      .smoke: "500 built-in digits, 1×32, 120 steps",
+      .small: "MNIST, 3×256, 24 000 steps, batch 99, noise 0, 50, 100 %, 3 seeds",
+      .paper: "ImageNet, ResNet-18, 90 epochs, batch 256 (M3: 264), noise 0, 50, 100 %, 3 seeds",
+    ]
+  ) { request in
+    let base = request.by(
+      smoke: Setting.digits(batch: 51), small: Setting.mnist(model: "mlp:256,256,256", batch: 99, steps: 24_000),
+      paper: Setting.imageNet(model: "resnet18")
+    ).with { $0.noiseKind = .uniform }
+    let m = request.by(smoke: 102, small: 990, paper: 2640)
+    let cells = ["sgd", "ra3", "rm3", "m3"].flatMap { word in
+      levelsBySeed(request, levels: [0, 0.5, 1], seeds: 3, base, prefix: word, title: word.uppercased()) {
+        $0.optimizer = word
+        if request.profile == .paper, word == "m3" { $0.batchSize = 264 }
+        // The amplification of strong directions is a property of the weights that M3 comes to.
+        if word == "m3", $0.noise == 0 { $0.probe = ["median:m=\(m)@log"] }
+      }
+    }
+    return cells + [
+      .computing(
+        "median-expectation", "the example of §3.2",
+        .medianExpectation(m: request.by(smoke: 30, small: 300, paper: 300)))
+    ]
+  }
+
+  private static let batchSize = Study(
+    id: "ws/batch-size", title: "RM3 and the size of mini-batches",
+    question: "Does RM3 behave like SGD when its mini-batches are large?",
+    paper: Paper.weakAndStrong, section: "§3.3", claims: ["WS-6"],
+    scales: [
+      .smoke: "500 built-in digits, batch 20 and 100",
+      .small: "10 000 images of MNIST, 3×256, 60 epochs, batch 25 to 2500, 50 % noise, 3 seeds",
+      .paper: "ImageNet, ResNet-18, 90 epochs, batch 64 to 4096, 50 % noise, 3 seeds",
+    ]
+  ) { request in
+    let sizes = request.by(smoke: [20, 100], small: [25, 100, 500, 2500], paper: [64, 256, 1024, 4096])
+    let seeds = request.seeds(3)
+    return ["sgd", "rm3"].flatMap { word in
+      sizes.flatMap { size in
+        seeds.map { seed in
+          let base = request.by(
+            smoke: Setting.digits(batch: size, steps: 5 * 500 / size),
+            small: Setting.mnist(model: "mlp:256,256,256", batch: size, steps: 60 * 10_000 / size, examples: 10_000),
+            paper: Setting.imageNet(model: "resnet18", batch: size))
+          return Cell.training(
+            CellName.make(word, "batch-\(size)", seed: seed, of: seeds), "\(word.uppercased()), batch \(size)",
+            base.with {
+              $0.optimizer = word
+              $0.noise = 0.5
+              $0.noiseKind = .uniform
+              $0.seed = seed
+            })
+        }
+      }
+    }
+  }
+
+  private static let winsorizedCIFAR = Study(
+    id: "ws/winsorized-cifar", title: "Winsorized descent on CIFAR-10",
+    question: "Does winsorizing keep a residual network from memorising random labels?",
+    paper: Paper.weakAndStrong, section: "§2 and appendix B, figure 8", claims: ["WS-8"],
+    scales: [
+      .smoke: "96 built-in digits, ResNet-20, 4 steps",
+      .small: "2500 images of CIFAR-10, ResNet-32, 50 epochs, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
+      .paper: "CIFAR-10, ResNet-32, batch 32, 100 000 steps, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
+    ]
+  ) { request in
+    let base = request.by(
+      smoke: Setting.digits(examples: 96, model: "resnet20", batch: 32, steps: 4),
+      small: Setting.cifar(model: "resnet32", examples: 2500, epochs: 50),
+      paper: Setting.cifar(model: "resnet32", examples: 50_000, epochs: 64).with {
+        $0.subset = nil
+        $0.epochs = nil
+        $0.steps = 100_000
+        $0.schedule = "step:40000,60000,80000"
+        $0.evalEvery = 5000
+      }
+    ).with { $0.noiseKind = .uniform }
+    return [0, 2, 4].flatMap { s in
+      levelsBySeed(request, levels: [0, 1], seeds: 3, base, prefix: "s\(s)", title: "s = \(s)") {
+        $0.optimizer = s == 0 ? "sgd" : "winsorized:s=\(s)"
+      }
+    }
+  }
+
+  private static let easyHard = Study(
+    id: "ws/easy-hard", title: "Easy and hard examples",
+    question: "Do the examples that are learned first generalise better among themselves than the others do?",
+    paper: Paper.weakAndStrong, section: "§4.2 and §4.4, figure 4", claims: ["WS-9", "WS-11"],
+    scales: [
+      .smoke: "600 built-in digits, 1×32",
+      .small: "20 000 images of CIFAR-10, ResNet-20 to 50 % accuracy, then easy and hard alone for 12 epochs, 3 seeds",
+      .paper: "ImageNet, ResNet-18 to 50 % accuracy, then 500 000 easy and hard alone for 90 epochs, 3 seeds",
+    ]
+  ) { request in
+    let seeds = request.seeds(3)
+    return seeds.flatMap { seed -> [Cell] in
+      let sort = CellName.make("sort", seed: seed, of: seeds)
+      let (first, second) = sortingSettings(request)
+      let folder = "seed-\(seed)"
+      let cells = ["easy", "hard"].map { word in
+        Cell.training(
+          CellName.make(word, seed: seed, of: seeds), "the \(word) examples alone", needs: [sort],
+          inputs: [.easyAndHard(from: sort, folder: folder, seed: seed)],
+          second.with {
+            $0.seed = seed
+            $0.split = request.folder.prepared("\(folder)/\(word).csv").path
+          })
+      }
+      return [.training(sort, "all examples, to half accuracy", first.with { $0.seed = seed })] + cells
+    }
+  }
+
+  private static let difficulty = Study(
+    id: "ws/difficulty", title: "Difficulty and the median",
+    question: "Is it the difficult examples that RM3 does not learn?",
+    paper: Paper.weakAndStrong, section: "§4.3, figure 5a", claims: ["WS-10"],
+    scales: [
+      .smoke: "600 built-in digits, 1×32, 8 initialisations",
+      .small: "20 000 images of CIFAR-10, ResNet-20, 8 initialisations, then RM3 for 12 epochs, 3 seeds",
+      .paper: "ImageNet, ResNet-18, 8 initialisations, then RM3 for 90 epochs, 3 seeds",
+    ]
+  ) { request in
+    let (first, second) = sortingSettings(request)
+    let sorts = (1...8).map { seed in
+      Cell.training(
+        "sort-\(seed)", "initialisation \(seed), to half accuracy", first.with { $0.seed = UInt64(seed) })
+    }
+    let seeds = request.seeds(3)
+    return sorts
+      + seeds.map { seed in
+        Cell.training(
+          CellName.make("rm3", seed: seed, of: seeds), "RM3 on all examples", needs: sorts.map(\.name),
+          inputs: [.difficulty(from: sorts.map(\.name), name: "difficulty")],
+          second.with {
+            // The seeds of the sorting runs would see the examples in an order already seen.
+            $0.seed = 100 + seed
+            $0.optimizer = "rm3"
+            $0.split = request.folder.prepared("difficulty.csv").path
+          })
+      }
+  }
+
+  /// How examples are sorted into easy and hard, and what is trained on them then.
+  private static func sortingSettings(_ request: GridRequest) -> (TrainingConfiguration, TrainingConfiguration) {
+    let first = request.by(
+      smoke: Setting.digits(examples: 600, steps: 60).with { $0.evalEvery = 2 },
+      small: Setting.cifar(model: "resnet20", examples: 20_000, epochs: 10, lr: 0.05).with {
+        $0.schedule = "constant"
+        $0.evalEvery = 125
+      }, paper: Setting.imageNet(model: "resnet18", epochs: 10).with { $0.evalEvery = 1000 }
+    ).with { $0.stopAccuracy = 0.5 }
+    let second = request.by(
+      smoke: Setting.digits(examples: 600, batch: 20, steps: 100),
+      small: Setting.cifar(model: "resnet20", examples: 20_000, epochs: 12, lr: 0.05),
+      paper: Setting.imageNet(model: "resnet18"))
+    return (first, second)
+  }
+
+  private static let cost = Study(
+    id: "ws/cost", title: "What robust averages cost",
+    question: "How much longer is a step with RM3 or M3 than one of SGD?",
+    paper: Paper.weakAndStrong, section: "§3.3", claims: ["WS-7"],
+    scales: [
+      .smoke: "built-in digits, 1×32, 3 rounds",
+      .small: "2000 images of CIFAR-10, ResNet-32, batch 33, 9 rounds of 12 steps",
+      .paper: "images at 224×224, ResNet-18, batch 264, 5 rounds of 2 steps",
+    ]
+  ) { request in
+    let setting = request.by(
+      smoke: Setting.digits(batch: 51), small: Setting.cifar(model: "resnet32", examples: 2000, batch: 33, epochs: 1),
+      paper: Setting.imageNet(model: "resnet18", batch: 264)
+    ).with {
+      $0.threads = request.settings.threads
+      if request.profile != .smoke { $0.dataDir = request.settings.dataDir }
+    }
+    let (rounds, steps) = request.by(smoke: (3, 5), small: (9, 12), paper: (5, 2))
+    return [
+      .computing("step-cost", "steps in turns", .stepCost(setting, rounds: rounds, stepsPerRound: steps))
+    ]
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+import Foundation
+import NeuralNetworks
+import RunStore
+import Training
+
+/// What a cell will cost, from a few steps of it.
+public struct CellEstimate: Codable, Sendable, Equatable {
+  /// Steps of the run.
+  public var steps: Int
+  /// Seconds of all steps, without evaluations and probes.
+  public var training: Double
+  /// Seconds of all evaluations.
+  public var evaluation: Double
+  /// Bytes of memory; 0 where there is no estimate.
+  public var memory: Int
+
+  /// Seconds in all.
+  public var seconds: Double { training + evaluation }
+}
+
+/// Estimates the cost of cells. Cells of the same shape (data, model, batch, optimizer) are measured once.
+struct CellEstimator {
+  private static let steps = 2
+  /// Examples that evaluation is timed on.
+  private static let evaluated = 256
+
+  private struct Shape: Hashable {
+    let words: [String]
+  }
+
+  private var known: [Shape: (step: Double, example: Double, memory: Int)] = [:]
+
+  /// The cost of a cell; nil for a computation, which is short.
+  ///
+  /// - Throws: what a run with this configuration would throw at its start.
+  mutating func estimate(_ cell: Cell) throws -> CellEstimate? {
+    guard var configuration = cell.configuration else { return nil }
+    // What earlier cells are to make is not there yet, and changes no cost.
+    configuration.split = nil
+    configuration.weights = nil
+    configuration.probe = []
+    let shape = Shape(words: [
+      configuration.dataset, "\(configuration.subset ?? 0)", "\(configuration.imageSize ?? 0)", configuration.model,
+      configuration.norm, configuration.optimizer, "\(configuration.batchSize)", configuration.augment,
+    ])
+    let trainer = try known[shape] == nil || configuration.steps == nil ? Trainer(configuration) : nil
+    if let trainer, known[shape] == nil { known[shape] = try Self.measure(trainer) }
+    let cost = known[shape] ?? (0, 0, 0)
+    let total = trainer?.steps ?? configuration.steps ?? 0
+    let examples = try Self.exampleCounts(of: configuration, trainer)
+    let perEpoch = max(1, (examples.train + configuration.batchSize - 1) / configuration.batchSize)
+    let schedule = EvaluationSchedule(steps: total, stepsPerEpoch: perEpoch, every: configuration.evalEvery)
+    return CellEstimate(
+      steps: total, training: Double(total) * cost.step,
+      evaluation: Double(schedule.count) * Double(examples.train + examples.test) * cost.example, memory: cost.memory)
+  }
+
+  private static func exampleCounts(
+    of configuration: TrainingConfiguration, _ trainer: Trainer?
+  ) throws -> (train: Int, test: Int) {
+    if let trainer { return (trainer.data.trainIndices.count, trainer.data.test.count) }
+    let counts = try DatasetCatalog.entry(named: configuration.dataset).counts
+    return (configuration.subset ?? counts["train"] ?? 0, counts["test"] ?? 0)
+  }
+
+  private static func measure(_ trainer: Trainer) throws -> (step: Double, example: Double, memory: Int) {
+    func seconds(_ body: () throws -> Void) rethrows -> Double {
+      let begun = DispatchTime.now().uptimeNanoseconds
+      try body()
+      return Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
+    }
+    var step = Double.infinity
+    // The first step makes the libraries' plans.
+    for _ in 0...Self.steps where trainer.step < trainer.steps {
+      step = min(step, try seconds { _ = try trainer.update() })
+    }
+    let count = min(Self.evaluated, trainer.data.test.count)
+    let evaluator = Evaluator(linearPolicy: trainer.linearPolicy, device: .cpu)
+    let evaluation = try seconds {
+      _ = try evaluator.evaluate(
+        trainer.model, on: trainer.data.test, indices: Array(0..<count), labels: trainer.data.test.labels)
+    }
+    return (
+      step.isFinite ? step : 0, count > 0 ? evaluation / Double(count) : 0, trainer.memoryEstimate?.total ?? 0
+    )
+  }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+import Training
+
+/// What happens while a grid runs.
+public enum GridEvent: Sendable {
+  /// A cell was started, or gone on with.
+  case began(String)
+  /// A cell ended.
+  case ended(String, CellStatus)
+  /// A moment passed: for progress bars.
+  case progressed(GridProgress)
+}
+
+/// How far a grid is.
+public struct GridProgress: Sendable, Equatable {
+  /// Cells with results, and all cells.
+  public var done, total: Int
+  /// Cells that failed.
+  public var failed: Int
+  /// The cells at work.
+  public var running: [String]
+  /// The share of the work that is done, from 0 to 1.
+  public var share: Double
+  /// Seconds left; nil while nothing is known.
+  public var secondsLeft: Double?
+}
+
+/// Runs the cells of a study, several at a time, each in a process of its own. What is complete is skipped and what was
+/// begun is gone on with: the folder alone says what is left to do, so a grid may be killed at any moment.
+public final class GridRunner {
+  /// The cells.
+  public let cells: [Cell]
+  /// Where results go.
+  public let folder: StudyFolder
+  private let settings: StudySettings
+  private let jobs: Int
+  private let program: String
+  private var running: [ChildProcess] = []
+  /// Cells that failed in this process: one attempt each.
+  private var failed: Set<String> = []
+  private let estimates: [String: CellEstimate]
+  private let began = DispatchTime.now().uptimeNanoseconds
+  private var shareAtStart: Double?
+
+  /// - Parameters:
+  ///   - jobs: cells at a time.
+  ///   - program: the executable of `coherent`.
+  ///   - estimates: costs by cell.
+  public init(
+    _ cells: [Cell], settings: StudySettings, in folder: StudyFolder, jobs: Int, program: String,
+    estimates: [String: CellEstimate]
+  ) {
+    (self.cells, self.settings, self.folder) = (cells, settings, folder)
+    (self.jobs, self.program, self.estimates) = (max(1, jobs), program, estimates)
+  }
+
+  /// Runs to the end, or until `shouldStop`: cells at work then write a checkpoint.
+  ///
+  /// - Returns: whether it was left to come to its end.
+  /// - Throws: `StudyError` or `RunStoreError` when the folder cannot be written to. A cell that fails is no error.
+  public func run(shouldStop: () -> Bool, observe: (GridEvent) -> Void) throws -> Bool {
+    defer { running.forEach { $0.interrupt() } }
+    while true {
+      collect(observe)
+      if shouldStop() {
+        running.forEach { $0.interrupt() }
+        running.forEach { $0.wait() }
+        collect(observe)
+        return false
+      }
+      while running.count < jobs, let cell = next() {
+        try? FileManager.default.removeItem(at: folder.failure(of: cell.name))
+        do {
+          for input in cell.inputs { try input.make(in: folder) }
+        } catch {
+          try fail(cell, "\(error)", observe)
+          continue
+        }
+        try start(cell)
+        observe(.began(cell.name))
+      }
+      if running.isEmpty { return true }
+      observe(.progressed(progress()))
+      usleep(Self.pause)
+    }
+  }
+
+  private static let pause: UInt32 = 100_000
+
+  /// The first cell that is left to do and has what it needs.
+  private func next() -> Cell? {
+    cells.first { cell in
+      !failed.contains(cell.name) && !running.contains { $0.cell.name == cell.name }
+        && !folder.status(of: cell).isFinal && cell.needs.allSatisfy(hasResults)
+    }
+  }
+
+  private func hasResults(_ name: String) -> Bool {
+    cells.first { $0.name == name }.map { folder.status(of: $0) == .completed } ?? false
+  }
+
+  private func start(_ cell: Cell) throws {
+    let log = folder.log(of: cell.name)
+    let places = Set(running.map(\.place))
+    let place = (0..<jobs).first { !places.contains($0) } ?? 0
+    running.append(
+      try ChildProcess(
+        cell, program: program, arguments: try arguments(for: cell), threads: settings.threads, place: place,
+        cores: Cores.list(place: place, jobs: jobs, threads: settings.threads), log: log))
+  }
+
+  private func arguments(for cell: Cell) throws -> [String] {
+    let run = folder.run(of: cell.name)
+    guard case .training(let configuration) = cell.work else {
+      return ["study", "cell", cell.name, "--out", folder.url.path]
+    }
+    let file = folder.configuration(of: cell.name)
+    try writeAtomically(Data(try configuration.yaml().utf8), to: file)
+    let isBegun = FileManager.default.fileExists(atPath: run.appendingPathComponent("config.yaml").path)
+    return ["train", "--quiet", "--no-report"]
+      + (isBegun ? ["--resume", run.path] : ["--config", file.path, "--out", run.path])
+  }
+
+  private func collect(_ observe: (GridEvent) -> Void) {
+    let ended = running.filter { !$0.isRunning }
+    running.removeAll { child in ended.contains { $0 === child } }
+    for child in ended {
+      let status = folder.status(of: child.cell)
+      switch child.ending {
+      case .interrupted: observe(.ended(child.cell.name, .begun))
+      case .finished where status.isFinal: observe(.ended(child.cell.name, status))
+      // Divergence ends with an error, and is a result.
+      case .failed where status == .diverged: observe(.ended(child.cell.name, status))
+      case .finished: try? fail(child.cell, "ended without a result", observe)
+      case .failed(let words): try? fail(child.cell, words, observe)
+      }
+    }
+  }
+
+  private func fail(_ cell: Cell, _ words: String, _ observe: (GridEvent) -> Void) throws {
+    failed.insert(cell.name)
+    observe(.ended(cell.name, .failed(words)))
+    try writeAtomically(Data((words + "\n").utf8), to: folder.failure(of: cell.name))
+  }
+
+  /// How far the grid is, by the estimated seconds of its cells.
+  func progress() -> GridProgress {
+    func weight(_ cell: Cell) -> Double { max(estimates[cell.name]?.seconds ?? 0, 0.5) }
+    var (done, doneWeight, total) = (0, 0.0, 0.0)
+    for cell in cells {
+      total += weight(cell)
+      if folder.status(of: cell).isFinal {
+        done += 1
+        doneWeight += weight(cell)
+      } else if let steps = estimates[cell.name]?.steps, steps > 0 {
+        doneWeight += weight(cell) * min(1, Double(lastStep(of: cell)) / Double(steps))
+      }
+    }
+    let share = total > 0 ? doneWeight / total : 1
+    let start = shareAtStart ?? share
+    shareAtStart = start
+    let elapsed = Double(DispatchTime.now().uptimeNanoseconds - began) / 1e9
+    let left = share > start && elapsed > 2 ? (1 - share) / (share - start) * elapsed : nil
+    return GridProgress(
+      done: done, total: cells.count, failed: failed.count, running: running.map(\.cell.name), share: share,
+      secondsLeft: left)
+  }
+
+  /// The last step that a run has evaluated.
+  private func lastStep(of cell: Cell) -> Int {
+    let file = folder.run(of: cell.name).appendingPathComponent("metrics.csv")
+    guard let handle = try? FileHandle(forReadingFrom: file), let end = try? handle.seekToEnd() else { return 0 }
+    defer { try? handle.close() }
+    try? handle.seek(toOffset: end > 512 ? end - 512 : 0)
+    let lines = String(decoding: (try? handle.readToEnd()) ?? Data(), as: UTF8.self).split(separator: "\n")
+    return lines.reversed().lazy.compactMap { line in
+      let cells = line.split(separator: ",")
+      return cells.count > 2 ? Int(cells[1]) : nil
+    }.first ?? 0
+  }
+}

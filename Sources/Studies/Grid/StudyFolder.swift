@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+import Training
+
+/// Where a study keeps its results.
+///
+///     study.yaml  configs/NAME.yaml  runs/NAME/  measured/NAME.csv  prepared/*  logs/NAME.log
+///     estimates.json  scorecard.json  scorecard.txt  figures/  report.html
+public struct StudyFolder: Sendable, Hashable {
+  /// The folder.
+  public let url: URL
+
+  /// The folder at a path, whether it exists or not.
+  public init(_ path: String) { url = URL(fileURLWithPath: path).standardizedFileURL }
+
+  var settingsFile: URL { url.appendingPathComponent("study.yaml") }
+  var estimatesFile: URL { url.appendingPathComponent("estimates.json") }
+  /// The score card for programs.
+  public var scoreCardFile: URL { url.appendingPathComponent("scorecard.json") }
+  /// The score card for people.
+  public var scoreCardText: URL { url.appendingPathComponent("scorecard.txt") }
+  /// The page.
+  public var report: URL { url.appendingPathComponent("report.html") }
+  /// The figures' files.
+  public var figures: URL { url.appendingPathComponent("figures", isDirectory: true) }
+
+  /// The configuration of a cell.
+  public func configuration(of cell: String) -> URL { url.appendingPathComponent("configs/\(cell).yaml") }
+  /// The run directory of a cell.
+  public func run(of cell: String) -> URL { url.appendingPathComponent("runs/\(cell)", isDirectory: true) }
+  /// The numbers of a cell that computes.
+  public func measurement(of cell: String) -> URL { url.appendingPathComponent("measured/\(cell).csv") }
+  /// What a cell printed.
+  public func log(of cell: String) -> URL { url.appendingPathComponent("logs/\(cell).log") }
+  /// Why a cell failed; absent otherwise.
+  func failure(of cell: String) -> URL { url.appendingPathComponent("logs/\(cell).failed") }
+  func prepared(_ name: String) -> URL { url.appendingPathComponent("prepared/\(name)") }
+
+  /// The request whose results are here.
+  ///
+  /// - Throws: `StudyError` when the folder is not a study's.
+  public func settings() throws -> StudySettings {
+    guard FileManager.default.fileExists(atPath: url.path) else {
+      throw StudyError("There is no folder \(url.path).", remedy: "Check the path for a typing error.")
+    }
+    guard FileManager.default.fileExists(atPath: settingsFile.path) else {
+      throw StudyError(
+        "\(url.path) holds no study: it has no study.yaml.",
+        remedy: "Name the folder given to coherent study run --out.")
+    }
+    return try StudySettings.read(settingsFile)
+  }
+
+  /// Makes the folder for a request, or finds it made for the same one.
+  ///
+  /// - Throws: `StudyError` when it holds the results of another request, or files that are no study's.
+  func open(for settings: StudySettings) throws {
+    let manager = FileManager.default
+    if manager.fileExists(atPath: settingsFile.path) {
+      if let (key, here, there) = settings.difference(from: try self.settings()) {
+        throw StudyError(
+          "\(url.path) holds the results of another request: its \(key) is \(there), not \(here).",
+          remedy: "Choose another folder with --out, or repeat the options it was made with (\(settingsFile.path)).")
+      }
+    } else {
+      let names = (try? manager.contentsOfDirectory(atPath: url.path)) ?? []
+      guard names.allSatisfy({ $0.hasPrefix(".") }) else {
+        throw StudyError(
+          "\(url.path) holds files, but no study.", remedy: "Choose an empty or a new folder with --out.")
+      }
+    }
+    do {
+      for name in ["configs", "runs", "measured", "prepared", "logs"] {
+        try manager.createDirectory(at: url.appendingPathComponent(name), withIntermediateDirectories: true)
+      }
+    } catch {
+      throw StudyError(
+        "The folder \(url.path) cannot be made: \(error.localizedDescription)",
+        remedy: "Choose a place that you may write to.")
+    }
+    if !manager.fileExists(atPath: settingsFile.path) {
+      try writeAtomically(Data(try settings.yaml().utf8), to: settingsFile)
+    }
+  }
+
+  /// What became of a cell so far.
+  public func status(of cell: Cell) -> CellStatus {
+    let manager = FileManager.default
+    switch cell.work {
+    case .computation:
+      if manager.fileExists(atPath: measurement(of: cell.name).path) { return .completed }
+    case .training:
+      if let manifest = try? RunDirectory.open(at: run(of: cell.name).path).manifest() {
+        if manifest.status == .completed { return .completed }
+        if manifest.status == .diverged { return .diverged }
+      }
+    }
+    if let data = try? Data(contentsOf: failure(of: cell.name)) {
+      return .failed(String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+    return manager.fileExists(atPath: run(of: cell.name).path) ? .begun : .open
+  }
+}
+
+/// How far a cell has come.
+public enum CellStatus: Sendable, Equatable {
+  /// Not begun.
+  case open
+  /// Begun, and to be gone on with.
+  case begun
+  /// Done.
+  case completed
+  /// Its loss was no longer a finite number; that is a result.
+  case diverged
+  /// It ended with an error, which is given.
+  case failed(String)
+
+  /// Whether nothing is left to do.
+  public var isFinal: Bool { self == .completed || self == .diverged }
+
+  /// The status as a word.
+  public var word: String {
+    switch self {
+    case .open: "not begun"
+    case .begun: "begun"
+    case .completed: "completed"
+    case .diverged: "diverged"
+    case .failed: "failed"
+    }
+  }
+}

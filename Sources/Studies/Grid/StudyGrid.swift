@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+import Training
+
+/// A study's folder taken into use for its grid: no other process runs it meanwhile.
+public final class StudyGrid {
+  private let cells: [Cell]
+  private let folder: StudyFolder
+  private let lock: DirectoryLock
+
+  /// Makes the folder, or finds it made for the same request, and takes it.
+  ///
+  /// - Throws: `StudyError` when the folder holds something else; `RunStoreError` when another process has it.
+  public init(_ cells: [Cell], settings: StudySettings, in folder: StudyFolder) throws {
+    (self.cells, self.folder) = (cells, folder)
+    try folder.open(for: settings)
+    lock = try DirectoryLock(folder.url)
+  }
+
+  /// What the cells will cost: as found before, and found out for the rest.
+  public func estimates(
+    _ find: ([Cell], [String: CellEstimate]) throws -> [String: CellEstimate]
+  ) throws -> [String: CellEstimate] {
+    let known =
+      (try? Data(contentsOf: folder.estimatesFile)).flatMap {
+        try? JSONDecoder().decode([String: CellEstimate].self, from: $0)
+      } ?? [:]
+    if cells.allSatisfy({ $0.configuration == nil || known[$0.name] != nil }) { return known }
+    let found = try find(cells, known)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    try writeAtomically(try encoder.encode(found), to: folder.estimatesFile)
+    return found
+  }
+
+  /// How many cells run at a time: as many as wished for, or as processors and memory allow.
+  ///
+  /// - Throws: `StudyError` when more are wished for than fit in memory.
+  public func jobs(
+    wanted: Int?, processors: Int, estimates: [String: CellEstimate], ignoresMemory: Bool
+  ) throws -> Int {
+    try Self.jobs(
+      wanted: wanted, processors: processors, largest: estimates.values.map(\.memory).max() ?? 0,
+      limit: ignoresMemory ? nil : MemoryLimit.current())
+  }
+
+  static func jobs(wanted: Int?, processors: Int, largest: Int, limit: Int?) throws -> Int {
+    let fitting = largest > 0 ? limit.map { max(1, $0 / largest) } ?? .max : .max
+    guard let wanted else { return max(1, min(processors, fitting)) }
+    guard wanted <= fitting else {
+      let (each, all) = (Double(largest) / Double(1 << 30), Double(limit ?? 0) / Double(1 << 30))
+      throw StudyError(
+        "\(wanted) jobs do not fit in memory: a cell takes about \(String(format: "%.1f", each)) GB, and "
+          + "\(String(format: "%.1f", all)) GB can be had.",
+        remedy: "Use --jobs \(fitting), or --ignore-memory-estimate at your own risk.")
+    }
+    return wanted
+  }
+}

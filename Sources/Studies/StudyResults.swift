@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+
+/// What a study has found so far: the verdicts on its claims and the state of its cells, from its folder alone.
+public struct StudyResults: Sendable, Codable, Equatable {
+  /// A cell and where its results are, below the study's folder.
+  public struct CellRecord: Sendable, Codable, Equatable {
+    /// Its name.
+    public let name: String
+    /// What it is.
+    public let title: String
+    /// How far it is, as a word.
+    public let status: String
+    /// Why it failed, or what it waits for; nil otherwise.
+    public let problem: String?
+    /// The run directory or the file of measurements.
+    public let results: String
+    /// What repeats it, in the study's folder.
+    public let command: String
+  }
+
+  /// The study's name.
+  public let study: String
+  /// The profile, and what was changed.
+  public let profile: String
+  /// The verdicts, one or more for each claim of the study.
+  public let verdicts: [Verdict]
+  /// The cells, in the order of the grid.
+  public let cells: [CellRecord]
+
+  /// Judges what is there.
+  ///
+  /// - Throws: `StudyError` when the folder is no study's; `RunStoreError` when results cannot be read.
+  public init(_ folder: StudyFolder) throws {
+    let settings = try folder.settings()
+    let study = try StudyCatalog.study(settings.study)
+    let cells = try study.cells(settings, in: folder)
+    let statuses = Dictionary(
+      cells.map { ($0.name, folder.status(of: $0)) }, uniquingKeysWith: { first, _ in first })
+    self.study = study.id
+    profile = settings.scale
+    self.cells = cells.map { Self.record(of: $0, statuses, in: folder) }
+    let problems = self.cells.compactMap { cell in cell.problem.map { "cell \(cell.name): \($0)" } }
+    verdicts = try folder.scoreCard(of: cells, claims: study.claims).verdicts.map { verdict in
+      verdict.outcome == .inconclusive ? verdict.adding(missing: problems) : verdict
+    }
+  }
+
+  /// Whether every cell has its results.
+  public var isComplete: Bool { cells.allSatisfy { ["completed", "diverged"].contains($0.status) } }
+
+  private static func record(
+    of cell: Cell, _ statuses: [String: CellStatus], in folder: StudyFolder
+  ) -> CellRecord {
+    let status = statuses[cell.name] ?? .open
+    var problem: String?
+    if case .failed(let words) = status { problem = words }
+    if status == .diverged { problem = "its loss was no longer a finite number" }
+    if status == .open, let blocker = cell.needs.first(where: { statuses[$0] != .completed }) {
+      problem = "it needs \(blocker), which is \(statuses[blocker]?.word ?? "unknown")"
+    }
+    let (results, command): (String, String)
+    switch cell.work {
+    case .training:
+      results = "runs/\(cell.name)"
+      command = "coherent train --config configs/\(cell.name).yaml --out \(cell.name)"
+    case .computation:
+      results = "measured/\(cell.name).csv"
+      command = "coherent study cell \(cell.name) --out ."
+    }
+    return CellRecord(
+      name: cell.name, title: cell.title, status: status.word, problem: problem, results: results, command: command)
+  }
+
+  /// Writes `scorecard.json` and `scorecard.txt`.
+  ///
+  /// - Throws: `RunStoreError` when they cannot be written.
+  public func write(to folder: StudyFolder) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try writeAtomically(try encoder.encode(self) + Data("\n".utf8), to: folder.scoreCardFile)
+    try writeAtomically(Data((text + "\n").utf8), to: folder.scoreCardText)
+  }
+
+  /// The results for people.
+  public var text: String {
+    let counts = Outcome.allCases.map { outcome in
+      "\(verdicts.count { $0.outcome == outcome }) \(outcome.rawValue)"
+    }.joined(separator: ", ")
+    let open = cells.filter { $0.status != "completed" }.map { cell in
+      "  \(cell.name): \(cell.status)" + (cell.problem.map { ", \($0)" } ?? "")
+    }
+    let head = "\(study), profile \(profile): \(counts)"
+    let rest = open.isEmpty ? [] : ["Cells without results:\n" + open.joined(separator: "\n")]
+    return ([head] + verdicts.map(\.text) + rest).joined(separator: "\n\n")
+  }
+}
+
+extension StudyFolder {
+  /// The runs that have begun, by cell.
+  func runs(of cells: [Cell]) -> [RunDirectory] {
+    cells.filter { $0.configuration != nil }.compactMap { try? RunDirectory.open(at: run(of: $0.name).path) }
+  }
+
+  /// The measurements there are.
+  func measurements(of cells: [Cell]) throws -> [Measurement] {
+    try cells.filter { $0.configuration == nil }.compactMap { cell in
+      let file = measurement(of: cell.name)
+      guard FileManager.default.fileExists(atPath: file.path) else { return nil }
+      let records = try QuantityRecord.read(file)
+      return Measurement(
+        name: cell.name,
+        values: Dictionary(records.map { ($0.quantity, $0.value) }, uniquingKeysWith: { _, last in last }))
+    }
+  }
+
+  func scoreCard(of cells: [Cell], claims: [String]) throws -> ScoreCard {
+    try ScoreCard(runs: runs(of: cells), measurements: measurements(of: cells), claims: claims, relativeTo: url)
+  }
+
+  /// Computes a cell that is no training run, and keeps its numbers.
+  ///
+  /// - Throws: `StudyError` when there is no such cell; what the computation throws.
+  public func compute(cell name: String) throws {
+    let settings = try self.settings()
+    let cells = try StudyCatalog.study(settings.study).cells(settings, in: self)
+    guard let cell = cells.first(where: { $0.name == name }), case .computation(let computation) = cell.work else {
+      throw StudyError(
+        "\(settings.study) has no computation \"\(name)\".",
+        remedy: "Its cells are \(cells.map(\.name).joined(separator: ", ")).")
+    }
+    try QuantityRecord.write(try computation.quantities(in: self), to: measurement(of: name))
+  }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+import Training
+import Yams
+
+/// What a study was asked to be: `study.yaml` in its folder. A folder holds the results of one such request.
+public struct StudySettings: Codable, Sendable, Equatable {
+  /// The study's name.
+  public var study: String
+  /// How large it is.
+  public var profile: StudyProfile
+  /// The folder with the data; not needed by built-in data.
+  public var dataDir: String?
+  /// The seeds; the study's own when nil.
+  public var seeds: [UInt64]?
+  /// Threads of each cell. Results depend on it in their last bits.
+  public var threads = 1
+  /// The most steps of each training run; nil for as many as the study says.
+  public var steps: Int?
+  /// Options of `coherent train` that all cells are given, by name.
+  public var set: [String: String] = [:]
+
+  /// A request for a study as it stands.
+  public init(study: String, profile: StudyProfile, dataDir: String? = nil) {
+    self.study = study
+    self.profile = profile
+    self.dataDir = dataDir
+  }
+
+  /// The keys of `study.yaml`.
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case study, profile, seeds, threads, steps, set
+    case dataDir = "data-dir"
+  }
+
+  /// How large the study is, in words that also say what was changed.
+  public var scale: String {
+    let changes = (steps.map { ["\($0) steps at most"] } ?? []) + set.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }
+    return ([profile.rawValue] + changes).joined(separator: ", ")
+  }
+
+  func yaml() throws -> String {
+    let encoder = YAMLEncoder()
+    encoder.options.sortKeys = true
+    return try encoder.encode(self)
+  }
+
+  static func read(_ url: URL) throws -> StudySettings {
+    guard let data = try? Data(contentsOf: url) else {
+      throw StudyError("\(url.path) cannot be read.", remedy: "Name a folder that coherent study run has written.")
+    }
+    do {
+      return try YAMLDecoder().decode(StudySettings.self, from: String(decoding: data, as: UTF8.self))
+    } catch {
+      throw StudyError(
+        "\(url.path) is not the description of a study: \(error).",
+        remedy: "Restore the file, or start the study anew in another folder.")
+    }
+  }
+
+  /// The first key in which two requests differ, with both values.
+  func difference(from other: StudySettings) -> (key: String, here: String, there: String)? {
+    func text<Value>(_ value: Value?) -> String { value.map { "\($0)" } ?? "none" }
+    func pairs(_ set: [String: String]) -> String {
+      set.isEmpty ? "none" : set.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }.joined(separator: ", ")
+    }
+    let values: [(String, String, String)] = [
+      ("study", study, other.study), ("profile", profile.rawValue, other.profile.rawValue),
+      ("data-dir", text(dataDir), text(other.dataDir)), ("seeds", text(seeds), text(other.seeds)),
+      ("threads", "\(threads)", "\(other.threads)"), ("steps", text(steps), text(other.steps)),
+      ("set", pairs(set), pairs(other.set)),
+    ]
+    return values.first { $0.1 != $0.2 }
+  }
+}
+
+extension StudySettings {
+  /// Gives every cell what the request says: data folder, threads, step limit, overrides and tags.
+  func adapt(_ cells: [Cell], of study: Study) throws -> [Cell] {
+    try checkOverrides(cells, of: study)
+    return try cells.map { cell in
+      guard case .training(var configuration) = cell.work else { return cell }
+      if configuration.dataset != "digits" { configuration.dataDir = dataDir }
+      configuration.threads = threads
+      configuration.tags = ["study": study.id, "profile": scale, "cell": cell.name]
+      if !set.isEmpty {
+        configuration = try configuration.overridden(by: set)
+      }
+      if let steps {
+        configuration.limit(steps: steps)
+      }
+      try configuration.validate()
+      var changed = cell
+      changed.work = .training(configuration)
+      return changed
+    }
+  }
+
+  /// An option that the grid varies must not be set for all of its cells: they would all be the same.
+  private func checkOverrides(_ cells: [Cell], of study: Study) throws {
+    guard !set.isEmpty else { return }
+    let options = try cells.compactMap { try $0.configuration?.options() }
+    for key in set.keys.sorted() {
+      if ["data-dir", "threads", "seed", "tags", "steps"].contains(key) {
+        throw StudyError("--set \(key) is not possible.", remedy: "Use the option of coherent study run for it.")
+      }
+      let values = Set(options.map { $0[key] ?? "" })
+      if values.count > 1 {
+        let shown = values.sorted().map { $0.isEmpty ? "its default" : $0 }.joined(separator: " / ")
+        throw StudyError(
+          "--set \(key) would make cells of \(study.id) the same: it is what the study varies (\(shown)).",
+          remedy: "Set other options, or write a study of your own around coherent train and coherent study judge.")
+      }
+    }
+  }
+}
+
+extension TrainingConfiguration {
+  /// The options that have a value, by name, as text.
+  func options() throws -> [String: String] {
+    let mapping = try Yams.compose(yaml: yaml())?.mapping
+    var options: [String: String] = [:]
+    for (key, value) in mapping ?? [:] {
+      guard let name = key.string else { continue }
+      options[name] = try value.scalar?.string ?? Yams.serialize(node: value)
+    }
+    return options
+  }
+
+  /// This configuration with options given as text, as on the command line.
+  ///
+  /// - Throws: `TrainingError` that names an unknown option or a wrong value.
+  func overridden(by set: [String: String]) throws -> TrainingConfiguration {
+    guard var node = try Yams.compose(yaml: yaml()), var mapping = node.mapping else { return self }
+    for (key, text) in set {
+      let value = try Yams.compose(yaml: text) ?? Node(text)
+      mapping[Node(key)] = value
+    }
+    node = .mapping(mapping)
+    return try TrainingConfiguration(yaml: Yams.serialize(node: node), source: "--set")
+  }
+
+  /// Ends training after so many steps, where it would go on for longer or for a number of epochs.
+  mutating func limit(steps limit: Int) {
+    if let steps, steps <= limit { return }
+    steps = limit
+    epochs = nil
+  }
+}

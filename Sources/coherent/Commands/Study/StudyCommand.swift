@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Studies
+
+extension StudyProfile: ExpressibleByArgument {}
+
+struct StudyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "study",
+    abstract: "The experiments of the papers, one command each, and what they say about the papers' claims.",
+    discussion: """
+      Example: coherent study run cg/winsorized --profile small --data-dir data --out studies/winsorized
+      """,
+    subcommands: [List.self, Info.self, Run.self, ReportResults.self, Card.self, Judge.self, CellCommand.self])
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the studies, with the claims they speak about.")
+    @Flag(help: "Print as JSON.") var json = false
+
+    private struct Entry: Encodable {
+      let id, title, question, paper, section: String
+      let claims: [String]
+      let profiles: [String: String]
+
+      init(_ study: Study) {
+        (id, title, question) = (study.id, study.title, study.question)
+        (paper, section, claims) = (study.paper, study.section, study.claims)
+        profiles = Dictionary(study.scales.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: { first, _ in first })
+      }
+    }
+
+    func run() throws {
+      if json { return try Console.json(StudyCatalog.all.map(Entry.init)) }
+      for study in StudyCatalog.all {
+        print("\(study.id)   \(study.title)   (\(study.claims.joined(separator: ", ")))")
+        print("    \(study.question)")
+      }
+      print("\nSizes and cells: coherent study info ID; profiles: smoke, small, paper.")
+    }
+  }
+
+  struct Info: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Describe a study and the cells of its grid.")
+    @Argument(help: "The study, such as cg/winsorized.") var id: String
+    @Option(help: "How large: smoke (seconds, built-in data), small (minutes to two hours) or paper.")
+    var profile = StudyProfile.small
+
+    func run() throws {
+      let study = try StudyCatalog.study(id)
+      print("\(study.id): \(study.title)\n\(study.question)\n\(study.paper), \(study.section)\n")
+      for profile in StudyProfile.allCases {
+        print("\(profile.rawValue): \(study.scales[profile] ?? "")")
+      }
+      let cells = try study.cells(
+        StudySettings(study: study.id, profile: profile), in: StudyFolder("FOLDER"))
+      print("\nCells of the profile \(profile.rawValue):")
+      print(
+        Console.table(
+          cells.map { cell in
+            [cell.name, cell.title, cell.needs.isEmpty ? "" : "after \(cell.needs.joined(separator: ", "))"]
+          }))
+      print("\nClaims:")
+      for claim in ScoreCard.claims where study.claims.contains(claim.id) { print("\(claim.id)  \(claim.sentence)") }
+    }
+  }
+
+  struct ReportResults: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "report", abstract: "Judge a study's results again and write its page, figures and score card.")
+    @Argument(help: "The study's folder.") var folder: String
+    @Flag(help: "Also write the figures as SVG.") var svg = false
+    @Flag(help: "Also write the figures as PNG.") var png = false
+    @Flag(help: "Also write the figures as PDF.") var pdf = false
+    @Option(
+      help: "Also gather what is worth keeping in this folder: score card, figures (SVG, CSV), configurations, machine."
+    )
+    var export: String?
+    @Flag(help: "Print the score card as JSON.") var json = false
+
+    func run() throws {
+      let folder = StudyFolder(folder)
+      let results = try StudyResults(folder)
+      try results.write(to: folder)
+      let formats = [(svg, "svg"), (png, "png"), (pdf, "pdf")].filter(\.0).map(\.1)
+      let written = try StudyReport(folder, results).write(formats: formats)
+      if let export { try StudyReport(folder, results).export(to: export) }
+      if json { return try Console.json(results) }
+      print(results.text)
+      print("\nReport: \(written.path)")
+    }
+  }
+
+  struct Card: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "The score card over several studies: every claim of the papers, with or without data.",
+      discussion: "Example: coherent study card studies/*")
+    @Argument(help: "The folders of studies.") var folders: [String]
+    @Flag(help: "Print as JSON.") var json = false
+
+    func run() throws {
+      let card = try StudyCard(folders.map { StudyFolder($0) })
+      if json { return try Console.json(card) }
+      print(card.text)
+    }
+  }
+
+  /// One cell without training, in a process of its own.
+  struct CellCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "cell", abstract: "Compute one cell of a study that is no training run.", shouldDisplay: false)
+    @Argument var name: String
+    @Option var out: String
+
+    func run() throws { try StudyFolder(out).compute(cell: name) }
+  }
+}

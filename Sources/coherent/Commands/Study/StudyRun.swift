@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Studies
+import Training
+
+extension StudyCommand {
+  struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Run a study: its grid of trainings, the verdicts on its claims, its figures and its page.",
+      discussion: """
+        Cells that are complete are skipped and those that were begun are gone on with, so the same command goes on \
+        after a stop of any kind. Each cell is a process of its own with its own processors; a cell that fails is named, \
+        and the others go on.
+
+        Example: coherent study run ws/easy-hard --profile small --data-dir data --out studies/easy-hard
+        """)
+
+    @Argument(help: "The study, such as cg/winsorized; coherent study list shows them.") var id: String
+    @Option(help: "How large: smoke (seconds, built-in data), small (minutes to two hours) or paper.")
+    var profile = StudyProfile.small
+    @Option(help: "The folder with the data: MNIST, CIFAR-10, or class folders of images.") var dataDir: String?
+    @Option(help: "The folder for the results. (default: studies/ID-PROFILE)") var out: String?
+    @Option(help: "Cells at a time. (default: as many as processors and memory allow)") var jobs: Int?
+    @Option(help: "Threads of each cell; the last bits of results depend on it.") var threads = 1
+    @Option(help: "Seeds in place of the study's own, such as 1,2,3.") var seeds: String?
+    @Option(help: "The most steps of each training run: to try the first steps of a large study.") var steps: Int?
+    @Option(name: .customLong("set"), help: "An option of coherent train for all cells, such as model=resnet20.")
+    var overrides: [String] = []
+    @Flag(help: "Only estimate the cost and show the cells.") var plan = false
+    @Flag(help: "Run even where the memory estimate says that so many jobs do not fit.") var ignoreMemoryEstimate =
+      false
+    @Flag(name: .shortAndLong, help: "Show no progress.") var quiet = false
+    @Flag(help: "Print the score card as JSON.") var json = false
+
+    func validate() throws {
+      guard (jobs ?? 1) >= 1, (jobs ?? 1) <= 1024 else { throw ValidationError("--jobs must be from 1 to 1024.") }
+      guard threads >= 1, threads <= 1024 else { throw ValidationError("--threads must be from 1 to 1024.") }
+      guard (steps ?? 1) >= 1 else { throw ValidationError("--steps must be at least 1.") }
+      _ = try seeds.map(Self.seedList)
+      _ = try Self.pairs(overrides)
+    }
+
+    func run() throws {
+      let study = try StudyCatalog.study(id)
+      let settings = try self.settings(of: study)
+      let folder = StudyFolder(out ?? "studies/\(study.id.replacingOccurrences(of: "/", with: "-"))-\(profile)")
+      let cells = try study.cells(settings, in: folder)
+      if plan {
+        let estimates = try estimate(cells, known: [:])
+        return print(Self.table(cells, estimates) + "\n" + total(estimates, jobs: jobs ?? defaultJobs))
+      }
+      let grid = try StudyGrid(cells, settings: settings, in: folder)
+      let estimates = try grid.estimates { cells, known in try self.estimate(cells, known: known) }
+      let jobs = try grid.jobs(
+        wanted: jobs, processors: defaultJobs, estimates: estimates, ignoresMemory: ignoreMemoryEstimate)
+      if !quiet { Console.note("\(study.id), \(settings.scale): " + total(estimates, jobs: jobs)) }
+      let runner = GridRunner(
+        cells, settings: settings, in: folder, jobs: jobs, program: Self.program, estimates: estimates)
+      Interruption.listen()
+      let progress = GridConsole(isQuiet: quiet, count: cells.count)
+      let isDone = try runner.run(shouldStop: { Interruption.isWished }, observe: progress.observe)
+      progress.finish()
+      let results = try StudyResults(folder)
+      try results.write(to: folder)
+      guard isDone else {
+        Console.note("Interrupted. The same command goes on where it stopped.")
+        throw ExitCode(130)
+      }
+      try conclude(results, folder)
+    }
+
+    private func conclude(_ results: StudyResults, _ folder: StudyFolder) throws {
+      var page: URL?
+      do {
+        page = try StudyReport(folder, results).write()
+      } catch {
+        Console.note("No report was written: \(error)")
+      }
+      if json {
+        try Console.json(results)
+      } else {
+        print(results.text)
+        if let page { print("\nReport: \(page.path)") }
+      }
+      if results.cells.contains(where: { $0.status == "failed" }) {
+        Console.note(
+          "Some cells failed; their words are in \(folder.url.path)/logs. The same command tries them again.")
+        throw ExitCode(1)
+      }
+    }
+
+    private func settings(of study: Study) throws -> StudySettings {
+      var settings = StudySettings(study: study.id, profile: profile)
+      settings.dataDir = dataDir.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
+      settings.seeds = try seeds.map(Self.seedList)
+      settings.threads = threads
+      settings.steps = steps
+      settings.set = try Self.pairs(overrides)
+      return settings
+    }
+
+    /// As many cells as processors have room for.
+    private var defaultJobs: Int { max(1, ProcessInfo.processInfo.activeProcessorCount / threads) }
+
+    private func estimate(_ cells: [Cell], known: [String: CellEstimate]) throws -> [String: CellEstimate] {
+      var (estimator, found) = (CellEstimator(), known)
+      for cell in cells where found[cell.name] == nil {
+        if Console.isTerminal, !quiet { Console.write("\r\u{1B}[KEstimating the cost of \(cell.name)") }
+        found[cell.name] = try estimator.estimate(cell)
+      }
+      if Console.isTerminal, !quiet { Console.write("\r\u{1B}[K") }
+      return found
+    }
+
+    private func total(_ estimates: [String: CellEstimate], jobs: Int) -> String {
+      let seconds = estimates.values.reduce(0) { $0 + $1.seconds }
+      let memory = estimates.values.map(\.memory).max() ?? 0
+      return
+        "\(estimates.count) training runs, about \(Console.duration(seconds / Double(jobs))) with \(jobs) at a time "
+        + "(without probes), \(Console.bytes(memory)) of memory each at most"
+    }
+
+    private static func table(_ cells: [Cell], _ estimates: [String: CellEstimate]) -> String {
+      Console.table(
+        [["cell", "steps", "time", "memory"]]
+          + cells.map { cell in
+            guard let cost = estimates[cell.name] else { return [cell.name, "–", "–", "–"] }
+            return [cell.name, "\(cost.steps)", Console.duration(cost.seconds), Console.bytes(cost.memory)]
+          })
+    }
+
+    /// This program.
+    static let program: String = {
+      let link = "/proc/self/exe"
+      if let path = try? FileManager.default.destinationOfSymbolicLink(atPath: link) { return path }
+      return URL(fileURLWithPath: CommandLine.arguments.first ?? "coherent").standardizedFileURL.path
+    }()
+
+    static func seedList(_ text: String) throws -> [UInt64] {
+      let words = text.split(separator: ",", omittingEmptySubsequences: false)
+      let seeds = words.compactMap { UInt64($0.trimmingCharacters(in: .whitespaces)) }
+      guard seeds.count == words.count, Set(seeds).count == seeds.count else {
+        throw ValidationError("--seeds takes different whole numbers such as 1,2,3, not \"\(text)\".")
+      }
+      return seeds
+    }
+
+    static func pairs(_ words: [String]) throws -> [String: String] {
+      var pairs: [String: String] = [:]
+      for word in words {
+        let sides = word.split(separator: "=", maxSplits: 1).map(String.init)
+        guard sides.count == 2, pairs[sides[0]] == nil else {
+          throw ValidationError("--set takes OPTION=VALUE, each option once, such as model=resnet20, not \"\(word)\".")
+        }
+        pairs[sides[0]] = sides[1]
+      }
+      return pairs
+    }
+  }
+}
+
+/// Shows a grid as it goes: one bar on a terminal, a line for each cell elsewhere.
+final class GridConsole {
+  private let isQuiet: Bool
+  private let count: Int
+  private var lastDrawn: UInt64 = 0
+
+  init(isQuiet: Bool, count: Int) {
+    (self.isQuiet, self.count) = (isQuiet, count)
+  }
+
+  func observe(_ event: GridEvent) {
+    guard !isQuiet else { return }
+    switch event {
+    case .began: break
+    case .ended(let cell, .failed(let words)): line("\(cell): failed: \(words)")
+    case .ended(let cell, .begun): line("\(cell): stopped")
+    case .ended(let cell, let status): line("\(cell): \(status.word)")
+    case .progressed(let progress): draw(progress)
+    }
+  }
+
+  func finish() {
+    if Console.isTerminal, !isQuiet { Console.write("\r\u{1B}[K") }
+  }
+
+  private func line(_ text: String) {
+    finish()
+    Console.note(text)
+  }
+
+  private func draw(_ progress: GridProgress) {
+    let now = DispatchTime.now().uptimeNanoseconds
+    guard Console.isTerminal, now - lastDrawn > 500_000_000 else { return }
+    lastDrawn = now
+    let width = 20
+    let filled = min(width, max(0, Int(progress.share * Double(width))))
+    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+    let left = progress.secondsLeft.map { Console.duration($0) + " left" } ?? ""
+    let failed = progress.failed > 0 ? ", \(progress.failed) failed" : ""
+    Console.write(
+      "\r\u{1B}[K\(bar) \(progress.done)/\(count) cells\(failed)  \(progress.running.joined(separator: ", "))  \(left)")
+  }
+}
