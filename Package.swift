@@ -85,7 +85,14 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
-    .target(name: "Studies", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "Studies",
+      dependencies: [
+        "Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore", "Training",
+        "Reports", "Yams",
+      ],
+      exclude: ["README.md"],
+      swiftSettings: strict),
     .executableTarget(
       name: "coherent",
       dependencies: [
@@ -127,11 +134,11 @@ let package = Package(
       dependencies: ["Training", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
-    .testTarget(name: "StudiesTests", dependencies: ["Studies", "RunStore"], swiftSettings: strict),
+    .testTarget(name: "StudiesTests", dependencies: ["Studies", "RunStore", "Training"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "coherent", "own-model-example", "Datasets", "RunStore", "Training", "TestSupport",
+        "coherent", "own-model-example", "Datasets", "RunStore", "Studies", "Training", "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["Snapshots"],

@@ -134,6 +134,8 @@ extension TrainingConfiguration {
   /// - Throws: `TrainingError` that names an unknown option or a wrong value.
   func overridden(by set: [String: String]) throws -> TrainingConfiguration {
     guard var node = try Yams.compose(yaml: yaml()), var mapping = node.mapping else { return self }
+    // A run is so many steps or so many epochs long.
+    if set["epochs"] != nil { mapping["steps"] = nil }
     for (key, text) in set {
       let value = try Yams.compose(yaml: text) ?? Node(text)
       mapping[Node(key)] = value

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+import Foundation
+import RunStore
+import Studies
+import Testing
+
+/// Studies from the command line to the page, with the program as it is built.
+@Suite(.serialized) struct StudyGridTests {
+  private func smoke(_ id: String, _ out: String, _ more: [String] = []) -> [String] {
+    ["study", "run", id, "--profile", "smoke", "--out", out, "--jobs", "2", "--quiet"] + more
+  }
+
+  private func card(_ out: String) throws -> [String: Any] {
+    try object(String(contentsOfFile: out + "/scorecard.json", encoding: .utf8))
+  }
+
+  /// What a grid leaves that may not depend on how often it was stopped.
+  private func results(_ out: String) throws -> [String: Data] {
+    var files: [String: Data] = [:]
+    for name in ["scorecard.json", "scorecard.txt"] {
+      files[name] = try Data(contentsOf: URL(fileURLWithPath: out + "/" + name))
+    }
+    for run in try FileManager.default.contentsOfDirectory(atPath: out + "/runs") {
+      for name in ["metrics.csv", "coherence.csv", "measures.csv", "examples.csv", "labels.csv"] {
+        let url = URL(fileURLWithPath: "\(out)/runs/\(run)/\(name)")
+        if FileManager.default.fileExists(atPath: url.path) { files["\(run)/\(name)"] = try Data(contentsOf: url) }
+      }
+    }
+    return files
+  }
+
+  @Test(arguments: StudyCatalog.all.map(\.id)) func everyStudyInSmall(_ id: String) throws {
+    let scratch = try Scratch()
+    let out = scratch.path("study")
+    let result = try Program.run(smoke(id, out))
+    #expect(result.code == 0, "\(result.errors)")
+    let study = try StudyCatalog.study(id)
+    let results = try StudyResults(StudyFolder(out))
+    #expect(results.isComplete, "\(results.cells.filter { $0.status != "completed" })")
+    #expect(Set(results.verdicts.map(\.claim.id)) == Set(study.claims))
+    #expect(result.output.contains(study.id) && result.output.contains("Report: \(out)/report.html"))
+    for cell in results.cells {
+      #expect(FileManager.default.fileExists(atPath: out + "/" + cell.results))
+    }
+    // A verdict names what it rests on, and that is there.
+    for verdict in results.verdicts where verdict.outcome != .inconclusive {
+      #expect(!verdict.runs.isEmpty || !verdict.measurements.isEmpty, "\(verdict.claim.id)")
+      for run in verdict.runs { #expect(FileManager.default.fileExists(atPath: out + "/" + run + "/metrics.csv")) }
+    }
+    let page = try String(contentsOfFile: out + "/report.html", encoding: .utf8)
+    #expect(page.contains(study.title) && study.claims.allSatisfy(page.contains))
+    #expect(try !FileManager.default.contentsOfDirectory(atPath: out + "/figures").isEmpty)
+    // Nothing is left to do, and the score card stays as it is.
+    let before = try self.results(out)
+    let again = try Program.run(smoke(id, out))
+    #expect(again.code == 0, "\(again.errors)")
+    #expect(try self.results(out) == before)
+  }
+
+  /// Kills of the grid without warning, at moments that a seed draws: the cells stop by themselves, and the same command
+  /// goes on to the same files.
+  @Test func killsAtRandomMoments() throws {
+    let scratch = try Scratch()
+    let (whole, out) = (scratch.path("whole"), scratch.path("study"))
+    let more = ["--set", "checkpoint-every=20"]
+    let begun = DispatchTime.now().uptimeNanoseconds
+    #expect(try Program.run(smoke("gm/adversarial-init", whole, more)).code == 0)
+    let longest = min(Double(DispatchTime.now().uptimeNanoseconds - begun) / 1000, 20_000_000)
+    var random = SeededGenerator(seed: 7)
+    var kills = 0
+    for attempt in 0..<30 {
+      let running = try Running(smoke("gm/adversarial-init", out, more))
+      if attempt < 6 {
+        usleep(UInt32(random.uniform(0.05, 0.6) * longest))
+        running.send(SIGKILL)
+      }
+      let result = try running.wait()
+      if result.signalled {
+        kills += 1
+        continue
+      }
+      // Cells of a killed grid notice within a second or so; until then they have their runs.
+      if result.code == 0 { break }
+      #expect(
+        result.errors.contains("Another process") || result.output.contains("Another process"), "\(result.errors)")
+      usleep(1_500_000)
+    }
+    #expect(kills >= 3)
+    #expect(try results(out) == results(whole))
+  }
+
+  @Test func aCellThatFailsDoesNotStopTheOthers() throws {
+    let scratch = try Scratch()
+    let (out, more) = (scratch.path("study"), ["--seeds", "1"])
+    let first = try Program.run(smoke("cg/label-noise", out, more))
+    #expect(first.code == 0, "\(first.errors)")
+    let run = out + "/runs/noise-50"
+    try FileManager.default.removeItem(atPath: run)
+    // What stands where a run should go.
+    try Data("in the way".utf8).write(to: URL(fileURLWithPath: run))
+    try FileManager.default.removeItem(atPath: out + "/runs/noise-100")
+    let second = try Program.run(smoke("cg/label-noise", out, more))
+    #expect(second.code == 1)
+    #expect(second.errors.contains("Some cells failed"))
+    let results = try StudyResults(StudyFolder(out))
+    let cells = Dictionary(results.cells.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    #expect(cells["noise-50"]?.status == "failed" && cells["noise-50"]?.problem?.contains("is a file") == true)
+    #expect(cells["noise-100"]?.status == "completed" && cells["noise-0"]?.status == "completed")
+    let open = results.verdicts.filter { $0.outcome == .inconclusive }
+    #expect(!open.isEmpty && open.allSatisfy { $0.missing.contains { $0.contains("cell noise-50") } })
+    try FileManager.default.removeItem(atPath: run)
+    #expect(try Program.run(smoke("cg/label-noise", out, more)).code == 0)
+    #expect(try StudyResults(StudyFolder(out)).isComplete)
+  }
+
+  @Test func aRunThatDivergesIsAResult() throws {
+    let scratch = try Scratch()
+    let out = scratch.path("study")
+    let result = try Program.run(smoke("gm/coherence", out, ["--set", "lr=1e30"]))
+    #expect(result.code == 0, "\(result.errors)")
+    let results = try StudyResults(StudyFolder(out))
+    #expect(results.cells.allSatisfy { $0.status == "diverged" && $0.problem != nil })
+    #expect(results.verdicts.allSatisfy { $0.outcome == .inconclusive && !$0.missing.isEmpty })
+  }
+
+  @Test func ctrlCStopsWithCheckpoints() throws {
+    let scratch = try Scratch()
+    let out = scratch.path("study")
+    let running = try Running(smoke("gm/coherence", out, ["--set", "epochs=4000"]))
+    try running.until {
+      ["noise-0", "noise-100"].allSatisfy { FileManager.default.fileExists(atPath: "\(out)/runs/\($0)/metrics.csv") }
+    }
+    running.send(SIGINT)
+    let result = try running.wait()
+    #expect(result.code == 130 && !result.signalled)
+    #expect(result.errors.contains("goes on where it stopped"))
+    for run in ["noise-0", "noise-100"] {
+      #expect(try RunDirectory.open(at: "\(out)/runs/\(run)").manifest().status == .interrupted)
+    }
+  }
+
+  @Test func whatIsWrongIsSaid() async throws {
+    let scratch = try Scratch()
+    let cases: [([String], Int32, [String])] = [
+      (["study", "run", "cg/label-nose", "--out", scratch.path("a")], 1, ["no study", "cg/label-noise"]),
+      (["study", "run", "cg/label-noise", "--profile", "huge"], 64, ["huge", "smoke"]),
+      (
+        ["study", "run", "cg/label-noise", "--profile", "small", "--out", scratch.path("b")], 1,
+        ["mnist", "--data-dir", "coherent data fetch mnist"]
+      ),
+      (
+        ["study", "run", "ws/easy-hard", "--data-dir", scratch.path("none"), "--out", scratch.path("c")], 1,
+        ["data_batch_1.bin", "coherent data fetch cifar10"]
+      ),
+      (
+        ["study", "run", "cg/label-noise", "--profile", "smoke", "--set", "noise=1", "--out", scratch.path("d")], 1,
+        ["--set noise"]
+      ),
+      (["study", "run", "cg/label-noise", "--set", "lr"], 64, ["OPTION=VALUE"]),
+      (["study", "run", "cg/label-noise", "--seeds", "1,1"], 64, ["--seeds"]),
+      (["study", "run", "cg/label-noise", "--jobs", "0"], 64, ["--jobs"]),
+      (["study", "report", scratch.path("none")], 1, ["There is no folder"]),
+      (["study", "card", scratch.url.path], 1, ["no study.yaml"]),
+      (["study", "info", "cg"], 1, ["no study"]),
+    ]
+    for (arguments, code, words) in cases {
+      let result = await Program.runHere(arguments)
+      #expect(result.code == code, "\(arguments): \(result.errors)")
+      for word in words { #expect(result.errors.contains(word), "\(arguments): \(result.errors)") }
+    }
+  }
+
+  @Test func listInfoPlanAndCard() throws {
+    let list = try Program.run(["study", "list"])
+    #expect(StudyCatalog.all.allSatisfy { list.output.contains($0.id) && list.output.contains($0.title) })
+    let entries = try objects(Program.run(["study", "list", "--json"]).output)
+    #expect(entries.count == StudyCatalog.all.count && entries.allSatisfy { $0["profiles"] != nil })
+    let info = try Program.run(["study", "info", "ws/easy-hard", "--profile", "smoke"])
+    #expect(info.output.contains("after sort") && info.output.contains("WS-11"))
+    let plan = try Program.run(["study", "run", "cg/winsorized", "--profile", "smoke", "--plan"])
+    #expect(plan.code == 0 && plan.output.contains("noise-50-c2") && plan.output.contains("training runs, about"))
+    let scratch = try Scratch()
+    let out = scratch.path("exact")
+    #expect(try Program.run(smoke("gm/linear-example", out)).code == 0)
+    let card = try Program.run(["study", "card", out])
+    #expect(card.code == 0)
+    #expect(
+      card.output.contains("held (gm/linear-example, smoke)") && card.output.contains("no data: coherent study run"))
+    for claim in ScoreCard.claims { #expect(card.output.contains(claim.id)) }
+  }
+}

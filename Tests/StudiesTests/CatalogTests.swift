@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+import Training
+
+@testable import Studies
+
+@Suite struct CatalogTests {
+  private static let pairs = StudyCatalog.all.flatMap { study in
+    StudyProfile.allCases.map { (study.id, $0) }
+  }
+
+  private func cells(
+    _ id: String, _ profile: StudyProfile, _ change: (inout StudySettings) -> Void = { _ in }
+  ) throws -> [Cell] {
+    var settings = StudySettings(study: id, profile: profile, dataDir: "/data")
+    change(&settings)
+    return try StudyCatalog.study(id).cells(settings, in: StudyFolder("/studies/one"))
+  }
+
+  @Test func theStudiesOfThePapers() {
+    let ids = StudyCatalog.all.map(\.id)
+    #expect(Set(ids).count == ids.count)
+    #expect(ids.count { $0.hasPrefix("cg/") } == 4 && ids.count { $0.hasPrefix("ws/") } == 7)
+    #expect(ids.count { $0.hasPrefix("mc/") } == 2 && ids.count { $0.hasPrefix("gm/") } == 8)
+    let known = Set(ScoreCard.claims.map(\.id))
+    #expect(Set(StudyCatalog.all.flatMap(\.claims)) == known, "every claim has a study, and no study a strange claim")
+  }
+
+  /// Every configuration is one that training takes, for cells with names of their own in an order that can be run.
+  @Test(arguments: pairs) func gridsAreSound(_ id: String, _ profile: StudyProfile) throws {
+    let study = try StudyCatalog.study(id)
+    #expect(study.scales[profile] != nil)
+    let cells = try cells(id, profile)
+    #expect(!cells.isEmpty)
+    var seen: Set<String> = []
+    for cell in cells {
+      #expect(seen.insert(cell.name).inserted, "\(cell.name) twice")
+      #expect(
+        cell.name.allSatisfy { $0.isASCII && ($0.isLowercase || $0.isNumber || "-.".contains($0)) }, "\(cell.name)")
+      #expect(!cell.title.isEmpty)
+      #expect(cell.needs.allSatisfy { $0 != cell.name && seen.contains($0) }, "\(cell.name) comes before its needs")
+      guard let configuration = cell.configuration else { continue }
+      try configuration.validate()
+      #expect(configuration.tags["study"] == id && configuration.tags["profile"] == profile.rawValue)
+      #expect(configuration.dataDir == (configuration.dataset == "digits" ? nil : "/data"))
+      #expect(try TrainingConfiguration(yaml: configuration.yaml(), source: "test") == configuration)
+      if profile == .smoke { #expect(configuration.dataset == "digits") }
+    }
+  }
+
+  @Test func comparisonsHaveThreeSeeds() throws {
+    for study in StudyCatalog.all where !["cg/winsorized", "gm/linear-example", "ws/cost"].contains(study.id) {
+      let seeds = try cells(study.id, .small).compactMap { $0.configuration?.seed }
+      #expect(Set(seeds).count >= 3, "\(study.id)")
+    }
+  }
+
+  @Test func seedsStepsAndThreadsAsAskedFor() throws {
+    let configurations = try cells("ws/robust-means", .small) {
+      $0.seeds = [7]
+      $0.steps = 12
+      $0.threads = 3
+      $0.set = ["model": "mlp:8", "lr": "0.01"]
+    }.compactMap(\.configuration)
+    #expect(configurations.count == 12)
+    for configuration in configurations {
+      #expect(configuration.seed == 7 && configuration.steps == 12 && configuration.threads == 3)
+      #expect(configuration.model == "mlp:8" && configuration.lr == 0.01)
+      #expect(configuration.tags["profile"] == "small, 12 steps at most, lr=0.01, model=mlp:8")
+    }
+  }
+
+  @Test func whatTheGridVariesCannotBeSet() {
+    for (key, value, word) in [
+      ("noise", "0.3", "noise"), ("optimizer", "sgd", "ra3"), ("seed", "3", "Use the option"),
+      ("threads", "2", "Use the option"),
+    ] {
+      #expect { _ = try cells("ws/robust-means", .small) { $0.set = [key: value] } } throws: {
+        "\($0)".contains("--set \(key)") && "\($0)".contains(word)
+      }
+    }
+    #expect { _ = try cells("ws/robust-means", .small) { $0.set = ["modl": "mlp:8"] } } throws: {
+      "\($0)".contains("modl") && "\($0)".contains("did you mean")
+    }
+    #expect { _ = try cells("ws/robust-means", .small) { $0.set = ["lr": "fast"] } } throws: { "\($0)".contains("lr") }
+  }
+
+  @Test func strangeNamesAreHelped() {
+    #expect { _ = try StudyCatalog.study("cg/winsorised") } throws: { "\($0)".contains("cg/winsorized") }
+    #expect { _ = try StudyCatalog.study("difficulty") } throws: { "\($0)".contains("ws/difficulty") }
+    #expect { _ = try StudyCatalog.study("xyzzy") } throws: { "\($0)".contains("coherent study list") }
+  }
+
+  /// What is judged by its wall time or by few examples is not among them: the sizes are those of the papers.
+  @Test func paperSizes() throws {
+    let first = try #require(try cells("cg/label-noise", .paper).first?.configuration)
+    #expect(first.model == "mlp:2048" && first.batchSize == 100 && first.steps == 100_000 && first.lr == 0.1)
+    let winsorized = try cells("cg/winsorized", .paper)
+    #expect(winsorized.count == 25 && winsorized.allSatisfy { $0.configuration?.steps == 60_000 })
+    let m3 = try #require(try cells("ws/robust-means", .paper).first { $0.name.hasPrefix("m3") }?.configuration)
+    #expect(m3.batchSize == 264 && m3.epochs == 90 && m3.model == "resnet18" && m3.momentum == 0)
+    let inception = try #require(
+      try cells("ws/label-noise", .paper).first { $0.name.hasPrefix("inception") }?.configuration)
+    #expect(inception.imageSize == 299 && inception.schedule == "cosine" && inception.momentum == 0.9)
+  }
+}

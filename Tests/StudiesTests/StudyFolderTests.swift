@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+import Training
+
+@testable import Studies
+
+@Suite struct StudyFolderTests {
+  @Test func anotherRequestIsRefused() throws {
+    let scratch = try Scratch()
+    let folder = StudyFolder(scratch.url.appendingPathComponent("study").path)
+    var settings = StudySettings(study: "cg/label-noise", profile: .smoke)
+    settings.set = ["lr": "0.2"]
+    try folder.open(for: settings)
+    try folder.open(for: settings)
+    #expect(try folder.settings() == settings)
+    let changes: [(String, (inout StudySettings) -> Void)] = [
+      ("study", { $0.study = "cg/winsorized" }), ("profile", { $0.profile = .small }), ("seeds", { $0.seeds = [4] }),
+      ("steps", { $0.steps = 5 }), ("threads", { $0.threads = 2 }), ("data-dir", { $0.dataDir = "/d" }),
+      ("set", { $0.set = [:] }),
+    ]
+    for (key, change) in changes {
+      var other = settings
+      change(&other)
+      #expect { try folder.open(for: other) } throws: { "\($0)".contains("its \(key) is") }
+    }
+  }
+
+  @Test func foldersThatAreNoStudies() throws {
+    let scratch = try Scratch()
+    let settings = StudySettings(study: "cg/label-noise", profile: .smoke)
+    try Data("x".utf8).write(to: scratch.url.appendingPathComponent("thesis.tex"))
+    #expect { try StudyFolder(scratch.url.path).open(for: settings) } throws: { "\($0)".contains("but no study") }
+    #expect { _ = try StudyFolder(scratch.url.path).settings() } throws: { "\($0)".contains("no study.yaml") }
+    #expect { _ = try StudyFolder("/nowhere/at/all").settings() } throws: { "\($0)".contains("There is no folder") }
+    let study = StudyFolder(scratch.url.appendingPathComponent("study").path)
+    try study.open(for: settings)
+    try Data("study: [".utf8).write(to: study.settingsFile)
+    #expect { _ = try study.settings() } throws: { "\($0)".contains("study.yaml") }
+  }
+
+  @Test func oneGridAtATime() throws {
+    let scratch = try Scratch()
+    let folder = StudyFolder(scratch.url.appendingPathComponent("study").path)
+    let settings = StudySettings(study: "gm/linear-example", profile: .smoke)
+    let cells = try StudyCatalog.study(settings.study).cells(settings, in: folder)
+    let grid = try StudyGrid(cells, settings: settings, in: folder)
+    #expect { _ = try StudyGrid(cells, settings: settings, in: folder) } throws: { "\($0)".contains(folder.url.path) }
+    withExtendedLifetime(grid) {}
+  }
+
+  @Test func jobsWithinMemory() throws {
+    let gigabyte = 1 << 30
+    #expect(try StudyGrid.jobs(wanted: nil, processors: 8, largest: 3 * gigabyte, limit: 10 * gigabyte) == 3)
+    #expect(try StudyGrid.jobs(wanted: nil, processors: 2, largest: 3 * gigabyte, limit: 10 * gigabyte) == 2)
+    #expect(try StudyGrid.jobs(wanted: nil, processors: 2, largest: 30 * gigabyte, limit: 10 * gigabyte) == 1)
+    #expect(try StudyGrid.jobs(wanted: 3, processors: 2, largest: 3 * gigabyte, limit: 10 * gigabyte) == 3)
+    #expect(try StudyGrid.jobs(wanted: 9, processors: 2, largest: 3 * gigabyte, limit: nil) == 9)
+    #expect { _ = try StudyGrid.jobs(wanted: 4, processors: 8, largest: 3 * gigabyte, limit: 10 * gigabyte) } throws: {
+      "\($0)".contains("4 jobs do not fit") && "\($0)".contains("--jobs 3")
+    }
+  }
+
+  @Test func placesOnTheProcessor() {
+    #expect(Cores.parse("0-3,8") == [0, 1, 2, 3, 8])
+    #expect(Cores.parse("") == [] && Cores.parse("x") == [] && Cores.parse("5") == [5])
+    #expect(Cores.list(place: 1, jobs: 2, threads: 2, among: [0, 1, 4, 5]) == "4,5")
+    #expect(Cores.list(place: 0, jobs: 3, threads: 2, among: [0, 1, 4, 5]) == nil, "there are too few")
+  }
+}
