@@ -45,23 +45,26 @@ final class MedianLook: Probe {
     let meanSum = try Tensor.zeros([plan.store.count], dtype: .float64, device: values.device)
     var ratios = 0.0
     for groups in batches {
-      let mean = try Tensor.zeros([plan.store.count], dtype: .float64, device: values.device)
-      let size = groups.reduce(0) { $0 + $1.indices.count }
-      for (place, group) in groups.enumerated() {
-        let row = try means.select(0, place)
+      let rows = try groups.indices.map { try means.select(0, $0) }
+      for (row, group) in zip(rows, groups) {
         var isFirst = true
         try group.forEachChunk(plan) { matrix, _ in
           try matrix.columnSum(into: row, accumulating: !isFirst)
           isFirst = false
         }
-        try mean.accumulate(row)
         try row.multiply(by: 1 / Double(group.indices.count))
       }
-      try mean.multiply(by: 1 / Double(size))
       try median.setMedian(ofRows: means)
+      // The mini-batch's mean takes the place of the first group's: large models have little memory to spare.
+      let size = Double(groups.reduce(0) { $0 + $1.indices.count })
+      let mean = rows[0]
+      try mean.multiply(by: Double(groups[0].indices.count) / size)
+      for (row, group) in zip(rows, groups).dropFirst() {
+        try mean.add(row, scale: Double(group.indices.count) / size)
+      }
       ratios += (try median.dot(median) / mean.dot(mean)).squareRoot()
       try medianSum.accumulate(median)
-      try meanSum.add(mean)
+      try meanSum.accumulate(mean)
     }
     // ḡ is the mean of the batches' means, so both sums are products with it up to one factor.
     results.add(
