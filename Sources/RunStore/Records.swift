@@ -8,7 +8,7 @@ public struct MetricRecord: Sendable, Equatable {
   public var step: Int
   /// The split measured: `train`, `test` or `validation`.
   public var split: String
-  /// The group inside the split: `all`, `pristine` or `corrupt`.
+  /// The group inside the split: `all`, `pristine`, `corrupt`, or one of the split file's.
   public var group: String
   /// How many examples were measured.
   public var count: Int

@@ -29,6 +29,7 @@ enum RunFile {
   static let exampleGradients = "example-gradients"
   static let report = "report.html"
   static let figures = "figures"
+  static let lock = ".lock"
   static let tensorBoardPrefix = "events.out.tfevents."
 
   /// The append-only logs, except for TensorBoard's.
@@ -45,7 +46,7 @@ enum RunFile {
 
   /// Whether a name is one that this program gives to a file of a run.
   static func isKnown(_ name: String) -> Bool {
-    let names = [config, manifest, labels, examples, skipped, checkpoints, exampleGradients, report, figures]
+    let names = [config, manifest, labels, examples, skipped, checkpoints, exampleGradients, report, figures, lock]
     return names.contains(name) || isLog(name) || isTemporaryName(name)
   }
 }
@@ -60,6 +61,13 @@ public struct RunDirectory: Sendable, Hashable {
   /// - Throws: `RunStoreError` when the folder holds files and `existing` does not allow to replace them, when it does
   ///   not look like a run, or when it cannot be written to. Files that are not a run's own are never deleted.
   public static func create(at path: String, existing: ExistingRunPolicy) throws -> RunDirectory {
+    try create(at: path, existing: existing) { _ in }
+  }
+
+  /// - Parameter prepare: called once the folder is there and may be used, before anything in it is deleted.
+  static func create(
+    at path: String, existing: ExistingRunPolicy, _ prepare: (RunDirectory) throws -> Void
+  ) throws -> RunDirectory {
     let run = RunDirectory(url: URL(fileURLWithPath: path).standardizedFileURL)
     var isFolder: ObjCBool = false
     let manager = FileManager.default
@@ -67,10 +75,12 @@ public struct RunDirectory: Sendable, Hashable {
       guard isFolder.boolValue else {
         throw RunStoreError("\(path) is a file, not a folder.", remedy: "Choose another folder with --out.")
       }
-      try run.makeRoom(existing: existing)
+      try run.checkRoom(existing: existing)
     }
     try run.makeFolder(run.url)
+    try prepare(run)
     try run.checkWritable()
+    try run.makeRoom(existing: existing)
     try run.makeFolder(run.checkpoints)
     return run
   }
@@ -119,7 +129,8 @@ public struct RunDirectory: Sendable, Hashable {
     }
   }
 
-  private func makeRoom(existing: ExistingRunPolicy) throws {
+  /// Whether a new run may use the folder.
+  private func checkRoom(existing: ExistingRunPolicy) throws {
     let entries = entries()
     guard !entries.isEmpty, !isBare(entries) else { return }
     switch existing {
@@ -135,20 +146,26 @@ public struct RunDirectory: Sendable, Hashable {
           "The folder \(url.path) does not look like a run (it has no \(RunFile.manifest)), so nothing was deleted.",
           remedy: "Choose another folder with --out, or empty this one yourself.")
       }
-      for name in entries where RunFile.isKnown(name) {
-        do {
-          try FileManager.default.removeItem(at: url.appendingPathComponent(name))
-        } catch {
-          throw RunStoreError(
-            "Cannot delete \(url.path)/\(name) of the earlier run.", remedy: "Check the folder's permissions.")
-        }
+    }
+  }
+
+  /// Deletes the files of an earlier run where that is wished. The lock stays: it is this process's own by now.
+  private func makeRoom(existing: ExistingRunPolicy) throws {
+    try checkRoom(existing: existing)
+    guard existing == .replace else { return }
+    for name in entries() where RunFile.isKnown(name) && name != RunFile.lock {
+      do {
+        try FileManager.default.removeItem(at: url.appendingPathComponent(name))
+      } catch {
+        throw RunStoreError(
+          "Cannot delete \(url.path)/\(name) of the earlier run.", remedy: "Check the folder's permissions.")
       }
     }
   }
 
   /// Whether nothing was written yet: a run that was killed while its folder was being made leaves no more than this.
   private func isBare(_ entries: [String]) -> Bool {
-    entries.allSatisfy { $0 == RunFile.checkpoints || isTemporaryName($0) }
+    entries.allSatisfy { [RunFile.checkpoints, RunFile.lock].contains($0) || isTemporaryName($0) }
       && (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path))?.isEmpty ?? true
   }
 

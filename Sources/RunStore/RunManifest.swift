@@ -78,7 +78,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
     /// The folder it was read from; `nil` for a built-in data set.
     public var folder: String?
     /// SHA-256 of each file read, in lower-case hexadecimal, by file name; of an image folder, for each split, over the
-    /// paths and sizes of its files.
+    /// paths and sizes of its files; of a split file, under `split`.
     public var files: [String: String]
     /// How many examples were trained on.
     public var trainExamples: Int?
@@ -170,6 +170,12 @@ public struct RunManifest: Codable, Sendable, Equatable {
   public var optimizer: String?
   /// The learning rate at the start.
   public var learningRate: Double?
+  /// The momentum μ.
+  public var momentum: Double?
+  /// The weight decay λ.
+  public var weightDecay: Double?
+  /// The learning rate's course as given with `--schedule`.
+  public var schedule: String?
   /// Examples per step.
   public var batchSize: Int?
   /// Optimizer steps planned.
@@ -182,15 +188,16 @@ public struct RunManifest: Codable, Sendable, Equatable {
   public var status: Status
   /// The results so far.
   public var summary: RunSummary?
-  /// Anything else worth keeping.
+  /// Anything else worth keeping: the run's tags, and such as `split` and `weights`, the names of those files.
   public var extra: [String: String]
 
   /// A manifest from its fields.
   public init(
     tool: Tool, libtorch: Libtorch? = nil, machine: Machine = Machine(), created: Date = Date(),
     commandLine: [String], seed: UInt64, dataset: Dataset, model: String, parameterCount: Int? = nil,
-    optimizer: String? = nil, learningRate: Double? = nil, batchSize: Int? = nil, plannedSteps: Int? = nil,
-    noise: Noise = Noise(), numerics: [String: String] = [:], status: Status = .running,
+    optimizer: String? = nil, learningRate: Double? = nil, momentum: Double? = nil, weightDecay: Double? = nil,
+    schedule: String? = nil, batchSize: Int? = nil, plannedSteps: Int? = nil, noise: Noise = Noise(),
+    numerics: [String: String] = [:], status: Status = .running,
     summary: RunSummary? = nil, extra: [String: String] = [:]
   ) {
     self.tool = tool
@@ -204,6 +211,9 @@ public struct RunManifest: Codable, Sendable, Equatable {
     self.parameterCount = parameterCount
     self.optimizer = optimizer
     self.learningRate = learningRate
+    self.momentum = momentum
+    self.weightDecay = weightDecay
+    self.schedule = schedule
     self.batchSize = batchSize
     self.plannedSteps = plannedSteps
     self.noise = noise
@@ -215,6 +225,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
 
   private enum CodingKeys: String, CodingKey {
     case tool, libtorch, machine, created, seed, dataset, model, optimizer, noise, numerics, status, summary, extra
+    case momentum, schedule
+    case weightDecay = "weight_decay"
     case commandLine = "command_line"
     case parameterCount = "parameter_count"
     case learningRate = "learning_rate"

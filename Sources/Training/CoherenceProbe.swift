@@ -13,7 +13,7 @@ public struct CoherenceProbe: Sendable {
   /// The labels that losses are taken against, one per example of the data set.
   public let labels: [Int]
   /// The sample.
-  public let indices: [Int]
+  public internal(set) var indices: [Int]
   /// "train" or "test".
   public let split: String
   /// Examples in a pass, at most. Results do not depend on it beyond rounding.

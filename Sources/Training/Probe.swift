@@ -24,7 +24,7 @@ extension Probe {
   func restore(_: [String: Tensor]) throws {}
 }
 
-/// Coherence of a training and a test sample, with confidence intervals.
+/// Coherence of a training and a test sample, with confidence intervals; ‖ḡ‖² and (1/m) Σ‖gᵢ‖² of each.
 final class CoherenceLook: Probe {
   private let samples: [CoherenceProbe]
 
@@ -35,6 +35,11 @@ final class CoherenceLook: Probe {
       let found = try sample.coherence(plan)
       results.coherence += found.records(step: step, split: sample.split, policy: plan.batchNormPolicy)
       results.intervals += found.intervalRecords(step: step, split: sample.split)
+      let (network, m) = (found.network.coherence, Double(found.network.coherence.m))
+      results.add(
+        [
+          ("gradient_norm2", network.sumSquaredNorm / (m * m)), ("example_norm2", network.squaredNormSum / m),
+        ], step: step, split: sample.split, m: network.m)
     }
   }
 }

@@ -76,11 +76,13 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     case measures
     /// The stability bound with what is known of its constants: qualitative.
     case stability
+    /// What the median of three group means keeps of mini-batches' mean gradients, on m training examples.
+    case median
 
     /// m where the word does not say; all examples where there are fewer.
     var defaultSampleSize: Int {
       switch self {
-      case .coherence, .contributions, .stability: 1000
+      case .coherence, .contributions, .stability, .median: 1000
       case .examples: .max
       case .measures: RelatedMeasures.defaultSample
       }
@@ -145,6 +147,22 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     }
     if kind == .measures { try CoherenceProbe.checkPairs(count) }
     sampleSize = count
+  }
+
+  /// Checks what depends on the size of a run's mini-batches.
+  ///
+  /// - Throws: `TrainingError` when the probe's sample holds no whole mini-batch, or one of too few examples.
+  func check(batchSize: Int) throws {
+    guard kind == .median else { return }
+    guard batchSize >= 3 else {
+      throw TrainingError(
+        .configuration, "probe \"\(self)\" cuts mini-batches in three groups; batch-size must be at least 3")
+    }
+    guard sampleSize ?? batchSize >= batchSize else {
+      throw TrainingError(
+        .configuration,
+        "probe \"\(self)\" looks at whole mini-batches; m must be at least the batch-size, \(batchSize)")
+    }
   }
 
   /// The word.

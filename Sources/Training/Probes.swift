@@ -40,16 +40,22 @@ final class Probes {
         case .examples: ExamplesLook(try train())
         case .measures: MeasuresLook([try train(), try samples.test(count)])
         case .stability: try StabilityLook(train(), trainingCount: data.trainIndices.count)
+        case .median:
+          try MedianLook(
+            samples.train(max(count, configuration.batchSize), mayShrink: specification.mayShrink),
+            batchSize: configuration.batchSize, seed: configuration.seed)
         }
       return (specification, probe)
     }
   }
 
   /// What the probes due at a step see.
-  func measure(step: Int) throws -> ProbeResults {
+  ///
+  /// - Parameter isLast: whether the run is complete with this step, be it before the last one planned.
+  func measure(step: Int, isLast: Bool) throws -> ProbeResults {
     var results = ProbeResults()
     for (specification, probe) in probes
-    where specification.schedule.contains(step, steps: steps, stepsPerEpoch: stepsPerEpoch) {
+    where specification.schedule.contains(step, steps: isLast ? step : steps, stepsPerEpoch: stepsPerEpoch) {
       try probe.measure(plan, step: step, into: &results)
     }
     return results

@@ -25,6 +25,8 @@ public final class TrainedModel {
   public let labels: [Int]
   /// "train" or "test".
   public let split: Split
+  /// The examples that samples are drawn from, by index: those that the run's split file names, or all.
+  public let candidates: [Int]
   /// Who computes the products of linear layers, as in the run.
   public let linearPolicy: LinearPolicy
 
@@ -62,10 +64,12 @@ public final class TrainedModel {
     self.split = split
 
     let name = datasetName ?? configuration.dataset
-    dataset = try DatasetLoader.load(
-      name: name, split: split, directory: dataDirectory ?? configuration.dataDir,
-      count: datasetName == nil && split == .train ? configuration.subset : nil,
-      options: configuration.datasetOptions)
+    let settings = configuration
+    (dataset, candidates) = try Self.examples(of: split, datasetName == nil ? settings.split : nil, manifest) { split in
+      try DatasetLoader.load(
+        name: name, split: split, directory: dataDirectory ?? settings.dataDir,
+        count: datasetName == nil && split == .train ? settings.subset : nil, options: settings.datasetOptions)
+    }
     if split == .train, name == configuration.dataset {
       let records = try run.labels()
       guard records.count == dataset.count, zip(records, dataset.labels).allSatisfy({ $0.original == $1 }) else {
@@ -87,6 +91,22 @@ public final class TrainedModel {
     try Checkpoint.load(
       Checkpoint.read(checkpoint.weights, in: run.checkpoints), into: model, store: store,
       from: checkpoint.weights.name)
+  }
+
+  /// The examples of a split as the run had them, and which of them to draw from.
+  private static func examples(
+    of split: Split, _ file: String?, _ manifest: RunManifest, load: (Split) throws -> Dataset
+  ) throws -> (Dataset, [Int]) {
+    guard let file else {
+      let dataset = try load(split)
+      return (dataset, Array(dataset.labels.indices))
+    }
+    let train = try load(.train)
+    let chosen = try ExampleSplit(path: file, count: train.count)
+    try TrainingRun.checkSplit(chosen, against: manifest)
+    if split == .train { return (train, chosen.train) }
+    let dataset = chosen.test.isEmpty ? try load(.test) : try train.subset(indices: chosen.test)
+    return (dataset, Array(dataset.labels.indices))
   }
 
   /// Measures the coherence of a sample of the split.
@@ -119,7 +139,7 @@ public final class TrainedModel {
   /// - Throws: as `coherence`, and `TrainingError` for more than 2000 examples.
   public func relatedMeasures(examples count: Int? = nil, policy: BatchNormPolicy = .running) throws -> RelatedMeasures
   {
-    try sample(count ?? min(RelatedMeasures.defaultSample, labels.count)).relatedMeasures(plan(policy))
+    try sample(count ?? min(RelatedMeasures.defaultSample, candidates.count)).relatedMeasures(plan(policy))
   }
 
   /// As many examples as a run's probes take at once.
@@ -136,8 +156,8 @@ public final class TrainedModel {
 
   private func sample(_ count: Int?, chunkSize: Int? = nil) throws -> CoherenceProbe {
     var probe = try CoherenceProbe(
-      of: dataset, labels: labels, candidates: Array(labels.indices), split: split.rawValue,
-      count: count ?? labels.count, seed: configuration.seed)
+      of: dataset, labels: labels, candidates: candidates, split: split.rawValue,
+      count: count ?? candidates.count, seed: configuration.seed)
     probe.chunkSize = max(1, try chunkSize ?? usualChunkSize())
     return probe
   }

@@ -113,6 +113,7 @@ public final class Trainer {
     // A run started in another folder has to find its files when it is resumed from here.
     resolved.dataDir = configuration.dataDir.map(Self.absolutePath)
     resolved.labels = configuration.labels.map(Self.absolutePath)
+    resolved.split = configuration.split.map(Self.absolutePath)
     resolved.weights = configuration.weights.map(Self.absolutePath)
     let specification = try ModelSpecification(configuration.model)
     resolved.initializer = configuration.initializer ?? specification.usualInitializer
@@ -221,7 +222,7 @@ public final class Trainer {
       hasBegun = true
       try observe(.completedStep(0))
     }
-    while step < steps {
+    while !isFinished {
       if shouldStop() { return .interrupted }
       let record = try update()
       try probes?.note(record)
@@ -233,8 +234,15 @@ public final class Trainer {
     return .completed
   }
 
+  /// Whether the last step is made, or the accuracy reached at which the run is complete.
+  public var isFinished: Bool {
+    if step >= steps { return true }
+    guard let wanted = configuration.stopAccuracy, let last = milestones.last else { return false }
+    return last.step == step && (last.trainAccuracy ?? 0) >= wanted
+  }
+
   private func probe(_ observe: (TrainingEvent) throws -> Void) throws {
-    guard let found = try probes?.measure(step: step), !found.isEmpty else { return }
+    guard let found = try probes?.measure(step: step, isLast: isFinished), !found.isEmpty else { return }
     try observe(.measured(found))
   }
 
@@ -314,7 +322,7 @@ public final class Trainer {
     return evaluation
   }
 
-  /// Evaluates training (all, pristine, corrupt), validation and test examples.
+  /// Evaluates training (all, pristine, corrupt), validation and test examples, and the groups of the split file.
   public func evaluate() throws -> [MetricRecord] {
     let epoch = Double(step * aggregator.batchesPerStep) / Double(sampler.batchesPerEpoch)
     let indices = data.trainIndices
@@ -333,20 +341,26 @@ public final class Trainer {
     for (group, metrics) in [("pristine", pristine), ("corrupt", corrupt)] where metrics.count > 0 {
       records.append(metrics.record(epoch: epoch, step: step, split: "train", group: group))
     }
+    func note(_ evaluation: Evaluation, _ split: String, _ groups: [TrainingData.Group]) {
+      records += groups.map {
+        evaluation.metrics(over: $0.positions).record(epoch: epoch, step: step, split: split, group: $0.name)
+      }
+    }
+    note(onTrain, "train", data.trainGroups)
     var selection: Double?
     if !data.validationIndices.isEmpty {
-      let metrics = try evaluator.evaluate(
-        model, on: data.train, indices: data.validationIndices, labels: data.labels.assigned
-      ).metrics
-      selection = metrics.accuracy
-      records.append(metrics.record(epoch: epoch, step: step, split: "validation", group: "all"))
+      let onValidation = try evaluator.evaluate(
+        model, on: data.train, indices: data.validationIndices, labels: data.labels.assigned)
+      selection = onValidation.metrics.accuracy
+      records.append(onValidation.metrics.record(epoch: epoch, step: step, split: "validation", group: "all"))
+      note(onValidation, "validation", data.validationGroups)
     }
     let onTest = try evaluator.evaluate(
-      model, on: data.test, indices: Array(data.test.labels.indices), labels: data.test.labels
-    ).metrics
-    records.append(onTest.record(epoch: epoch, step: step, split: "test", group: "all"))
+      model, on: data.test, indices: Array(data.test.labels.indices), labels: data.test.labels)
+    records.append(onTest.metrics.record(epoch: epoch, step: step, split: "test", group: "all"))
+    note(onTest, "test", data.testGroups)
     milestones.note(
-      step: step, train: onTrain.metrics.accuracy, test: onTest.accuracy, validation: selection)
+      step: step, train: onTrain.metrics.accuracy, test: onTest.metrics.accuracy, validation: selection)
     return records
   }
 }

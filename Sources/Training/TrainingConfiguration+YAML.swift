@@ -74,6 +74,7 @@ extension TrainingConfiguration {
     // The encoder keeps 15 digits of some numbers; a run that is resumed needs them all.
     for (key, value) in [
       (CodingKeys.lr, lr), (.momentum, momentum), (.weightDecay, weightDecay), (.noise, noise), (.epochs, epochs),
+      (.stopAccuracy, stopAccuracy),
     ] {
       if let value { node[key.rawValue] = Node("\(value)", Tag(.float)) }
     }
@@ -90,6 +91,10 @@ extension TrainingConfiguration {
       guard let name = context.codingPath.first?.stringValue, let key = CodingKeys(rawValue: name) else {
         return TrainingError(.configuration, "\(source) cannot be read: \(context.debugDescription)")
       }
+      if key == .tags, let tag = context.codingPath.dropFirst().first?.stringValue {
+        let place = line(of: mapping[name]?.mapping?[Node(tag)] ?? mapping[name])
+        return TrainingError(.configuration, "\(source)\(place): tag \"\(tag)\" must be a word")
+      }
       let value = mapping[name]?.string.map { "\"\($0)\"" } ?? "a list"
       return TrainingError(
         .configuration, "\(source)\(line(of: mapping[name])): \(name) must be \(expectation(of: key)), not \(value)")
@@ -100,14 +105,16 @@ extension TrainingConfiguration {
 
   private static func expectation(of key: CodingKeys) -> String {
     switch key {
-    case .noise, .lr, .momentum, .weightDecay, .epochs: "a number"
+    case .noise, .lr, .momentum, .weightDecay, .epochs, .stopAccuracy: "a number"
     case .nesterov, .allowMomentum, .allowMissing, .skipBad: "true or false"
     case .probe: "a list of words such as [coherence@log]"
+    case .tags: "a map of words such as {study: noise}"
     case .normalize: "one of " + PixelNormalization.allCases.map(\.rawValue).joined(separator: ", ")
     case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
     case .weightsHead: "one of " + HeadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
     case .initializer: "one of " + Initializer.allCases.map(\.rawValue).joined(separator: ", ")
-    case .dataset, .dataDir, .labels, .augment, .model, .norm, .weights, .optimizer, .schedule, .device, .linear:
+    case .dataset, .dataDir, .labels, .split, .augment, .model, .norm, .weights, .optimizer, .schedule, .device,
+      .linear:
       "a word"
     case .seed: "a whole number of at least 0"
     case .imageSize, .resize, .workers, .prefetch: "a whole number"

@@ -33,6 +33,9 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var subset: Int?
   /// A file with labels that replace the data set's.
   public var labels: String?
+  /// A CSV file that says which training examples are trained on, which are tested on, and their groups; see
+  /// `ExampleSplit`.
+  public var split: String?
   /// Training examples held out for validation, drawn by the seed.
   public var validation = 0
   /// The share ε of labels that are chosen for noise.
@@ -69,6 +72,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var steps: Int?
   /// Passes over the training examples to make; or give `steps`.
   public var epochs: Double?
+  /// The accuracy on all training examples at which the run is complete, from the first evaluation on that reaches it.
+  public var stopAccuracy: Double?
   /// The seed of every random choice.
   public var seed: UInt64 = 1
   /// Threads for the computation; the machine's cores by default.
@@ -84,6 +89,9 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// Who computes the products of linear layers: "auto", "native" or "onednn".
   public var linear = "auto"
 
+  /// What the run is for, by key, such as "study": words for the manifest. Changes no result.
+  public var tags: [String: String] = [:]
+
   /// The defaults.
   public init() {}
 
@@ -91,7 +99,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
     case steps, epochs, seed, threads, device, linear, probe, normalize, resize, augment
-    case workers, prefetch, norm, weights
+    case workers, prefetch, norm, weights, split, tags
+    case stopAccuracy = "stop-accuracy"
     case imageSize = "image-size"
     case skipBad = "skip-bad"
     case weightsHead = "weights-head"
@@ -135,12 +144,15 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.device, &device)
     try read(.linear, &linear)
     try read(.probe, &probe)
+    try read(.tags, &tags)
     dataDir = try values.decodeIfPresent(String.self, forKey: .dataDir)
     imageSize = try values.decodeIfPresent(Int.self, forKey: .imageSize)
     resize = try values.decodeIfPresent(Int.self, forKey: .resize)
     workers = try values.decodeIfPresent(Int.self, forKey: .workers)
     subset = try values.decodeIfPresent(Int.self, forKey: .subset)
     labels = try values.decodeIfPresent(String.self, forKey: .labels)
+    split = try values.decodeIfPresent(String.self, forKey: .split)
+    stopAccuracy = try values.decodeIfPresent(Double.self, forKey: .stopAccuracy)
     initializer = try values.decodeIfPresent(Initializer.self, forKey: .initializer)
     weights = try values.decodeIfPresent(String.self, forKey: .weights)
     steps = try values.decodeIfPresent(Int.self, forKey: .steps)
@@ -166,7 +178,8 @@ extension TrainingConfiguration {
     try require(weights != "", "weights has an empty name; give the path of a safetensors file")
     try require(weightsHead == .require || weights != nil, "weights-head is about a weights file; give weights too")
     _ = try Schedule(schedule)
-    for word in probe { _ = try ProbeSpecification.parse(word) }
+    for word in probe { try ProbeSpecification.parse(word).forEach { try $0.check(batchSize: batchSize) } }
+    try validateTags()
     let aggregator = try AggregatorSpecification(optimizer).make()
     try require(
       momentum == 0 || allowMomentum || !aggregator.distrustsMomentum,
@@ -184,6 +197,10 @@ extension TrainingConfiguration {
       "steps must be from 1 to \(Self.mostSteps), not \(steps ?? 0)")
     try require(
       (epochs ?? 1) > 0 && (epochs ?? 1) <= 1e6, "epochs must be above 0 and at most a million, not \(epochs ?? 0)")
+    try require(
+      stopAccuracy.map { $0 > 0 && $0 <= 1 } ?? true,
+      "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
+    try require(split != "", "split has an empty name; give the path of a CSV file")
     try require((subset ?? 1) >= 1, "subset must be at least 1, not \(subset ?? 0)")
     try require(validation >= 0, "validation must be at least 0, not \(validation)")
     try require((threads ?? 1) >= 1 && (threads ?? 1) <= 1024, "threads must be from 1 to 1024, not \(threads ?? 0)")
@@ -237,6 +254,25 @@ extension TrainingConfiguration {
     options.prefetch = prefetch
     return options
   }
+
+  /// Tags become entries of the manifest, which has some of its own.
+  private func validateTags() throws {
+    for (key, value) in tags.sorted(by: { $0.key < $1.key }) {
+      func failure(_ what: String) -> TrainingError { TrainingError(.configuration, "tag \"\(key)\"\(what)") }
+      guard !key.isEmpty, !key.contains(where: { $0.isWhitespace || $0 == "=" }) else {
+        throw failure(": a key is a word without spaces and equals signs, such as study")
+      }
+      guard !value.isEmpty, !value.contains(where: \.isNewline) else {
+        throw failure(" must have a value of one line, not \"\(value)\"")
+      }
+      guard !Self.manifestEntries.contains(key) else {
+        throw failure(" would replace the manifest's own entry of that name; choose another key")
+      }
+    }
+  }
+
+  /// What a run itself writes to the manifest's `extra`.
+  static let manifestEntries = ["split", "weights", "memory_estimate_bytes"]
 
   private func validateImages() throws {
     func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Datasets
 import Foundation
 import NeuralNetworks
 import RunStore
@@ -15,6 +16,8 @@ public final class TrainingRun {
   public private(set) var warnings: [String] = []
 
   private var manifest: RunManifest
+  /// The right to write the directory, from the start to the end of `train`.
+  private var lock: RunLock?
   private let started = Date()
   private var lastCheckpoint = Date()
   private let secondsBefore: Double
@@ -35,12 +38,13 @@ public final class TrainingRun {
     commandLine: [String] = CommandLine.arguments, toolVersion: String, checksMemory: Bool = true
   ) throws {
     // A folder that will be refused should not cost the wait for the data.
+    let held = try RunDirectory.lockOfExisting(at: path)
     if existing == .refuse, (try? RunDirectory.open(at: path)) != nil {
       _ = try RunDirectory.create(at: path, existing: .refuse)
     }
     trainer = try Trainer(configuration, memoryLimit: checksMemory ? MemoryLimit.current() : nil)
     warnings = trainer.data.notes
-    directory = try RunDirectory.create(at: path, existing: existing)
+    (directory, lock) = try RunDirectory.createLocked(at: path, existing: existing, held: held)
     manifest = try Self.manifest(of: trainer, commandLine: commandLine, toolVersion: toolVersion)
     try directory.write(config: trainer.configuration.yaml())
     try directory.write(labels: Self.labelRecords(of: trainer))
@@ -76,6 +80,7 @@ public final class TrainingRun {
 
   private init(continuing directory: RunDirectory, checksMemory: Bool) throws {
     self.directory = directory
+    lock = try directory.lock()
     manifest = try directory.manifest()
     let source = directory.url.appendingPathComponent("config.yaml").path
     let configuration = try TrainingConfiguration(yaml: directory.config(), source: source)
@@ -100,8 +105,8 @@ public final class TrainingRun {
     }
   }
 
-  /// Whether the last step has been made.
-  public var isComplete: Bool { trainer.step >= trainer.steps && manifest.status == .completed }
+  /// Whether the last step has been made, or the accuracy reached that ends the run.
+  public var isComplete: Bool { trainer.isFinished && manifest.status == .completed }
 
   /// Trains to the end, or until `shouldStop`. The logs are first cut back to the checkpoint that the run goes on from;
   /// a run that is only opened stays as it is.
@@ -112,6 +117,8 @@ public final class TrainingRun {
   public func train(
     shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingOutcome {
+    if lock == nil { lock = try directory.lock() }
+    defer { lock = nil }
     manifest.status = .running
     try directory.write(manifest: manifest)
     let log = try logs.map { try directory.logWriter(resumingAt: $0) } ?? directory.logWriter()
@@ -161,7 +168,7 @@ public final class TrainingRun {
 
   /// By steps, and by default once a minute as well: when a checkpoint is taken changes nothing in the results.
   private func isCheckpointDue(_ step: Int) -> Bool {
-    step % trainer.checkpointDistance == 0 || step == trainer.steps
+    step % trainer.checkpointDistance == 0 || trainer.isFinished
       || (trainer.configuration.checkpointEvery == nil && Date().timeIntervalSince(lastCheckpoint) > 60)
   }
 
@@ -216,8 +223,8 @@ extension TrainingRun {
     let labels = trainer.data.labels
     let processor = Processor.current
     let external = configuration.labels != nil
-    var files = trainer.data.train.sourceChecksums.merging(trainer.data.test.sourceChecksums) { first, _ in first }
-    if files.isEmpty { files = ["train": try trainer.data.train.contentChecksum()] }
+    var files = trainer.data.checksums
+    if trainer.data.train.sourceChecksums.isEmpty { files["train"] = try trainer.data.train.contentChecksum() }
     return RunManifest(
       tool: .init(version: toolVersion),
       libtorch: .init(compiled: Runtime.compiledVersion, loaded: try Runtime.loadedVersion() ?? "unknown"),
@@ -231,7 +238,8 @@ extension TrainingRun {
         classes: trainer.data.train.classCount,
         skippedExamples: trainer.data.skipped.isEmpty ? nil : trainer.data.skipped.count),
       model: configuration.model, parameterCount: trainer.store.count, optimizer: configuration.optimizer,
-      learningRate: configuration.lr, batchSize: configuration.batchSize, plannedSteps: trainer.steps,
+      learningRate: configuration.lr, momentum: configuration.momentum, weightDecay: configuration.weightDecay,
+      schedule: configuration.schedule, batchSize: configuration.batchSize, plannedSteps: trainer.steps,
       noise: .init(
         kind: external ? "labels" : configuration.noise > 0 ? configuration.noiseKind.rawValue : "none",
         rate: external ? labels.realisedRate : configuration.noise, realisedRate: labels.realisedRate,
@@ -242,7 +250,16 @@ extension TrainingRun {
         "cpu_vendor": processor.vendor,
         "cpu_capability": try Runtime.cpuCapability(),
       ],
-      extra: trainer.memoryEstimate.map { ["memory_estimate_bytes": String($0.total)] } ?? [:])
+      extra: extra(of: trainer))
+  }
+
+  /// The tags, and what else is worth keeping; see `TrainingConfiguration.manifestEntries`.
+  private static func extra(of trainer: Trainer) -> [String: String] {
+    var extra = trainer.configuration.tags
+    extra["memory_estimate_bytes"] = trainer.memoryEstimate.map { String($0.total) }
+    extra["split"] = trainer.data.split?.name
+    extra["weights"] = trainer.configuration.weights.map { URL(fileURLWithPath: $0).lastPathComponent }
+    return extra
   }
 
   static func policy(in manifest: RunManifest) -> LinearPolicy? {
@@ -264,10 +281,20 @@ extension TrainingRun {
     }
   }
 
+  /// A split decides what is trained on, so it cannot change, come or go under way.
+  static func checkSplit(_ split: ExampleSplit?, against manifest: RunManifest) throws {
+    guard split?.checksum != manifest.dataset.files[TrainingData.splitKey] else { return }
+    throw TrainingError(
+      .checkpoint,
+      (split.map { "the split file \($0.path) is not the one the run began with" }
+        ?? "config.yaml no longer names the split file that the run began with")
+        + "; put the old file back or start anew")
+  }
+
   private static func checkData(_ trainer: Trainer, against manifest: RunManifest) throws {
     let data = trainer.data
-    let present = data.train.sourceChecksums.merging(data.test.sourceChecksums) { first, _ in first }
-    for (name, sum) in present {
+    try checkSplit(data.split, against: manifest)
+    for (name, sum) in data.checksums {
       if let before = manifest.dataset.files[name], before != sum {
         throw TrainingError(
           .checkpoint, "the data file \(name) is not the one the run began with; put the old file back or start anew")

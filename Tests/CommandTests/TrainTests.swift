@@ -161,7 +161,7 @@ import Testing
       ["--optimizer", "sgd"], ["--lr", "0.1"], ["--momentum", "0"], ["--nesterov"], ["--no-nesterov"],
       ["--weight-decay", "0"], ["--schedule", "constant"], ["--batch-size", "100"], ["--steps", "1"],
       ["--epochs", "1"], ["--seed", "1"], ["--threads", "1"], ["--eval-every", "1"], ["--checkpoint-every", "1"],
-      ["--device", "cpu"], ["--linear", "auto"],
+      ["--device", "cpu"], ["--linear", "auto"], ["--split", "s"], ["--stop-accuracy", "1"], ["--tag", "a=b"],
     ] {
       #expect(try TrainingOptions.parse(arguments).isAnySet, "\(arguments)")
     }

@@ -26,6 +26,7 @@ import Testing
     "", "coherence@", "coherence@sometimes", "coherence@every:0", "coherence@every:x", "coherence@dense:5-1",
     "coherence@dense:-3", "coherence:m=1@log", "coherence:n=5@log", "coherence:m=99999999999999999999@log",
     "entropy@log", "coherence@log,", "Economy", "measures:m=2001@log", "stability@dense:1-9", "examples:m=0",
+    "median:m=9@log",
   ])
   func badWords(_ word: String) throws {
     var configuration = smallConfiguration { _ in }

@@ -64,6 +64,9 @@ struct Train: ParsableCommand {
 
   func run() throws {
     Runtime.keepFreedMemory()
+    let parent = ParentWatch()
+    // Nobody may be left to read the words of an orphan.
+    if parent != nil { signal(SIGPIPE, SIG_IGN) }
     let run =
       try resume.map {
         try TrainingRun(resuming: $0, toolVersion: Coherent.version, checksMemory: !ignoreMemoryEstimate)
@@ -71,7 +74,7 @@ struct Train: ParsableCommand {
     run.warnings.forEach { Console.note("Warning: \($0).") }
     if run.isComplete {
       Console.note("The run in \(run.directory.url.path) is already complete.")
-    } else if try train(run) == .interrupted {
+    } else if try train(run, parent) == .interrupted {
       Console.note(
         "Interrupted at step \(run.trainer.step). Continue with: coherent train --resume \(run.directory.url.path)")
       throw ExitCode(130)
@@ -93,11 +96,12 @@ struct Train: ParsableCommand {
       checksMemory: !ignoreMemoryEstimate)
   }
 
-  private func train(_ run: TrainingRun) throws -> TrainingOutcome {
+  private func train(_ run: TrainingRun, _ parent: ParentWatch?) throws -> TrainingOutcome {
     Interruption.listen()
     let progress = TrainingProgress(steps: run.trainer.steps, isQuiet: quiet)
     defer { progress.finish() }
-    return try run.train(shouldStop: { Interruption.isWished }, observe: progress.observe)
+    return try run.train(
+      shouldStop: { Interruption.isWished || parent?.isGone ?? false }, observe: progress.observe)
   }
 
   /// A run is no failure when its report cannot be drawn.

@@ -39,6 +39,11 @@ struct TrainingOptions: ParsableArguments {
   var subset: Int?
   @Option(help: "A file (.npy, .csv, .u8) with labels that replace the training set's.")
   var labels: String?
+  @Option(
+    help:
+      "A CSV file with the columns index,split,group: which training examples to train on, which to test on (the data set's test examples when none), and their groups."
+  )
+  var split: String?
   @Option(parsing: .unconditional, help: "Training examples held out for validation. (default: 0)")
   var validation: Int?
   @Option(parsing: .unconditional, help: "The share of labels chosen for noise, 0 to 1. (default: 0)")
@@ -85,6 +90,10 @@ struct TrainingOptions: ParsableArguments {
   var steps: Int?
   @Option(parsing: .unconditional, help: "Passes over the training examples to make, in place of --steps.")
   var epochs: Double?
+  @Option(
+    parsing: .unconditional,
+    help: "Be complete at the first evaluation with this accuracy on the training examples, above 0 to 1.")
+  var stopAccuracy: Double?
   @Option(parsing: .unconditional, help: "The seed of every random choice. (default: 1)")
   var seed: UInt64?
   @Option(parsing: .unconditional, help: "Threads for the computation. (default: the machine's cores)")
@@ -95,13 +104,16 @@ struct TrainingOptions: ParsableArguments {
   var checkpointEvery: Int?
   @Option(
     help:
-      "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence, contributions, examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others) or stability (a bound that is qualitative: only its order between runs of one length says something), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
+      "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence, contributions, examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others), median (what the median of three group means keeps of mini-batches' mean gradients) or stability (a bound that is qualitative: only its order between runs of one length says something), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
   )
   var probe: [String] = []
   @Option(help: "Where to compute: cpu or cuda[:INDEX]. (default: cpu)")
   var device: String?
   @Option(help: "Who computes linear layers: auto, native or onednn. (default: auto)")
   var linear: String?
+
+  @Option(help: ArgumentHelp("A word for the manifest, such as study=noise. May be repeated.", valueName: "key=value"))
+  var tag: [Tag] = []
 
   /// Writes what was given over a configuration.
   func apply(to configuration: inout TrainingConfiguration) {
@@ -123,6 +135,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.prefetch, prefetch)
     set(&configuration.subset, subset)
     set(&configuration.labels, labels)
+    set(&configuration.split, split)
     set(&configuration.validation, validation)
     set(&configuration.noise, noise)
     set(&configuration.noiseKind, noiseKind)
@@ -139,6 +152,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.weightDecay, weightDecay)
     set(&configuration.schedule, schedule)
     set(&configuration.batchSize, batchSize)
+    set(&configuration.stopAccuracy, stopAccuracy)
     set(&configuration.seed, seed)
     set(&configuration.threads, threads)
     set(&configuration.evalEvery, evalEvery)
@@ -146,6 +160,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.device, device)
     set(&configuration.linear, linear)
     if !probe.isEmpty { configuration.probe = probe }
+    for tag in tag { configuration.tags[tag.key] = tag.value }
     // One of the two on the command line wins over either in the file; both on the command line is an error later.
     if steps != nil || epochs != nil {
       configuration.steps = steps
@@ -156,14 +171,27 @@ struct TrainingOptions: ParsableArguments {
   /// Whether any option was given.
   var isAnySet: Bool {
     let words: [String?] = [
-      dataset, dataDir, augment, labels, model, norm, weights, optimizer, schedule, device, linear,
+      dataset, dataDir, augment, labels, split, model, norm, weights, optimizer, schedule, device, linear,
     ]
     let integers: [Int?] = [
       imageSize, resize, workers, prefetch, subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery,
     ]
-    let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs]
+    let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs, stopAccuracy]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
-      || !probe.isEmpty || noiseKind != nil || weightsHead != nil || initializer != nil || nesterov != nil
+      || !probe.isEmpty || !tag.isEmpty || noiseKind != nil || weightsHead != nil || initializer != nil
+      || nesterov != nil
       || allowMomentum != nil || seed != nil || allowMissing != nil || normalize != nil || skipBad != nil
+  }
+}
+
+/// A key and its value, as KEY=VALUE.
+struct Tag: ExpressibleByArgument {
+  let key: String
+  let value: String
+
+  init?(argument: String) {
+    let sides = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard sides.count == 2, !sides[0].isEmpty, !sides[1].isEmpty else { return nil }
+    (key, value) = (sides[0], sides[1])
   }
 }

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+import Foundation
+import GradientMatrix
+import RunStore
+import Tensors
+import Testing
+
+@testable import Training
+
+@Suite struct MedianProbeTests {
+  private static func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+
+  private static func mean(_ rows: [[Double]]) -> [Double] {
+    (rows.first ?? []).indices.map { column in rows.reduce(0) { $0 + $1[column] } / Double(rows.count) }
+  }
+
+  /// From the definition, with gradients of batches of one and plain sorting. Groups of a batch that does not divide:
+  /// the first are larger by one.
+  private func expected(
+    _ trainer: Trainer, m: Int, batchSize: Int, groupSizes: [Int]
+  ) throws -> (along: Double, ratio: Double) {
+    let plan = try GradientPlan(trainer.model, store: trainer.store)
+    let sample = try CoherenceProbe(
+      of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
+      split: "train", count: m, seed: trainer.configuration.seed)
+    var generator = SeededGenerator(seed: trainer.configuration.seed, stream: .probe, index: 2)
+    let order = generator.permutation(count: m).map { sample.indices[$0] }
+    let targets = try Tensor(order.map { sample.labels[$0] })
+    let flat = try plan.exampleGradients(input: sample.dataset.imageTensor(at: order)) {
+      try $0.crossEntropy(targets: targets)
+    }.to(.float64).values(as: Double.self)
+    let size = plan.store.count
+    let rows = order.indices.map { Array(flat[$0 * size..<($0 + 1) * size]) }
+    let used = m / batchSize * batchSize
+    let common = Self.mean(Array(rows[..<used]))
+    var (medianSum, meanSum, ratios) = (0.0, 0.0, 0.0)
+    for start in stride(from: 0, to: used, by: batchSize) {
+      let mean = Self.mean(Array(rows[start..<start + batchSize]))
+      var (means, place): ([[Double]], Int) = ([], start)
+      for size in groupSizes {
+        means.append(Self.mean(Array(rows[place..<place + size])))
+        place += size
+      }
+      let median = mean.indices.map { column in means.map { $0[column] }.sorted()[1] }
+      medianSum += Self.dot(median, common)
+      meanSum += Self.dot(mean, common)
+      ratios += (Self.dot(median, median) / Self.dot(mean, mean)).squareRoot()
+    }
+    return (medianSum / meanSum, ratios / Double(used / batchSize))
+  }
+
+  /// Batches that divide and that do not, samples that are no multiple of them, chunks smaller than a group.
+  @Test(arguments: [
+    (50, 12, [4, 4, 4], 150), (41, 10, [4, 3, 3], 2), (60, 20, [7, 7, 6], 3), (5, 5, [2, 2, 1], 150),
+  ])
+  func agreesWithTheDefinition(_ m: Int, _ batchSize: Int, _ groupSizes: [Int], _ chunkSize: Int) throws {
+    let trainer = try Trainer(smallConfiguration { $0.batchSize = batchSize })
+    for _ in 0..<3 { _ = try trainer.update() }
+    var sample = try CoherenceProbe(
+      of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
+      split: "train", count: m, seed: trainer.configuration.seed)
+    sample.chunkSize = chunkSize
+    let look = try MedianLook(sample, batchSize: batchSize, seed: trainer.configuration.seed)
+    var results = ProbeResults()
+    try look.measure(GradientPlan(trainer.model, store: trainer.store), step: 3, into: &results)
+    let (along, ratio) = try expected(trainer, m: m, batchSize: batchSize, groupSizes: groupSizes)
+    #expect(results.measures.map(\.measure) == ["median_along_mean", "median_norm_ratio"])
+    #expect(results.measures.allSatisfy { $0.step == 3 && $0.split == "train" && $0.m == m / batchSize * batchSize })
+    #expect(abs(results.measures[0].value / along - 1) < 1e-4, "\(results.measures[0].value), not \(along)")
+    #expect(abs(results.measures[1].value / ratio - 1) < 1e-4, "\(results.measures[1].value), not \(ratio)")
+    #expect(ratio > 0.1 && ratio < 1.2 && along > 0 && along < 1.2)
+  }
+
+  @Test func writesItsMeasuresAndLeavesTheTrainingAlone() throws {
+    let scratch = try Scratch()
+    let plain = try startRun(smallConfiguration(), at: scratch.path("a"))
+    let probed = try startRun(smallConfiguration { $0.probe = ["median@every:10"] }, at: scratch.path("b"))
+    _ = try plain.train()
+    _ = try probed.train()
+    #expect(try plain.trainer.store.values.values() as [Float] == probed.trainer.store.values.values())
+    let measures = try probed.directory.measures()
+    #expect(measures.map(\.step) == [0, 0, 10, 10, 20, 20] && measures.allSatisfy { $0.m == 60 })
+  }
+
+  @Test func batchesThatDoNotFit() throws {
+    func check(_ word: String, batchSize: Int = 10) throws {
+      try smallConfiguration {
+        $0.probe = [word]
+        $0.batchSize = batchSize
+      }.validate()
+    }
+    try check("median:m=10")
+    expectError(.configuration, "median:m=9", "at least the batch-size, 10") { try check("median:m=9@log") }
+    expectError(.configuration, "three groups", "batch-size must be at least 3") {
+      try check("median@log", batchSize: 2)
+    }
+    expectError(.configuration, "ask for 1 to 60") {
+      _ = try Trainer(smallConfiguration { $0.probe = ["median:m=61"] })
+    }
+    _ = try Trainer(
+      smallConfiguration {
+        ($0.probe, $0.subset, $0.batchSize) = (["median"], 600, 600)
+      })
+  }
+
+  /// ‖ḡ‖² and (1/m) Σ‖gᵢ‖² beside the coherence that they make up.
+  @Test func normsBesideCoherence() throws {
+    let scratch = try Scratch()
+    let run = try startRun(smallConfiguration { $0.probe = ["coherence:m=40@every:10"] }, at: scratch.path("run"))
+    _ = try run.train()
+    let measures = try run.directory.measures()
+    let coherence = try run.directory.coherence().filter { $0.layer == "all" }
+    #expect(coherence.count == 6 && measures.count == 12)
+    for record in coherence {
+      func value(_ measure: String) -> Double? {
+        measures.first {
+          $0.step == record.step && $0.split == record.split && $0.measure == measure && $0.m == record.m
+        }?.value
+      }
+      let (mean, own) = (try #require(value("gradient_norm2")), try #require(value("example_norm2")))
+      #expect(abs(mean / own / (record.alpha ?? 0) - 1) < 1e-12)
+    }
+    let trainer = try Trainer(smallConfiguration())
+    let plan = try GradientPlan(trainer.model, store: trainer.store)
+    let sample = try CoherenceProbe(
+      of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
+      split: "train", count: 40, seed: 1)
+    let targets = try Tensor(sample.indices.map { sample.labels[$0] })
+    let rows = try plan.exampleGradients(input: sample.dataset.imageTensor(at: sample.indices)) {
+      try $0.crossEntropy(targets: targets)
+    }.to(.float64)
+    let sum = try rows.sum([0])
+    #expect(abs(measures[0].value / (try sum.dot(sum) / 1600) - 1) < 1e-4 && measures[0].measure == "gradient_norm2")
+    #expect(abs(measures[1].value / (try rows.dot(rows) / 40) - 1) < 1e-4 && measures[1].measure == "example_norm2")
+  }
+}
