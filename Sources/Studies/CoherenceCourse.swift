@@ -16,9 +16,12 @@ struct CoherenceCourse {
   /// The 95 % intervals at trough and peak, where they were measured.
   let troughInterval, peakInterval: ClosedRange<Double>?
 
+  /// The course of the whole network on training examples; nil with too few probes.
+  init?(of run: StudyRun) { self.init(of: run.coherence, intervals: run.intervals) }
+
   /// Nil with too few probes.
-  init?(of run: StudyRun) {
-    let points = run.coherence.points
+  init?(of curve: Curve, intervals: [Int: ClosedRange<Double>] = [:]) {
+    let points = curve.points
     guard points.count >= Self.leastProbes, let first = points.first, let last = points.last else { return nil }
     var least = 0
     for index in points.indices {
@@ -37,8 +40,8 @@ struct CoherenceCourse {
       right + 1 < points.count
       ? Self.crossing(points[right], points[right + 1], at: half) : Double(points[right].step)
     aboveHalf = from...max(from, to)
-    troughInterval = run.intervals[trough.step]
-    peakInterval = run.intervals[peak.step]
+    troughInterval = intervals[trough.step]
+    peakInterval = intervals[peak.step]
   }
 
   /// The step between a point at or above a level and one below it at which the line between them is at the level.

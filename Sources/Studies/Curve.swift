@@ -26,6 +26,26 @@ struct Curve {
   /// The first step at which the curve is at a level or above.
   func firstStep(reaching level: Double) -> Int? { points.first { $0.value >= level }?.step }
 
+  /// The value at a step, between two points that have one along log(1 + step); nil outside of the curve.
+  func value(at step: Int) -> Double? {
+    if let value = self[step] { return value }
+    guard let after = points.firstIndex(where: { $0.step > step }), after > 0 else { return nil }
+    let (left, right) = (points[after - 1], points[after])
+    let (from, to) = (log1p(Double(left.step)), log1p(Double(right.step)))
+    return left.value + (right.value - left.value) * (log1p(Double(step)) - from) / (to - from)
+  }
+
+  /// The first step at which the curve is at a level or below.
+  func firstStep(downTo level: Double) -> Int? { points.first { $0.value <= level }?.step }
+
+  /// The geometric mean of this curve over another one from a step on, along log(1 + step), where both are positive.
+  func meanRatio(to other: Curve, from step: Int = 0) -> Double? {
+    func positive(_ curve: Curve) -> Curve {
+      Curve(curve.points.lazy.filter { $0.step >= step && $0.value > 0 }.map { ($0.step, $0.value) })
+    }
+    return positive(self).logarithmicMean(against: positive(other)) { log($0 / $1) }.map(exp)
+  }
+
   /// The mean of a function of two curves over their common steps, along log(1 + step): the first steps are where
   /// learning happens, and a plain mean would hardly see them. Nil with fewer common steps than `least`.
   func logarithmicMean(against other: Curve, least: Int = 5, _ function: (Double, Double) -> Double) -> Double? {

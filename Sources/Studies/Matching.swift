@@ -4,18 +4,21 @@ import Foundation
 
 /// What a manifest says that decides whether two runs compare.
 enum Trait: CaseIterable {
-  case dataset, examples, model, optimizer, learningRate, batchSize, steps, noise, seed
+  case dataset, examples, split, model, weights, optimizer, learningRate, batchSize, steps, ending, noise, seed
 
   func text(of run: StudyRun) -> String {
     let manifest = run.manifest
     switch self {
     case .dataset: return manifest.dataset.name
     case .examples: return manifest.dataset.trainExamples.map { "\($0) training examples" } ?? ""
+    case .split: return run.split.map { "split \($0)" } ?? ""
     case .model: return manifest.model
+    case .weights: return run.weights.map { "from weights \($0)" } ?? ""
     case .optimizer: return (manifest.optimizer ?? "sgd").lowercased()
     case .learningRate: return manifest.learningRate.map { "lr \($0)" } ?? ""
     case .batchSize: return manifest.batchSize.map { "batch \($0)" } ?? ""
     case .steps: return (manifest.plannedSteps ?? run.steps).map { "\($0) steps" } ?? ""
+    case .ending: return run.isStoppedEarly ? "stopped early" : ""
     case .noise: return Level.text(run.noise)
     case .seed: return "seed \(run.seed)"
     }
@@ -63,7 +66,7 @@ enum Matching {
 
   /// What was trained, in one line: what differs is listed.
   static func description(of runs: [StudyRun]) -> String {
-    let traits: [Trait] = [.dataset, .examples, .model, .optimizer, .learningRate, .batchSize, .steps]
+    let traits = Trait.allCases.filter { ![.noise, .seed].contains($0) }
     let parts = traits.map { trait in unique(runs.map(trait.text)).joined(separator: " / ") }
     let profile = unique(runs.compactMap { $0.manifest.extra["profile"] }).map { "profile \($0)" }
     return (parts.filter { !$0.isEmpty } + profile).joined(separator: ", ")
@@ -91,6 +94,22 @@ extension [StudyRun] {
   /// For every seed the run trained longest.
   var onePerSeed: [StudyRun] {
     seeds.compactMap { seed in filter { $0.seed == seed }.max { ($0.steps ?? 0) < ($1.steps ?? 0) } }
+  }
+
+  /// The runs at one batch size: that at which the most optimizers were run, the smallest of several. An optimizer that
+  /// was run at other sizes only counts with the nearest of them, as M3's batch has to be a multiple of three.
+  var atOneBatchSize: [StudyRun] {
+    let sizes = Dictionary(grouping: compactMap(\.manifest.batchSize)) { $0 }.keys.sorted()
+    func optimizers(at size: Int) -> Int { Set(filter { $0.manifest.batchSize == size }.map(\.optimizer.name)).count }
+    guard let most = sizes.map(optimizers).max(), let base = sizes.first(where: { optimizers(at: $0) == most }) else {
+      return self
+    }
+    func distance(_ size: Int) -> Double { abs(log(Double(size) / Double(base))) }
+    return filter { run in
+      guard let own = run.manifest.batchSize else { return true }
+      let known = filter { $0.optimizer.name == run.optimizer.name }.compactMap(\.manifest.batchSize)
+      return known.allSatisfy { distance(own) <= distance($0) }
+    }
   }
 
   var seeds: [UInt64] { Set(map(\.seed)).sorted() }

@@ -1,9 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How one claim is judged. The margins are constants of the rule, each with its reason.
-protocol Rule: Sendable {
+protocol ClaimRule: Sendable {
   var claim: Claim { get }
 
+  /// What the evidence says about the claim: one verdict for every set of runs that belong together.
+  func verdicts(on evidence: Evidence) -> [Verdict]
+}
+
+/// What there is to judge by.
+struct Evidence {
+  let runs: [StudyRun]
+  let measurements: [Measurement]
+  /// Whether the claim was asked for by name and gets a verdict in any case.
+  let isWanted: Bool
+}
+
+/// How a claim is judged by runs.
+protocol Rule: ClaimRule {
   /// In what the runs of one judgement may differ; they agree in everything else.
   var varying: Set<Trait> { get }
 
@@ -12,6 +26,9 @@ protocol Rule: Sendable {
 
   /// Whether the rule reads a run at all.
   func reads(_ run: StudyRun) -> Bool
+
+  /// The sets of runs that are judged together.
+  func groups(of runs: [StudyRun]) -> [[StudyRun]]
 
   /// Whether matching runs say enough for the claim to be on the score card.
   func isSpokenAbout(by runs: [StudyRun]) -> Bool
@@ -23,41 +40,47 @@ protocol Rule: Sendable {
 extension Rule {
   var varying: Set<Trait> { [.noise, .seed] }
   var needsEnd: Bool { true }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD }
+
+  /// Stochastic gradient descent; what the full batch does is a claim of its own.
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && !run.isFullBatch }
+
+  func groups(of runs: [StudyRun]) -> [[StudyRun]] { Matching.groups(runs, varying: varying) }
 
   /// A comparison over noise levels begins with two.
   func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.levels.count > 1 }
 
   /// Judges seed by seed. Seeds that cannot be judged do not count where others can; those that can have to agree.
-  func bySeed(_ runs: [StudyRun], _ judge: ([StudyRun]) -> Judgement) -> Judgement {
+  ///
+  /// - Parameter least: So many seeds have to hold for the claim to hold: more than one where a single pair of runs could
+  ///   differ by chance.
+  func bySeed(_ runs: [StudyRun], least: Int = 1, _ judge: ([StudyRun]) -> Judgement) -> Judgement {
     let seeds = runs.seeds
-    guard seeds.count > 1 else { return judge(runs) }
-    let all = seeds.map { seed in (seed: seed, judgement: judge(runs.filter { $0.seed == seed })) }
-    let decided = all.filter { $0.judgement.outcome != .inconclusive }
-    guard let first = decided.first?.judgement else {
-      var result = all[0].judgement
-      result.explanation = "No seed decides; seed \(seeds[0]): " + result.explanation
-      result.missing = all.flatMap { seed, part in part.missing.map { "\($0), seed \(seed)" } }
-      result.seeds = [seeds[0]]
-      return result
-    }
-    let held = decided.count { $0.judgement.outcome == .held }
-    let names = decided.reduce(into: [String]()) { found, part in
-      for number in part.judgement.numbers where !found.contains(number.name) { found.append(number.name) }
-    }
-    let numbers = names.map { name in
-      NamedValue(name, values: decided.compactMap { $0.judgement.numbers.first { $0.name == name }?.value })
-    }
-    let agree = held == 0 || held == decided.count
-    let against = decided.first { $0.judgement.outcome == .didNotHold }
-    let basis = decided.count == 1 ? "seed \(decided[0].seed) alone decides" : "in each of \(decided.count) seeds"
-    return Judgement(
-      outcome: agree ? first.outcome : .inconclusive,
-      explanation: agree
-        ? "\(first.explanation.dropLast()) (\(basis))."
-        : "Held with \(held) of \(decided.count) seeds, but with seed \(against?.seed ?? 0): "
-          + (against?.judgement.explanation ?? ""),
-      numbers: numbers, missing: [], seeds: Set(decided.map(\.seed)))
+    let judgement =
+      seeds.count > 1
+      ? Judgement.combining(seeds.map { seed in (seed: seed, judgement: judge(runs.filter { $0.seed == seed })) })
+      : judge(runs)
+    return judgement.asking(for: least, of: judgement.seeds?.count ?? seeds.count)
+  }
+
+  func verdicts(on evidence: Evidence) -> [Verdict] {
+    let groups = groups(of: evidence.runs.filter(reads))
+    let speaking = groups.filter(isSpokenAbout)
+    guard speaking.isEmpty else { return speaking.map(verdict) }
+    guard evidence.isWanted else { return [] }
+    return [verdict(on: groups.max { $0.count < $1.count } ?? [])]
+  }
+
+  private func verdict(on group: [StudyRun]) -> Verdict {
+    let runs = needsEnd ? group.filter(\.hasEnded) : group
+    let unfinished = needsEnd ? group.filter { !$0.hasEnded } : []
+    let judgement = judge(runs)
+    let judged = runs.filter { judgement.seeds?.contains($0.seed) ?? true }
+    let trained = Matching.description(of: judged.isEmpty ? group : judged)
+    return Verdict(
+      claim: claim, outcome: judgement.outcome, explanation: judgement.sentence, numbers: judgement.numbers,
+      runs: judged.map(\.name), measurements: [], seeds: judged.seeds,
+      scale: trained.isEmpty ? "no runs (paper: \(claim.setting))" : "\(trained) (paper: \(claim.setting))",
+      missing: judgement.missing + unfinished.map { "the end of \($0.name), which is still going on" })
   }
 }
 

@@ -5,12 +5,15 @@ import RunStore
 
 /// The rules by claim.
 enum Rules {
-  static let all: [any Rule] = [
-    CG1(), CG2(), CG3(), CG4(), CG6(), CG7(), CG8(), CG9(), CG10(), CG11(), WS2(), WS3(), MC2(), MC3(), MC4(),
+  static let all: [any ClaimRule] = [
+    CG1(), CG2(), CG3(), CG4(), CG5(), CG6(), CG7(), CG8(), CG9(), CG10(), CG11(), CG12(),
+    WS1(), WS2(), WS3(), WS4(), WS5(), WS6(), WS7(), WS8(), WS9(), WS10(), WS11(),
+    MC1(), MC2(), MC3(), MC4(), MC5(),
+    GM1(), GM2(), GM3(), GM4(), GM5(), GM6(), GM7(), GM8(),
   ]
 }
 
-/// What runs say about the claims of the papers.
+/// What runs and measurements say about the claims of the papers.
 ///
 /// Runs are matched by their manifests: those that agree in data set, model, learning rate and so on, and differ in
 /// what a claim is about, are judged together. A claim is judged once for each such set of runs.
@@ -21,14 +24,19 @@ public struct ScoreCard: Sendable, Equatable, Codable {
   /// The claims that can be judged, in the order of the papers.
   public static let claims: [Claim] = Rules.all.map(\.claim)
 
-  /// Judges runs.
+  /// Judges runs and measurements.
   ///
   /// - Parameters:
   ///   - runs: Run directories.
+  ///   - measurements: What computations without training gave.
   ///   - claims: Identifiers, such as `CG-6`, in any case; each gets a verdict, be it that runs are missing. Without
-  ///     them, the claims that the runs speak about.
+  ///     them, the claims that runs and measurements speak about.
+  ///   - folder: Runs inside this folder are named by their path below it.
   /// - Throws: `RunStoreError` when a run cannot be read; `StudyError` for an unknown claim.
-  public init(runs directories: [RunDirectory], claims wanted: [String]? = nil) throws {
+  public init(
+    runs directories: [RunDirectory], measurements: [Measurement] = [], claims wanted: [String]? = nil,
+    relativeTo folder: URL? = nil
+  ) throws {
     let known = Set(Self.claims.map(\.id))
     let ids = wanted.map { Set($0.map { $0.uppercased() }) }
     if let stranger = ids?.subtracting(known).sorted().first {
@@ -37,10 +45,10 @@ public struct ScoreCard: Sendable, Equatable, Codable {
         remedy: "The claims that can be judged are \(Self.claims.map(\.id).joined(separator: ", ")).")
     }
     var seen: Set<String> = []
-    let runs = try directories.filter { seen.insert($0.url.path).inserted }.map(StudyRun.init)
-    verdicts = Rules.all.filter { ids?.contains($0.claim.id) ?? true }.flatMap { rule in
-      Self.verdicts(of: rule, on: runs, isWanted: ids != nil)
-    }
+    let evidence = Evidence(
+      runs: try directories.filter { seen.insert($0.url.path).inserted }.map { try StudyRun($0, relativeTo: folder) },
+      measurements: measurements, isWanted: ids != nil)
+    verdicts = Rules.all.filter { ids?.contains($0.claim.id) ?? true }.flatMap { $0.verdicts(on: evidence) }
   }
 
   /// Writes the verdicts as JSON, all at once or not at all.
@@ -50,35 +58,6 @@ public struct ScoreCard: Sendable, Equatable, Codable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try writeAtomically(try encoder.encode(self) + Data("\n".utf8), to: url)
-  }
-
-  private static func verdicts(of rule: any Rule, on runs: [StudyRun], isWanted: Bool) -> [Verdict] {
-    let groups = Matching.groups(runs.filter(rule.reads), varying: rule.varying)
-    let speaking = groups.filter(rule.isSpokenAbout)
-    guard speaking.isEmpty else { return speaking.map { verdict(of: rule, on: $0) } }
-    guard isWanted else { return [] }
-    return [verdict(of: rule, on: groups.max { $0.count < $1.count } ?? [])]
-  }
-
-  private static func verdict(of rule: any Rule, on group: [StudyRun]) -> Verdict {
-    let runs = rule.needsEnd ? group.filter(\.hasEnded) : group
-    let unfinished = rule.needsEnd ? group.filter { !$0.hasEnded } : []
-    let judgement = rule.judge(runs)
-    let judged = runs.filter { judgement.seeds?.contains($0.seed) ?? true }
-    let trained = Matching.description(of: judged.isEmpty ? group : judged)
-    return Verdict(
-      claim: rule.claim, outcome: judgement.outcome, explanation: Self.capitalized(judgement.explanation),
-      numbers: judgement.numbers, runs: judged.map(\.name), seeds: judged.seeds,
-      scale: trained.isEmpty ? "no runs (paper: \(rule.claim.setting))" : "\(trained) (paper: \(rule.claim.setting))",
-      missing: judgement.missing + unfinished.map { "the end of \($0.name), which is still going on" })
-  }
-
-  private static func capitalized(_ sentence: String) -> String {
-    // fᵖ, iᵖ and r are symbols and stay small.
-    guard let first = sentence.first,
-      !["fᵖ", "iᵖ", "r ", "rm3", "m3", "ra3", "sgd"].contains(where: sentence.hasPrefix)
-    else { return sentence }
-    return first.uppercased() + sentence.dropFirst()
   }
 }
 
@@ -104,7 +83,8 @@ extension Verdict {
     let unsaid = missing.filter { !explanation.contains($0) }
     if !unsaid.isEmpty { lines.append("  missing: \(unsaid.joined(separator: ", "))") }
     let seeds = seeds.map(String.init).joined(separator: ", ")
-    let basis = runs.count == 1 ? "1 run" : "\(runs.count) runs"
+    func count(_ names: [String], _ word: String) -> String { "\(names.count) \(word)\(names.count == 1 ? "" : "s")" }
+    let basis = measurements.isEmpty ? count(runs, "run") : count(measurements, "measurement")
     lines.append("  \(basis)\(seeds.isEmpty ? "" : ", seed \(seeds)"): \(scale)")
     return lines.joined(separator: "\n")
   }

@@ -15,12 +15,22 @@ struct StudyRun {
   /// The 95 % interval of m-coherence by step, where it was measured.
   let intervals: [Int: ClosedRange<Double>]
   let contributions: [ContributionRecord]
+  private let probes: [String: [CoherenceRecord]]
+  /// The layers that coherence was measured on, in the order of the network.
+  let layers: [String]
+  private let measures: [String: [MeasureRecord]]
 
-  init(_ directory: RunDirectory) throws {
-    name = directory.url.path
+  /// - Parameter folder: A run inside this folder is named by its path below it.
+  init(_ directory: RunDirectory, relativeTo folder: URL? = nil) throws {
+    name = Self.name(of: directory.url, in: folder)
     manifest = try directory.manifest()
     metrics = Dictionary(grouping: try directory.metrics()) { "\($0.split)/\($0.group)" }
-    let records = try directory.coherence().filter { $0.split == "train" && $0.layer == "all" }
+    let measured = try directory.coherence()
+    probes = Dictionary(grouping: measured) { "\($0.split)/\($0.layer)" }
+    let records = probes["train/all"] ?? []
+    var seen: Set<String> = ["all"]
+    layers = measured.map(\.layer).filter { seen.insert($0).inserted }
+    measures = Dictionary(grouping: try directory.measures()) { "\($0.split)/\($0.measure)" }
     coherence = Curve(records.compactMap { record in record.mCoherence.map { (record.step, $0) } })
     probeSizes = Set(records.map(\.m))
     intervals = Dictionary(
@@ -33,7 +43,34 @@ struct StudyRun {
     contributions = try directory.contributions()
   }
 
+  private static func name(of run: URL, in folder: URL?) -> String {
+    guard let folder else { return run.path }
+    let (path, root) = (run.standardizedFileURL.path, folder.standardizedFileURL.path)
+    return path.hasPrefix(root + "/") ? String(path.dropFirst(root.count + 1)) : run.path
+  }
+
   var seed: UInt64 { manifest.seed }
+
+  /// The file that says which examples were trained and tested on; nil for all of them.
+  var split: String? { manifest.extra["split"] }
+
+  /// The file of weights that training started from; nil for a random start.
+  var weights: String? { manifest.extra["weights"] }
+
+  /// Whether every step was taken on all training examples.
+  var isFullBatch: Bool {
+    guard let size = manifest.batchSize, let examples = manifest.dataset.trainExamples else { return false }
+    return size >= examples
+  }
+
+  /// Whether the run was complete before the steps planned, at a wanted accuracy.
+  var isStoppedEarly: Bool {
+    guard manifest.status == .completed, let done = manifest.summary?.steps, let planned = manifest.plannedSteps else {
+      return false
+    }
+    return done < planned
+  }
+
   var optimizer: OptimizerWord { OptimizerWord(manifest.optimizer ?? "sgd") }
 
   /// The noise level ε. Where labels came from elsewhere and only the share of changed labels is known, the level that
@@ -57,6 +94,28 @@ struct StudyRun {
   func accuracy(_ split: String, _ group: String = "all") -> Curve {
     Curve((metrics["\(split)/\(group)"] ?? []).lazy.map { ($0.step, $0.accuracy1) })
   }
+
+  /// The mean loss on a split or on one group of it.
+  func loss(_ split: String, _ group: String = "all") -> Curve {
+    Curve((metrics["\(split)/\(group)"] ?? []).lazy.map { ($0.step, $0.loss) })
+  }
+
+  /// How many examples a group of a split has.
+  func count(_ split: String, _ group: String = "all") -> Int { metrics["\(split)/\(group)"]?.last?.count ?? 0 }
+
+  /// m-coherence on a split, of the whole network or of one layer.
+  func coherence(_ split: String, layer: String = "all") -> Curve {
+    Curve((probes["\(split)/\(layer)"] ?? []).lazy.compactMap { record in record.mCoherence.map { (record.step, $0) } })
+  }
+
+  /// The numbers of examples of a split that coherence was measured on.
+  func probeSizes(_ split: String) -> Set<Int> { Set((probes["\(split)/all"] ?? []).map(\.m)) }
+
+  /// A measure on training examples.
+  func measure(_ name: String) -> Curve { Curve((measures["train/\(name)"] ?? []).lazy.map { ($0.step, $0.value) }) }
+
+  /// How many training examples a measure was taken on.
+  func measureSize(_ name: String) -> Int? { measures["train/\(name)"]?.first?.m }
 
   /// Accuracy on examples whose label is unchanged: all of them in a run without noise.
   var pristineAccuracy: Curve {
@@ -111,6 +170,10 @@ struct OptimizerWord: Hashable {
 
   var isSGD: Bool { name == "sgd" }
 
-  /// How many values are clipped on each side: 0 for plain SGD; nil for optimizers that do not winsorize.
+  /// Below which percentile values are clipped, on each side: 0 for plain SGD; nil for optimizers that do not winsorize
+  /// by percentile.
   var clipped: Int? { isSGD ? 0 : name == "winsorized" ? settings["c"].flatMap { Int($0) } : nil }
+
+  /// How many values are clipped on each side: 0 for plain SGD; nil for optimizers that do not winsorize by count.
+  var clippedCount: Int? { isSGD ? 0 : name == "winsorized" ? settings["s"].flatMap { Int($0) } : nil }
 }

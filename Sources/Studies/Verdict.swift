@@ -46,7 +46,9 @@ public struct Verdict: Sendable, Equatable, Codable {
   public let numbers: [NamedValue]
   /// The run directories behind it.
   public let runs: [String]
-  /// Their seeds.
+  /// The names of the measurements behind it.
+  public let measurements: [String]
+  /// The seeds of both.
   public let seeds: [UInt64]
   /// What was trained, beside what the paper trained.
   public let scale: String
@@ -62,6 +64,59 @@ struct Judgement: Equatable {
   var missing: [String] = []
   /// The seeds judged; nil for all of them.
   var seeds: Set<UInt64>?
+}
+
+extension Judgement {
+  /// The explanation as a sentence.
+  var sentence: String {
+    // fᵖ, iᵖ and r are symbols and stay small.
+    guard let first = explanation.first,
+      !["fᵖ", "iᵖ", "r ", "rm3", "m3", "ra3", "sgd", "α "].contains(where: explanation.hasPrefix)
+    else { return explanation }
+    return first.uppercased() + explanation.dropFirst()
+  }
+
+  /// The judgement of several seeds. Seeds that cannot be judged do not count where others can; those that can have to
+  /// agree.
+  ///
+  /// - Parameter all: At least one.
+  static func combining(_ all: [(seed: UInt64, judgement: Judgement)]) -> Judgement {
+    let decided = all.filter { $0.judgement.outcome != .inconclusive }
+    guard let first = decided.first?.judgement else {
+      var result = all[0].judgement
+      result.explanation = "No seed decides; seed \(all[0].seed): " + result.explanation
+      result.missing = all.flatMap { seed, part in part.missing.map { "\($0), seed \(seed)" } }
+      result.seeds = [all[0].seed]
+      return result
+    }
+    let held = decided.count { $0.judgement.outcome == .held }
+    let names = decided.reduce(into: [String]()) { found, part in
+      for number in part.judgement.numbers where !found.contains(number.name) { found.append(number.name) }
+    }
+    let numbers = names.map { name in
+      NamedValue(name, values: decided.compactMap { $0.judgement.numbers.first { $0.name == name }?.value })
+    }
+    let agree = held == 0 || held == decided.count
+    let against = decided.first { $0.judgement.outcome == .didNotHold }
+    let basis = decided.count == 1 ? "seed \(decided[0].seed) alone decides" : "in each of \(decided.count) seeds"
+    return Judgement(
+      outcome: agree ? first.outcome : .inconclusive,
+      explanation: agree
+        ? "\(first.explanation.dropLast()) (\(basis))."
+        : "Held with \(held) of \(decided.count) seeds, but with seed \(against?.seed ?? 0): "
+          + (against?.judgement.explanation ?? ""),
+      numbers: numbers, missing: [], seeds: Set(decided.map(\.seed)))
+  }
+
+  /// The same, but open when the claim holds with too few seeds.
+  func asking(for least: Int, of count: Int) -> Judgement {
+    guard outcome == .held, count < least else { return self }
+    var result = self
+    result.outcome = .inconclusive
+    result.missing.append("\(least) seeds (\(count) so far)")
+    result.explanation += " But one pair of runs can differ by chance; missing: \(least) seeds (\(count) so far)."
+    return result
+  }
 }
 
 /// Collects what speaks for and against a claim.

@@ -6,6 +6,9 @@ import Testing
 
 @testable import Studies
 
+/// Foundation has a type of this name, too.
+typealias Measurement = Studies.Measurement
+
 /// A folder that is deleted when the test ends.
 final class Scratch {
   let url: URL
@@ -44,8 +47,21 @@ struct SampleRun: Sendable {
   var share: (@Sendable (String, Int, Int) -> Double)?
   var difference: (@Sendable (String, Int, Int) -> Double)?
   var worlds = 20
+  var trainExamples = 60_000
+  var loss: Course = { _ in 1 }
+  /// Accuracy on further groups of a split, each of 100 examples.
+  var groups: [String: Course] = [:]
+  /// Measures on m training examples, at the steps probed.
+  var measures: [String: Course] = [:]
+  /// r(t) on m test examples, and on m training examples by layer, in the order of the network.
+  var testCoherence: Course?
+  var layers: [(name: String, course: Course)] = []
+  var extra: [String: String] = [:]
+  /// Where training was done, when before the end.
+  var stopped: Int?
 
-  static let early = [0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70]
+  /// With every step of the first ten and their ends.
+  static let early = Array(0...10) + [15, 20, 30, 50, 70]
   var evaluated: [Int] { Set(Self.early + Array(stride(from: 100, through: steps, by: 50)) + [steps]).sorted() }
   var defaultProbed: [Int] { Set(Array(0...50) + Array(stride(from: 60, through: steps, by: 20))).sorted() }
 
@@ -57,17 +73,18 @@ struct SampleRun: Sendable {
     try log.append(evaluations)
     let probes = probed ?? defaultProbed
     if let coherence { try append(coherence, probing: probes, to: log) }
+    try appendMore(probing: probes, to: log)
     let records = probes.flatMap { contributions(at: $0) }
     try log.append(records)
     try log.close()
     try run.write(
       manifest: RunManifest(
         tool: .init(version: "0.1.0"), commandLine: ["coherent"], seed: seed,
-        dataset: .init(name: "mnist", trainExamples: 60_000, classes: 10), model: model, optimizer: optimizer,
+        dataset: .init(name: "mnist", trainExamples: trainExamples, classes: 10), model: model, optimizer: optimizer,
         learningRate: 0.1, batchSize: batchSize, plannedSteps: steps,
         noise: .init(
           kind: noise > 0 ? "permute" : "none", rate: noise, realisedRate: realised ?? noise * 0.9, seed: seed),
-        status: status))
+        status: status, summary: stopped.map { RunSummary(steps: $0) }, extra: extra))
     return run
   }
 
@@ -75,11 +92,31 @@ struct SampleRun: Sendable {
     let groups: [(String, String, Course?)] = [
       ("train", "all", train), ("train", "pristine", pristine), ("train", "corrupt", corrupt), ("test", "all", test),
     ]
-    return groups.compactMap { split, group, course in
+    let further = self.groups.sorted { $0.key < $1.key }.map { name, course in
+      let parts = name.split(separator: "/").map(String.init)
+      return (parts[0], parts[1], Optional(course))
+    }
+    return (groups + further).compactMap { split, group, course in
       course.map {
         MetricRecord(
-          epoch: 0, step: step, split: split, group: group, count: 100, loss: 1, accuracy1: $0(step))
+          epoch: 0, step: step, split: split, group: group, count: 100, loss: loss(step), accuracy1: $0(step))
       }
+    }
+  }
+
+  private func appendMore(probing probed: [Int], to log: RunLogWriter) throws {
+    let curves = (testCoherence.map { [("test", "all", $0)] } ?? []) + layers.map { ("train", $0.name, $0.course) }
+    for (split, layer, course) in curves {
+      try log.append(
+        probed.map { step in
+          CoherenceRecord(
+            step: step, split: split, layer: layer, m: m, alpha: course(step) / Double(m), mCoherence: course(step),
+            batchNormPolicy: "none")
+        })
+    }
+    for (name, course) in measures.sorted(by: { $0.key < $1.key }) {
+      try log.append(
+        probed.map { MeasureRecord(step: $0, split: "train", measure: name, m: m, value: course($0)) })
     }
   }
 
@@ -130,6 +167,19 @@ func expect(
   let verdict = try verdict(id, on: runs, in: scratch, at: location)
   #expect(verdict.outcome == outcome, "\(verdict.text)", sourceLocation: location)
   #expect(verdict.claim.id == id && !verdict.explanation.isEmpty, sourceLocation: location)
+  for part in parts {
+    #expect(verdict.explanation.contains(part), "\(verdict.text)", sourceLocation: location)
+  }
+}
+
+/// The verdict on a claim from measurements alone, and parts of its explanation.
+func expect(
+  _ id: String, _ outcome: Outcome, of measurements: [Measurement], saying parts: String...,
+  at location: SourceLocation = #_sourceLocation
+) throws {
+  let card = try ScoreCard(runs: [], measurements: measurements, claims: [id])
+  let verdict = try #require(card.verdicts.first, sourceLocation: location)
+  #expect(card.verdicts.count == 1 && verdict.outcome == outcome, "\(verdict.text)", sourceLocation: location)
   for part in parts {
     #expect(verdict.explanation.contains(part), "\(verdict.text)", sourceLocation: location)
   }

@@ -25,7 +25,7 @@ struct MC3: Rule {
   func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
 
   func isSpokenAbout(by runs: [StudyRun]) -> Bool {
-    runs.contains { run in run.coherence.points.contains { $0.step <= Self.lastStep } }
+    runs.levels.count > 1 && runs.contains { run in run.coherence.points.contains { $0.step <= Self.lastStep } }
   }
 
   func judge(_ runs: [StudyRun]) -> Judgement {

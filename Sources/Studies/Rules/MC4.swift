@@ -17,7 +17,9 @@ struct MC4: Rule {
     paper: Paper.makingCoherence, section: "experiments", setting: Paper.coherenceSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .steps] }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { $0.coherence.points.count > 1 } }
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+    runs.levels.count > 1 && runs.contains { $0.coherence.points.count > 1 }
+  }
 
   func judge(_ runs: [StudyRun]) -> Judgement {
     bySeed(runs) { runs in

@@ -6,13 +6,10 @@ import Foundation
 struct WS2: Rule {
   static let levels = [0, 0.5, 1]
   static let optimizers = ["sgd", "ra3", "rm3", "m3"]
-  static let leastSeeds = 3
   /// "≈": gaps within a tenth of SGD's gap, or within two standard errors.
   static let alike = 0.1
   /// "≫": the larger gap is at least twice the smaller one.
   static let muchLess = 0.5
-  /// Differences beyond two standard errors of the means over seeds are real.
-  static let errors = 2.0
   /// Equal effort: the same steps or the same number of examples seen, within five percent.
   static let effort = 0.05
 
@@ -23,7 +20,15 @@ struct WS2: Rule {
 
   var varying: Set<Trait> { [.noise, .seed, .optimizer, .batchSize, .steps] }
   func reads(_ run: StudyRun) -> Bool { Self.optimizers.contains(run.optimizer.name) }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { ["rm3", "m3"].contains($0.optimizer.name) } }
+  func groups(of runs: [StudyRun]) -> [[StudyRun]] {
+    Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
+  }
+
+  /// The order is one of medians, or of the rolling average: SGD beside one median alone is the matter of other claims.
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+    let names = Set(runs.map(\.optimizer.name))
+    return names.isSuperset(of: ["rm3", "m3"]) || names.contains("ra3")
+  }
 
   func judge(_ runs: [StudyRun]) -> Judgement {
     var assessment = Assessment()
@@ -33,32 +38,17 @@ struct WS2: Rule {
     return assessment.judgement(held: "The gaps order as claimed at 0, 50 and 100 % noise")
   }
 
-  /// Mean and variance of the mean over seeds.
-  private struct Gap {
-    let mean: Double
-    let variance: Double
-
-    init(_ values: [Double]) {
-      let count = Double(values.count)
-      let mean = values.reduce(0, +) / count
-      self.mean = mean
-      variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (count - 1) / count
-    }
-
-    func error(of other: Gap) -> Double { WS2.errors * sqrt(variance + other.variance) }
-  }
-
   private func judge(_ runs: [StudyRun], level: String, in assessment: inout Assessment) {
-    var gaps: [String: Gap] = [:]
+    var gaps: [String: SeedMean] = [:]
     var used: [StudyRun] = []
     for name in Self.optimizers {
       let own = runs.filter { $0.optimizer.name == name }.onePerSeed
       let values = own.compactMap(\.finalGap)
-      guard values.count >= Self.leastSeeds else {
-        assessment.miss("\(Self.leastSeeds) seeds of \(name), \(level)")
+      guard values.count >= SeedMean.leastSeeds else {
+        assessment.miss("\(SeedMean.leastSeeds) seeds of \(name), \(level)")
         continue
       }
-      gaps[name] = Gap(values)
+      gaps[name] = SeedMean(values)
       used += own
       assessment.note(NamedValue("gap of \(name), \(level)", values: values))
       assessment.note("steps of \(name), \(level)", own.first?.steps.map(Double.init))
@@ -73,7 +63,7 @@ struct WS2: Rule {
       assessment.fail("RA3's gap differs from SGD's at \(level)")
     }
     let excess = rm3.mean - Self.muchLess * ra3.mean
-    if excess > Self.errors * sqrt(rm3.variance + Self.muchLess * Self.muchLess * ra3.variance) {
+    if excess > SeedMean.errors * sqrt(rm3.variance + Self.muchLess * Self.muchLess * ra3.variance) {
       assessment.fail("RM3's gap is not at most half of RA3's at \(level)")
     } else if excess > 0 {
       assessment.leaveOpen("RM3's gap is within two standard errors of half of RA3's at \(level)")

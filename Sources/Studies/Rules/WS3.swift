@@ -16,29 +16,39 @@ struct WS3: Rule {
   func reads(_ run: StudyRun) -> Bool {
     Level.isEqual(run.noise, Self.level) && WS2.optimizers.contains(run.optimizer.name)
   }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { ["rm3", "m3"].contains($0.optimizer.name) } }
+  func groups(of runs: [StudyRun]) -> [[StudyRun]] {
+    Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
+  }
+
+  /// M3 beside SGD alone is GM-3.
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { $0.optimizer.name == "rm3" } }
 
   func judge(_ runs: [StudyRun]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
-      for name in WS2.optimizers {
-        guard let run = runs.first(where: { $0.optimizer.name == name }),
-          let pristine = run.pristineAccuracy.last?.value, let corrupt = run.accuracy("train", "corrupt").last?.value
-        else {
-          assessment.miss("\(name), \(Level.text(Self.level))")
-          continue
-        }
-        assessment.note("final pristine accuracy, \(name)", pristine)
-        assessment.note("final corrupt accuracy, \(name)", corrupt)
-        if pristine < Self.learned { assessment.fail("\(name) does not learn the pristine examples") }
-        let isRobust = name == "rm3" || name == "m3"
-        if isRobust, corrupt > Self.notLearned {
-          assessment.fail("\(name) learns more than a fifth of the corrupt examples")
-        } else if !isRobust, corrupt < Self.learned {
-          assessment.fail("\(name) does not learn half of the corrupt examples")
-        }
-      }
+      Self.judge(runs, optimizers: WS2.optimizers, in: &assessment)
       return assessment.judgement(held: "RM3 and M3 learn the pristine examples only, SGD and RA3 both groups")
+    }
+  }
+
+  /// Medians have to learn the pristine examples only, the others both.
+  static func judge(_ runs: [StudyRun], optimizers: [String], in assessment: inout Assessment) {
+    for name in optimizers {
+      guard let run = runs.filter({ $0.optimizer.name == name }).at(level),
+        let pristine = run.pristineAccuracy.last?.value, let corrupt = run.accuracy("train", "corrupt").last?.value
+      else {
+        assessment.miss("\(name), \(Level.text(level))")
+        continue
+      }
+      assessment.note("final pristine accuracy, \(name)", pristine)
+      assessment.note("final corrupt accuracy, \(name)", corrupt)
+      if pristine < learned { assessment.fail("\(name) does not learn the pristine examples") }
+      let isRobust = name == "rm3" || name == "m3"
+      if isRobust, corrupt > notLearned {
+        assessment.fail("\(name) learns more than a fifth of the corrupt examples")
+      } else if !isRobust, corrupt < learned {
+        assessment.fail("\(name) does not learn half of the corrupt examples")
+      }
     }
   }
 }

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// M3 on a ResNet with corrupt labels learns the pristine ones only.
+struct GM3: Rule {
+  static let optimizers = ["sgd", "m3"]
+
+  let claim = Claim(
+    id: "GM-3",
+    sentence: "On a ResNet with 50 % corrupt labels M3 learns the pristine ones only; SGD learns both.",
+    paper: Paper.generalizationMystery, section: "figure 4", setting: "ImageNet, ResNet-50")
+
+  var varying: Set<Trait> { [.noise, .seed, .optimizer, .batchSize, .steps] }
+  func reads(_ run: StudyRun) -> Bool {
+    Level.isEqual(run.noise, WS3.level) && Self.optimizers.contains(run.optimizer.name)
+      && run.manifest.model.lowercased().hasPrefix("resnet")
+  }
+  func groups(of runs: [StudyRun]) -> [[StudyRun]] {
+    Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
+  }
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { $0.optimizer.name == "m3" } }
+
+  func judge(_ runs: [StudyRun]) -> Judgement {
+    bySeed(runs) { runs in
+      var assessment = Assessment()
+      WS3.judge(runs, optimizers: Self.optimizers, in: &assessment)
+      return assessment.judgement(held: "M3 learns the pristine examples only, SGD both groups")
+    }
+  }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Examples learned early are those with most in common.
+struct GM5: MeasuredRule {
+  /// A rank correlation below a tenth is no order worth the name, however significant.
+  static let least = 0.1
+  /// So many examples give a correlation a standard error of a twentieth: half of the least one.
+  static let leastExamples = 400.0
+  /// The claim has to hold at more than half of the early steps looked at: no choice among them.
+  static let most = 0.5
+
+  let claim = Claim(
+    id: "GM-5",
+    sentence:
+      "The examples learned early are those that have most in common with others: the largest ⟨gᵢ, ḡ⟩ at early steps.",
+    paper: Paper.generalizationMystery, section: "on easy and hard examples", setting: Paper.hardnessSetting)
+
+  let kind = "learning-order"
+
+  func judge(_ measurement: Measurement) -> Judgement {
+    var assessment = Assessment()
+    let examples = assessment.take(["examples"], of: measurement)?.first ?? 0
+    if examples < Self.leastExamples { assessment.miss("\(Int(Self.leastExamples)) examples in \(measurement.name)") }
+    let steps = measurement.series("spearman_step_").compactMap { step, correlation in
+      measurement["p_step_\(step)"].map { (step: step, correlation: correlation, p: $0) }
+    }
+    guard !steps.isEmpty else {
+      assessment.miss("spearman_step_K and p_step_K in \(measurement.name)")
+      return assessment.judgement(held: "")
+    }
+    for step in steps {
+      assessment.note("rank correlation at step \(step.step)", step.correlation)
+      assessment.note("p at step \(step.step)", step.p)
+    }
+    let share =
+      Double(steps.count { $0.correlation >= Self.least && $0.p <= PermutationTest.level }) / Double(steps.count)
+    assessment.note("share of steps with a clear correlation", share)
+    if share <= Self.most, examples >= Self.leastExamples {
+      assessment.fail(
+        "at half of the early steps or more, what is learned early has no clear rank correlation with ⟨gᵢ, ḡ⟩")
+    }
+    return assessment.judgement(held: "At most early steps, examples with larger ⟨gᵢ, ḡ⟩ are learned earlier")
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// Starting from weights that fit random labels lowers coherence and generalisation.
+struct GM6: Rule {
+  let claim = Claim(
+    id: "GM-6",
+    sentence:
+      "Starting from weights trained on random labels, training on real ones is less coherent and generalises worse than "
+      + "from a random start.",
+    paper: Paper.generalizationMystery, section: "on adversarial initialization", setting: Paper.noiseSetting)
+
+  var varying: Set<Trait> { [.seed, .weights, .steps] }
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && !run.isFullBatch && run.noise == 0 }
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+    runs.contains { $0.weights != nil } && runs.contains { $0.weights == nil }
+  }
+
+  func judge(_ runs: [StudyRun]) -> Judgement {
+    var assessment = Assessment()
+    let fresh = runs.filter { $0.weights == nil }
+    let started = runs.filter { $0.weights != nil }
+    if runs.contains(where: { !$0.isFitted }) {
+      assessment.leaveOpen("not every run has fitted its examples, so that gaps do not compare")
+    }
+    if Set(runs.flatMap(\.probeSizes)).count > 1 { assessment.leaveOpen("the probes differ in m, which r grows with") }
+    func pair(_ name: String, missing: String, _ value: (StudyRun) -> Double?) -> (fresh: SeedMean, started: SeedMean)?
+    {
+      let first = assessment.seedMean(
+        "\(name), random start", of: fresh, missing: "a random start\(missing)", value)
+      let second = assessment.seedMean(
+        "\(name), given weights", of: started, missing: "a start from weights of random labels\(missing)", value)
+      return first.flatMap { fresh in second.map { (fresh, $0) } }
+    }
+    // From either start r falls at first from where it began: the peak after that is the examples' own coherence.
+    if let peaks = pair(
+      "logarithm of the peak r", missing: " with coherence",
+      {
+        CoherenceCourse(of: $0).map { log(max($0.peak.value, .leastNonzeroMagnitude)) }
+      })
+    {
+      switch peaks.fresh.isAbove(peaks.started) {
+      case true?: break
+      case false?: assessment.fail("peak coherence from the given weights is higher than from a random start")
+      case nil: assessment.leaveOpen("peak coherence is the same from both starts, within two standard errors")
+      }
+    }
+    if let gaps = pair("gap", missing: "", \.finalGap) {
+      switch gaps.started.isAbove(gaps.fresh) {
+      case true?: break
+      case false?: assessment.fail("the gap from the given weights is smaller than from a random start")
+      case nil: assessment.leaveOpen("the gap is the same from both starts, within two standard errors")
+      }
+    }
+    return assessment.judgement(held: "From weights of random labels coherence peaks lower, and the gap is larger")
+  }
+}

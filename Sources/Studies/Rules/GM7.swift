@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Width raises generalisation, depth amplifies coherent directions.
+struct GM7: Rule {
+  /// Two sizes could differ by chance in either direction; three have a trend.
+  static let leastSizes = 3
+
+  let claim = Claim(
+    id: "GM-7",
+    sentence:
+      "Wider networks generalise better (a smaller gap, a higher test accuracy), and deeper ones amplify coherent "
+      + "directions (a higher peak of α).",
+    paper: Paper.generalizationMystery, section: "on width and depth",
+    setting: "an argument, and fully connected networks")
+
+  var varying: Set<Trait> { [.seed, .model] }
+  func reads(_ run: StudyRun) -> Bool {
+    run.optimizer.isSGD && !run.isFullBatch && run.noise == 0 && Self.widths(of: run) != nil
+  }
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool { Set(runs.compactMap(Self.widths)).count >= Self.leastSizes }
+
+  /// The widths of the hidden layers of a fully connected network of equal layers, as in `mlp:256,256`.
+  static func widths(of run: StudyRun) -> [Int]? {
+    let parts = run.manifest.model.lowercased().split(separator: ":", maxSplits: 1)
+    guard parts.count == 2, parts[0] == "mlp" else { return nil }
+    let texts = parts[1].split(separator: ",", omittingEmptySubsequences: false)
+    let widths = texts.compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
+    return widths.count == texts.count && Set(widths).count == 1 ? widths : nil
+  }
+
+  func judge(_ runs: [StudyRun]) -> Judgement {
+    var assessment = Assessment()
+    let shapes = Dictionary(grouping: runs) { Self.widths(of: $0) ?? [] }
+    func sweeps(_ key: ([Int]) -> Int) -> [[[Int]]] {
+      Dictionary(grouping: shapes.keys.filter { !$0.isEmpty }, by: key).values.map { Array($0) }
+        .filter { $0.count >= Self.leastSizes }
+    }
+    // Of several sweeps the longest; of equally long ones that of the smaller networks.
+    func longest(_ all: [[[Int]]]) -> [[Int]]? {
+      all.map { $0.sorted { $0.lexicographicallyPrecedes($1) } }
+        .max { $0.count != $1.count ? $0.count < $1.count : $1[0].lexicographicallyPrecedes($0[0]) }
+    }
+    if let widths = longest(sweeps(\.count)) {
+      judgeWidth(widths.map { (Self.word($0), shapes[$0] ?? []) }, in: &assessment)
+    } else {
+      assessment.miss("\(Self.leastSizes) widths of networks of one depth")
+    }
+    if let depths = longest(sweeps { $0[0] }) {
+      judgeDepth(depths.map { (Self.word($0), shapes[$0] ?? []) }, in: &assessment)
+    } else {
+      assessment.miss("\(Self.leastSizes) depths of networks of one width")
+    }
+    return assessment.judgement(
+      held: "The gap falls and test accuracy rises with width, and the peak of α rises with depth")
+  }
+
+  private static func word(_ widths: [Int]) -> String { "mlp:" + widths.map(String.init).joined(separator: ",") }
+
+  private func judgeWidth(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
+    if sizes.contains(where: { $0.runs.contains { !$0.isFitted } }) {
+      assessment.leaveOpen("not every width has fitted its examples, so that gaps do not compare")
+    }
+    let gaps = sizes.compactMap { size in
+      assessment.seedMean("gap, \(size.model)", of: size.runs, missing: size.model, \.finalGap)
+    }
+    let closed = gaps.map { SeedMean($0.values.map(-)) }
+    compare(closed, of: "the gap", grows: "rises with width", isAll: gaps.count == sizes.count, in: &assessment)
+    let tests = sizes.compactMap { size in
+      assessment.seedMean("final test accuracy, \(size.model)", of: size.runs, missing: size.model) {
+        $0.accuracy("test").last?.value
+      }
+    }
+    compare(tests, of: "test accuracy", grows: "falls with width", isAll: tests.count == sizes.count, in: &assessment)
+  }
+
+  private func judgeDepth(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
+    if Set(sizes.flatMap { $0.runs.flatMap(\.probeSizes) }).count > 1 {
+      assessment.leaveOpen("the probes of the depths differ in m")
+    }
+    let peaks = sizes.compactMap { size in
+      assessment.seedMean("peak of α, unbiased, \(size.model)", of: size.runs, missing: "\(size.model) with coherence")
+      {
+        Self.peak(of: $0)
+      }
+    }
+    compare(peaks, of: "the peak of α", grows: "falls with depth", isAll: peaks.count == sizes.count, in: &assessment)
+  }
+
+  /// (r − 1)/(m − 1) at the peak after the initial fall: the estimate of α without the bias of 1/m.
+  private static func peak(of run: StudyRun) -> Double? {
+    guard let course = CoherenceCourse(of: run), let m = run.probeSizes.first, run.probeSizes.count == 1, m > 1 else {
+      return nil
+    }
+    return (course.peak.value - 1) / Double(m - 1)
+  }
+
+  /// Expects a rise from the first to the last size, and no fall on the way.
+  private func compare(
+    _ means: [SeedMean], of what: String, grows wrong: String, isAll: Bool, in assessment: inout Assessment
+  ) {
+    guard isAll, let first = means.first, let last = means.last else { return }
+    let falls = zip(means, means.dropFirst()).contains { before, after in after.isAbove(before) == false }
+    if falls || last.isAbove(first) == false {
+      assessment.fail("\(what) \(wrong)")
+    } else if last.isAbove(first) == nil {
+      assessment.leaveOpen("\(what) is the same at both ends, within two standard errors")
+    }
+  }
+}

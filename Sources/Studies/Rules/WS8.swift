@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Winsorizing by count on CIFAR-10.
+struct WS8: Rule {
+  static let counts = [0, 2, 4]
+  /// Two standard errors of the difference of two accuracies around one half from 10 000 examples.
+  static let resolution = 0.015
+  /// Gaps up to this are nothing left to shrink.
+  static let nothing = 0.05
+  /// "Completely fails to learn": at most a fifth of the training set, which leaves room for chance.
+  static let notLearned = 0.2
+  /// "Completely memorizes": nine in ten of them. With less, there is too little that winsorizing could have prevented.
+  static let memorized = 0.9
+  /// "Does not change significantly": three points of test accuracy, several times what the seed of a ResNet-32 changes.
+  static let kept = 0.03
+
+  let claim = Claim(
+    id: "WS-8",
+    sentence:
+      "Clipping the s largest and smallest gradients shrinks the generalization gap, the more the larger s; with s = 2 "
+      + "test accuracy is kept, and random labels are no longer learned.",
+    paper: Paper.weakAndStrong, section: "appendix B, figure 8", setting: Paper.countSetting)
+
+  var varying: Set<Trait> { [.noise, .seed, .optimizer] }
+  func reads(_ run: StudyRun) -> Bool {
+    !run.isFullBatch && run.optimizer.clippedCount.map(Self.counts.contains) == true
+      && Level.contains(run.noise, in: [0, 1])
+  }
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { ($0.optimizer.clippedCount ?? 0) > 0 } }
+
+  func judge(_ runs: [StudyRun]) -> Judgement {
+    bySeed(runs) { runs in
+      var assessment = Assessment()
+      for level in [0.0, 1] {
+        var found: [Int: StudyRun] = [:]
+        for count in Self.counts {
+          found[count] = runs.filter { $0.optimizer.clippedCount == count }.at(level)
+          if found[count]?.finalGap == nil { assessment.miss("\(Self.word(count)), \(Level.text(level))") }
+        }
+        compareGaps(found, level: Level.text(level), in: &assessment)
+        if level == 0 { compareTest(found, in: &assessment) } else { compareMemory(found, in: &assessment) }
+      }
+      return assessment.judgement(
+        held: "The gap shrinks with s, s = 2 keeps test accuracy, and with it random labels are not learned")
+    }
+  }
+
+  private static func word(_ count: Int) -> String { count == 0 ? "sgd" : "winsorized:s=\(count)" }
+
+  private func compareGaps(_ runs: [Int: StudyRun], level: String, in assessment: inout Assessment) {
+    let gaps = Self.counts.compactMap { count in runs[count]?.finalGap.map { (count: count, gap: $0) } }
+    for (count, gap) in gaps { assessment.note("gap, s = \(count), \(level)", gap) }
+    for (before, after) in zip(gaps, gaps.dropFirst()) {
+      if after.gap > before.gap + Self.resolution {
+        assessment.fail("the gap grows from s = \(before.count) to s = \(after.count) at \(level)")
+      } else if after.gap > before.gap - Self.resolution, before.gap > Self.nothing {
+        assessment.leaveOpen("s = \(before.count) and s = \(after.count) leave the same gap at \(level)")
+      }
+    }
+  }
+
+  private func compareTest(_ runs: [Int: StudyRun], in assessment: inout Assessment) {
+    guard let plain = runs[0]?.accuracy("test").last?.value, let few = runs[2]?.accuracy("test").last?.value else {
+      return
+    }
+    assessment.note("test accuracy, s = 0, 0 % noise", plain)
+    assessment.note("test accuracy, s = 2, 0 % noise", few)
+    if few < plain - Self.kept { assessment.fail("s = 2 costs more than three points of test accuracy") }
+  }
+
+  private func compareMemory(_ runs: [Int: StudyRun], in assessment: inout Assessment) {
+    for count in Self.counts {
+      guard let train = runs[count]?.accuracy("train").last?.value else { continue }
+      assessment.note("training accuracy, s = \(count), 100 % noise", train)
+      if count == 0, train < Self.memorized {
+        assessment.leaveOpen("SGD does not memorize the random labels, so there is nothing to prevent")
+      } else if count > 0, train > Self.notLearned {
+        assessment.fail("with s = \(count) more than a fifth of the random labels are learned")
+      }
+    }
+  }
+}

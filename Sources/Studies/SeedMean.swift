@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A mean over seeds and how far it can be trusted: for comparisons in which one run differs from the next by chance.
+struct SeedMean {
+  /// With fewer, a spread says little about the mean.
+  static let leastSeeds = 3
+  /// Differences beyond two standard errors of the means over seeds are real.
+  static let errors = 2.0
+
+  let values: [Double]
+  let mean: Double
+  /// The variance of the mean.
+  let variance: Double
+
+  /// - Parameter values: At least two, one a seed.
+  init(_ values: [Double]) {
+    let count = Double(values.count)
+    let mean = values.reduce(0, +) / count
+    self.values = values
+    self.mean = mean
+    variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(1, count - 1) / count
+  }
+
+  /// Two standard errors of the mean.
+  var error: Double { Self.errors * sqrt(variance) }
+
+  /// Two standard errors of the difference of two means.
+  func error(of other: SeedMean) -> Double { Self.errors * sqrt(variance + other.variance) }
+
+  /// Whether the mean is beyond a limit: true or false by two standard errors, nil within them.
+  func isAbove(_ limit: Double) -> Bool? { abs(mean - limit) <= error ? nil : mean > limit }
+
+  /// Whether the mean is above another one: true or false by two standard errors, nil within them.
+  func isAbove(_ other: SeedMean) -> Bool? { abs(mean - other.mean) <= error(of: other) ? nil : mean > other.mean }
+}
+
+extension Assessment {
+  /// The mean of a value over seeds, noted; nil with fewer seeds than a mean needs, which is then named as missing.
+  mutating func seedMean(
+    _ name: String, of runs: [StudyRun], missing what: String, _ value: (StudyRun) -> Double?
+  ) -> SeedMean? {
+    let values = runs.onePerSeed.compactMap(value).filter(\.isFinite)
+    if !values.isEmpty { note(NamedValue(name, values: values)) }
+    guard values.count >= SeedMean.leastSeeds else {
+      miss("\(SeedMean.leastSeeds) seeds of \(what)")
+      return nil
+    }
+    return SeedMean(values)
+  }
+}

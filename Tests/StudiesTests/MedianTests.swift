@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@testable import Studies
+
+/// WS-5, WS-6 and WS-8: every rule says each of the three verdicts.
+@Suite struct MedianTests {
+  private func unstable(_ change: (inout SampleRun) -> Void = { _ in }) -> [SampleRun] {
+    ["sgd", "m3"].map { name in
+      var run = SampleRun(optimizer: name, batchSize: name == "m3" ? 102 : 100)
+      guard name == "m3" else { return run }
+      run.measures = [
+        "median_along_mean": { 0.9 + 0.3 * rise($0, at: 30) * (1 - rise($0, at: 300)) },
+        "median_norm_ratio": { _ in 0.8 },
+      ]
+      run.loss = { $0 == 500 ? 2 : 1 }
+      change(&run)
+      return run
+    }
+  }
+
+  @Test func mediansAmplify() throws {
+    try expect("WS-5", .held, on: unstable())
+    let scratch = try Scratch()
+    let verdict = try verdict("WS-5", on: unstable(), in: scratch)
+    #expect(verdict.numbers.first { $0.name == "loss spikes, m3" }?.value == 1)
+    #expect(verdict.numbers.first { $0.name == "loss spikes, sgd" }?.value == 0)
+    try expect("WS-5", .didNotHold, on: unstable { $0.measures["median_along_mean"] = { _ in 0.95 } })
+    // A single probe is no amplification.
+    let once = unstable { $0.measures["median_along_mean"] = { $0 == 20 ? 1.5 : 0.95 } }
+    try expect("WS-5", .didNotHold, on: once, saying: "not clearly larger")
+    try expect("WS-5", .inconclusive, on: [unstable()[1]], saying: "sgd, 0 % noise")
+    try expect("WS-5", .inconclusive, on: unstable { $0.measures = [:] }, saying: "10 probes of medians")
+  }
+
+  /// Gaps of 0.4 for SGD; RM3's approaches it as the batch grows.
+  private func sizes(
+    rm3: [Int: Double] = [50: 0.1, 100: 0.2, 200: 0.35], sgd: [Int: Double] = [:], seeds: Int = 3
+  ) -> [SampleRun] {
+    var runs: [SampleRun] = []
+    for (size, rolling) in rm3.sorted(by: { $0.key < $1.key }) {
+      for (name, gap) in [("sgd", sgd[size] ?? 0.4), ("rm3", rolling)] {
+        for seed in 1...seeds {
+          let test = 0.99 - gap + 0.002 * Double(seed)
+          runs.append(
+            SampleRun(
+              optimizer: name, seed: UInt64(seed), batchSize: size, steps: 100_000 / size, train: { _ in 0.99 },
+              test: { _ in test }))
+        }
+      }
+    }
+    return runs
+  }
+
+  @Test func largerBatchesApproachSGD() throws {
+    try expect("WS-6", .held, on: sizes())
+    try expect("WS-6", .didNotHold, on: sizes(rm3: [50: 0.2, 100: 0.1, 200: 0.05]), saying: "move apart from batch 50")
+    try expect("WS-6", .inconclusive, on: sizes(rm3: [50: 0.2, 100: 0.2, 200: 0.2]), saying: "two standard errors")
+    try expect("WS-6", .inconclusive, on: sizes(seeds: 2), saying: "3 seeds of rm3, batch 50")
+    try expect("WS-6", .inconclusive, on: sizes(rm3: [50: 0.1, 100: 0.3]), saying: "3 batch sizes")
+    let idle = sizes(rm3: [50: 0.1, 100: 0.2, 200: 0.05], sgd: [200: 0.06])
+    try expect("WS-6", .inconclusive, on: idle, saying: "SGD itself overfits by less than half")
+    let uneven = sizes().map { run in run.with { $0.steps = 1000 } }
+    try expect("WS-6", .inconclusive, on: uneven, saying: "equally many passes")
+  }
+
+  /// A claim about several optimizers at one batch size leaves the other sizes alone.
+  @Test func oneBatchSize() throws {
+    let scratch = try Scratch()
+    let runs = try (sizes(seeds: 1) + [SampleRun(optimizer: "m3", batchSize: 102)]).map {
+      try StudyRun($0.write(in: scratch))
+    }
+    #expect(Set(runs.atOneBatchSize.compactMap(\.manifest.batchSize)) == [50, 102])
+    #expect([StudyRun]().atOneBatchSize.isEmpty)
+  }
+
+  static let counted: [SampleRun] = [0.0, 1].flatMap { level in [0, 2, 4].map { counted(level: level, $0) } }
+
+  private static func counted(level: Double, _ count: Int) -> SampleRun {
+    let random = count == 0 ? 0.99 : 0.12
+    let (train, test) = level == 0 ? (1 - 0.05 * Double(count), 0.75 - 0.01 * Double(count)) : (random, 0.1)
+    return SampleRun(
+      noise: level, optimizer: count == 0 ? "sgd" : "winsorized:s=\(count)", model: "resnet32", batchSize: 32,
+      train: { _ in train }, test: { _ in test })
+  }
+
+  private func changed(_ word: String, _ level: Double, _ change: (inout SampleRun) -> Void) -> [SampleRun] {
+    Self.counted.map { $0.optimizer == word && $0.noise == level ? $0.with(change) : $0 }
+  }
+
+  @Test func winsorizingByCount() throws {
+    try expect("WS-8", .held, on: Self.counted)
+    try expect(
+      "WS-8", .didNotHold, on: changed("winsorized:s=2", 1) { $0.train = { _ in 0.5 } },
+      saying: "random labels are learned")
+    try expect(
+      "WS-8", .didNotHold, on: changed("winsorized:s=2", 0) { $0.test = { _ in 0.65 } }, saying: "three points")
+    try expect(
+      "WS-8", .didNotHold, on: changed("winsorized:s=4", 0) { $0.test = { _ in 0.5 } },
+      saying: "grows from s = 2 to s = 4")
+    try expect("WS-8", .inconclusive, on: Array(Self.counted.dropLast()), saying: "winsorized:s=4, 100 % noise")
+    try expect(
+      "WS-8", .inconclusive, on: changed("sgd", 1) { $0.train = { _ in 0.5 } }, saying: "does not memorize")
+    // Percentiles and counts are different claims.
+    let scratch = try Scratch()
+    let card = try ScoreCard(runs: Self.counted.map { try $0.write(in: scratch) })
+    #expect(!card.verdicts.contains { ["CG-8", "CG-9", "CG-10"].contains($0.claim.id) })
+    #expect(OptimizerWord("winsorized:s=4").clippedCount == 4 && OptimizerWord("winsorized:c=4").clippedCount == nil)
+  }
+}
