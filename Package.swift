@@ -85,7 +85,7 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
-    .target(name: "Studies", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "Studies", dependencies: ["RunStore", "Reports"], exclude: ["README.md"], swiftSettings: strict),
     .executableTarget(
       name: "coherent",
       dependencies: [
@@ -127,7 +127,7 @@ let package = Package(
       dependencies: ["Training", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
-    .testTarget(name: "StudiesTests", dependencies: ["Studies", "RunStore"], swiftSettings: strict),
+    .testTarget(name: "StudiesTests", dependencies: ["Studies", "RunStore", "Reports"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [
