@@ -8,6 +8,13 @@ enum Downsampling {
   /// At most about `limit` points: both ends, and from each equal stretch of points its lowest and highest, in order,
   /// so that no spike is lost. Shorter curves stay as they are.
   static func thinned(_ points: [Point], limit: Int = limit) -> [Point] {
+    thinned(points, limit: limit, value: \.value)
+  }
+
+  /// The same for points of any kind.
+  static func thinned<Element>(
+    _ points: [Element], limit: Int, value: KeyPath<Element, Double>
+  ) -> [Element] {
     guard points.count > limit, limit >= 4, let first = points.first, let last = points.last else { return points }
     let stretches = (limit - 2) / 2
     let inner = points.dropFirst().dropLast()
@@ -19,8 +26,8 @@ enum Downsampling {
       var low = start
       var high = start
       for index in start..<end {
-        if inner[index].value < inner[low].value { low = index }
-        if inner[index].value > inner[high].value { high = index }
+        if inner[index][keyPath: value] < inner[low][keyPath: value] { low = index }
+        if inner[index][keyPath: value] > inner[high][keyPath: value] { high = index }
       }
       result.append(inner[min(low, high)])
       if low != high { result.append(inner[max(low, high)]) }

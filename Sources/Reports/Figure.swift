@@ -17,14 +17,18 @@ public struct Figure: Sendable {
   /// The chart without data; its views name the data sets below.
   let chart: JSON
   let data: [FigureData]
+  /// The colours it names beside those that every page knows, with their twins for dark pages.
+  var shades: [Shade] = []
+  /// Its data as one table, where the chart's own data sets are not all of it.
+  var table: [FigureRow] = []
 
   /// The full Vega-Lite 6 specification with its data, on white, as JSON text. Paste it into any Vega-Lite program.
   public var specification: String {
     let datasets = JSON.object(data.map { JSON.Member(key: $0.name, value: .array($0.rows)) })
     return JSON.object([
       "$schema": "https://vega.github.io/schema/vega-lite/v6.json", "description": .string(caption),
-      "config": ChartStyle.printConfig,
-    ]).merging(["datasets": datasets]).merging(members: chart).text
+      "datasets": datasets,
+    ]).merging(members: chart).merging(["config": ChartStyle.printConfig.refined(by: chart["config"] ?? [:])]).text
   }
 }
 
@@ -33,6 +37,14 @@ extension JSON {
   func merging(members other: JSON) -> JSON {
     guard case .object(let own) = self, case .object(let added) = other else { return self }
     return .object(own.filter { member in !added.contains { $0.key == member.key } } + added)
+  }
+
+  /// This object with the members of another, objects inside of it merged likewise.
+  func refined(by other: JSON) -> JSON {
+    guard case .object(let added) = other, case .object = self else { return other }
+    return added.reduce(self) { result, member in
+      result.merging([member.key: result[member.key]?.refined(by: member.value) ?? member.value])
+    }
   }
 }
 

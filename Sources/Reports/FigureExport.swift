@@ -20,7 +20,7 @@ extension Report {
   public func export(
     figure: Figure, to url: URL, format: FigureFormat, assets: ReportAssets? = nil
   ) throws {
-    try Self.draw([(figure, url, format)], assets: assets ?? ReportAssets.locate())
+    try Figure.draw([(figure, url, format)], assets: assets ?? ReportAssets.locate())
   }
 
   /// Draws every figure in each format into a folder, as `ID.svg` and so on, in one go.
@@ -36,19 +36,47 @@ extension Report {
   public func exportFigures(
     to folder: URL, formats: [FigureFormat], logarithmicSteps: Bool = false, assets: ReportAssets? = nil
   ) throws -> [URL] {
+    try Figure.export(figures(logarithmicSteps: logarithmicSteps), to: folder, formats: formats, assets: assets)
+  }
+}
+
+extension Figure {
+  /// Draws figures in each format into a folder, as `ID.svg` and so on, in one go.
+  ///
+  /// - Parameters:
+  ///   - figures: The figures; nothing is written without any.
+  ///   - folder: Made when it does not exist.
+  ///   - formats: The formats of each figure.
+  ///   - withTables: Whether the data of each figure goes beside it, as `ID.csv`.
+  ///   - assets: The exporter; found with `ReportAssets.locate()` when not given.
+  /// - Returns: The files written.
+  /// - Throws: `ReportError` when Python or vl-convert is missing, the drawing fails or a file cannot be written.
+  @discardableResult
+  public static func export(
+    _ figures: [Figure], to folder: URL, formats: [FigureFormat], withTables: Bool = false,
+    assets: ReportAssets? = nil
+  ) throws -> [URL] {
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     } catch {
       throw ReportError("Cannot create the folder \(folder.path).", remedy: "Choose a folder that you may write to.")
     }
-    let jobs = figures(logarithmicSteps: logarithmicSteps).flatMap { figure in
+    let jobs = figures.flatMap { figure in
       formats.map { (figure, folder.appendingPathComponent("\(figure.id).\($0.rawValue)"), $0) }
     }
-    try Self.draw(jobs, assets: assets ?? ReportAssets.locate())
-    return jobs.map(\.1)
+    var tables: [URL] = []
+    if withTables {
+      for figure in figures {
+        let url = folder.appendingPathComponent("\(figure.id).csv")
+        try writeAtomically(Data(figure.csv.utf8), to: url)
+        tables.append(url)
+      }
+    }
+    if !jobs.isEmpty { try draw(jobs, assets: assets ?? ReportAssets.locate()) }
+    return jobs.map(\.1) + tables
   }
 
-  private static func draw(_ jobs: [(Figure, URL, FigureFormat)], assets: ReportAssets) throws {
+  fileprivate static func draw(_ jobs: [(Figure, URL, FigureFormat)], assets: ReportAssets) throws {
     guard !jobs.isEmpty else { return }
     for needed in [assets.exporter, assets.python] where !FileManager.default.fileExists(atPath: needed.path) {
       throw ReportError(

@@ -55,11 +55,7 @@ public struct Report: Sendable {
   }
 
   private func html(bundle: URL, folder: URL?) throws -> String {
-    guard let data = try? Data(contentsOf: bundle), !data.isEmpty else {
-      throw ReportError(
-        "The JavaScript bundle \(bundle.path) cannot be read.", remedy: "Run make setup in the project's folder.")
-    }
-    let script = String(decoding: data, as: UTF8.self)
+    let script = try ReportAssets.script(at: bundle)
     return ReportPage(title: title, runs: runs, figures: figures(), folder: folder).html(bundle: script)
   }
 }

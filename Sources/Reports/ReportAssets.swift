@@ -36,6 +36,15 @@ public struct ReportAssets: Sendable, Equatable {
     return try locate(named: ProcessInfo.processInfo.environment["COHERENT_DEPS"], near: starts)
   }
 
+  /// The text of a JavaScript bundle.
+  static func script(at bundle: URL) throws -> String {
+    guard let data = try? Data(contentsOf: bundle), !data.isEmpty else {
+      throw ReportError(
+        "The JavaScript bundle \(bundle.path) cannot be read.", remedy: "Run make setup in the project's folder.")
+    }
+    return String(decoding: data, as: UTF8.self)
+  }
+
   static func locate(named folder: String?, near starts: [URL]) throws -> ReportAssets {
     if let folder, !folder.isEmpty {
       let dependencies = URL(fileURLWithPath: folder, isDirectory: true)

@@ -13,20 +13,7 @@ struct ReportPage {
 
   func html(bundle: String) -> String {
     let shown = figures.filter { !$0.isComposite }
-    let policy =
-      "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
-    return """
-      <!DOCTYPE html>
-      <html lang="en">
-      <head>
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width, initial-scale=1">
-      <meta name="color-scheme" content="light dark">
-      <meta http-equiv="Content-Security-Policy" content="\(policy)">
-      <title>\(Wording.html(title)) · Coherent Gradients</title>
-      <style>\(ReportStyle.css)</style>
-      </head>
-      <body>
+    let body = """
       \(header)
       <main>
       \(shown.isEmpty ? "<p class=\"quiet\">No evaluations yet: the figures appear with the first one.</p>" : toolbar)
@@ -36,19 +23,9 @@ struct ReportPage {
       </main>
       \(provenance)
       <noscript><p class="quiet">The figures need JavaScript; the numbers are in metrics.csv of each run.</p></noscript>
-      <script>\(Self.escaped(bundle))</script>
-      <script>const REPORT = \(payload(shown).text);</script>
-      <script>\(ReportScript.javascript)</script>
-      </body>
-      </html>
-
       """
-  }
-
-  /// Script text that cannot end its element early.
-  static func escaped(_ script: String) -> String {
-    script.replacingOccurrences(of: "</script", with: "<\\/script", options: .caseInsensitive)
-      .replacingOccurrences(of: "<!--", with: "<\\!--")
+    let payload = PageFrame.payload(of: shown, runs: runs.map { ($0.label, $0.shade) })
+    return PageFrame.document(title: title, body: body, payload: payload, bundle: bundle)
   }
 
   private var header: String {
@@ -82,7 +59,7 @@ struct ReportPage {
       <div class="keys" role="group" aria-label="Runs">\(buttons.joined())</div>
       <div class="switches">
       <button type="button" id="log" aria-pressed="false" title="Logarithmic step axis">log step</button>
-      <button type="button" id="theme" title="Switch between light and dark">light / dark</button>
+      \(PageFrame.themeButton)
       </div>
       </div>
       """
@@ -92,36 +69,10 @@ struct ReportPage {
     var names: [String] = []
     for figure in figures where !names.contains(figure.section) { names.append(figure.section) }
     return names.map { name in
-      let cards = figures.filter { $0.section == name }.map { figure in
-        """
-        <figure id="\(figure.id)">
-        <div class="chart" role="img" aria-label="\(Wording.html(figure.title + ". " + figure.caption))"></div>
-        <figcaption>\(Wording.html(figure.caption))\
-         <span class="save"><button type="button" data-save="svg">SVG</button>\
-        <button type="button" data-save="png">PNG</button></span></figcaption>
-        </figure>
-        """
-      }
+      let cards = figures.filter { $0.section == name }.map { PageFrame.card(for: $0) }
       return
         "<section><h2>\(Wording.html(name))</h2><div class=\"grid\">\(cards.joined(separator: "\n"))</div></section>"
     }.joined(separator: "\n")
-  }
-
-  /// What the script needs: the charts without data, the data packed, and the looks.
-  private func payload(_ figures: [Figure]) -> JSON {
-    let shades = runs.map(\.shade) + [Palette.pristine, Palette.corrupt, Palette.test, Palette.neutral]
-    return .object([
-      "runs": .strings(runs.map(\.label)),
-      "shades": .array(shades.map { .strings([$0.light, $0.dark]) }),
-      "light": ChartStyle.lightConfig, "dark": ChartStyle.darkConfig,
-      "figures": .array(
-        figures.map { figure in
-          .object([
-            "id": .string(figure.id), "chart": figure.chart,
-            "data": .object(figure.data.map { JSON.Member(key: $0.name, value: $0.compact) }),
-          ])
-        }),
-    ])
   }
 
   static func style(_ shade: Shade) -> String { "--light:\(shade.light);--dark:\(shade.dark)" }

@@ -25,7 +25,10 @@ enum ReportScript {
     }
 
     /* A chart is one view or several in layers; the main one holds the curves. */
-    const views = chart => chart.layer || [chart];
+    const views = chart => chart.concat ? [] : chart.layer || [chart];
+    /* Panels side by side are drawn as they are printed, larger; they have no crosshair but numbers at their points. */
+    const isPanels = chart => Boolean(chart.concat);
+    const enlarged = 1.75;
     const coloured = chart => views(chart).filter(view => view.encoding.color);
     const mainView = chart =>
       coloured(chart).find(view => view.mark.type === "line") || coloured(chart)[0] || views(chart)[0];
@@ -62,8 +65,28 @@ enum ReportScript {
       return values.filter(value => value >= low && value <= high);
     }
 
+    /* Points that cannot be seen, for the numbers under the pointer. */
+    function hover(panel) {
+      const line = (panel.layer || []).find(view => view.mark.type === "line");
+      if (!line) return;
+      const { x, y, color } = line.encoding;
+      const number = (field, title) => ({ field, title, format: ".4~g" });
+      panel.layer.push({
+        mark: { type: "point", opacity: 0, size: 50, filled: true, clip: true },
+        encoding: { x, y, color: { ...color, legend: null }, tooltip: [
+          { field: "series", title: "series" }, { field: "measure", title: "measure" },
+          number("x", x.title || "x"), number("y", y.title || "y"), number("low", "low"), number("high", "high"),
+        ] },
+      });
+    }
+
     function specification(figure) {
       const spec = JSON.parse(JSON.stringify(figure.chart));
+      if (isPanels(spec)) {
+        spec.datasets = Object.fromEntries(Object.entries(figure.data).map(([name, data]) => [name, unpacked(data)]));
+        for (const panel of spec.concat) hover(panel);
+        return isDark() ? recolored(spec) : spec;
+      }
       spec.width = "container";
       spec.autosize = { type: "fit-x", contains: "padding" };
       if (canHide(figure.chart)) spec.params = [{ name: "hidden", value: hiddenNames() }];
@@ -88,6 +111,10 @@ enum ReportScript {
         mode: "vega-lite", renderer: "svg", actions: false, config: isDark() ? REPORT.dark : REPORT.light,
       });
       chart.view = result.view;
+      if (!isPanels(chart.figure.chart)) return;
+      const svg = chart.canvas.querySelector("svg");
+      svg.style.width = Math.round(svg.width.baseVal.value * enlarged) + "px";
+      svg.style.height = "auto";
     }
     /* One redraw at a time; wishes that come meanwhile are served together afterwards. */
     let drawing = null, again = false;
@@ -231,9 +258,9 @@ enum ReportScript {
       holder.append(canvas, layer);
       const series = Object.values(figure.data).flatMap(data => data.series || [])
         .map(s => ({ ...s, index: REPORT.runs.indexOf(s.run) }));
-      const { y, color } = mainView(figure.chart).encoding;
-      const format = y.axis && y.axis.format;
-      const byMeasure = color.field === "measure";
+      const { y, color } = isPanels(figure.chart) ? {} : mainView(figure.chart).encoding;
+      const format = y && y.axis && y.axis.format;
+      const byMeasure = Boolean(color) && color.field === "measure";
       const chart = { figure, canvas, layer, series, byMeasure, percent: /%$/.test(format || ""), view: null };
       charts.push(chart);
       if (series.length) {

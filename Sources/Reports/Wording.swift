@@ -68,12 +68,12 @@ enum Wording {
     }.joined(separator: " ")
   }
 
-  /// Five significant digits: more than any screen or page shows.
-  static func rounded(_ value: Double) -> Double {
+  /// Five significant digits, unless told otherwise: more than any screen or page shows.
+  static func rounded(_ value: Double, digits: Int = 5) -> Double {
     guard value.isFinite, value != 0 else { return value }
-    let scale = pow(10, 4 - floor(log10(abs(value))))
+    let scale = pow(10, Double(digits - 1) - floor(log10(abs(value))))
     guard scale.isFinite, scale != 0 else { return value }
     let result = (value * scale).rounded() / scale
-    return Double(String(format: "%.5g", result)) ?? result
+    return Double(String(format: "%.\(digits)g", result)) ?? result
   }
 }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// A line of a figure's table.
+struct FigureRow: Sendable, Equatable {
+  var panel = ""
+  var series = ""
+  /// A number, or the name of a category.
+  var x = ""
+  var y: Double?
+  var low: Double?
+  var high: Double?
+
+  /// A number without a needless decimal point.
+  static func text(_ value: Double) -> String {
+    value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+  }
+}
+
+extension Figure {
+  /// The data as one tidy table with the columns panel, series, x, y, low and high, for spreadsheets and data frames;
+  /// absent values are empty cells. Curves are whole, even where the chart thins them for the screen.
+  public var csv: String {
+    let rows = table.isEmpty ? data.flatMap(Self.rows) : table
+    let lines = rows.map { row in
+      let numbers = [row.y, row.low, row.high].map { $0.map(FigureRow.text) ?? "" }
+      return ([row.panel, row.series, row.x].map(Self.cell) + numbers).joined(separator: ",")
+    }
+    return (["panel,series,x,y,low,high"] + lines).joined(separator: "\n") + "\n"
+  }
+
+  private static func rows(of set: FigureData) -> [FigureRow] {
+    let curves = set.series.flatMap { series in
+      series.points.map { point in
+        FigureRow(
+          panel: set.name, series: [series.run, series.measure ?? ""].filter { !$0.isEmpty }.joined(separator: ", "),
+          x: "\(point.step)", y: point.value)
+      }
+    }
+    return curves + set.plainRows.map { row(of: $0, in: set.name) }
+  }
+
+  /// A row of some other shape: its words name the series, its place is a step, an edge or a word.
+  private static func row(of row: JSON, in panel: String) -> FigureRow {
+    func number(_ keys: String...) -> Double? {
+      keys.lazy.compactMap { key in if case .number(let value)? = row[key] { value } else { nil } }.first
+    }
+    func word(_ key: String) -> String? {
+      if case .string(let text)? = row[key], !text.isEmpty { text } else { nil }
+    }
+    let series = ["run", "layer", "group", "measure"].compactMap(word).joined(separator: ", ")
+    return FigureRow(
+      panel: panel, series: series, x: number("step", "loss", "x", "from").map(FigureRow.text) ?? "",
+      y: number("value", "r", "y", "share"), low: number("low"), high: number("high"))
+  }
+
+  private static func cell(_ text: String) -> String {
+    guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
+    let line = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: " ")
+    return "\"" + line.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+  }
+}

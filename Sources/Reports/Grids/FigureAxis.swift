@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// How values lie along an axis.
+public enum FigureScale: Sendable, Hashable {
+  /// Evenly.
+  case linear
+  /// By their logarithm; values that are not above 0 are left out.
+  case logarithmic
+  /// By log(1 + value): logarithmic from about 1 on, with 0 at its end.
+  case logarithmicFromZero
+}
+
+/// An axis of a panel. Panels with equal axes share their ends.
+public struct FigureAxis: Sendable, Hashable {
+  /// What it shows, with its unit.
+  public let title: String
+  /// How values lie along it.
+  public let scale: FigureScale
+  /// Whether values are shares, written as percentages. Shares between 0 and 1 span the whole of it.
+  public let isShare: Bool
+  /// The least span, such as 0 for an axis that begins there.
+  public let including: [Double]
+  /// Where the labels stand; chosen by the axis when empty.
+  public let ticks: [Double]
+
+  /// An axis from its parts.
+  ///
+  /// - Parameters:
+  ///   - including: Values inside the axis, whatever the data.
+  ///   - ticks: Where the labels stand; empty to leave that to the axis.
+  public init(
+    _ title: String, scale: FigureScale = .linear, isShare: Bool = false, including: [Double] = [],
+    ticks: [Double] = []
+  ) {
+    self.title = title
+    self.scale = scale
+    self.isShare = isShare
+    self.including = including
+    self.ticks = ticks
+  }
+
+  /// Training steps: logarithmic with step 0 at the left end.
+  public static let steps = FigureAxis("Training step", scale: .logarithmicFromZero)
+  /// Training steps, evenly spaced.
+  public static let linearSteps = FigureAxis("Training step")
+  /// Accuracy, from 0 to 100 %.
+  public static func accuracy(_ title: String = "Accuracy") -> FigureAxis {
+    FigureAxis(title, isShare: true, including: [0, 1])
+  }
+}
+
+extension FigureAxis {
+  /// Whether a value has a place on the axis.
+  func shows(_ value: Double) -> Bool {
+    switch scale {
+    case .linear: value.isFinite
+    case .logarithmic: value.isFinite && value > 0
+    case .logarithmicFromZero: value.isFinite && value >= 0
+    }
+  }
+
+  /// The ends for these values.
+  func domain(of values: some Sequence<Double>, isX: Bool) -> ClosedRange<Double> {
+    let shown = (Array(values) + including).filter(shows)
+    guard let low = shown.min(), let high = shown.max() else { return 0...1 }
+    switch scale {
+    case .linear where isX: return low < high ? low...high : (low - 0.5)...(high + 0.5)
+    case .linear where isShare && low >= 0 && high <= 1 && including.contains(1): return 0...1
+    case .linear: return Self.rounded(low, high)
+    case .logarithmic: return isX && low < high ? low...high : (low / 1.25)...(high * 1.25)
+    case .logarithmicFromZero: return low...max(high, low + 1)
+    }
+  }
+
+  /// The axis for Vega-Lite.
+  ///
+  /// - Parameters:
+  ///   - field: The data field.
+  ///   - domain: The ends.
+  ///   - isLabelled: Whether title and labels are drawn.
+  ///   - pixels: The length, which says how many labels fit.
+  func encoding(
+    field: String, domain: ClosedRange<Double>, isLabelled: Bool, pixels: Double, isX: Bool
+  ) -> JSON {
+    let kind: JSON =
+      switch scale {
+      case .linear: ["type": "linear"]
+      case .logarithmic: ["type": "log"]
+      case .logarithmicFromZero: ["type": "symlog", "constant": 1]
+      }
+    let fitting = max(2, Int(pixels / (isX ? 34 : 22)))
+    var axis: JSON = [
+      "labelOverlap": true, "tickCount": .number(Double(min(5, fitting))), "labels": .bool(isLabelled),
+      "labelExpr": .string(labelExpression),
+    ]
+    if isX { axis = axis.merging(["labelFlush": true, "ticks": true]) }
+    let places = ticks.isEmpty ? automaticTicks(domain, fitting: fitting) : ticks
+    if !places.isEmpty { axis = axis.merging(["values": .numbers(places.filter(domain.contains))]) }
+    return [
+      "field": .string(field), "type": "quantitative", "title": isLabelled ? .string(title) : nil,
+      "scale": kind.merging([
+        "domain": .numbers([domain.lowerBound, domain.upperBound]), "nice": false, "zero": false,
+      ]),
+      "axis": axis,
+    ]
+  }
+
+  /// Percentages, or 0.5, 20, 3k.
+  private var labelExpression: String {
+    if isShare { return "format(datum.value, '~%')" }
+    return "datum.value === 0 ? '0' : abs(datum.value) < 0.001 ? format(datum.value, '~e') : "
+      + "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
+  }
+
+  private func automaticTicks(_ domain: ClosedRange<Double>, fitting: Int) -> [Double] {
+    let found: [Double]
+    switch scale {
+    case .linear: return []
+    case .logarithmic: found = LogarithmicAxis.ticks(from: domain.lowerBound, to: domain.upperBound)
+    case .logarithmicFromZero:
+      let zero = domain.contains(0) ? [0.0] : []
+      found = zero + LogarithmicAxis.ticks(from: max(1, domain.lowerBound), to: max(2, domain.upperBound))
+    }
+    // Every second or third power of ten where all would run into one another.
+    guard found.count > fitting + 1 else { return found }
+    let zeros = found.filter { $0 == 0 }
+    let powers = found.filter { $0 > 0 }
+    let stride = (powers.count + fitting - 1) / max(1, fitting)
+    return zeros + powers.enumerated().filter { ($0.offset - (powers.count - 1)) % stride == 0 }.map(\.element)
+  }
+
+  /// The least range between round numbers that holds both, with a little air.
+  static func rounded(_ low: Double, _ high: Double) -> ClosedRange<Double> {
+    guard low < high else {
+      let air = low == 0 ? 1 : abs(low) * 0.5
+      return (low - air)...(high + air)
+    }
+    let raw = (high - low) / 5
+    let power = pow(10, floor(log10(raw)))
+    let step = [1, 2, 2.5, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw
+    return (floor(low / step + 1e-9) * step)...(ceil(high / step - 1e-9) * step)
+  }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// What every page of figures is made of: one file that needs no network, cards of figures, and what the script needs.
+enum PageFrame {
+  /// The whole page.
+  ///
+  /// - Parameters:
+  ///   - title: Plain text.
+  ///   - body: HTML.
+  ///   - payload: What `payload(of:runs:)` gives.
+  ///   - bundle: The JavaScript bundle.
+  ///   - style: More style rules.
+  static func document(title: String, body: String, payload: JSON, bundle: String, style: String = "") -> String {
+    let policy =
+      "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+    return """
+      <!DOCTYPE html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8">
+      <meta name="viewport" content="width=device-width, initial-scale=1">
+      <meta name="color-scheme" content="light dark">
+      <meta http-equiv="Content-Security-Policy" content="\(policy)">
+      <title>\(Wording.html(title)) · Coherent Gradients</title>
+      <style>\(ReportStyle.css)\(style)</style>
+      </head>
+      <body>
+      \(body)
+      <script>\(escaped(bundle))</script>
+      <script>const REPORT = \(payload.text);</script>
+      <script>\(ReportScript.javascript)</script>
+      </body>
+      </html>
+
+      """
+  }
+
+  /// Script text that cannot end its element early.
+  static func escaped(_ script: String) -> String {
+    script.replacingOccurrences(of: "</script", with: "<\\/script", options: .caseInsensitive)
+      .replacingOccurrences(of: "<!--", with: "<\\!--")
+  }
+
+  static let themeButton =
+    "<button type=\"button\" id=\"theme\" title=\"Switch between light and dark\">light / dark</button>"
+
+  /// A figure with its caption and the buttons that save it.
+  ///
+  /// - Parameter more: HTML at the end of the caption.
+  static func card(for figure: Figure, more: String = "") -> String {
+    let kind = figure.isPageWide ? " class=\"page\"" : ""
+    return """
+      <figure id="\(Wording.html(figure.id))"\(kind)>
+      <div class="chart" role="img" aria-label="\(Wording.html(figure.title + ". " + figure.caption))"></div>
+      <figcaption>\(Wording.html(figure.caption))\
+       <span class="save"><button type="button" data-save="svg">SVG</button>\
+      <button type="button" data-save="png">PNG</button></span>\(more)</figcaption>
+      </figure>
+      """
+  }
+
+  /// What the script needs: the charts without data, the data packed, and the looks. The colours of the runs come first.
+  static func payload(of figures: [Figure], runs: [(label: String, shade: Shade)]) -> JSON {
+    let groups = [Palette.pristine, Palette.corrupt, Palette.test, Palette.neutral]
+    let shades = runs.map(\.shade) + groups + figures.flatMap(\.shades)
+    return .object([
+      "runs": .strings(runs.map(\.label)),
+      "shades": .array(shades.map { .strings([$0.light, $0.dark]) }),
+      "light": ChartStyle.lightConfig, "dark": ChartStyle.darkConfig,
+      "figures": .array(
+        figures.map { figure in
+          .object([
+            "id": .string(figure.id), "chart": figure.chart,
+            "data": .object(figure.data.map { JSON.Member(key: $0.name, value: $0.compact) }),
+          ])
+        }),
+    ])
+  }
+}
+
+extension Figure {
+  /// Whether it takes the width of a page: more than one panel side by side.
+  var isPageWide: Bool {
+    if case .number(let columns)? = chart["columns"] { columns > 1 } else { false }
+  }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+extension StudyPage {
+  /// The style rules of a study's page beside those of every page.
+  static let style = """
+
+    .verdict { margin: 0 0 12px; padding: 12px 18px; background: var(--card); border: 1px solid var(--line);
+      border-left: 4px solid var(--mark); border-radius: 6px; }
+    .verdict h3 { margin: 0; font-size: 15px; font-weight: 600; } .verdict p { margin: 5px 0; }
+    .verdict ul { margin: 4px 0; padding-left: 20px; columns: 2 340px; font-size: 13px; }
+    .verdict summary { cursor: pointer; color: var(--quiet); font-size: 13px; }
+    .outcome { color: var(--mark); font-weight: 700; text-transform: uppercase; font-size: 12px; letter-spacing: .04em; }
+    .held { --mark: #1a7f37; } .did-not-hold { --mark: #c62828; } .inconclusive { --mark: #8a6100; }
+    :root[data-theme=dark] .held { --mark: #4ac26b; } :root[data-theme=dark] .did-not-hold { --mark: #ff7b72; }
+    :root[data-theme=dark] .inconclusive { --mark: #d4a72c; }
+    @media (prefers-color-scheme: dark) { :root:not([data-theme=light]) .held { --mark: #4ac26b; }
+      :root:not([data-theme=light]) .did-not-hold { --mark: #ff7b72; }
+      :root:not([data-theme=light]) .inconclusive { --mark: #d4a72c; } }
+    figure.page { grid-column: 1 / -1; } .chart svg { margin: 0 auto; }
+    .links { margin-left: 8px; font-size: 12px; } figure:target, tr:target, dt:target { outline: 2px solid var(--accent); }
+    .cells td:nth-child(2) { white-space: normal; min-width: 180px; }
+    """
+
+  var body: String {
+    """
+    <header>
+    <p class="eyebrow">Coherent Gradients · study \(Wording.html(id))</p>
+    <h1>\(Wording.html(title))</h1>
+    <section class="finding" aria-label="Question">
+    <p class="headline">\(Wording.html(question))</p>
+    <p class="quiet">\(Wording.html(paper)), \(Wording.html(section)).<br>\
+    Profile <b>\(Wording.html(profile))</b>: \(Wording.html(scale))</p>
+    </section>
+    </header>
+    <main>
+    <div class="toolbar"><div class="keys"><b>\(Wording.html(tally))</b></div>\
+    <div class="switches">\(PageFrame.themeButton)</div></div>
+    \(scoreCard)
+    \(figureSections)
+    \(cellTable)
+    \(commands)
+    </main>
+    \(provenance)
+    <noscript><p class="quiet">The figures need JavaScript; they also are in figures/, with their data.</p></noscript>
+    """
+  }
+
+  private var scoreCard: String {
+    let cards = verdicts.map { verdict in
+      let word = verdict.outcome.rawValue
+      let numbers = verdict.numbers.map { "<li>\(Wording.html($0))</li>" }.joined()
+      let missing = verdict.missing.map { "<li>\(Wording.html($0))</li>" }.joined()
+      return """
+        <article class="verdict \(word.replacingOccurrences(of: " ", with: "-"))" id="claim-\(Self.anchor(verdict.claim))">
+        <h3>\(Wording.html(verdict.claim)) · <span class="outcome">\(word)</span></h3>
+        <p>\(Wording.html(verdict.sentence)) <span class="quiet">\(Wording.html(verdict.source))</span></p>
+        <p><b>\(Wording.html(verdict.explanation))</b></p>
+        \(numbers.isEmpty ? "" : "<details open><summary>Numbers</summary><ul>\(numbers)</ul></details>")
+        \(missing.isEmpty ? "" : "<details open><summary>Missing</summary><ul>\(missing)</ul></details>")
+        \(verdict.scale.isEmpty ? "" : "<p class=\"quiet\">\(Wording.html(verdict.scale))</p>")
+        \(evidence(for: verdict))
+        </article>
+        """
+    }
+    let none = "<p class=\"quiet\">No claim has been judged yet.</p>"
+    return "<section><h2>Score card</h2>\(cards.isEmpty ? none : cards.joined(separator: "\n"))</section>"
+  }
+
+  /// Links from a verdict to what it rests on.
+  private func evidence(for verdict: Verdict) -> String {
+    let shown = verdict.figures.compactMap { id in figures.first { $0.id == id } }
+    let links = shown.map { "<a href=\"#\(Wording.html($0.id))\">\(Wording.html($0.title))</a>" }
+    let runs = verdict.cells.map { name in
+      guard let cell = cells.first(where: { $0.name == name || $0.path == name }) else { return Wording.html(name) }
+      return "<a href=\"#cell-\(Self.anchor(cell.name))\">\(Wording.html(cell.name))</a>"
+    }
+    var text = ""
+    if !links.isEmpty { text += "<p class=\"quiet\">Figures: \(links.joined(separator: " · "))</p>" }
+    guard !runs.isEmpty else { return text }
+    let list = "<p class=\"quiet\">\(runs.joined(separator: " · "))</p>"
+    guard runs.count > 8 else { return text + "<p class=\"quiet\">Runs: \(runs.joined(separator: " · "))</p>" }
+    return text + "<details><summary>\(runs.count) runs</summary>\(list)</details>"
+  }
+
+  private var figureSections: String {
+    unique(figures.map(\.section)).map { name in
+      let cards = figures.filter { $0.section == name }.map { PageFrame.card(for: $0, more: links(of: $0)) }
+      return
+        "<section><h2>\(Wording.html(name))</h2><div class=\"grid\">\(cards.joined(separator: "\n"))</div></section>"
+    }.joined(separator: "\n")
+  }
+
+  /// The figure's files and table, and the way back to the claims.
+  private func links(of figure: Figure) -> String {
+    let table = Data(figure.csv.utf8).base64EncodedString()
+    let id = Wording.html(figure.id)
+    let path = "figures/" + Self.link(figure.id)
+    let claims = verdicts.filter { $0.figures.contains(figure.id) }.map { verdict in
+      "<a href=\"#claim-\(Self.anchor(verdict.claim))\">\(Wording.html(verdict.claim))</a>"
+    }
+    return
+      "<span class=\"links\"><a download=\"\(id).csv\" href=\"data:text/csv;charset=utf-8;base64,\(table)\">CSV</a>"
+      + " · files: <a href=\"\(path).svg\">svg</a> <a href=\"\(path).pdf\">pdf</a> <a href=\"\(path).csv\">csv</a>"
+      + (claims.isEmpty ? "" : " · \(claims.joined(separator: " "))") + "</span>"
+  }
+
+  private var cellTable: String {
+    guard !cells.isEmpty else { return "" }
+    let rows = cells.map { cell in
+      let files = [
+        cell.path.map { "<a href=\"\(Self.link($0))\">folder</a>" },
+        cell.report.map { "<a href=\"\(Self.link($0))\">report</a>" },
+        cell.command.isEmpty ? nil : "<a href=\"#command-\(Self.anchor(cell.name))\">command</a>",
+      ]
+      let numbers = [
+        cell.steps.map(Wording.integer), cell.trainAccuracy.map { Wording.percent($0, digits: 2) },
+        cell.testAccuracy.map { Wording.percent($0, digits: 2) }, cell.seconds.map(Wording.duration),
+      ]
+      return "<tr id=\"cell-\(Self.anchor(cell.name))\"><th scope=\"row\">\(Wording.html(cell.name))</th>"
+        + "<td>\(Wording.html(cell.purpose))</td><td>\(Wording.html(cell.status))</td>"
+        + numbers.map { "<td class=\"n\">\($0 ?? "–")</td>" }.joined()
+        + "<td>\(files.compactMap { $0 }.joined(separator: " · "))</td></tr>"
+    }
+    return """
+      <section><h2>Cells</h2>
+      <div class="scroll"><table class="cells"><thead><tr><th scope="col">Cell</th><th scope="col">What it is</th>\
+      <th scope="col">Status</th><th scope="col" class="n">Steps</th><th scope="col" class="n">Train</th>\
+      <th scope="col" class="n">Test</th><th scope="col" class="n">Time</th><th scope="col">Files</th></tr></thead><tbody>
+      \(rows.joined(separator: "\n"))
+      </tbody></table></div>
+      <p class="quiet">Train and test are accuracies at the last evaluation.</p></section>
+      """
+  }
+
+  private var commands: String {
+    let whole = command.isEmpty ? [] : [("The whole study", "study", command)]
+    let own = cells.filter { !$0.command.isEmpty }.map { ($0.name, "command-" + Self.anchor($0.name), $0.command) }
+    guard !(whole + own).isEmpty else { return "" }
+    let lines = (whole + own).map { name, id, words in
+      """
+      <dt id="\(id)">\(Wording.html(name))</dt><dd><code>\(Wording.html(Wording.shell(words)))</code></dd>
+      """
+    }
+    return "<section><h2>How to repeat it</h2><dl>\(lines.joined(separator: "\n"))</dl></section>"
+  }
+
+  private var provenance: String {
+    guard !machine.isEmpty else { return "" }
+    let items = machine.map { "<dt>\(Wording.html($0.name))</dt><dd>\(Wording.html($0.value))</dd>" }
+    return "<footer><h2>Machine</h2><dl class=\"facts\">\(items.joined())</dl></footer>"
+  }
+
+  /// A name as the target of a link: letters, digits and hyphens; anything else by its number.
+  static func anchor(_ name: String) -> String {
+    name.unicodeScalars.map { scalar in
+      let isPlain = scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "-")
+      return isPlain ? String(scalar) : "_" + String(scalar.value, radix: 16)
+    }.joined()
+  }
+
+  /// A relative path as the address of a link.
+  static func link(_ path: String) -> String {
+    let plain = CharacterSet.urlPathAllowed.subtracting(CharacterSet(charactersIn: ":"))
+    return Wording.html(path.addingPercentEncoding(withAllowedCharacters: plain) ?? "")
+  }
+}

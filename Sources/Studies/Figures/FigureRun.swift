@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Reports
+import RunStore
+
+/// A run as the figures see it: what the rules see, and what only figures show.
+struct FigureRun {
+  let run: StudyRun
+  let directory: RunDirectory
+  private let metrics: [String: [MetricRecord]]
+  private let probes: [String: [CoherenceRecord]]
+  private let measures: [String: [MeasureRecord]]
+
+  init(_ directory: RunDirectory) throws {
+    self.directory = directory
+    run = try StudyRun(directory)
+    metrics = Dictionary(grouping: try directory.metrics()) { "\($0.split)/\($0.group)" }
+    probes = Dictionary(grouping: try directory.coherence()) { "\($0.split)/\($0.layer)" }
+    measures = Dictionary(grouping: try directory.measures()) { "\($0.split)/\($0.measure)" }
+  }
+
+  var manifest: RunManifest { run.manifest }
+  var isEmpty: Bool { metrics.isEmpty && probes.isEmpty && measures.isEmpty }
+
+  /// Which part of the data set it was trained on: the groups of its training examples; `all` without any.
+  var trainedOn: String {
+    let groups = groups(of: "train")
+    return groups.isEmpty ? "all" : groups.joined(separator: " and ")
+  }
+
+  /// The groups of a split beside all, pristine and corrupt.
+  func groups(of split: String) -> [String] {
+    let found = metrics.keys.filter { $0.hasPrefix(split + "/") }.map { String($0.dropFirst(split.count + 1)) }
+    return found.filter { !["all", "pristine", "corrupt"].contains($0) }.sorted()
+  }
+
+  func loss(_ split: String, _ group: String = "all") -> Curve {
+    Curve((metrics["\(split)/\(group)"] ?? []).map { ($0.step, $0.loss) })
+  }
+
+  /// How many examples a group has.
+  func count(_ split: String, _ group: String) -> Int? { metrics["\(split)/\(group)"]?.last?.count }
+
+  /// m-coherence where it is above 0, as a logarithmic axis needs it.
+  func coherence(_ split: String, layer: String = "all") -> Curve {
+    Curve(
+      (probes["\(split)/\(layer)"] ?? []).compactMap { record in
+        record.mCoherence.flatMap { $0 > 0 ? (record.step, $0) : nil }
+      })
+  }
+
+  /// The numbers of examples that coherence was measured on.
+  func probeSizes(_ split: String) -> Set<Int> { Set((probes["\(split)/all"] ?? []).map(\.m)) }
+
+  func measure(_ name: String, split: String = "train") -> Curve {
+    Curve((measures["\(split)/\(name)"] ?? []).map { ($0.step, $0.value) })
+  }
+
+  /// ta − va at the steps that have both.
+  var gap: Curve {
+    let test = run.accuracy("test")
+    return Curve(
+      run.accuracy("train").points.compactMap { point in test[point.step].map { (point.step, point.value - $0) } })
+  }
+
+  /// Passes over the training set for each step.
+  var epochsPerStep: Double {
+    let last = (metrics["train/all"] ?? []).max { $0.step < $1.step }
+    if let last, last.step > 0, last.epoch > 0 { return last.epoch / Double(last.step) }
+    guard let size = manifest.batchSize, let examples = manifest.dataset.trainExamples, examples > 0 else { return 0 }
+    return Double(size) / Double(examples)
+  }
+
+  /// The optimizer's setting after the last `=`, such as 2 in `winsorized:s=2`; 0 for SGD.
+  var clipped: Int? {
+    if run.optimizer.isSGD { return 0 }
+    guard run.optimizer.name == "winsorized", let word = manifest.optimizer else { return nil }
+    return word.split(separator: "=").last.flatMap { Int($0) }
+  }
+}
+
+/// What the horizontal axis of curves along training shows.
+enum Abscissa {
+  case steps, evenSteps, epochs
+
+  var axis: FigureAxis {
+    switch self {
+    case .steps: .steps
+    case .evenSteps: .linearSteps
+    case .epochs: FigureAxis("Epoch")
+    }
+  }
+
+  func place(_ step: Int, in run: FigureRun) -> Double {
+    self == .epochs ? Double(step) * run.epochsPerStep : Double(step)
+  }
+}
+
+/// The mean of values, with their range where there are several.
+struct SeedRange {
+  let mean: Double
+  let low, high: Double?
+
+  /// Nil without finite values.
+  init?(_ values: [Double]) {
+    let finite = values.filter(\.isFinite)
+    guard !finite.isEmpty else { return nil }
+    mean = finite.reduce(0, +) / Double(finite.count)
+    low = finite.count > 1 ? finite.min() : nil
+    high = finite.count > 1 ? finite.max() : nil
+  }
+}
+
+extension FigureLine {
+  /// The mean over runs of a curve, with their range, at the steps that all of them have: a mean over other runs at
+  /// every step would jump. Runs without the curve do not count.
+  init(
+    _ series: String, measure: String? = nil, of runs: [FigureRun], along abscissa: Abscissa,
+    _ curve: (FigureRun) -> Curve
+  ) {
+    let all = runs.map { (run: $0, curve: curve($0)) }.filter { !$0.curve.isEmpty }
+    guard let first = all.first else {
+      self.init(series, measure: measure, points: [])
+      return
+    }
+    let points = first.curve.points.compactMap { point -> FigurePoint? in
+      let values = all.compactMap { $0.curve[point.step] }
+      guard values.count == all.count, let range = SeedRange(values) else { return nil }
+      return FigurePoint(
+        x: abscissa.place(point.step, in: first.run), y: range.mean, low: range.low, high: range.high)
+    }
+    self.init(series, measure: measure, points: points)
+  }
+
+  /// One value for each place, with its range over seeds.
+  init(_ series: String, measure: String? = nil, values: [(x: Double, values: [Double])]) {
+    let points = values.sorted { $0.x < $1.x }.compactMap { x, values in
+      SeedRange(values).map { FigurePoint(x: x, y: $0.mean, low: $0.low, high: $0.high) }
+    }
+    self.init(series, measure: measure, points: points)
+  }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Reports
+
+/// Medians against means: figures 2 and 3 of "Weak and Strong Gradient Directions" and figure 4 of "On the
+/// Generalization Mystery".
+enum RobustFigures {
+  static let section = "Robust means"
+  private static let robust = ["RM3", "RA3", "M3"]
+  private static let order = ["SGD", "RM3", "RA3", "M3"]
+  private static let meaning =
+    "SGD steps along the mean gradient g of a mini-batch; RM3 along the coordinate-wise median of the last three g, RA3 "
+    + "along their mean, M3 along the median of three parts of one mini-batch."
+
+  static func robustMeans(_ source: FigureSource) -> [Figure?] {
+    [grid(source), groups(source, id: "pristine-and-corrupt", noise: 0.5), gaps(source)]
+  }
+
+  static func m3(_ all: FigureSource) -> [Figure?] {
+    let source = all.only { ["SGD", "M3"].contains(FigureWording.optimizer($0)) }
+    let noise = source.levels.filter { $0 > 0 }.min { abs($0 - 0.5) < abs($1 - 0.5) }
+    return [groups(source, id: "m3-pristine-and-corrupt", noise: noise ?? 0.5), gaps(source)]
+  }
+
+  private static func runs(_ source: FigureSource, _ optimizer: String, _ level: Double) -> [FigureRun] {
+    source.at(level).filter { FigureWording.optimizer($0) == optimizer }
+  }
+
+  /// Figure 2: each robust mean beside SGD.
+  private static func grid(_ source: FigureSource) -> Figure? {
+    let rows = robust.filter { name in source.runs.contains { FigureWording.optimizer($0) == name } }
+    let panels = rows.flatMap { row in
+      source.levels.map { level in
+        FigurePanel(
+          row: row, column: FigureWording.noise(level), x: Abscissa.epochs.axis, y: .accuracy(),
+          lines: [row, "SGD"].flatMap { name in
+            ["train", "test"].map { split in
+              FigureLine(name, measure: split, of: runs(source, name, level), along: .epochs) {
+                $0.run.accuracy(split)
+              }
+            }
+          })
+      }
+    }
+    return FigureGrid(
+      id: "robust-means", title: "Robust means against SGD",
+      caption: source.caption(
+        "As figure 2 of the paper: accuracy on training (solid) and test examples (dashed). \(meaning) The distance "
+          + "between solid and dashed is the generalization gap."),
+      section: section, order: order, panels: panels
+    ).figure()
+  }
+
+  /// Figure 3: what each optimizer learns of pristine and of corrupt examples.
+  private static func groups(_ source: FigureSource, id: String, noise: Double) -> Figure? {
+    let names = order.filter { !runs(source, $0, noise).isEmpty }
+    let panels = names.map { name in
+      let own = runs(source, name, noise)
+      return FigurePanel(
+        column: name, x: Abscissa.epochs.axis, y: .accuracy(),
+        lines: [
+          FigureLine("pristine", of: own, along: .epochs) { $0.run.pristineAccuracy },
+          FigureLine("corrupt", of: own, along: .epochs) { $0.run.accuracy("train", "corrupt") },
+          FigureLine("test", of: own, along: .epochs) { $0.run.accuracy("test") },
+        ])
+    }
+    return FigureGrid(
+      id: id, title: "Pristine and corrupt examples at \(FigureWording.noise(noise))",
+      caption: FigureSource(runs: names.flatMap { runs(source, $0, noise) }, measurements: []).caption(
+        "Training accuracy on examples whose label is unchanged (pristine) and changed (corrupt, counted against the "
+          + "changed label), and test accuracy. \(meaning)"),
+      section: section, order: ["pristine", "corrupt", "test"], panels: panels
+    ).figure()
+  }
+
+  /// The gaps at the end.
+  private static func gaps(_ source: FigureSource) -> Figure? {
+    let panels = source.levels.map { level in
+      FigureBars.Panel(
+        FigureWording.noise(level),
+        bars: order.compactMap { name in
+          SeedRange(runs(source, name, level).compactMap(\.run.finalGap)).map {
+            FigureBar(name, value: $0.mean, low: $0.low, high: $0.high)
+          }
+        })
+    }
+    return FigureBars(
+      id: "final-gaps", title: "Generalization gap at the end",
+      caption: source.caption("Training accuracy minus test accuracy at the last evaluation. \(meaning)"),
+      section: section, categories: "Optimizer",
+      y: FigureAxis("Gap ta − va", isShare: true), panels: panels
+    ).figure()
+  }
+
+  /// The gap against the batch size.
+  static func batchSize(_ source: FigureSource) -> [Figure?] {
+    let sizes = Set(source.runs.compactMap(\.manifest.batchSize)).sorted()
+    func panels(_ y: FigureAxis, _ value: (FigureRun) -> Double?) -> [FigurePanel] {
+      source.levels.map { level in
+        FigurePanel(
+          row: y.title, column: FigureWording.noise(level),
+          x: FigureAxis("Batch size (examples)", scale: .logarithmic, ticks: sizes.map(Double.init)), y: y,
+          lines: order.map { name in
+            FigureLine(
+              name,
+              values: sizes.map { size in
+                let own = runs(source, name, level).filter { $0.manifest.batchSize == size }
+                return (Double(size), own.compactMap(value))
+              })
+          })
+      }
+    }
+    let all =
+      panels(FigureAxis("Gap ta − va", isShare: true, including: [0])) { $0.run.finalGap }
+      + panels(.accuracy("Test accuracy")) { $0.run.accuracy("test").last?.value }
+    return [
+      FigureGrid(
+        id: "batch-size", title: "Generalization gap by batch size",
+        caption: source.caption(
+          "Training accuracy minus test accuracy, and test accuracy, at the last evaluation, against the batch size. "
+            + "\(meaning) The larger the mini-batches, the less their gradients differ, and the less the median differs "
+            + "from the mean."),
+        section: section, order: order, panels: all
+      ).figure()
+    ]
+  }
+}
