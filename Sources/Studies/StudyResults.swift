@@ -134,3 +134,12 @@ extension StudyFolder {
     try QuantityRecord.write(try computation.quantities(in: self), to: measurement(of: name))
   }
 }
+
+extension Verdict {
+  /// This verdict with more that was not found.
+  fileprivate func adding(missing more: [String]) -> Verdict {
+    Verdict(
+      claim: claim, outcome: outcome, explanation: explanation, numbers: numbers, runs: runs,
+      measurements: measurements, seeds: seeds, scale: scale, missing: missing + more)
+  }
+}

@@ -23,7 +23,8 @@ public struct EvaluationSchedule: Sendable, Equatable {
       let distance = max(stepsPerEpoch, steps / 50, 1)
       self.every = distance
       // The first ten steps one by one: the slope of the loss is the squared norm of the gradient there.
-      early = Set(((0...72).map { Int(pow(10, Double($0) / 8).rounded()) } + 1...10).filter { $0 < distance })
+      let spread = (0...72).map { Int(pow(10, Double($0) / 8).rounded()) }
+      early = Set((Array(1...10) + spread).filter { $0 < distance })
     }
   }
 

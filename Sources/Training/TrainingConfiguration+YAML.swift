@@ -118,7 +118,7 @@ extension TrainingConfiguration {
       "a word"
     case .seed: "a whole number of at least 0"
     case .imageSize, .resize, .workers, .prefetch: "a whole number"
-    case .subset, .validation, .batchSize, .steps, .threads, .evalEvery, .checkpointEvery: "a whole number"
+    case .subset, .testSubset, .validation, .batchSize, .steps, .threads, .evalEvery, .checkpointEvery: "a whole number"
     }
   }
 }

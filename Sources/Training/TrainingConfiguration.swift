@@ -17,7 +17,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var allowMissing = false
   /// Whether pixels are normalised: "auto", as is usual for the data set, or "none", bytes / 255.
   public var normalize = PixelNormalization.auto
-  /// Height and width of the images of a folder; 224 by default.
+  /// Height and width of the images; those of a folder are 224 by default, those of other data sets as they are.
   public var imageSize: Int?
   /// The shorter side of a folder's pictures before they are cropped; image-size·256/224 by default.
   public var resize: Int?
@@ -31,6 +31,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var prefetch = 2
   /// Train on the first so many examples only.
   public var subset: Int?
+  /// Test on the first so many examples only.
+  public var testSubset: Int?
   /// A file with labels that replace the data set's.
   public var labels: String?
   /// A CSV file that says which training examples are trained on, which are tested on, and their groups; see
@@ -102,6 +104,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     case workers, prefetch, norm, weights, split, tags
     case stopAccuracy = "stop-accuracy"
     case imageSize = "image-size"
+    case testSubset = "test-subset"
     case skipBad = "skip-bad"
     case weightsHead = "weights-head"
     case dataDir = "data-dir"
@@ -150,6 +153,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     resize = try values.decodeIfPresent(Int.self, forKey: .resize)
     workers = try values.decodeIfPresent(Int.self, forKey: .workers)
     subset = try values.decodeIfPresent(Int.self, forKey: .subset)
+    testSubset = try values.decodeIfPresent(Int.self, forKey: .testSubset)
     labels = try values.decodeIfPresent(String.self, forKey: .labels)
     split = try values.decodeIfPresent(String.self, forKey: .split)
     stopAccuracy = try values.decodeIfPresent(Double.self, forKey: .stopAccuracy)
@@ -202,6 +206,7 @@ extension TrainingConfiguration {
       "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
     try require(split != "", "split has an empty name; give the path of a CSV file")
     try require((subset ?? 1) >= 1, "subset must be at least 1, not \(subset ?? 0)")
+    try require((testSubset ?? 1) >= 1, "test-subset must be at least 1, not \(testSubset ?? 0)")
     try require(validation >= 0, "validation must be at least 0, not \(validation)")
     try require((threads ?? 1) >= 1 && (threads ?? 1) <= 1024, "threads must be from 1 to 1024, not \(threads ?? 0)")
     try require((evalEvery ?? 1) >= 1, "eval-every must be at least 1, not \(evalEvery ?? 0)")
@@ -280,9 +285,8 @@ extension TrainingConfiguration {
     }
     let isFolder = try DatasetCatalog.entry(named: dataset).format == .folder
     try require(
-      isFolder || (imageSize == nil && resize == nil && !skipBad),
-      "image-size, resize and skip-bad are for image folders, not for \(dataset)")
-    if isFolder { _ = try ImageTransform(size: imageSize ?? 224, resize: resize) }
+      isFolder || (resize == nil && !skipBad), "resize and skip-bad are for image folders, not for \(dataset)")
+    if isFolder || imageSize != nil { _ = try ImageTransform(size: imageSize ?? 224, resize: resize) }
     let augmentation = try Augmentation(augment)
     try require(
       isFolder || augmentation.crop != .resized,

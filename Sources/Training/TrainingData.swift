@@ -98,7 +98,7 @@ public struct TrainingData: Sendable {
   ) throws -> Dataset {
     if let split, !split.test.isEmpty { return try train.subset(indices: split.test) }
     return try DatasetLoader.load(
-      name: configuration.dataset, split: .test, directory: configuration.dataDir,
+      name: configuration.dataset, split: .test, directory: configuration.dataDir, count: configuration.testSubset,
       options: configuration.datasetOptions)
   }
 

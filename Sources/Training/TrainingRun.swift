@@ -17,7 +17,7 @@ public final class TrainingRun {
 
   private var manifest: RunManifest
   /// The right to write the directory, from the start to the end of `train`.
-  private var lock: RunLock?
+  private var lock: DirectoryLock?
   private let started = Date()
   private var lastCheckpoint = Date()
   private let secondsBefore: Double

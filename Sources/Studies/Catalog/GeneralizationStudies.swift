@@ -10,7 +10,7 @@ extension StudyCatalog {
   private static let coherence = Study(
     id: "gm/coherence", title: "Real and random labels",
     question: "Is coherence higher with real labels than with random ones, on training and on test examples?",
-    paper: Paper.mystery, section: "figure 3", claims: ["GM-2"],
+    paper: Paper.generalizationMystery, section: "figure 3", claims: ["GM-2"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small: "MNIST, 1×2048, 12 000 steps, m = 2000, noise 0 and 100 %, 3 seeds",
@@ -29,7 +29,7 @@ extension StudyCatalog {
   private static let medians = Study(
     id: "gm/m3", title: "M3 on corrupt labels",
     question: "Does a residual network trained with M3 on half corrupt labels learn the pristine ones only?",
-    paper: Paper.mystery, section: "figure 4", claims: ["GM-3"],
+    paper: Paper.generalizationMystery, section: "figure 4", claims: ["GM-3"],
     scales: [
       .smoke: "96 built-in digits, ResNet-20, 4 steps",
       .small: "4000 images of CIFAR-10, ResNet-20, 40 epochs, 50 % noise, 3 seeds",
@@ -51,7 +51,7 @@ extension StudyCatalog {
   private static let stabilityBound = Study(
     id: "gm/stability-bound", title: "The stability bound along a run",
     question: "Does the bound on the generalisation gap order real below random labels?",
-    paper: Paper.mystery, section: "theorem 1", claims: ["GM-4"],
+    paper: Paper.generalizationMystery, section: "theorem 1", claims: ["GM-4"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small: "MNIST, 1×256, 3000 steps, noise 0 and 100 %, 3 seeds",
@@ -70,7 +70,7 @@ extension StudyCatalog {
   private static let learningOrder = Study(
     id: "gm/learning-order", title: "What is learned first",
     question: "Are the examples that are learned early those with most in common with the others?",
-    paper: Paper.mystery, section: "summary, point 1", claims: ["GM-5"],
+    paper: Paper.generalizationMystery, section: "summary, point 1", claims: ["GM-5"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small: "10 000 images of MNIST, 1×512, 3000 steps, 3 seeds",
@@ -101,7 +101,7 @@ extension StudyCatalog {
   private static let adversarialInit = Study(
     id: "gm/adversarial-init", title: "Adversarial initialisation",
     question: "Does starting from weights that fit random labels lower coherence and generalisation?",
-    paper: Paper.mystery, section: "summary, point 4", claims: ["GM-6"],
+    paper: Paper.generalizationMystery, section: "summary, point 4", claims: ["GM-6"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small: "5000 images of MNIST, 1×512: random labels for 6000 steps, then real ones for 3000; 3 seeds",
@@ -141,7 +141,7 @@ extension StudyCatalog {
   private static let widthDepth = Study(
     id: "gm/width-depth", title: "Width and depth",
     question: "Does width help generalisation, and does depth amplify what examples have in common?",
-    paper: Paper.mystery, section: "summary, point 5", claims: ["GM-7"],
+    paper: Paper.generalizationMystery, section: "summary, point 5", claims: ["GM-7"],
     scales: [
       .smoke: "300 built-in digits, widths 8 and 32, depths 1 and 2",
       .small: "1000 images of MNIST, widths 16 to 1024, depths 1 to 5, 4000 steps, 3 seeds",
@@ -177,7 +177,7 @@ extension StudyCatalog {
   private static let linearExample = Study(
     id: "gm/linear-example", title: "The linear example, and the laws of coherence",
     question: "What is coherence where it can be worked out by hand?",
-    paper: Paper.mystery, section: "§2", claims: ["GM-1", "GM-8"],
+    paper: Paper.generalizationMystery, section: "§2", claims: ["GM-1", "GM-8"],
     scales: [.smoke: "exact", .small: "exact", .paper: "exact"]
   ) { request in
     [
@@ -191,7 +191,7 @@ extension StudyCatalog {
   private static let earlyStopping = Study(
     id: "gm/early-stopping", title: "Early stopping",
     question: "Does stopping early help the more, the more labels are wrong?",
-    paper: Paper.mystery, section: "summary, point 3", claims: ["CG-11"],
+    paper: Paper.generalizationMystery, section: "summary, point 3", claims: ["CG-11"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps, 3 noise levels",
       .small: "10 000 images of MNIST, 3×256, 12 000 steps, 5 noise levels, 3 seeds",

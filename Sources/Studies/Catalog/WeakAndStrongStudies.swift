@@ -110,6 +110,7 @@ extension StudyCatalog {
       small: Setting.cifar(model: "resnet32", examples: 2500, epochs: 50),
       paper: Setting.cifar(model: "resnet32", examples: 50_000, epochs: 64).with {
         $0.subset = nil
+        $0.testSubset = nil
         $0.epochs = nil
         $0.steps = 100_000
         $0.schedule = "step:40000,60000,80000"

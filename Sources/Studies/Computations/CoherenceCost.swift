@@ -40,7 +40,7 @@ enum CoherenceCost {
       let seconds = try median { _ = try probe.coherence(subject.plan) }
       return [
         QuantityRecord(quantity: "seconds_m_\(m)", value: seconds),
-        QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(Runtime.peakResidentBytes ?? 0)),
+        QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(Runtime.peakResidentBytes)),
       ]
     }
   }

@@ -22,7 +22,7 @@ public struct CellEstimate: Codable, Sendable, Equatable {
 }
 
 /// Estimates the cost of cells. Cells of the same shape (data, model, batch, optimizer) are measured once.
-struct CellEstimator {
+public struct CellEstimator {
   private static let steps = 2
   /// Examples that evaluation is timed on.
   private static let evaluated = 256
@@ -31,12 +31,15 @@ struct CellEstimator {
     let words: [String]
   }
 
+  /// Nothing is known yet.
+  public init() {}
+
   private var known: [Shape: (step: Double, example: Double, memory: Int)] = [:]
 
   /// The cost of a cell; nil for a computation, which is short.
   ///
   /// - Throws: what a run with this configuration would throw at its start.
-  mutating func estimate(_ cell: Cell) throws -> CellEstimate? {
+  public mutating func estimate(_ cell: Cell) throws -> CellEstimate? {
     guard var configuration = cell.configuration else { return nil }
     // What earlier cells are to make is not there yet, and changes no cost.
     configuration.split = nil

@@ -16,7 +16,7 @@ public final class StudyGrid {
   public init(_ cells: [Cell], settings: StudySettings, in folder: StudyFolder) throws {
     (self.cells, self.folder) = (cells, folder)
     try folder.open(for: settings)
-    lock = try DirectoryLock(folder.url)
+    lock = try DirectoryLock(folder.url, activity: "running the study in")
   }
 
   /// What the cells will cost: as found before, and found out for the rest.

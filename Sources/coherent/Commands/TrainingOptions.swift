@@ -18,7 +18,9 @@ struct TrainingOptions: ParsableArguments {
   var allowMissing: Bool?
   @Option(help: "How pixels are normalised: auto (as is usual for the data set) or none (bytes / 255). (default: auto)")
   var normalize: PixelNormalization?
-  @Option(parsing: .unconditional, help: "Height and width of a folder's images. (default: 224)")
+  @Option(
+    parsing: .unconditional,
+    help: "Height and width of the images. (default: 224 for a folder, as they are for other data sets)")
   var imageSize: Int?
   @Option(
     parsing: .unconditional,
@@ -37,6 +39,8 @@ struct TrainingOptions: ParsableArguments {
   var prefetch: Int?
   @Option(parsing: .unconditional, help: "Train on the first N examples only.")
   var subset: Int?
+  @Option(parsing: .unconditional, help: "Test on the first N test examples only.")
+  var testSubset: Int?
   @Option(help: "A file (.npy, .csv, .u8) with labels that replace the training set's.")
   var labels: String?
   @Option(
@@ -134,6 +138,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.workers, workers)
     set(&configuration.prefetch, prefetch)
     set(&configuration.subset, subset)
+    set(&configuration.testSubset, testSubset)
     set(&configuration.labels, labels)
     set(&configuration.split, split)
     set(&configuration.validation, validation)
@@ -174,7 +179,8 @@ struct TrainingOptions: ParsableArguments {
       dataset, dataDir, augment, labels, split, model, norm, weights, optimizer, schedule, device, linear,
     ]
     let integers: [Int?] = [
-      imageSize, resize, workers, prefetch, subset, validation, batchSize, steps, threads, evalEvery, checkpointEvery,
+      imageSize, resize, workers, prefetch, subset, testSubset, validation, batchSize, steps, threads, evalEvery,
+      checkpointEvery,
     ]
     let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs, stopAccuracy]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import Reports
 import Studies
 
 extension StudyProfile: ExpressibleByArgument {}
@@ -70,7 +71,6 @@ struct StudyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "report", abstract: "Judge a study's results again and write its page, figures and score card.")
     @Argument(help: "The study's folder.") var folder: String
-    @Flag(help: "Also write the figures as SVG.") var svg = false
     @Flag(help: "Also write the figures as PNG.") var png = false
     @Flag(help: "Also write the figures as PDF.") var pdf = false
     @Option(
@@ -83,12 +83,13 @@ struct StudyCommand: ParsableCommand {
       let folder = StudyFolder(folder)
       let results = try StudyResults(folder)
       try results.write(to: folder)
-      let formats = [(svg, "svg"), (png, "png"), (pdf, "pdf")].filter(\.0).map(\.1)
-      let written = try StudyReport(folder, results).write(formats: formats)
-      if let export { try StudyReport(folder, results).export(to: export) }
+      let more: [FigureFormat] = (png ? [.png] : []) + (pdf ? [.pdf] : [])
+      let report = try StudyReport(folder, results)
+      let page = try report.write(formats: [.svg] + more)
+      if let export { try report.export(to: export) }
       if json { return try Console.json(results) }
       print(results.text)
-      print("\nReport: \(written.path)")
+      print("\nReport: \(page.path)")
     }
   }
 

@@ -2,17 +2,20 @@
 
 import Foundation
 
-/// The right to write a run directory, which one process has at a time: an advisory lock (flock) on the file `.lock` in
-/// it. The system takes it back when the process ends, however that happens; reading needs none.
+/// The right to write a folder, such as a run directory, which one process has at a time: an advisory lock (flock) on
+/// the file `.lock` in it. The system takes it back when the process ends, however that happens; reading needs none.
 ///
 /// The file is deleted on release, so that a run at rest holds nothing that is not its own.
-public final class RunLock {
+public final class DirectoryLock {
   private let path: String
   private var descriptor: Int32 = -1
 
   /// Takes the lock of a folder. File systems without locks, and folders that cannot be written to, are let pass: the
   /// first write will tell.
-  init(_ folder: URL) throws {
+  ///
+  /// - Parameter activity: what the other process would be doing, such as "training in".
+  /// - Throws: `RunStoreError` when another process, or another part of this one, has it.
+  public init(_ folder: URL, activity: String = "training in") throws {
     path = folder.appendingPathComponent(RunFile.lock).path
     while true {
       let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
@@ -26,7 +29,7 @@ public final class RunLock {
         if code == EINTR { continue }
         guard code == EWOULDBLOCK else { return }
         throw RunStoreError(
-          "Another process is training in \(folder.path).",
+          "Another process is \(activity) \(folder.path).",
           remedy: "Wait for it to end, stop it, or choose another folder with --out.")
       }
       // The one before may have deleted the file after it was opened here: that lock would guard nothing.
@@ -59,14 +62,14 @@ extension RunDirectory {
   /// Takes the right to write this run.
   ///
   /// - Throws: `RunStoreError` when another process, or another part of this one, has it.
-  public func lock() throws -> RunLock { try RunLock(url) }
+  public func lock() throws -> DirectoryLock { try DirectoryLock(url) }
 
   /// As `create(at:existing:)`, under the lock that is held or else taken, before anything is deleted.
   ///
   /// - Throws: as `create(at:existing:)`, and when another process is training there.
   public static func createLocked(
-    at path: String, existing: ExistingRunPolicy, held: RunLock? = nil
-  ) throws -> (directory: RunDirectory, lock: RunLock) {
+    at path: String, existing: ExistingRunPolicy, held: DirectoryLock? = nil
+  ) throws -> (directory: RunDirectory, lock: DirectoryLock) {
     var lock = held
     let directory = try create(at: path, existing: existing) { run in
       if lock == nil { lock = try run.lock() }
@@ -77,7 +80,7 @@ extension RunDirectory {
   /// The lock of a folder that an earlier run has left something in; nil where there is no run yet.
   ///
   /// - Throws: `RunStoreError` when another process is training there.
-  public static func lockOfExisting(at path: String) throws -> RunLock? {
+  public static func lockOfExisting(at path: String) throws -> DirectoryLock? {
     let run = RunDirectory(url: URL(fileURLWithPath: path).standardizedFileURL)
     let names = run.entries()
     guard [RunFile.manifest, RunFile.config, RunFile.lock].contains(where: names.contains) else { return nil }
