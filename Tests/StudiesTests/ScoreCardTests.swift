@@ -77,5 +77,12 @@ import Testing
     let level = try #require(Curve((0...10).map { ($0, 3.0) }).logarithmicMean(against: zero, -))
     #expect(abs(level - 3) < 1e-12)
     #expect(line.logarithmicMean(against: Curve([(0, 1.0)]), -) == nil)
+    let sparse = Curve([(0, 1.0), (3, 3), (8, 0)])
+    #expect(abs((sparse.value(at: 1) ?? 0) - 2) < 1e-12 && sparse.value(at: 3) == 3 && sparse.value(at: 9) == nil)
+    #expect(sparse.firstStep(downTo: 0.5) == 8 && sparse.firstStep(downTo: -1) == nil)
+    // Where one of the curves is not positive, there is no ratio.
+    let twice = Curve((0...10).map { ($0, $0 == 2 ? 0 : 2.0) })
+    let ratio = try #require(twice.meanRatio(to: Curve((0...10).map { ($0, 0.5) }), from: 1))
+    #expect(abs(ratio - 4) < 1e-12 && twice.meanRatio(to: zero) == nil)
   }
 }

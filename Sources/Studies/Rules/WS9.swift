@@ -60,7 +60,7 @@ struct WS9: Rule {
       slopes.hard.append(against * 1000)
     }
     guard leads.count >= SeedMean.leastSeeds else {
-      return assessment.miss("early training losses of \(SeedMean.leastSeeds) seeds of both splits at the same steps")
+      return assessment.miss("early training losses of \(SeedMean.leastSeeds) seeds in both splits")
     }
     assessment.note(NamedValue("early fall of the training loss per 1000 steps, easy", values: slopes.easy))
     assessment.note(NamedValue("early fall of the training loss per 1000 steps, hard", values: slopes.hard))
@@ -73,7 +73,7 @@ struct WS9: Rule {
 
   private static func slope(of run: StudyRun, upTo step: Int) -> Double? {
     let loss = run.loss("train")
-    guard let start = loss[0], let end = loss[step], step > 0 else { return nil }
+    guard let start = loss[0], let end = loss.value(at: step), step > 0 else { return nil }
     return (start - end) / Double(step)
   }
 }
