@@ -29,6 +29,8 @@ public struct Study: Sendable {
   public let claims: [String]
   /// What it trains and on what, in a line for each profile.
   public let scales: [StudyProfile: String]
+  /// Options that its grid depends on, so that `--set` cannot change them.
+  var fixed: [String] = []
   /// The cells, for a request.
   let grid: @Sendable (GridRequest) -> [Cell]
 
@@ -73,6 +75,21 @@ public struct Cell: Sendable {
   /// A computation.
   static func computing(_ name: String, _ title: String, needs: [String] = [], _ computation: Computation) -> Cell {
     Cell(name: name, title: title, work: .computation(computation), needs: needs, inputs: [])
+  }
+
+  /// What is trained, in a run or to time its steps; nil where nothing is.
+  var setting: TrainingConfiguration? {
+    get {
+      if case .computation(.stepCost(let setting, _, _)) = work { setting } else { configuration }
+    }
+    set {
+      guard let newValue else { return }
+      if case .computation(.stepCost(_, let rounds, let steps)) = work {
+        work = .computation(.stepCost(newValue, rounds: rounds, stepsPerRound: steps))
+      } else {
+        work = .training(newValue)
+      }
+    }
   }
 
   /// The configuration of a training run; nil for a computation.

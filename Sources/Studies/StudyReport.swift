@@ -99,7 +99,8 @@ public struct StudyReport {
   private static func duration(_ seconds: Double) -> String {
     guard seconds.isFinite else { return "?" }
     let minutes = Int((seconds / 60).rounded())
-    return minutes >= 60 ? "\(minutes / 60) h \(minutes % 60) min" : minutes > 0 ? "\(minutes) min" : "\(Int(seconds)) s"
+    return minutes >= 60
+      ? "\(minutes / 60) h \(minutes % 60) min" : minutes > 0 ? "\(minutes) min" : "\(Int(seconds)) s"
   }
 }
 

@@ -81,7 +81,7 @@ extension StudySettings {
   func adapt(_ cells: [Cell], of study: Study) throws -> [Cell] {
     try checkOverrides(cells, of: study)
     return try cells.map { cell in
-      guard case .training(var configuration) = cell.work else { return cell }
+      guard var configuration = cell.setting else { return cell }
       if configuration.dataset != "digits" { configuration.dataDir = dataDir }
       configuration.threads = threads
       configuration.tags = ["study": study.id, "profile": scale, "cell": cell.name]
@@ -93,7 +93,7 @@ extension StudySettings {
       }
       try configuration.validate()
       var changed = cell
-      changed.work = .training(configuration)
+      changed.setting = configuration
       return changed
     }
   }
@@ -101,10 +101,16 @@ extension StudySettings {
   /// An option that the grid varies must not be set for all of its cells: they would all be the same.
   private func checkOverrides(_ cells: [Cell], of study: Study) throws {
     guard !set.isEmpty else { return }
-    let options = try cells.compactMap { try $0.configuration?.options() }
+    let options = try cells.compactMap { try $0.setting?.options() }
+    if options.isEmpty {
+      throw StudyError("\(study.id) trains nothing that --set could change.", remedy: "Leave it out.")
+    }
     for key in set.keys.sorted() {
       if ["data-dir", "threads", "seed", "tags", "steps"].contains(key) {
         throw StudyError("--set \(key) is not possible.", remedy: "Use the option of coherent study run for it.")
+      }
+      if study.fixed.contains(key) {
+        throw StudyError("--set \(key) is not possible: the grid of \(study.id) rests on it.", remedy: "Leave it out.")
       }
       let values = Set(options.map { $0[key] ?? "" })
       if values.count > 1 {

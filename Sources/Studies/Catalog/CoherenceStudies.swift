@@ -31,7 +31,7 @@ extension StudyCatalog {
       return levelsBySeed(
         request, levels: request.by(smoke: [0, 1], small: [0, 1], paper: Setting.levels),
         seeds: request.profile == .paper || isInception ? 1 : 3, base, prefix: model, title: model
-      ) { $0.probe = ["coherence:m=\(m)@dense:0-\(request.profile == .paper ? 50 : 20),log"] }
+      ) { $0.probe = ["coherence:m=\(m)@dense:0-50,log"] }
     }
   }
 

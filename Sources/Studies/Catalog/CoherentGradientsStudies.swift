@@ -10,18 +10,18 @@ extension StudyCatalog {
     id: "cg/label-noise", title: "Label noise on MNIST",
     question:
       "Is real data learned faster than data with random labels, and what is learned first where half is random?",
-    paper: Paper.coherentGradients, section: "§2.2, figure 1",
+    paper: Paper.coherentGradients, section: "§2.2 and §2.3, figure 1",
     claims: ["CG-1", "CG-2", "CG-3", "CG-4", "CG-5", "CG-11"],
     scales: [
-      .smoke: "500 built-in digits, 1×32, 120 steps, 3 noise levels",
-      .small: "MNIST, 1×512, 12 000 steps, 5 noise levels, 3 seeds",
+      .smoke: "500 built-in digits, 1×32, 120 steps, 5 noise levels",
+      .small: "10 000 images of MNIST, 1×512, 20 000 steps, 5 noise levels, 3 seeds",
       .paper: "MNIST, 1×2048, 100 000 steps, 5 noise levels",
     ]
   ) { request in
     let base = request.by(
-      smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 12_000),
+      smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 20_000, examples: 10_000),
       paper: Setting.mnist(model: "mlp:2048", steps: 100_000))
-    let m = request.by(smoke: 100, small: 1000, paper: 5000)
+    let m = request.by(smoke: 250, small: 1000, paper: 5000)
     return levelsBySeed(request, seeds: request.profile == .paper ? 1 : 3, base) {
       $0.probe = ["coherence:m=\(m)@dense:0-10,log"]
     }
@@ -30,7 +30,7 @@ extension StudyCatalog {
   private static let contributions = Study(
     id: "cg/contributions", title: "Who drives the loss down",
     question: "Do pristine examples contribute more to the first steps than corrupt ones, beyond chance?",
-    paper: Paper.coherentGradients, section: "§2.4, figure 2", claims: ["CG-6", "CG-7"],
+    paper: Paper.coherentGradients, section: "§2.4, figures 2 and 3", claims: ["CG-6", "CG-7"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps, 50 % noise",
       .small: "MNIST, 1×512, 12 000 steps, 25, 50, 75 % noise, 3 seeds",
@@ -83,12 +83,12 @@ extension StudyCatalog {
   private static let fullBatch = Study(
     id: "cg/full-batch", title: "Without stochastic batches",
     question: "Is it the noise of mini-batches that makes real data generalise, or does the full batch do as well?",
-    paper: Paper.coherentGradients, section: "§1 and §5", claims: ["CG-12"],
+    paper: Paper.coherentGradients, section: "§4", claims: ["CG-12"],
     scales: [
       .smoke: "300 built-in digits, 1×32, full batch and batch 50",
       .small: "2000 images of MNIST, 1×512, full batch for 8000 steps, and batch 100; 3 seeds",
       .paper: "10 000 images of MNIST, 1×2048, full batch for 10 000 steps, and batch 100; 3 seeds",
-    ]
+    ], fixed: ["subset"]
   ) { request in
     let examples = request.by(smoke: 300, small: 2000, paper: 10_000)
     let whole = request.by(
@@ -116,13 +116,13 @@ extension StudyCatalog {
     }
   }
 
-  /// Runs at noise levels, by seed; `smoke` has three levels.
+  /// Runs at noise levels, by seed.
   static func levelsBySeed(
     _ request: GridRequest, levels: [Double]? = nil, seeds count: Int, _ base: TrainingConfiguration,
     prefix: String = "", title: String = "", change: (inout TrainingConfiguration) -> Void = { _ in }
   ) -> [Cell] {
     let seeds = request.seeds(count)
-    let levels = levels ?? (request.profile == .smoke ? [0, 0.5, 1] : Setting.levels)
+    let levels = levels ?? Setting.levels
     return seeds.flatMap { seed in
       levels.map { level in
         Cell.training(

@@ -14,13 +14,13 @@ extension StudyCatalog {
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small: "MNIST, 1×2048, 12 000 steps, m = 2000, noise 0 and 100 %, 3 seeds",
-      .paper: "ImageNet, ResNet-50, batch 4096, m = 40 356, noise 0 and 100 %",
+      .paper: "ImageNet, ResNet-50, batch 4096, m = 50 000, noise 0 and 100 %",
     ]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(), small: Setting.mnist(model: "mlp:2048", steps: 12_000),
       paper: Setting.imageNet(model: "resnet50", batch: 4096))
-    let m = request.by(smoke: 100, small: 2000, paper: Setting.imageNetSample)
+    let m = request.by(smoke: 100, small: 2000, paper: 50_000)
     return levelsBySeed(request, levels: [0, 1], seeds: request.profile == .paper ? 1 : 3, base) {
       $0.probe = ["coherence:m=\(m)@dense:0-10,log"]
     }
@@ -184,7 +184,7 @@ extension StudyCatalog {
       .computing("linear-example", "four examples, real and random", .linearExample),
       .computing(
         "coherence-laws", "the laws on random gradients",
-        .coherenceLaws(cases: request.by(smoke: 50, small: 2000, paper: 2000))),
+        .coherenceLaws(cases: request.by(smoke: 120, small: 2000, paper: 2000))),
     ]
   }
 

@@ -12,8 +12,8 @@ extension StudyCatalog {
     question: "Are pristine examples learned first on ResNet-18, VGG-13 and Inception-V3 too?",
     paper: Paper.weakAndStrong, section: "§2 and appendix A, figures 1, 6, 7", claims: ["WS-1"],
     scales: [
-      .smoke: "96 built-in digits, ResNet-18 for small images, 4 steps, 3 noise levels",
-      .small: "2000 images of CIFAR-10 (1000 at 75×75 for Inception), 4 noise levels, 3 seeds",
+      .smoke: "96 built-in digits, ResNet-18 for small images, 4 steps, 5 noise levels",
+      .small: "2000 images of CIFAR-10 (1000 at 75×75 for Inception), 5 noise levels, 3 seeds",
       .paper: "ImageNet, 90 epochs, batch 256, momentum 0.9, 5 noise levels",
     ]
   ) { request in
@@ -28,7 +28,7 @@ extension StudyCatalog {
         paper: Setting.imageNet(model: model).with { $0.momentum = 0.9 }
       ).with { if request.profile == .small, isInception { $0.imageSize = 75 } }
       return levelsBySeed(
-        request, levels: request.by(smoke: [0, 0.5, 1], small: [0, 0.25, 0.5, 1], paper: Setting.levels),
+        request, levels: Setting.levels,
         seeds: request.profile == .paper ? 1 : 3, base, prefix: model, title: model)
     }
   }
@@ -48,10 +48,14 @@ extension StudyCatalog {
       paper: Setting.imageNet(model: "resnet18")
     ).with { $0.noiseKind = .uniform }
     let m = request.by(smoke: 102, small: 990, paper: 2640)
+    // Eight processors share a mini-batch in three groups: the paper's footnote 2.
+    let largerBatch = Setting.imageNet(model: "resnet18", batch: 264)
     let cells = ["sgd", "ra3", "rm3", "m3"].flatMap { word in
-      levelsBySeed(request, levels: [0, 0.5, 1], seeds: 3, base, prefix: word, title: word.uppercased()) {
+      levelsBySeed(
+        request, levels: [0, 0.5, 1], seeds: 3, word == "m3" && request.profile == .paper ? largerBatch : base,
+        prefix: word, title: word.uppercased()
+      ) {
         $0.optimizer = word
-        if request.profile == .paper, word == "m3" { $0.batchSize = 264 }
         // The amplification of strong directions is a property of the weights that M3 comes to.
         if word == "m3", $0.noise == 0 { $0.probe = ["median:m=\(m)@log"] }
       }
@@ -98,7 +102,7 @@ extension StudyCatalog {
   private static let winsorizedCIFAR = Study(
     id: "ws/winsorized-cifar", title: "Winsorized descent on CIFAR-10",
     question: "Does winsorizing keep a residual network from memorising random labels?",
-    paper: Paper.weakAndStrong, section: "§2 and appendix B, figure 8", claims: ["WS-8"],
+    paper: Paper.weakAndStrong, section: "§3.1 and appendix B, figure 8", claims: ["WS-8"],
     scales: [
       .smoke: "96 built-in digits, ResNet-20, 4 steps",
       .small: "2500 images of CIFAR-10, ResNet-32, 50 epochs, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
@@ -111,6 +115,7 @@ extension StudyCatalog {
       paper: Setting.cifar(model: "resnet32", examples: 50_000, epochs: 64).with {
         $0.subset = nil
         $0.testSubset = nil
+        $0.allowMissing = false
         $0.epochs = nil
         $0.steps = 100_000
         $0.schedule = "step:40000,60000,80000"
@@ -137,12 +142,14 @@ extension StudyCatalog {
     let seeds = request.seeds(3)
     return seeds.flatMap { seed -> [Cell] in
       let sort = CellName.make("sort", seed: seed, of: seeds)
-      let (first, second) = sortingSettings(request)
+      let (first, second) = sortingSettings(request, examples: 500_000)
       let folder = "seed-\(seed)"
       let cells = ["easy", "hard"].map { word in
         Cell.training(
           CellName.make(word, seed: seed, of: seeds), "the \(word) examples alone", needs: [sort],
-          inputs: [.easyAndHard(from: sort, folder: folder, seed: seed)],
+          inputs: [
+            .easyAndHard(from: sort, folder: folder, seed: seed, most: request.profile == .paper ? 500_000 : nil)
+          ],
           second.with {
             $0.seed = seed
             $0.split = request.folder.prepared("\(folder)/\(word).csv").path
@@ -183,7 +190,9 @@ extension StudyCatalog {
   }
 
   /// How examples are sorted into easy and hard, and what is trained on them then.
-  private static func sortingSettings(_ request: GridRequest) -> (TrainingConfiguration, TrainingConfiguration) {
+  private static func sortingSettings(_ request: GridRequest, examples: Int? = nil) -> (
+    TrainingConfiguration, TrainingConfiguration
+  ) {
     let first = request.by(
       smoke: Setting.digits(examples: 600, steps: 60).with { $0.evalEvery = 2 },
       small: Setting.cifar(model: "resnet20", examples: 20_000, epochs: 10, lr: 0.05).with {
@@ -194,7 +203,10 @@ extension StudyCatalog {
     let second = request.by(
       smoke: Setting.digits(examples: 600, batch: 20, steps: 100),
       small: Setting.cifar(model: "resnet20", examples: 20_000, epochs: 12, lr: 0.05),
-      paper: Setting.imageNet(model: "resnet18"))
+      // The rate falls after 30 and 60 passes over what is trained on.
+      paper: Setting.imageNet(model: "resnet18").with {
+        if let examples { $0.schedule = "step:\(30 * examples / $0.batchSize),\(60 * examples / $0.batchSize)" }
+      })
     return (first, second)
   }
 
@@ -203,19 +215,16 @@ extension StudyCatalog {
     question: "How much longer is a step with RM3 or M3 than one of SGD?",
     paper: Paper.weakAndStrong, section: "§3.3", claims: ["WS-7"],
     scales: [
-      .smoke: "built-in digits, 1×32, 3 rounds",
-      .small: "2000 images of CIFAR-10, ResNet-32, batch 33, 9 rounds of 12 steps",
-      .paper: "images at 224×224, ResNet-18, batch 264, 5 rounds of 2 steps",
+      .smoke: "built-in digits, 1×32, 21 rounds",
+      .small: "2000 images of CIFAR-10, ResNet-32, batch 33, 21 rounds of 5 steps",
+      .paper: "images at 224×224, ResNet-18, batch 264, 21 rounds",
     ]
   ) { request in
     let setting = request.by(
       smoke: Setting.digits(batch: 51), small: Setting.cifar(model: "resnet32", examples: 2000, batch: 33, epochs: 1),
       paper: Setting.imageNet(model: "resnet18", batch: 264)
-    ).with {
-      $0.threads = request.settings.threads
-      if request.profile != .smoke { $0.dataDir = request.settings.dataDir }
-    }
-    let (rounds, steps) = request.by(smoke: (3, 5), small: (9, 12), paper: (5, 2))
+    )
+    let (rounds, steps) = request.by(smoke: (21, 2), small: (21, 5), paper: (21, 1))
     return [
       .computing("step-cost", "steps in turns", .stepCost(setting, rounds: rounds, stepsPerRound: steps))
     ]

@@ -42,23 +42,18 @@ enum MedianExpectation {
         steps += 1
       }
     }
-    func deviation(_ sum: [Double], _ expected: (Int) -> Double, _ range: Range<Int>) -> Double {
-      range.map { abs(sum[$0] / Double(steps) - expected($0)) }.max() ?? 0
+    /// The largest deviation, as a share of the largest value there.
+    func error(_ sum: [Double], _ expected: (Int) -> Double, _ range: Range<Int>, of scale: Double) -> Double {
+      (range.map { abs(sum[$0] / Double(steps) - expected($0)) }.max() ?? 0) / scale
     }
-    func size(_ sum: [Double]) -> Double {
-      (common.count..<sum.count).map { abs(sum[$0]) / Double(steps) }.max() ?? 0
-    }
-    let all = 0..<common.count
-    let (target, k) = (common, Double(m))
+    let (first, rest) = (0..<common.count, common.count..<common.count + m)
+    let mean = { (column: Int) in own(column - common.count) / Double(m) }
+    let (largest, largestMean) = (common.map(abs).max() ?? 1, rest.map { abs(mean($0)) }.max() ?? 1)
     return [
       QuantityRecord(quantity: "m", value: Double(m)),
-      QuantityRecord(quantity: "sgd_common_error", value: deviation(meanSum, { target[$0] }, all)),
-      QuantityRecord(quantity: "sgd_idiosyncratic", value: size(meanSum)),
-      QuantityRecord(
-        quantity: "sgd_idiosyncratic_error",
-        value: deviation(meanSum, { own($0 - target.count) / k }, common.count..<meanSum.count)),
-      QuantityRecord(quantity: "m3_common_error", value: deviation(medianSum, { target[$0] }, all)),
-      QuantityRecord(quantity: "m3_idiosyncratic", value: size(medianSum)),
+      QuantityRecord(quantity: "sgd_common_error", value: error(meanSum, { common[$0] }, first, of: largest)),
+      QuantityRecord(quantity: "sgd_idiosyncratic", value: error(meanSum, mean, rest, of: largestMean)),
+      QuantityRecord(quantity: "m3_idiosyncratic", value: error(medianSum, { _ in 0 }, rest, of: largestMean)),
     ]
   }
 

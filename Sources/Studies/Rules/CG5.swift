@@ -65,9 +65,11 @@ struct CG5: Rule {
     var sums = (norm: 0.0, slope: 0.0)
     for step in steps {
       guard var square = squares[step], let before = loss[step], let after = loss[step + 1] else { return nil }
-      // The mean over a sample of m is longer than that over all examples: without the diagonal it is not.
-      if m > 1, m < run.manifest.dataset.trainExamples ?? m, let mean = examples[step] {
-        square = (Double(m) * square - mean) / Double(m - 1)
+      // The mean gradient A of m of the N training examples is longer than that of all N, X: drawn without replacement,
+      // E A = X + k(B − X) with B the mean squared norm of the examples' gradients and k = (N − m)/(m(N − 1)).
+      if let all = run.manifest.dataset.trainExamples, m > 1, m < all, let mean = examples[step] {
+        let k = Double(all - m) / (Double(m) * Double(all - 1))
+        square = (square - k * mean) / (1 - k)
       }
       sums.norm += square
       sums.slope += (before - after) / rate
