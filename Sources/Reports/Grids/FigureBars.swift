@@ -90,7 +90,9 @@ public struct FigureBars: Sendable {
     let isLong = own.contains { Double($0.count) * 4.2 > frame.width / Double(own.count) }
     let x: JSON = [
       "field": "name", "type": "nominal", "sort": nil, "title": .string(categories),
-      "scale": ["domain": .strings(own), "paddingInner": 0.3, "paddingOuter": 0.25],
+      "scale": [
+        "domain": .strings(own), "paddingInner": 0.3, "paddingOuter": .number(own.count < 3 ? 0.9 : 0.25),
+      ],
       "axis": ["labelAngle": .number(isLong ? -40 : 0), "ticks": false, "labelLimit": 110, "labelOverlap": false],
     ]
     let y = self.y.encoding(
@@ -106,6 +108,7 @@ public struct FigureBars: Sendable {
         "tooltip": [["field": "name", "title": " "], ["field": "value", "title": "value", "format": ".4~g"]],
       ],
     ]
+    let zero = domain.lowerBound < 0 ? [frame.rule(at: 0, y: y)] : []
     let neutral = JSON.string(Palette.neutral.light)
     let ranges: JSON = [
       "transform": [["filter": "isValid(datum.low)"]],
@@ -122,7 +125,7 @@ public struct FigureBars: Sendable {
       "mark": ["type": "text", "fontSize": 7, "dy": -6, "color": neutral, "clip": false],
       "encoding": ["x": x, "y": y.merging(["field": "top"]), "text": ["field": "note"]],
     ]
-    return frame.view(index, layers: [bars, ranges, expected, notes], heading: nil)
+    return frame.view(index, layers: [bars] + zero + [ranges, expected, notes], heading: nil)
   }
 
   private var rows: [JSON] {

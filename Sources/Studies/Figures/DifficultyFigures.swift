@@ -27,10 +27,11 @@ enum DifficultyFigures {
       }
       return [
         FigurePanel(
-          row: "accuracy", column: "trained on \(name)", x: Abscissa.epochs.axis, y: .accuracy(),
+          row: "Accuracy", column: "trained on \(name)", x: Abscissa.epochs.axis, y: .accuracy(),
           lines: lines { $0.run.accuracy($1, $2) }),
         FigurePanel(
-          row: "loss", column: "trained on \(name)", x: Abscissa.epochs.axis, y: loss, lines: lines { $0.loss($1, $2) }),
+          row: loss.title, column: "trained on \(name)", x: Abscissa.epochs.axis, y: loss,
+          lines: lines { $0.loss($1, $2) }),
       ]
     }
     return [

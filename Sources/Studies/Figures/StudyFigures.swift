@@ -33,7 +33,7 @@ public enum StudyFigures {
 
   private static let builders: [Builder] = [
     ("cg/label-noise", { NoiseFigures.coherentGradients($0) + [GradientNormFigure.figure($0)] }),
-    ("cg/contributions", { ContributionFigures.grid($0) + (try $0.reportFigures("contributions")) }),
+    ("cg/contributions", ContributionFigures.grid),
     ("cg/winsorized", WinsorizedFigures.mnist),
     ("cg/full-batch", NoiseFigures.fullBatch),
     ("ws/label-noise", NoiseFigures.byModel),
@@ -106,7 +106,9 @@ struct FigureSource {
 
 /// Names in legends and captions.
 enum FigureWording {
-  static func noise(_ level: Double) -> String { Level.text(level) }
+  static func noise(_ level: Double) -> String {
+    Level.text(level).replacingOccurrences(of: " %", with: "%")
+  }
 
   static func unique(_ values: [String]) -> [String] {
     var seen: Set<String> = []
