@@ -62,6 +62,19 @@ import Testing
     #expect(html.contains("default-src 'none'") && !html.contains("http://"))
   }
 
+  @Test func aClaimJudgedTwiceHasTwoTargets() throws {
+    let scratch = try Scratch()
+    let verdict = StudyPage.Verdict(
+      claim: "CG-1", sentence: "x", source: "x", outcome: .held, explanation: "x", figures: ["accuracy"])
+    let html = try StudyPage(
+      id: "x", title: "x", question: "x", paper: "x", section: "x", profile: "smoke", scale: "x",
+      verdicts: [verdict, verdict], figures: [try figure()], cells: [], machine: [], command: []
+    ).html(bundle: scratch.bundle())
+    for target in ["claim-CG-1", "claim-CG-1-2"] {
+      #expect(html.contains("id=\"\(target)\"") && html.contains("href=\"#\(target)\""))
+    }
+  }
+
   @Test func pathsCannotBecomeOtherSchemes() {
     #expect(!StudyPage.link("javascript:alert(1)").contains(":"))
     #expect(StudyPage.link("runs/50% \"x\"") == "runs/50%25%20%22x%22")

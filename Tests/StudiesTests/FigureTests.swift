@@ -220,6 +220,24 @@ private struct SampleCell: Sendable {
     #expect(try self.figures("gm/m3", cells).map(\.id) == ["m3-pristine-and-corrupt", "final-gaps"])
   }
 
+  @Test func mediansAreComparedWithMeans() throws {
+    let runs = [0, 0.5].map { noise in
+      Self.cell(noise) {
+        $0.optimizer = "m3"
+        $0.measures = ["median_along_mean": { _ in 1.2 }, "median_norm_ratio": { _ in 0.9 }]
+      }
+    }
+    let lines = try figure("median-against-mean", in: figures("ws/robust-means", runs))
+    #expect(lines.first?.y == 1.2 && lines.last?.y == 0.9 && lines.last?.series == "M3, 50% noise")
+  }
+
+  @Test func claimsHaveTheirFigures() throws {
+    let figures = try figures("ws/robust-means", [Self.cell(0) { $0.optimizer = "rm3" }])
+    #expect(StudyFigures.figures(about: "WS-2", among: figures) == ["robust-means", "final-gaps"])
+    #expect(StudyFigures.figures(about: "XY-1", among: figures).isEmpty)
+    #expect(Set(ScoreCard.claims.map(\.id)).isSubset(of: ClaimFigures.ids.keys))
+  }
+
   @Test func gapsAreShownByBatchSize() throws {
     let cells = [33, 330, 3300].flatMap { size in
       ["sgd", "rm3"].map { word in
@@ -243,7 +261,7 @@ private struct SampleCell: Sendable {
       }
     }
     let figures = try figures("ws/easy-hard", cells)
-    let table = try figure("cross-generalization", in: figures).filter { $0.x != "all" }
+    let table = try figure("cross-generalization", in: figures)
     #expect(table.map(\.y) == [0.85, 0.17, 0.44, 0.21] && table.map(\.x) == ["easy", "hard", "easy", "hard"])
     let curves = try figure("easy-hard", in: figures)
     #expect(names(curves, \.series).contains("hard test examples, test"))

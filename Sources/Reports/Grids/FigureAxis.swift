@@ -68,6 +68,7 @@ extension FigureAxis {
     switch scale {
     case .linear where isX: return low < high ? low...high : (low - 0.5)...(high + 0.5)
     case .linear where isShare && low >= 0 && high <= 1 && including.contains(1): return 0...1
+    case .linear where isShare && low >= 0 && high <= 1: return Self.rounded(low, high).clamped(to: 0...1)
     case .linear: return Self.rounded(low, high)
     case .logarithmic: return isX && low < high ? low...high : (low / 1.25)...(high * 1.25)
     case .logarithmicFromZero: return low...max(high, low + 1)
@@ -91,15 +92,15 @@ extension FigureAxis {
       case .logarithmicFromZero: ["type": "symlog", "constant": 1]
       }
     let fitting = max(2, Int(pixels / (isX ? 34 : 22)))
-    var axis: JSON = [
-      "tickCount": .number(Double(min(5, fitting))), "labels": .bool(isLabelled),
-      "labelExpr": .string(labelExpression),
-    ]
+    var axis: JSON = ["labels": .bool(isLabelled), "labelExpr": .string(labelExpression)]
     if isX { axis = axis.merging(["labelFlush": true, "ticks": true]) }
     let places = ticks.isEmpty ? automaticTicks(domain, pixels: pixels, fitting: fitting) : ticks
     let isCrowded = places.isEmpty || places.count > fitting + 3
     axis = axis.merging(["labelOverlap": .bool(isCrowded)])
-    if !places.isEmpty { axis = axis.merging(["values": .numbers(places.filter(domain.contains))]) }
+    // With a count beside them, Vega would thin the places further.
+    axis = axis.merging(
+      places.isEmpty
+        ? ["tickCount": .number(Double(min(5, fitting)))] : ["values": .numbers(places.filter(domain.contains))])
     return [
       "field": .string(field), "type": "quantitative", "title": isLabelled ? .string(title) : nil,
       "scale": kind.merging([

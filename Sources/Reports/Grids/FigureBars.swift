@@ -64,7 +64,9 @@ public struct FigureBars: Sendable {
   /// The figure; nil without bars.
   public func figure() -> Figure? {
     guard !panels.isEmpty else { return nil }
-    let shades = Palette.shades(for: names, .categorical)
+    // Many bars are a scale, not kinds, and share a colour.
+    let isScale = names.count > 6
+    let shades = isScale ? names.map { _ in Palette.categorical[0] } : Palette.shades(for: names, .categorical)
     return Figure(
       id: id, title: title, caption: caption, section: section, isComposite: false,
       chart: frame.chart(title: title, views: panels.indices.map { view($0, shades: shades) }),
@@ -82,7 +84,11 @@ public struct FigureBars: Sendable {
   private var domain: ClosedRange<Double> {
     let bars = panels.flatMap(\.bars)
     let values = bars.flatMap { [$0.value, $0.low, $0.high, $0.expected].compactMap { $0 } }
-    return y.domain(of: values + (y.scale == .linear ? [0] : []), isX: false)
+    let range = y.domain(of: values + (y.scale == .linear ? [0] : []), isX: false)
+    guard bars.contains(where: { $0.note != nil }), let top = values.max(), y.scale == .linear else { return range }
+    // Room for the words above the bars.
+    let room = 0.12 * (range.upperBound - range.lowerBound)
+    return range.lowerBound...max(range.upperBound, top + room)
   }
 
   private func view(_ index: Int, shades: [Shade]) -> JSON {

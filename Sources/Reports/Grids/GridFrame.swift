@@ -115,8 +115,8 @@ struct GridFrame {
 
   /// The legend of names, in as many columns as fit beside what else stands there.
   func legend(symbol: String, names: [String], beside others: [String] = []) -> JSON {
-    func pixels(_ name: String) -> Double { Double(name.count) * 4.4 + 34 }
-    let page = max(300, Double(columns.count) * (width + horizontalGap))
+    func pixels(_ name: String) -> Double { Double(name.count) * 4.1 + 32 }
+    let page = max(300, Double(columns.count) * (width + horizontalGap) + 20)
     let left = page - others.reduce(0) { $0 + pixels($1) }
     let longest = names.map(pixels).max() ?? 1
     let fitting = max(1, min(names.count, Int(left / longest)))

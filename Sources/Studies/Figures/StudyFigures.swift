@@ -29,6 +29,18 @@ public enum StudyFigures {
     return try builder.make(FigureSource(runs: read, measurements: measurements)).compactMap { $0 }
   }
 
+  /// The figures that show what a claim is about, by id, in the order given.
+  ///
+  /// - Parameters:
+  ///   - claim: Such as `CG-8`.
+  ///   - figures: The figures of a study.
+  public static func figures(about claim: String, among figures: [Figure]) -> [String] {
+    let wanted = ClaimFigures.ids[claim] ?? []
+    return figures.map(\.id).filter { id in
+      wanted.contains { $0.hasSuffix("-") ? id.hasPrefix($0) : id == $0 }
+    }
+  }
+
   private typealias Builder = (id: String, make: @Sendable (FigureSource) throws -> [Figure?])
 
   private static let builders: [Builder] = [
