@@ -97,9 +97,19 @@ private struct SampleCell: Sendable {
       for: id, runs: cells.map { try $0.write(in: scratch) }, measurements: measurements)
     #expect(Set(figures.map(\.id)).count == figures.count && figures.allSatisfy { !$0.caption.isEmpty })
     if let folder = ProcessInfo.processInfo.environment["COHERENT_SAMPLE_FIGURES"] {
-      try Figure.export(figures, to: URL(fileURLWithPath: folder), formats: [.png], withTables: true)
+      try leaveSample(of: id, figures, in: URL(fileURLWithPath: folder))
     }
     return figures
+  }
+
+  /// Pictures and a page to look at.
+  private func leaveSample(of id: String, _ figures: [Figure], in folder: URL) throws {
+    try Figure.export(
+      figures, to: folder.appendingPathComponent("figures"), formats: [.svg, .png, .pdf], withTables: true)
+    let page = StudyPage(
+      id: id, title: "A sample of \(id)", question: "Does the page look right?", paper: "A paper", section: "§1",
+      profile: "smoke", scale: "made-up runs", verdicts: [], figures: figures, cells: [], machine: [], command: [])
+    try page.write(to: folder.appendingPathComponent(id.replacingOccurrences(of: "/", with: "-") + ".html"))
   }
 
   private func figure(_ id: String, in figures: [Figure]) throws -> [Line] {
