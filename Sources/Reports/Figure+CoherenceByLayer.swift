@@ -37,7 +37,9 @@ struct CoherenceByLayer: FigureBuilder {
     let last = cells.map(\.to).max() ?? 1
     let x = EarlySteps.axis(field: "from", last: Int(last))
     let chart: JSON = [
-      "title": .string(title), "width": 400, "height": .number(Double(min(520, max(150, layers.count * 22)))),
+      // In two lines: the names of runs are too long for one on a narrow card.
+      "title": isOnly ? .string(title) : .strings(["m-coherence by layer", run.label]), "width": 400,
+      "height": .number(Double(min(520, max(150, layers.count * 22)))),
       "data": ["name": "cells"], "mark": ["type": "rect", "tooltip": true],
       "encoding": [
         "x": x.merging([

@@ -48,12 +48,13 @@ extension StudyPage {
   }
 
   private var scoreCard: String {
-    let cards = verdicts.map { verdict in
+    let cards = verdicts.indices.map { index in
+      let verdict = verdicts[index]
       let word = verdict.outcome.rawValue
       let numbers = verdict.numbers.map { "<li>\(Wording.html($0))</li>" }.joined()
       let missing = verdict.missing.map { "<li>\(Wording.html($0))</li>" }.joined()
       return """
-        <article class="verdict \(word.replacingOccurrences(of: " ", with: "-"))" id="claim-\(Self.anchor(verdict.claim))">
+        <article class="verdict \(word.replacingOccurrences(of: " ", with: "-"))" id="\(anchor(ofVerdict: index))">
         <h3>\(Wording.html(verdict.claim)) · <span class="outcome">\(word)</span></h3>
         <p>\(Wording.html(verdict.sentence)) <span class="quiet">\(Wording.html(verdict.source))</span></p>
         <p><b>\(Wording.html(verdict.explanation))</b></p>
@@ -97,8 +98,8 @@ extension StudyPage {
     let table = Data(figure.csv.utf8).base64EncodedString()
     let id = Wording.html(figure.id)
     let path = "figures/" + Self.link(figure.id)
-    let claims = verdicts.filter { $0.figures.contains(figure.id) }.map { verdict in
-      "<a href=\"#claim-\(Self.anchor(verdict.claim))\">\(Wording.html(verdict.claim))</a>"
+    let claims = verdicts.indices.filter { verdicts[$0].figures.contains(figure.id) }.map { index in
+      "<a href=\"#\(anchor(ofVerdict: index))\">\(Wording.html(verdicts[index].claim))</a>"
     }
     return
       "<span class=\"links\"><a download=\"\(id).csv\" href=\"data:text/csv;charset=utf-8;base64,\(table)\">CSV</a>"
@@ -150,6 +151,13 @@ extension StudyPage {
     guard !machine.isEmpty else { return "" }
     let items = machine.map { "<dt>\(Wording.html($0.name))</dt><dd>\(Wording.html($0.value))</dd>" }
     return "<footer><h2>Machine</h2><dl class=\"facts\">\(items.joined())</dl></footer>"
+  }
+
+  /// A claim can be judged for several sets of runs; each verdict has its own target.
+  private func anchor(ofVerdict index: Int) -> String {
+    let name = "claim-" + Self.anchor(verdicts[index].claim)
+    let before = verdicts[..<index].count { $0.claim == verdicts[index].claim }
+    return before == 0 ? name : "\(name)-\(before + 1)"
   }
 
   /// A name as the target of a link: letters, digits and hyphens; anything else by its number.

@@ -56,7 +56,8 @@ public struct StudyReport {
       source: "\(verdict.claim.paper), \(verdict.claim.section)",
       outcome: StudyPage.Outcome(rawValue: verdict.outcome.rawValue) ?? .inconclusive,
       explanation: verdict.explanation, numbers: verdict.numbers.map(\.text), missing: verdict.missing,
-      scale: verdict.scale, cells: runs + verdict.measurements, figures: figures.map(\.id))
+      scale: verdict.scale, cells: runs + verdict.measurements,
+      figures: StudyFigures.figures(about: verdict.claim.id, among: figures))
   }
 
   private func cell(_ cell: Cell, _ record: StudyResults.CellRecord) -> StudyPage.Cell {

@@ -68,6 +68,7 @@ extension FigureAxis {
     switch scale {
     case .linear where isX: return low < high ? low...high : (low - 0.5)...(high + 0.5)
     case .linear where isShare && low >= 0 && high <= 1 && including.contains(1): return 0...1
+    case .linear where isShare && low >= 0 && high <= 1: return Self.rounded(low, high).clamped(to: 0...1)
     case .linear: return Self.rounded(low, high)
     case .logarithmic: return isX && low < high ? low...high : (low / 1.25)...(high * 1.25)
     case .logarithmicFromZero: return low...max(high, low + 1)
@@ -91,13 +92,15 @@ extension FigureAxis {
       case .logarithmicFromZero: ["type": "symlog", "constant": 1]
       }
     let fitting = max(2, Int(pixels / (isX ? 34 : 22)))
-    var axis: JSON = [
-      "labelOverlap": true, "tickCount": .number(Double(min(5, fitting))), "labels": .bool(isLabelled),
-      "labelExpr": .string(labelExpression),
-    ]
+    var axis: JSON = ["labels": .bool(isLabelled), "labelExpr": .string(labelExpression)]
     if isX { axis = axis.merging(["labelFlush": true, "ticks": true]) }
-    let places = ticks.isEmpty ? automaticTicks(domain, fitting: fitting) : ticks
-    if !places.isEmpty { axis = axis.merging(["values": .numbers(places.filter(domain.contains))]) }
+    let places = ticks.isEmpty ? automaticTicks(domain, pixels: pixels, fitting: fitting) : ticks
+    let isCrowded = places.isEmpty || places.count > fitting + 3
+    axis = axis.merging(["labelOverlap": .bool(isCrowded)])
+    // With a count beside them, Vega would thin the places further.
+    axis = axis.merging(
+      places.isEmpty
+        ? ["tickCount": .number(Double(min(5, fitting)))] : ["values": .numbers(places.filter(domain.contains))])
     return [
       "field": .string(field), "type": "quantitative", "title": isLabelled ? .string(title) : nil,
       "scale": kind.merging([
@@ -114,7 +117,7 @@ extension FigureAxis {
       + "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
   }
 
-  private func automaticTicks(_ domain: ClosedRange<Double>, fitting: Int) -> [Double] {
+  private func automaticTicks(_ domain: ClosedRange<Double>, pixels: Double, fitting: Int) -> [Double] {
     let found: [Double]
     switch scale {
     case .linear: return []
@@ -128,7 +131,10 @@ extension FigureAxis {
     let zeros = found.filter { $0 == 0 }
     let powers = found.filter { $0 > 0 }
     let stride = (powers.count + fitting - 1) / max(1, fitting)
-    return zeros + powers.enumerated().filter { ($0.offset - (powers.count - 1)) % stride == 0 }.map(\.element)
+    let kept = powers.enumerated().filter { ($0.offset - (powers.count - 1)) % stride == 0 }.map(\.element)
+    // 1 stands so close to 0 that their labels would touch on a long axis.
+    let unit = pixels * log1p(1) / log1p(domain.upperBound)
+    return zeros + kept.filter { zeros.isEmpty || $0 > 1 || unit > 9 }
   }
 
   /// The least range between round numbers that holds both, with a little air.
@@ -140,6 +146,11 @@ extension FigureAxis {
     let raw = (high - low) / 5
     let power = pow(10, floor(log10(raw)))
     let step = [1, 2, 2.5, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw
-    return (floor(low / step + 1e-9) * step)...(ceil(high / step - 1e-9) * step)
+    // A little beyond a round number is not worth the whole next interval.
+    let slack = 0.15
+    let (lower, upper) = (low / step, high / step)
+    let start = ceil(lower) - lower <= slack ? min(lower, ceil(lower)) : floor(lower)
+    let end = upper - floor(upper) <= slack ? max(upper, floor(upper)) : ceil(upper)
+    return (start * step)...(end * step)
   }
 }

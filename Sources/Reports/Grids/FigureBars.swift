@@ -64,7 +64,9 @@ public struct FigureBars: Sendable {
   /// The figure; nil without bars.
   public func figure() -> Figure? {
     guard !panels.isEmpty else { return nil }
-    let shades = Palette.shades(for: names, .categorical)
+    // Many bars are a scale, not kinds, and share a colour.
+    let isScale = names.count > 6
+    let shades = isScale ? names.map { _ in Palette.categorical[0] } : Palette.shades(for: names, .categorical)
     return Figure(
       id: id, title: title, caption: caption, section: section, isComposite: false,
       chart: frame.chart(title: title, views: panels.indices.map { view($0, shades: shades) }),
@@ -82,7 +84,11 @@ public struct FigureBars: Sendable {
   private var domain: ClosedRange<Double> {
     let bars = panels.flatMap(\.bars)
     let values = bars.flatMap { [$0.value, $0.low, $0.high, $0.expected].compactMap { $0 } }
-    return y.domain(of: values + (y.scale == .linear ? [0] : []), isX: false)
+    let range = y.domain(of: values + (y.scale == .linear ? [0] : []), isX: false)
+    guard bars.contains(where: { $0.note != nil }), let top = values.max(), y.scale == .linear else { return range }
+    // Room for the words above the bars.
+    let room = 0.12 * (range.upperBound - range.lowerBound)
+    return range.lowerBound...max(range.upperBound, top + room)
   }
 
   private func view(_ index: Int, shades: [Shade]) -> JSON {
@@ -90,7 +96,9 @@ public struct FigureBars: Sendable {
     let isLong = own.contains { Double($0.count) * 4.2 > frame.width / Double(own.count) }
     let x: JSON = [
       "field": "name", "type": "nominal", "sort": nil, "title": .string(categories),
-      "scale": ["domain": .strings(own), "paddingInner": 0.3, "paddingOuter": 0.25],
+      "scale": [
+        "domain": .strings(own), "paddingInner": 0.3, "paddingOuter": .number(own.count < 3 ? 0.9 : 0.25),
+      ],
       "axis": ["labelAngle": .number(isLong ? -40 : 0), "ticks": false, "labelLimit": 110, "labelOverlap": false],
     ]
     let y = self.y.encoding(
@@ -106,6 +114,7 @@ public struct FigureBars: Sendable {
         "tooltip": [["field": "name", "title": " "], ["field": "value", "title": "value", "format": ".4~g"]],
       ],
     ]
+    let zero = domain.lowerBound < 0 ? [frame.rule(at: 0, y: y)] : []
     let neutral = JSON.string(Palette.neutral.light)
     let ranges: JSON = [
       "transform": [["filter": "isValid(datum.low)"]],
@@ -122,7 +131,7 @@ public struct FigureBars: Sendable {
       "mark": ["type": "text", "fontSize": 7, "dy": -6, "color": neutral, "clip": false],
       "encoding": ["x": x, "y": y.merging(["field": "top"]), "text": ["field": "note"]],
     ]
-    return frame.view(index, layers: [bars, ranges, expected, notes], heading: nil)
+    return frame.view(index, layers: [bars] + zero + [ranges, expected, notes], heading: nil)
   }
 
   private var rows: [JSON] {

@@ -169,12 +169,12 @@ private struct GridDrawing {
     layers.append(
       .object([
         "mark": .object([
-          "type": "line", "strokeWidth": 1.2, "clip": true, "point": few ? ["filled": true, "size": 9] : nil,
+          "type": "line", "strokeWidth": 1.1, "point": few ? ["filled": true, "size": 9] : nil,
         ]),
         "encoding": .object(["x": x, "y": y, "color": color, "strokeDash": dash, "detail": ["field": "series"]]),
       ]))
     if panel.lines.isEmpty { layers.append(frame.note("no data")) }
-    let heading = labelled ? "(\(letter(index))) \(panel.column)" : nil
+    let heading = labelled ? (places.count > 1 ? "(\(letter(index))) " : "") + panel.column : nil
     return frame.view(index, layers: layers, heading: heading)
   }
 
@@ -203,7 +203,7 @@ private struct GridDrawing {
       "field": "series", "type": "nominal",
       "scale": ["domain": .strings(names), "range": .strings(shades.map(\.light))],
       "legend": names.count > 1
-        ? GridFrame.legend(symbol: "stroke", columns: names.count > 6 ? 6 : names.count) : .null,
+        ? frame.legend(symbol: "stroke", names: names, beside: measures) : .null,
     ])
   }
 
@@ -215,7 +215,7 @@ private struct GridDrawing {
       "scale": [
         "domain": .strings(measures), "range": .array(measures.indices.map { patterns[min($0, patterns.count - 1)] }),
       ],
-      "legend": GridFrame.legend(symbol: "stroke", columns: measures.count).merging([
+      "legend": frame.legend(symbol: "stroke", names: measures).merging([
         "symbolStrokeColor": .string(Palette.neutral.light), "symbolStrokeWidth": 1.2,
       ]),
     ]
@@ -265,7 +265,8 @@ extension Palette {
     case .ordered: return ordered(names.count)
     case .categorical:
       let named = ["pristine": pristine, "corrupt": corrupt]
-      var free = categorical.makeIterator()
+      let taken = names.compactMap { named[$0]?.light }
+      var free = categorical.filter { !taken.contains($0.light) }.makeIterator()
       return names.map { named[$0] ?? free.next() ?? neutral }
     }
   }

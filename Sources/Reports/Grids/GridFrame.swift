@@ -22,10 +22,14 @@ struct GridFrame {
       return places[other]?[keyPath: axis] != panel[keyPath: axis]
     }
     let headed = columns.contains { !$0.isEmpty } || rows.contains { !$0.isEmpty }
+    // Where the axis says what the row is, the row needs no heading.
+    let shown = rows.enumerated().map { index, row in
+      places.indices.contains(index * count) && places[index * count]?.y.title == row ? "" : row
+    }
     let isMatrix = headed || places.count == 1
     let ownsY = places.indices.map { !isMatrix || $0 % count == 0 || differs(\.y, $0, $0 - 1) }
     let ownsX = places.indices.map { !isMatrix || $0 + count >= places.count || differs(\.x, $0, $0 + count) }
-    self.init(rows: rows, columns: columns, ownsX: ownsX, ownsY: ownsY, hasTitles: !isMatrix)
+    self.init(rows: shown, columns: columns, ownsX: ownsX, ownsY: ownsY, hasTitles: !isMatrix)
   }
 
   init(rows: [String], columns: [String], ownsX: [Bool], ownsY: [Bool], hasTitles: Bool) {
@@ -62,30 +66,26 @@ struct GridFrame {
     let column = index % columns.count
     let row = index / columns.count
     var all = layers
+    // Headings are marks: a title would stand higher above a panel with labels than above its neighbour.
     if column == columns.count - 1, rows.indices.contains(row), !rows[row].isEmpty {
       all.append(Self.text(rows[row], x: width + 9, y: height / 2, angle: 90))
     }
-    var view: JSON = [
+    if let heading {
+      all.append(Self.text(heading, x: 0, y: -9, align: "left", weight: "normal"))
+    } else if row == 0, !columns[column].isEmpty {
+      all.append(Self.text(columns[column], x: width / 2, y: -9))
+    }
+    return [
       "width": .number(width), "height": .number(height),
       "transform": [["filter": .string("datum.panel === \(index)")]], "layer": .array(all),
     ]
-    if let heading {
-      view = view.merging([
-        "title": ["text": .string(heading), "anchor": "start", "fontSize": 8.5, "offset": 5, "fontWeight": "normal"]
-      ])
-    } else if row == 0, !columns[column].isEmpty {
-      view = view.merging([
-        "title": ["text": .string(columns[column]), "anchor": "middle", "fontSize": 8.5, "offset": 5]
-      ])
-    }
-    return view
   }
 
   /// A place of the matrix that has no panel.
   func empty(_ index: Int) -> JSON { view(index, layers: [note("")], heading: nil) }
 
   /// Words in the middle of a panel.
-  func note(_ text: String) -> JSON { Self.text(text, x: width / 2, y: height / 2, angle: 0, isQuiet: true) }
+  func note(_ text: String) -> JSON { Self.text(text, x: width / 2, y: height / 2, weight: "normal") }
 
   /// A dotted line over the width of a panel.
   func rule(at value: Double, y: JSON) -> JSON {
@@ -99,22 +99,30 @@ struct GridFrame {
     ]
   }
 
-  private static func text(_ text: String, x: Double, y: Double, angle: Double, isQuiet: Bool = false) -> JSON {
+  private static func text(
+    _ text: String, x: Double, y: Double, angle: Double = 0, align: JSON = "center", weight: JSON = 600
+  ) -> JSON {
     [
       "data": ["values": [["text": .string(text)]]],
       "mark": [
-        "type": "text", "angle": .number(angle), "fontSize": 8.5, "fontWeight": isQuiet ? "normal" : 600,
-        "color": .string(Palette.neutral.light), "align": "center", "baseline": "middle", "clip": false,
+        "type": "text", "angle": .number(angle), "fontSize": 8.5, "fontWeight": weight,
+        "color": .string(Palette.neutral.light), "align": align, "baseline": "middle", "clip": false,
         "x": .number(x), "y": .number(y),
       ],
       "encoding": ["text": ["field": "text"]],
     ]
   }
 
-  static func legend(symbol: String, columns: Int) -> JSON {
-    [
+  /// The legend of names, in as many columns as fit beside what else stands there.
+  func legend(symbol: String, names: [String], beside others: [String] = []) -> JSON {
+    func pixels(_ name: String) -> Double { Double(name.count) * 4.1 + 32 }
+    let page = max(300, Double(columns.count) * (width + horizontalGap) + 20)
+    let left = page - others.reduce(0) { $0 + pixels($1) }
+    let longest = names.map(pixels).max() ?? 1
+    let fitting = max(1, min(names.count, Int(left / longest)))
+    return [
       "title": nil, "orient": "bottom", "direction": "horizontal", "symbolType": .string(symbol),
-      "symbolOpacity": 1, "columns": .number(Double(columns)), "columnPadding": 12, "rowPadding": 2, "offset": 8,
+      "symbolOpacity": 1, "columns": .number(Double(fitting)), "columnPadding": 12, "rowPadding": 2, "offset": 8,
     ]
   }
 

@@ -53,6 +53,7 @@ enum MedianExpectation {
       QuantityRecord(quantity: "m", value: Double(m)),
       QuantityRecord(quantity: "sgd_common_error", value: error(meanSum, { common[$0] }, first, of: largest)),
       QuantityRecord(quantity: "sgd_idiosyncratic", value: error(meanSum, mean, rest, of: largestMean)),
+      QuantityRecord(quantity: "m3_common_error", value: error(medianSum, { common[$0] }, first, of: largest)),
       QuantityRecord(quantity: "m3_idiosyncratic", value: error(medianSum, { _ in 0 }, rest, of: largestMean)),
     ]
   }

@@ -42,7 +42,7 @@ enum CoherenceFigures {
   /// Figure 3 of "On the Generalization Mystery": by epoch and by training loss, real and random labels.
   static func byEpochAndLoss(_ all: FigureSource) -> [Figure?] {
     let source = all.only { !$0.coherence("train").isEmpty && [0, 1].contains($0.run.noise) }
-    let epochs = FigureAxis("Epoch + 1", scale: .logarithmic)
+    let epochs = FigureAxis("Epoch", scale: .logarithmic)
     let loss = FigureAxis("Training loss (nats)", scale: .logarithmic)
     let panels = source.levels.flatMap { level -> [FigurePanel] in
       let row = level == 0 ? "real labels" : "random labels"
@@ -52,9 +52,7 @@ enum CoherenceFigures {
         FigurePanel(
           row: row, column: "by epoch", x: epochs, y: axis,
           lines: splits.map { split in
-            let line = FigureLine(name(split), of: runs, along: .epochs) { $0.coherence(split) }
-            return FigureLine(
-              line.series, points: line.points.map { FigurePoint(x: $0.x + 1, y: $0.y, low: $0.low, high: $0.high) })
+            FigureLine(name(split), of: runs, along: .epochs) { $0.coherence(split) }
           }, reference: 1),
         FigurePanel(
           row: row, column: "by training loss", x: loss, y: axis,
@@ -66,7 +64,7 @@ enum CoherenceFigures {
         id: "coherence-real-random", title: "Coherence of real and random labels",
         caption: source.caption(
           "As figure 3 of the paper, on a sample of training and one of test examples, by epoch and by training loss "
-            + "(training goes to the left). \(sizes(source)) By loss: the first seed, as other seeds reach other losses."
+            + "(training goes to the left). The epoch axis is logarithmic, without step 0. \(sizes(source)) By loss: the first seed, as other seeds reach other losses."
         ),
         section: section, panels: panels
       ).figure()

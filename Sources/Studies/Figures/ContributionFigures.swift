@@ -12,10 +12,9 @@ enum ContributionFigures {
   static func grid(_ all: FigureSource) -> [Figure?] {
     let source = all.only { !$0.run.contributions.isEmpty && $0.run.noise > 0 && $0.run.noise < 1 }
     let shares = FigureAxis("Share f", isShare: true, ticks: [-1, 0, 0.5, 1, 2])
-    let cumulative = FigureAxis("Cumulative i", including: [0])
     let wanted = source.only { run in run.run.seed == source.runs.map(\.run).seeds.first }
     func panels(
-      _ x: FigureAxis, _ y: FigureAxis, last: Int, reference: Double?,
+      _ x: FigureAxis, _ y: @escaping (String) -> FigureAxis, last: Int, reference: Double?,
       pristine: KeyPath<ContributionRecord, Double?>, corrupt: KeyPath<ContributionRecord, Double?>
     ) -> [FigurePanel] {
       samples.flatMap { sample in
@@ -24,7 +23,7 @@ enum ContributionFigures {
             wanted.at(level).first?.run.contributions.filter { $0.sample == sample && $0.step <= last } ?? []
           return FigurePanel(
             row: sample == "paper" ? "paper’s sample" : "whole population", column: FigureWording.noise(level), x: x,
-            y: y,
+            y: y(sample),
             lines: [("pristine", pristine), ("corrupt", corrupt)].flatMap {
               lines($0.0, records, $0.1, inside: reference == nil ? nil : -1...2)
             },
@@ -47,7 +46,7 @@ enum ContributionFigures {
             + "at step 0."),
         section: section,
         panels: panels(
-          .steps, shares, last: .max, reference: 0.5, pristine: \.pristineShare, corrupt: \.corruptShare)
+          .steps, { _ in shares }, last: .max, reference: 0.5, pristine: \.pristineShare, corrupt: \.corruptShare)
       ).figure(),
       FigureGrid(
         id: "contribution-early-grid", title: "Contribution of a mean example, first steps",
@@ -56,7 +55,8 @@ enum ContributionFigures {
             + "steps so far. \(nulls) \(meaning)"),
         section: section,
         panels: panels(
-          .linearSteps, cumulative, last: 10, reference: nil, pristine: \.pristineCumulative,
+          .linearSteps, { FigureAxis($0 == "paper" ? "i (sample)" : "i (population)", including: [0]) }, last: 10,
+          reference: nil, pristine: \.pristineCumulative,
           corrupt: \.corruptCumulative)
       ).figure(),
     ]

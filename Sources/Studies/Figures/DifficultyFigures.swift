@@ -27,10 +27,11 @@ enum DifficultyFigures {
       }
       return [
         FigurePanel(
-          row: "accuracy", column: "trained on \(name)", x: Abscissa.epochs.axis, y: .accuracy(),
+          row: "Accuracy", column: "trained on \(name)", x: Abscissa.epochs.axis, y: .accuracy(),
           lines: lines { $0.run.accuracy($1, $2) }),
         FigurePanel(
-          row: "loss", column: "trained on \(name)", x: Abscissa.epochs.axis, y: loss, lines: lines { $0.loss($1, $2) }),
+          row: loss.title, column: "trained on \(name)", x: Abscissa.epochs.axis, y: loss,
+          lines: lines { $0.loss($1, $2) }),
       ]
     }
     return [
@@ -50,7 +51,8 @@ enum DifficultyFigures {
 
   private static func table(_ source: FigureSource, groups: [(String, [FigureRun])]) -> Figure? {
     let cells = groups.flatMap { name, runs in
-      (FigureWording.unique(runs.flatMap { $0.groups(of: "test") }).sorted() + ["all"]).compactMap { group in
+      let groups = FigureWording.unique(runs.flatMap { $0.groups(of: "test") }).sorted()
+      return (groups.isEmpty ? ["all"] : groups).compactMap { group in
         SeedRange(runs.compactMap { $0.run.accuracy("test", group).last?.value }).map {
           FigureMap.Cell(
             row: "trained on \(name)", column: group, value: $0.mean, low: $0.low, high: $0.high)
@@ -66,7 +68,7 @@ enum DifficultyFigures {
       id: "cross-generalization", title: "Cross-generalization",
       caption: source.caption(
         "Accuracy at the last evaluation of training on one part of the data set (rows) on the test examples of each "
-          + "part (columns; all: all test examples of the run). The paper has on ImageNet (§4.4): easy to easy 85, easy to hard 17, hard to easy "
+          + "part (columns). The paper has on ImageNet (§4.4): easy to easy 85, easy to hard 17, hard to easy "
           + "44, hard to hard 21 %."),
       section: section, rows: "", columns: "Test examples", value: .accuracy(), cells: ordered
     ).figure()

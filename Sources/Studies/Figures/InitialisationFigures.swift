@@ -26,9 +26,9 @@ enum InitialisationFigures {
       FigureGrid(
         id: "adversarial-start", title: "A start from random labels",
         caption: source.caption(
-          "Training on real labels from fresh weights, and from weights that had fitted random labels: (a) "
-            + "r = ‖Σgᵢ‖²/Σ‖gᵢ‖² of a fixed sample of training examples, 1 (dotted) if their gradients are orthogonal, (b) "
-            + "training and (c) test accuracy. The step axis is logarithmic and starts at step 0."),
+          "Training on real labels from fresh weights, and from weights that had fitted random labels: "
+            + "coherence r = ‖Σgᵢ‖²/Σ‖gᵢ‖² of a fixed sample of training examples, 1 (dotted) if their gradients are orthogonal, and "
+            + "training and test accuracy. The step axis is logarithmic and starts at step 0."),
         section: "Adversarial initialisation", layout: .lettered(columns: 3),
         panels: panels.filter { !$0.lines.isEmpty }
       ).figure()
@@ -56,9 +56,9 @@ enum InitialisationFigures {
       shape(run.manifest.model).map { Shaped(run: run, width: $0.width, depth: $0.depth) }
     }
     let rows: [(String, FigureAxis, (FigureRun) -> Double?)] = [
-      ("gap", FigureAxis("Gap ta − va", isShare: true, including: [0]), { $0.run.finalGap }),
-      ("test", FigureAxis("Test accuracy", isShare: true), { $0.run.accuracy("test").last?.value }),
-      ("coherence", FigureAxis("Peak α", scale: .logarithmic), peakAlpha),
+      ("Gap ta − va", FigureAxis("Gap ta − va", isShare: true, including: [0]), { $0.run.finalGap }),
+      ("Test accuracy", FigureAxis("Test accuracy", isShare: true), { $0.run.accuracy("test").last?.value }),
+      ("Peak α", FigureAxis("Peak α", scale: .logarithmic), peakAlpha),
     ]
     let widths = FigureAxis("Width (units)", scale: .logarithmic, ticks: ticks(shaped.map(\.width)))
     let depths = FigureAxis("Hidden layers", ticks: ticks(shaped.map(\.depth)))

@@ -35,7 +35,7 @@ enum MeasuredFigures {
           .init("α at the start", bars: bars([("alpha_real", "real", 0.625), ("alpha_random", "random", 0.25)])),
           .init(
             "test squared error", bars: bars([("test_error_real", "real", 0.04), ("test_error_random", "random", 1)])),
-          .init("weight w₆", bars: bars([("w6_real", "real", 0.8)])),
+          .init("shared weight", bars: bars([("w6_real", "real", 0.8)])),
         ]
       ).figure()
     ]
@@ -99,8 +99,8 @@ enum MeasuredFigures {
     return [
       FigureGrid(
         id: "cost-by-m", title: "Cost against the number of examples",
-        caption: "Time and peak memory of one measurement over m examples. A cost of O(m) is a line of slope 1 on the "
-          + "logarithmic axes of (a), and pairwise measures, O(m²), one of slope 2.",
+        caption: "Time and peak memory of one measurement over m examples. On two logarithmic axes a cost of O(m) is a "
+          + "line of slope 1, and one of O(m²), as of pairwise measures, of slope 2.",
         section: "Cost", layout: .lettered(columns: 2), panels: panels.filter { !$0.lines.isEmpty }
       ).figure()
     ]

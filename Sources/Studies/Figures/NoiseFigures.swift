@@ -41,7 +41,7 @@ enum NoiseFigures {
             + "(§3.3), with training and test accuracy ta and va, noise level ε and K classes. The step axis is "
             + "logarithmic and starts at step 0."),
         section: section, layout: .lettered(columns: 3), colors: .ordered, order: source.noiseNames,
-        panels: panels.filter { !$0.lines.isEmpty }
+        panels: panels.contains { !$0.lines.isEmpty } ? panels : []
       ).figure()
     ]
   }
@@ -112,7 +112,10 @@ enum NoiseFigures {
 
   /// What early stopping gains: best minus final test accuracy by noise, and the curves.
   static func earlyStopping(_ source: FigureSource) -> [Figure?] {
-    func name(_ run: FigureRun) -> String { "\(run.manifest.model), \(FigureWording.optimizer(run))" }
+    let differ = Set(source.runs.map(\.manifest.model)).count > 1
+    func name(_ run: FigureRun) -> String {
+      (differ ? "\(run.manifest.model), " : "") + FigureWording.optimizer(run)
+    }
     let groups = source.grouped(by: name)
     let gains = groups.map { name, runs in
       let own = FigureSource(runs: runs, measurements: [])
@@ -181,9 +184,9 @@ enum GradientNormFigure {
     return FigureGrid(
       id: "early-gradient-norm", title: "Squared norm of the mean gradient in the first steps",
       caption: source.caption(
-        "Equation 1: a small step of rate η along −ḡ lowers the loss by η‖ḡ‖². (a) ‖ḡ‖² of the probe’s sample at each of "
-          + "the first \(lastStep) steps; (b) its mean over those steps, and the estimate −ΔL/(η·Δt) from the training "
-          + "loss at step 0 and at the last evaluation up to step \(lastStep), against the noise level."),
+        "Equation 1: a small step of rate η along −ḡ lowers the loss by η‖ḡ‖². By step: ‖ḡ‖² of the probe’s sample at the "
+          + "first \(lastStep) steps. Against noise: its mean over those steps, and the estimate −ΔL/(η·Δt) from the training "
+          + "loss at step 0 and at the last evaluation up to step \(lastStep)."),
       section: NoiseFigures.section, layout: .lettered(columns: 2), colors: .categorical,
       order: source.noiseNames,
       panels: [

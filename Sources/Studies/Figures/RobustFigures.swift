@@ -14,7 +14,7 @@ enum RobustFigures {
     + "along their mean, M3 along the median of three parts of one mini-batch."
 
   static func robustMeans(_ source: FigureSource) -> [Figure?] {
-    [grid(source), groups(source, id: "pristine-and-corrupt", noise: 0.5), gaps(source)]
+    [grid(source), groups(source, id: "pristine-and-corrupt", noise: 0.5), gaps(source), medians(source)]
   }
 
   static func m3(_ all: FigureSource) -> [Figure?] {
@@ -90,6 +90,34 @@ enum RobustFigures {
       caption: source.caption("Training accuracy minus test accuracy at the last evaluation. \(meaning)"),
       section: section, categories: "Optimizer",
       y: FigureAxis("Gap ta − va", isShare: true), panels: panels
+    ).figure()
+  }
+
+  /// WS-5: how much longer the median is than the mean, and how much of the common direction it keeps.
+  private static func medians(_ all: FigureSource) -> Figure? {
+    let source = all.only { !$0.measure("median_norm_ratio").isEmpty || !$0.measure("median_along_mean").isEmpty }
+    func panel(_ title: String, _ measure: String) -> FigurePanel {
+      FigurePanel(
+        column: title, x: .steps, y: FigureAxis("Ratio to the mean", including: [1]),
+        lines: source.grouped(by: FigureWording.optimizer).flatMap { name, runs in
+          source.levels.map { level in
+            FigureLine(
+              name, measure: FigureWording.noise(level), of: runs.filter { Level.isEqual($0.run.noise, level) },
+              along: .steps
+            ) { $0.measure(measure) }
+          }
+        }, reference: 1)
+    }
+    return FigureGrid(
+      id: "median-against-mean", title: "The median of three against the mean",
+      caption: source.caption(
+        "On a fixed sample of training examples cut into batches, each of three groups: left, the median’s part along the "
+          + "mean gradient ḡ of the whole sample over the mean’s, Σ⟨median, ḡ⟩/Σ⟨mean, ḡ⟩; right, the mean of "
+          + "‖median‖/‖mean‖ over batches. Above 1 (dotted) the median takes the longer step. The step axis is "
+          + "logarithmic and starts at step 0."),
+      section: section, layout: .lettered(columns: 2), order: order,
+      panels: [panel("Along the common direction", "median_along_mean"), panel("Length", "median_norm_ratio")]
+        .filter { !$0.lines.isEmpty }
     ).figure()
   }
 

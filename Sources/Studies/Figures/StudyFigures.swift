@@ -29,11 +29,23 @@ public enum StudyFigures {
     return try builder.make(FigureSource(runs: read, measurements: measurements)).compactMap { $0 }
   }
 
+  /// The figures that show what a claim is about, by id, in the order given.
+  ///
+  /// - Parameters:
+  ///   - claim: Such as `CG-8`.
+  ///   - figures: The figures of a study.
+  public static func figures(about claim: String, among figures: [Figure]) -> [String] {
+    let wanted = ClaimFigures.ids[claim] ?? []
+    return figures.map(\.id).filter { id in
+      wanted.contains { $0.hasSuffix("-") ? id.hasPrefix($0) : id == $0 }
+    }
+  }
+
   private typealias Builder = (id: String, make: @Sendable (FigureSource) throws -> [Figure?])
 
   private static let builders: [Builder] = [
     ("cg/label-noise", { NoiseFigures.coherentGradients($0) + [GradientNormFigure.figure($0)] }),
-    ("cg/contributions", { ContributionFigures.grid($0) + (try $0.reportFigures("contributions")) }),
+    ("cg/contributions", ContributionFigures.grid),
     ("cg/winsorized", WinsorizedFigures.mnist),
     ("cg/full-batch", NoiseFigures.fullBatch),
     ("ws/label-noise", NoiseFigures.byModel),
@@ -106,7 +118,9 @@ struct FigureSource {
 
 /// Names in legends and captions.
 enum FigureWording {
-  static func noise(_ level: Double) -> String { Level.text(level) }
+  static func noise(_ level: Double) -> String {
+    Level.text(level).replacingOccurrences(of: " %", with: "%")
+  }
 
   static func unique(_ values: [String]) -> [String] {
     var seen: Set<String> = []

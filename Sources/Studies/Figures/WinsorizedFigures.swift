@@ -16,7 +16,7 @@ enum WinsorizedFigures {
 
   /// The paper's own layout: noise to the right, clipping downwards.
   private static func paperGrid(_ source: FigureSource) -> Figure? {
-    let y = FigureAxis("Accuracy, overfit", isShare: true, including: [0, 1], ticks: [0, 0.5, 1])
+    let y = FigureAxis("Accuracy", isShare: true, including: [0, 1], ticks: [0, 0.5, 1])
     let panels = clippings(source).flatMap { clipped in
       source.levels.map { level in
         let runs = source.at(level).filter { $0.clipped == clipped }
@@ -54,10 +54,10 @@ enum WinsorizedFigures {
       let column = "c = \(clipped)"
       return [
         FigurePanel(
-          row: "accuracy", column: column, x: .linearSteps, y: .accuracy(),
+          row: "Accuracy", column: column, x: .linearSteps, y: .accuracy(),
           lines: lines("train") { $0.run.accuracy("train") } + lines("test") { $0.run.accuracy("test") }),
         FigurePanel(
-          row: "overfit", column: column, x: .linearSteps, y: overfit, lines: lines("train") { $0.run.overfit }),
+          row: overfit.title, column: column, x: .linearSteps, y: overfit, lines: lines("train") { $0.run.overfit }),
       ]
     }
     return FigureGrid(

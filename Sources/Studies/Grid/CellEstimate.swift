@@ -77,8 +77,12 @@ public struct CellEstimator {
     }
     var step = Double.infinity
     // The first step makes the libraries' plans.
-    for _ in 0...Self.steps where trainer.step < trainer.steps {
-      step = min(step, try seconds { _ = try trainer.update() })
+    do {
+      for _ in 0...Self.steps where trainer.step < trainer.steps {
+        step = min(step, try seconds { _ = try trainer.update() })
+      }
+    } catch let error as TrainingError where error.kind == .divergence {
+      // What the run itself will find out, and keep as its result.
     }
     let count = min(Self.evaluated, trainer.data.test.count)
     let evaluator = Evaluator(linearPolicy: trainer.linearPolicy, device: .cpu)

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@testable import Reports
+
+/// The page of a study: from verdict to figure to table to command.
+@Suite struct StudyPageTests {
+  private func figure() throws -> Figure {
+    try #require(
+      FigureGrid(
+        id: "accuracy", title: "Accuracy <b>", caption: "ta & va", section: "Curves",
+        panels: [
+          FigurePanel(
+            x: .steps, y: .accuracy(), lines: [FigureLine("sgd", points: [FigurePoint(x: 0, y: 0.5)])])
+        ]
+      ).figure())
+  }
+
+  private func page(_ name: String = "sgd/1") throws -> StudyPage {
+    StudyPage(
+      id: "cg/winsorized", title: "Robust <means>", question: "Is a < b?", paper: "A paper", section: "§3",
+      profile: "small", scale: "a tenth of the paper’s steps",
+      verdicts: [
+        .init(
+          claim: "CG-8", sentence: "Slower & slower.", source: "§3.3", outcome: .didNotHold,
+          explanation: "<script>alert(1)</script>", numbers: ["slope: 0.1"], missing: ["50 % noise"],
+          cells: [name, "elsewhere"], figures: ["accuracy", "absent"])
+      ], figures: [try figure()],
+      cells: [
+        .init(
+          name: name, purpose: "SGD", status: "completed", steps: 60_000, trainAccuracy: 0.9876, testAccuracy: 0.5,
+          seconds: 65, path: "runs/a b", report: "runs/a b/report.html", command: ["coherent", "train", "--out", "a b"])
+      ], machine: [.init("Processor", "A <fast> one")], command: ["coherent", "study", "run", "cg/winsorized"])
+  }
+
+  @Test func leadsFromVerdictToFigureToTableToCommand() throws {
+    let scratch = try Scratch()
+    let html = try page().html(bundle: scratch.bundle())
+    let own = try figure()
+    #expect(html.contains("class=\"verdict did-not-hold\"") && html.contains(">did not hold</span>"))
+    #expect(html.contains("<a href=\"#accuracy\">") && html.contains("<figure id=\"accuracy\""))
+    #expect(html.contains("base64," + Data(own.csv.utf8).base64EncodedString()))
+    #expect(html.contains("figures/accuracy.svg") && html.contains("figures/accuracy.pdf"))
+    #expect(html.contains("figures/accuracy.csv") && html.contains("data-save=\"png\""))
+    #expect(html.contains("href=\"#cell-sgd_2f1\"") && html.contains("<tr id=\"cell-sgd_2f1\">"))
+    #expect(html.contains("href=\"#command-sgd_2f1\"") && html.contains("<dt id=\"command-sgd_2f1\">"))
+    #expect(html.contains("coherent train --out 'a b'") && html.contains("coherent study run cg/winsorized"))
+    #expect(html.contains("runs/a%20b/report.html") && html.contains("98.76%") && html.contains("1 min 05 s"))
+    #expect(html.contains("1 did not hold") && html.contains("href=\"#claim-CG-8\"") && html.contains("elsewhere"))
+    #expect(!html.contains("#absent"))
+  }
+
+  @Test func textOfUsersIsEscaped() throws {
+    let scratch = try Scratch()
+    let html = try page("<i>\" onclick=\"x").html(bundle: scratch.bundle())
+    for raw in ["<means>", "a < b", "<script>alert", "<fast>", "Accuracy <b>", "<i>\"", "href=\"#cell-<"] {
+      #expect(!html.contains(raw), "\(raw)")
+    }
+    #expect(html.contains("Robust &lt;means&gt;") && html.contains("Slower &amp; slower."))
+    #expect(html.contains("default-src 'none'") && !html.contains("http://"))
+  }
+
+  @Test func aClaimJudgedTwiceHasTwoTargets() throws {
+    let scratch = try Scratch()
+    let verdict = StudyPage.Verdict(
+      claim: "CG-1", sentence: "x", source: "x", outcome: .held, explanation: "x", figures: ["accuracy"])
+    let html = try StudyPage(
+      id: "x", title: "x", question: "x", paper: "x", section: "x", profile: "smoke", scale: "x",
+      verdicts: [verdict, verdict], figures: [try figure()], cells: [], machine: [], command: []
+    ).html(bundle: scratch.bundle())
+    for target in ["claim-CG-1", "claim-CG-1-2"] {
+      #expect(html.contains("id=\"\(target)\"") && html.contains("href=\"#\(target)\""))
+    }
+  }
+
+  @Test func pathsCannotBecomeOtherSchemes() {
+    #expect(!StudyPage.link("javascript:alert(1)").contains(":"))
+    #expect(StudyPage.link("runs/50% \"x\"") == "runs/50%25%20%22x%22")
+  }
+
+  @Test func anEmptyStudyHasAPage() throws {
+    let scratch = try Scratch()
+    let empty = StudyPage(
+      id: "x", title: "x", question: "x", paper: "x", section: "x", profile: "smoke", scale: "x", verdicts: [],
+      figures: [], cells: [], machine: [], command: [])
+    let html = try empty.html(bundle: scratch.bundle())
+    #expect(html.contains("No verdict yet") && html.contains("No claim has been judged yet."))
+    let file = scratch.url.appendingPathComponent("report.html")
+    try empty.write(to: file, bundle: scratch.bundle())
+    #expect(try String(contentsOf: file, encoding: .utf8) == html)
+    #expect(throws: ReportError.self) { try empty.html(bundle: scratch.url.appendingPathComponent("none.js")) }
+  }
+}
