@@ -61,9 +61,8 @@ public final class CoherenceAccumulator {
     let norms = try matrix.rowSquaredNorms(addingColumnSumTo: pending, accumulating: pendingCount > 0)
     for (layer, values) in norms.enumerated() {
       if let bad = values.firstIndex(where: { !$0.isFinite }) {
-        throw CoherenceError(
-          "the gradient of example \(count + bad) of the sample is not finite in layer \(matrix.layers[layer].name): the "
-            + "model may have diverged; measure an earlier checkpoint")
+        throw CoherenceError.diverged(
+          "the gradient of example \(count + bad) of the sample is not finite in layer \(matrix.layers[layer].name)")
       }
     }
     let sums = norms.map { $0.reduce(0, +) }
@@ -149,9 +148,7 @@ public final class CoherenceAccumulator {
         return try $0 + part.dot(part)
       }
       guard sumSquaredNorm.isFinite else {
-        throw CoherenceError(
-          "the sum of the gradients overflows in layer \(layer.name): the model may have diverged; measure an earlier "
-            + "checkpoint")
+        throw CoherenceError.diverged("the sum of the gradients overflows in layer \(layer.name)")
       }
       let coherence = Coherence(m: count, sumSquaredNorm: sumSquaredNorm, squaredNormSum: squaredNorms[index])
       return LayerCoherence(

@@ -136,7 +136,7 @@ public struct ContributionTracker: Sendable, Equatable, Codable {
       throw CoherenceError("\(dots.count) inner products were given for a sample of \(isCorrupt.count) examples")
     }
     guard meanSquaredNorm.isFinite, let total = Self.finiteSum(dots) else {
-      throw CoherenceError("an inner product is not finite: the model may have diverged; measure an earlier checkpoint")
+      throw CoherenceError.diverged("an inner product is not finite")
     }
     let whole = Double(dots.count) * meanSquaredNorm
     if whole > 0, abs(total / whole - 1) > 1e-3 {

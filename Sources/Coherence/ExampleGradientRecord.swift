@@ -90,9 +90,8 @@ struct ExampleFacts {
       let squaresByLayer = squaredNorms.map { $0[place] }
       for (layer, name) in layers.enumerated()
       where !dotByLayer[layer].isFinite || !squaresByLayer[layer].isFinite {
-        throw CoherenceError(
-          "the gradient of example \(indices[place]), or the mean gradient, is not finite in layer \(name): the model may "
-            + "have diverged; measure an earlier checkpoint")
+        throw CoherenceError.diverged(
+          "the gradient of example \(indices[place]), or the mean gradient, is not finite in layer \(name)")
       }
       let dot = dotByLayer.reduce(0, +)
       let squares = squaresByLayer.reduce(0, +)

@@ -94,9 +94,7 @@ public final class GSNRAccumulator {
       for range in layer.ranges {
         let finite = try variance.narrow(0, from: range.lowerBound, length: range.count).isFinite().all().item()
         guard finite != 0 else {
-          throw CoherenceError(
-            "a gradient of layer \(layer.name) is not finite: the model may have diverged; measure an earlier checkpoint"
-          )
+          throw CoherenceError.diverged("a gradient of layer \(layer.name) is not finite")
         }
         total += try kept.narrow(0, from: range.lowerBound, length: range.count).sum().item()
         defined += try isDefined.narrow(0, from: range.lowerBound, length: range.count).to(.int64).sum().itemInteger()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Aggregation
+import Coherence
 import Datasets
 import GradientMatrix
 import Foundation
@@ -242,7 +243,14 @@ public final class Trainer {
   }
 
   private func probe(_ observe: (TrainingEvent) throws -> Void) throws {
-    guard let found = try probes?.measure(step: step, isLast: isFinished), !found.isEmpty else { return }
+    let found: ProbeResults?
+    do {
+      found = try probes?.measure(step: step, isLast: isFinished)
+    } catch let error as CoherenceError where error.isDivergence {
+      // The loss of the mini-batch may still have been finite.
+      throw divergence(error.description, rate: configuration.lr * schedule.factor(at: step, of: steps), at: step)
+    }
+    guard let found, !found.isEmpty else { return }
     try observe(.measured(found))
   }
 
@@ -308,10 +316,10 @@ public final class Trainer {
     return own == own
   }
 
-  private func divergence(_ what: String, rate: Double) -> TrainingError {
+  private func divergence(_ what: String, rate: Double, at moment: Int? = nil) -> TrainingError {
     TrainingError(
       .divergence,
-      "training diverged at step \(step + 1): \(what). The learning rate was \(rate); try a smaller --lr")
+      "training diverged at step \(moment ?? step + 1): \(what). The learning rate was \(rate); try a smaller --lr")
   }
 
   /// Evaluates the training examples alone, and keeps the result as the last such evaluation.

@@ -245,7 +245,9 @@ private struct SampleCell: Sendable {
     let figures = try figures("ws/robust-means", [Self.cell(0) { $0.optimizer = "rm3" }])
     #expect(StudyFigures.figures(about: "WS-2", among: figures) == ["robust-means", "final-gaps"])
     #expect(StudyFigures.figures(about: "XY-1", among: figures).isEmpty)
-    #expect(Set(ScoreCard.claims.map(\.id)).isSubset(of: ClaimFigures.ids.keys))
+    // Laws that hold to rounding have their numbers on the score card and nothing to draw.
+    let drawn = Set(ScoreCard.claims.map(\.id)).subtracting(["GM-1", "WS-4"])
+    #expect(drawn.isSubset(of: ClaimFigures.ids.keys))
   }
 
   @Test func gapsAreShownByBatchSize() throws {
