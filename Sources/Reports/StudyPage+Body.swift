@@ -98,12 +98,13 @@ extension StudyPage {
     let table = Data(figure.csv.utf8).base64EncodedString()
     let id = Wording.html(figure.id)
     let path = "figures/" + Self.link(figure.id)
+    let files = (formats.map(\.rawValue) + ["csv"]).map { "<a href=\"\(path).\($0)\">\($0)</a>" }
     let claims = verdicts.indices.filter { verdicts[$0].figures.contains(figure.id) }.map { index in
       "<a href=\"#\(anchor(ofVerdict: index))\">\(Wording.html(verdicts[index].claim))</a>"
     }
     return
       "<span class=\"links\"><a download=\"\(id).csv\" href=\"data:text/csv;charset=utf-8;base64,\(table)\">CSV</a>"
-      + " · files: <a href=\"\(path).svg\">svg</a> <a href=\"\(path).pdf\">pdf</a> <a href=\"\(path).csv\">csv</a>"
+      + " · files: \(files.joined(separator: " "))"
       + (claims.isEmpty ? "" : " · \(claims.joined(separator: " "))") + "</span>"
   }
 

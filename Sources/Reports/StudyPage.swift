@@ -6,7 +6,7 @@ import RunStore
 /// The page of a study: the question, what became of each claim, the figures, the runs behind them and the commands
 /// that repeat them, as one HTML file that needs no network. Made from plain values.
 ///
-/// It lies in the folder of the study: links go to `figures/ID.svg`, `.pdf` and `.csv` and to the folders of the cells.
+/// It lies in the folder of the study: links go to `figures/ID.svg` (or what formats there are), `.csv` and to the folders of the cells.
 public struct StudyPage: Sendable {
   /// What a study says about a claim.
   public enum Outcome: String, Sendable, CaseIterable {
@@ -104,16 +104,19 @@ public struct StudyPage: Sendable {
   public let machine: [Fact]
   /// The command that repeats the whole study.
   public let command: [String]
+  /// The formats that the figures lie in beside the page, in `figures/`.
+  public let formats: [FigureFormat]
 
   /// A page from its parts.
   public init(
     id: String, title: String, question: String, paper: String, section: String, profile: String, scale: String,
-    verdicts: [Verdict], figures: [Figure], cells: [Cell], machine: [Fact], command: [String]
+    verdicts: [Verdict], figures: [Figure], cells: [Cell], machine: [Fact], command: [String],
+    formats: [FigureFormat] = [.svg]
   ) {
     (self.id, self.title, self.question) = (id, title, question)
     (self.paper, self.section, self.profile, self.scale) = (paper, section, profile, scale)
     (self.verdicts, self.figures, self.cells) = (verdicts, figures.filter { !$0.isComposite }, cells)
-    (self.machine, self.command) = (machine, command)
+    (self.machine, self.command, self.formats) = (machine, command, formats)
   }
 
   /// The page as HTML with the JavaScript bundle inside.

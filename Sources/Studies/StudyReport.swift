@@ -35,18 +35,19 @@ public struct StudyReport {
   /// - Returns: the page.
   /// - Throws: `ReportError` when a figure cannot be drawn; `RunStoreError` when a file cannot be written.
   @discardableResult
-  public func write(formats: [FigureFormat] = [.svg]) throws -> URL {
+  public func write(formats: [FigureFormat] = [.svg, .pdf]) throws -> URL {
     try Figure.export(figures, to: folder.figures, formats: formats, withTables: true)
-    try page.write(to: folder.report)
+    try page(formats).write(to: folder.report)
     return folder.report
   }
 
-  private var page: StudyPage {
+  private func page(_ formats: [FigureFormat]) -> StudyPage {
     StudyPage(
       id: study.id, title: study.title, question: study.question, paper: study.paper, section: study.section,
       profile: results.profile, scale: study.scales[settings.profile] ?? "",
       verdicts: results.verdicts.map(verdict), figures: figures,
-      cells: zip(cells, results.cells).map { cell($0, $1) }, machine: facts, command: command)
+      cells: zip(cells, results.cells).map { cell($0, $1) }, machine: facts, command: command,
+      formats: formats)
   }
 
   private func verdict(_ verdict: Verdict) -> StudyPage.Verdict {

@@ -103,6 +103,21 @@ struct StudyRun {
   /// How many examples a group of a split has.
   func count(_ split: String, _ group: String = "all") -> Int { metrics["\(split)/\(group)"]?.last?.count ?? 0 }
 
+  /// The groups that a split was evaluated in, in alphabetical order.
+  func groups(of split: String) -> [String] {
+    metrics.keys.filter { $0.hasPrefix(split + "/") }.map { String($0.dropFirst(split.count + 1)) }.sorted()
+  }
+
+  /// Whether nothing was written yet.
+  var isEmpty: Bool { metrics.isEmpty && probes.isEmpty && measures.isEmpty }
+
+  /// Passes over the training examples for each step, by the evaluations; nil before the second.
+  var epochsPerStep: Double? {
+    let last = (metrics["train/all"] ?? []).max { $0.step < $1.step }
+    guard let last, last.step > 0, last.epoch > 0 else { return nil }
+    return last.epoch / Double(last.step)
+  }
+
   /// m-coherence on a split, of the whole network or of one layer.
   func coherence(_ split: String, layer: String = "all") -> Curve {
     Curve((probes["\(split)/\(layer)"] ?? []).lazy.compactMap { record in record.mCoherence.map { (record.step, $0) } })

@@ -9,7 +9,7 @@ enum CoherenceFigures {
   private static let axis = FigureAxis("m-coherence r", scale: .logarithmic, including: [1])
 
   private static func sizes(_ source: FigureSource) -> String {
-    let found = source.runs.reduce(into: Set<Int>()) { $0.formUnion($1.probeSizes("train")) }.sorted()
+    let found = source.runs.reduce(into: Set<Int>()) { $0.formUnion($1.run.probeSizes("train")) }.sorted()
     return "r = ‖Σgᵢ‖²/Σ‖gᵢ‖² over the gradients gᵢ of a fixed sample of m = "
       + found.map(String.init).joined(separator: " or ")
       + " examples: 1 (dotted) if they are orthogonal, m if they are equal."

@@ -91,7 +91,7 @@ enum DifficultyFigures {
               "\(level)", value: $0.mean, low: $0.low, high: $0.high,
               expected: name == "RM3" && found.count == paper.count && paper.indices.contains(level)
                 ? paper[level] : nil,
-              note: runs.compactMap { $0.count("train", group) }.first.map(count))
+              note: runs.first.map { count($0.run.count("train", group)) })
           }
         })
     }

@@ -8,54 +8,35 @@ import RunStore
 struct FigureRun {
   let run: StudyRun
   let directory: RunDirectory
-  private let metrics: [String: [MetricRecord]]
-  private let probes: [String: [CoherenceRecord]]
-  private let measures: [String: [MeasureRecord]]
 
   init(_ directory: RunDirectory) throws {
     self.directory = directory
     run = try StudyRun(directory)
-    metrics = Dictionary(grouping: try directory.metrics()) { "\($0.split)/\($0.group)" }
-    probes = Dictionary(grouping: try directory.coherence()) { "\($0.split)/\($0.layer)" }
-    measures = Dictionary(grouping: try directory.measures()) { "\($0.split)/\($0.measure)" }
   }
 
   var manifest: RunManifest { run.manifest }
-  var isEmpty: Bool { metrics.isEmpty && probes.isEmpty && measures.isEmpty }
 
-  /// Which part of the data set it was trained on: the groups of its training examples; `all` without any.
+  /// Which part of the data set it was trained on: the name of the split, or the groups of its training examples; `all`
+  /// without any.
   var trainedOn: String {
+    if let split = run.split { return split }
     let groups = groups(of: "train")
     return groups.isEmpty ? "all" : groups.joined(separator: " and ")
   }
 
   /// The groups of a split beside all, pristine and corrupt.
   func groups(of split: String) -> [String] {
-    let found = metrics.keys.filter { $0.hasPrefix(split + "/") }.map { String($0.dropFirst(split.count + 1)) }
-    return found.filter { !["all", "pristine", "corrupt"].contains($0) }.sorted()
+    run.groups(of: split).filter { !["all", "pristine", "corrupt"].contains($0) }
   }
 
-  func loss(_ split: String, _ group: String = "all") -> Curve {
-    Curve((metrics["\(split)/\(group)"] ?? []).map { ($0.step, $0.loss) })
-  }
-
-  /// How many examples a group has.
-  func count(_ split: String, _ group: String) -> Int? { metrics["\(split)/\(group)"]?.last?.count }
+  func loss(_ split: String, _ group: String = "all") -> Curve { run.loss(split, group) }
 
   /// m-coherence where it is above 0, as a logarithmic axis needs it.
   func coherence(_ split: String, layer: String = "all") -> Curve {
-    Curve(
-      (probes["\(split)/\(layer)"] ?? []).compactMap { record in
-        record.mCoherence.flatMap { $0 > 0 ? (record.step, $0) : nil }
-      })
+    Curve(run.coherence(split, layer: layer).points.lazy.filter { $0.value > 0 }.map { ($0.step, $0.value) })
   }
 
-  /// The numbers of examples that coherence was measured on.
-  func probeSizes(_ split: String) -> Set<Int> { Set((probes["\(split)/all"] ?? []).map(\.m)) }
-
-  func measure(_ name: String, split: String = "train") -> Curve {
-    Curve((measures["\(split)/\(name)"] ?? []).map { ($0.step, $0.value) })
-  }
+  func measure(_ name: String) -> Curve { run.measure(name) }
 
   /// ta − va at the steps that have both.
   var gap: Curve {
@@ -66,8 +47,7 @@ struct FigureRun {
 
   /// Passes over the training set for each step.
   var epochsPerStep: Double {
-    let last = (metrics["train/all"] ?? []).max { $0.step < $1.step }
-    if let last, last.step > 0, last.epoch > 0 { return last.epoch / Double(last.step) }
+    if let known = run.epochsPerStep { return known }
     guard let size = manifest.batchSize, let examples = manifest.dataset.trainExamples, examples > 0 else { return 0 }
     return Double(size) / Double(examples)
   }

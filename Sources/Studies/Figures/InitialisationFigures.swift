@@ -106,7 +106,7 @@ enum InitialisationFigures {
 
   /// The peak of r after its initial fall, over m.
   private static func peakAlpha(_ run: FigureRun) -> Double? {
-    guard let m = run.probeSizes("train").first, m > 0 else { return nil }
+    guard let m = run.run.probeSizes("train").first, m > 0 else { return nil }
     return CoherenceCourse(of: run.run).map { $0.peak.value / Double(m) }
   }
 }

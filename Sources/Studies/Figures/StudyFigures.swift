@@ -25,7 +25,7 @@ public enum StudyFigures {
       throw StudyError(
         "There is no study \"\(id)\" with figures.", remedy: "Those that have are \(studies.joined(separator: ", ")).")
     }
-    let read = try runs.map(FigureRun.init).filter { !$0.isEmpty }
+    let read = try runs.map(FigureRun.init).filter { !$0.run.isEmpty }
     return try builder.make(FigureSource(runs: read, measurements: measurements)).compactMap { $0 }
   }
 

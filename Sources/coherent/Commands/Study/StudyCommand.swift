@@ -72,7 +72,6 @@ struct StudyCommand: ParsableCommand {
       commandName: "report", abstract: "Judge a study's results again and write its page, figures and score card.")
     @Argument(help: "The study's folder.") var folder: String
     @Flag(help: "Also write the figures as PNG.") var png = false
-    @Flag(help: "Also write the figures as PDF.") var pdf = false
     @Option(
       help: "Also gather what is worth keeping in this folder: score card, figures (SVG, CSV), configurations, machine."
     )
@@ -83,9 +82,8 @@ struct StudyCommand: ParsableCommand {
       let folder = StudyFolder(folder)
       let results = try StudyResults(folder)
       try results.write(to: folder)
-      let more: [FigureFormat] = (png ? [.png] : []) + (pdf ? [.pdf] : [])
       let report = try StudyReport(folder, results)
-      let page = try report.write(formats: [.svg] + more)
+      let page = try report.write(formats: [.svg, .pdf] + (png ? [.png] : []))
       if let export { try report.export(to: export) }
       if json { return try Console.json(results) }
       print(results.text)
