@@ -61,11 +61,14 @@ public final class BatchNorm2d: AffineNormalization {
   public let momentum: Double
   /// Added to the variance.
   public let epsilon: Double
+  /// Whether training normalises by the running statistics and leaves them as they are: examples are then not coupled.
+  public let isFrozen: Bool
   /// γ and β belong to channels.
   public var isPerChannel: Bool { true }
 
   /// A layer with γ = 1, β = 0, running mean 0 and running variance 1.
-  public init(channels: Int, momentum: Double = 0.1, epsilon: Double = 1e-5) throws {
+  public init(channels: Int, momentum: Double = 0.1, epsilon: Double = 1e-5, isFrozen: Bool = false) throws {
+    self.isFrozen = isFrozen
     weight = try Parameter(.ones([channels]))
     bias = try Parameter(.zeros([channels]))
     runningMean = Buffer(try .zeros([channels]))
@@ -82,10 +85,11 @@ public final class BatchNorm2d: AffineNormalization {
   }
 
   /// x̂ by the running statistics, or by the batch's own as constants when the tape's policy says so. In training by the
-  /// batch's own, through which gradients flow: the rows of the gradient matrix then still add up to the gradient.
+  /// batch's own, through which gradients flow: the rows of the gradient matrix then still add up to the gradient. A
+  /// frozen layer always goes by the running ones.
   public func normalized(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    if context.isTraining { return try trained(input, weight: nil, bias: nil, in: context) }
-    guard context.tape?.batchNormPolicy == .batch else {
+    if learns(in: context) { return try trained(input, weight: nil, bias: nil, in: context) }
+    guard context.tape?.batchNormPolicy == .batch, !isFrozen else {
       return try input.batchNorm(
         weight: nil, bias: nil, mean: runningMean.value, variance: runningVariance.value, training: false,
         momentum: momentum, epsilon: epsilon)
@@ -101,6 +105,9 @@ public final class BatchNorm2d: AffineNormalization {
       weight: nil, bias: nil, mean: mean, variance: variance, training: false, momentum: momentum, epsilon: epsilon)
   }
 
+  /// Whether the batch's own statistics are used, and kept.
+  private func learns(in context: ForwardContext) -> Bool { context.isTraining && !isFrozen }
+
   /// The normalised, scaled and shifted batch; in training the batch's statistics are used and kept.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     try forward(input, adding: nil, relu: false, in: context)
@@ -111,12 +118,12 @@ public final class BatchNorm2d: AffineNormalization {
     _ input: Tensor, adding residual: Tensor?, relu: Bool, in context: ForwardContext
   ) throws -> Tensor {
     // The batch's statistics as constants are a third way, taken step by step.
-    let isFrozen = context.tape?.batchNormPolicy == .batch && !context.isTraining
-    if input.suitsChannelsLastKernels, !isFrozen, let weight, let bias {
+    let takesConstants = context.tape?.batchNormPolicy == .batch && !context.isTraining && !isFrozen
+    if input.suitsChannelsLastKernels, !takesConstants, let weight, let bias {
       return try input.batchNormReLU(
         weight: context.value(of: weight), bias: context.value(of: bias), mean: runningMean.value,
-        variance: runningVariance.value, residual: residual, relu: relu, training: context.isTraining,
-        momentum: momentum, epsilon: epsilon, groups: context.groups, slot: context.tape?.rowSlot(for: self))
+        variance: runningVariance.value, residual: residual, relu: relu, training: learns(in: context),
+        momentum: momentum, epsilon: epsilon, groups: learns(in: context) ? context.groups : [], slot: context.tape?.rowSlot(for: self))
     }
     var output = try affine(input, in: context)
     if let residual { output = try output + residual }
@@ -126,7 +133,7 @@ public final class BatchNorm2d: AffineNormalization {
   private func affine(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     if context.tape != nil { return try recordedForward(input, in: context) }
     let (weight, bias) = try (weight.map { try context.value(of: $0) }, bias.map { try context.value(of: $0) })
-    if context.isTraining { return try trained(input, weight: weight, bias: bias, in: context) }
+    if learns(in: context) { return try trained(input, weight: weight, bias: bias, in: context) }
     return try input.batchNorm(
       weight: weight, bias: bias, mean: runningMean.value, variance: runningVariance.value, training: false,
       momentum: momentum, epsilon: epsilon)

@@ -46,7 +46,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var noiseKind = NoiseKind.permute
   /// The model as a word.
   public var model = "mlp:2048"
-  /// Which normalisation follows convolutions, as a word: "batch" or "group:8".
+  /// Which normalisation follows convolutions, as a word: "batch", "frozen" or "group:8".
   public var norm = "batch"
   /// A safetensors file with weights to start from.
   public var weights: String?
@@ -179,6 +179,9 @@ extension TrainingConfiguration {
     }
     try validateImages()
     try ModelSpecification(model).check(norm: NormalizationChoice(norm))
+    try require(
+      norm != "frozen" || weights != nil,
+      "norm frozen keeps the statistics that weights come with, and fresh weights have none; give weights too")
     try require(weights != "", "weights has an empty name; give the path of a safetensors file")
     try require(weightsHead == .require || weights != nil, "weights-head is about a weights file; give weights too")
     _ = try Schedule(schedule)

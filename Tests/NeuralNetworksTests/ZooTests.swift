@@ -53,6 +53,36 @@ import Testing
     expectRefusal("mlp:3", "group:8", "no normalisation")
   }
 
+  /// Frozen batch norm: training goes by the running statistics, which couple no examples, and leaves them alone.
+  @Test(arguments: [false, true]) func frozenNormalisation(_ isChannelsLast: Bool) throws {
+    let model = try ModelSpecification("resnet20").build(
+      exampleShape: [3, 9, 7], classes: 3, norm: NormalizationChoice("frozen"), generator: Generator(seed: 1))
+    let store = try ParameterStore(model)
+    let generator = try Generator(seed: 2)
+    for (name, buffer) in model.namedBuffers {
+      let drawn = try Tensor.uniform(buffer.value.shape, 0.5, 1.5, generator: generator)
+      buffer.value = try name.hasSuffix("running_var") ? drawn : drawn + -1
+    }
+    let before: [[Float]] = try model.namedBuffers.map { try $0.buffer.value.values() }
+    let plain = try Tensor.normal([3, 3, 9, 7], generator: generator)
+    let input = try isChannelsLast ? plain.channelsLast() : plain
+    let targets = try Tensor([0, 2, 1])
+    let training = ForwardContext(isTraining: true, usesSinks: true)
+    try store.backward(crossEntropy(model.forward(input, in: training), targets))
+    let together: [Float] = try store.gradient.values()
+    var apart = [Float](repeating: 0, count: together.count)
+    for (index, target) in [0, 2, 1].enumerated() {
+      let one = try input.narrow(0, from: index, length: 1)
+      try store.backward(crossEntropy(model.forward(one, in: training), Tensor([target])))
+      for (place, value) in try store.gradient.values(as: Float.self).enumerated() { apart[place] += value / 3 }
+    }
+    let largest = together.map(abs).max() ?? 0
+    #expect(largest > 0 && zip(together, apart).allSatisfy { abs($0 - $1) < 1e-4 * largest })
+    let after: [[Float]] = try model.namedBuffers.map { try $0.buffer.value.values() }
+    #expect(after == before)
+    try expectClose(model.forward(input, in: training), model.forward(input, in: .evaluation()))
+  }
+
   /// Pooling by hand, and memory order.
   @Test func pooling() throws {
     let x = try Tensor((0..<32).map { Float($0) }, shape: [1, 2, 4, 4])

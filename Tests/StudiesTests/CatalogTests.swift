@@ -105,4 +105,19 @@ import Training
       try cells("ws/label-noise", .paper).first { $0.name.hasPrefix("inception") }?.configuration)
     #expect(inception.imageSize == 299 && inception.schedule == "cosine" && inception.momentum == 0.9)
   }
+
+  /// Each study has a page that says what its profiles are.
+  @Test(arguments: StudyCatalog.all.map(\.id)) func pagesSayWhatIsTrained(_ id: String) throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let name = id.replacingOccurrences(of: "/", with: "-") + ".md"
+    let page = try String(contentsOf: root.appendingPathComponent("docs/studies/\(name)"), encoding: .utf8)
+    let study = try StudyCatalog.study(id)
+    for profile in StudyProfile.allCases {
+      let row = "| `\(profile.rawValue)` | \(study.scales[profile] ?? "") | \(try cells(id, profile).count) |"
+      #expect(page.contains(row), "docs/studies/\(name) lacks \(row)")
+    }
+    for claim in study.claims { #expect(page.contains(claim)) }
+    #expect(page.contains("coherent study run \(id) --profile small"))
+  }
 }

@@ -81,8 +81,8 @@ struct LayerFactory {
     _ name: String, channels: Int, epsilon: Double = 1e-5, momentum: Double = 0.1
   ) throws -> any AffineNormalization {
     switch norm {
-    case .batch:
-      return try BatchNorm2d(channels: channels, momentum: momentum, epsilon: epsilon)
+    case .batch, .frozen:
+      return try BatchNorm2d(channels: channels, momentum: momentum, epsilon: epsilon, isFrozen: norm == .frozen)
     case .group(let count):
       guard channels % count == 0 else {
         let fitting = (1...count).reversed().first { channels % $0 == 0 } ?? 1

@@ -2,10 +2,13 @@
 
 import Tensors
 
-/// Which normalisation follows the convolutions of a model, as a word: "batch" or "group:8".
+/// Which normalisation follows the convolutions of a model, as a word: "batch", "frozen" or "group:8".
 public enum NormalizationChoice: Sendable, Equatable, CustomStringConvertible {
   /// Batch normalisation, as the architectures were published.
   case batch
+  /// Batch normalisation by the running statistics that weights come with, which training leaves as they are; γ and β
+  /// are trained.
+  case frozen
   /// Normalisation of each example by itself over so many groups of channels (Wu and He), in the same places.
   case group(Int)
 
@@ -15,10 +18,12 @@ public enum NormalizationChoice: Sendable, Equatable, CustomStringConvertible {
   public init(_ text: String) throws {
     if text == "batch" {
       self = .batch
+    } else if text == "frozen" {
+      self = .frozen
     } else if text.hasPrefix("group:"), let count = Int(text.dropFirst(6)), count >= 1, text == "group:\(count)" {
       self = .group(count)
     } else {
-      throw ModelError("there is no normalisation \"\(text)\": known are batch and group:N, such as group:8")
+      throw ModelError("there is no normalisation \"\(text)\": known are batch, frozen and group:N, such as group:8")
     }
   }
 
@@ -26,6 +31,7 @@ public enum NormalizationChoice: Sendable, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .batch: "batch"
+    case .frozen: "frozen"
     case .group(let count): "group:\(count)"
     }
   }

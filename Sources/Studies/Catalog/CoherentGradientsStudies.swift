@@ -86,20 +86,20 @@ extension StudyCatalog {
     paper: Paper.coherentGradients, section: "§4", claims: ["CG-12"],
     scales: [
       .smoke: "300 built-in digits, 1×32, full batch and batch 50",
-      .small: "2000 images of MNIST, 1×512, full batch for 8000 steps, and batch 100; 3 seeds",
-      .paper: "10 000 images of MNIST, 1×2048, full batch for 10 000 steps, and batch 100; 3 seeds",
+      .small: "2000 images of MNIST, 1×512, full batch for 3000 steps, and batch 100; 3 seeds",
+      .paper: "5000 images of MNIST, 1×2048, full batch for 4000 steps, and batch 100; 3 seeds (the paper gives no sizes)",
     ], fixed: ["subset"]
   ) { request in
-    let examples = request.by(smoke: 300, small: 2000, paper: 10_000)
+    let examples = request.by(smoke: 300, small: 2000, paper: 5000)
     let whole = request.by(
       smoke: Setting.digits(examples: examples, batch: examples, steps: 200),
-      small: Setting.mnist(model: "mlp:512", batch: examples, steps: 8000, examples: examples),
-      paper: Setting.mnist(model: "mlp:2048", batch: examples, steps: 10_000, examples: examples)
+      small: Setting.mnist(model: "mlp:512", batch: examples, steps: 3000, examples: examples),
+      paper: Setting.mnist(model: "mlp:2048", batch: examples, steps: 4000, examples: examples)
     ).with { $0.lr = 0.5 }
     let batches = whole.with {
       $0.batchSize = request.profile == .smoke ? 50 : 100
       $0.lr = 0.1
-      $0.steps = request.by(smoke: 200, small: 4000, paper: 20_000)
+      $0.steps = request.by(smoke: 200, small: 4000, paper: 10_000)
     }
     let seeds = request.seeds(3)
     return seeds.flatMap { seed in

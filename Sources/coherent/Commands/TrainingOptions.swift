@@ -59,7 +59,7 @@ struct TrainingOptions: ParsableArguments {
       "The model: mlp:WIDTH[,WIDTH...], linear, or a name that coherent model list shows, such as resnet32. (default: mlp:2048)"
   )
   var model: String?
-  @Option(help: "Which normalisation follows convolutions: batch or group:N. (default: batch)")
+  @Option(help: "Which normalisation follows convolutions: batch, frozen (at the statistics of --weights) or group:N. (default: batch)")
   var norm: String?
   @Option(help: "A safetensors file with weights to start from, by torchvision's names.")
   var weights: String?
