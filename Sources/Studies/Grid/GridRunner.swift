@@ -39,6 +39,8 @@ public final class GridRunner {
   private let jobs: Int
   private let program: String
   private var running: [ChildProcess] = []
+  /// Cells that a process of an earlier grid still has, and since when.
+  private var awaited: [String: UInt64] = [:]
   /// Cells that failed in this process: one attempt each.
   private var failed: Set<String> = []
   private let estimates: [String: CellEstimate]
@@ -82,19 +84,44 @@ public final class GridRunner {
         try start(cell)
         observe(.began(cell.name))
       }
-      if running.isEmpty { return true }
+      if running.isEmpty, awaited.isEmpty { return true }
+      try giveUpWaiting(observe)
       observe(.progressed(progress()))
       usleep(Self.pause)
     }
   }
 
   private static let pause: UInt32 = 100_000
+  /// How long a run may still be held by a process of a grid that was killed: it stops after its step, which can be long.
+  private static let patience: UInt64 = 300_000_000_000
 
-  /// The first cell that is left to do and has what it needs.
+  /// The first cell that is left to do, has what it needs and is in nobody's hands.
   private func next() -> Cell? {
     cells.first { cell in
       !failed.contains(cell.name) && !running.contains { $0.cell.name == cell.name }
-        && !folder.status(of: cell).isFinal && cell.needs.allSatisfy(hasResults)
+        && !folder.status(of: cell).isFinal && cell.needs.allSatisfy(hasResults) && isFree(cell)
+    }
+  }
+
+  /// Whether no process of an earlier grid is still writing the cell's run; remembers since when one is.
+  private func isFree(_ cell: Cell) -> Bool {
+    guard cell.configuration != nil else { return true }
+    do {
+      try RunDirectory.lockOfExisting(at: folder.run(of: cell.name).path)?.release()
+      awaited[cell.name] = nil
+      return true
+    } catch {
+      awaited[cell.name] = awaited[cell.name] ?? DispatchTime.now().uptimeNanoseconds
+      return false
+    }
+  }
+
+  private func giveUpWaiting(_ observe: (GridEvent) -> Void) throws {
+    let now = DispatchTime.now().uptimeNanoseconds
+    for cell in cells {
+      guard let since = awaited[cell.name], now - since > Self.patience else { continue }
+      awaited[cell.name] = nil
+      try fail(cell, "another process is training in \(folder.run(of: cell.name).path)", observe)
     }
   }
 
