@@ -108,7 +108,10 @@ import Testing
     }
     refused("workers must be from 1 to 256, not 0") { $0.workers = 0 }
     refused("prefetch must be from 0") { $0.prefetch = -1 }
-    refused("image-size, resize and skip-bad are for image folders, not for mnist") { $0.dataset = "mnist" }
+    refused("resize and skip-bad are for image folders, not for mnist") { ($0.dataset, $0.resize) = ("mnist", 300) }
+    refused("resize and skip-bad are for image folders, not for mnist") { ($0.dataset, $0.skipBad) = ("mnist", true) }
+    refused("test-subset must be at least 1, not 0") { $0.testSubset = 0 }
+    refused("norm frozen keeps the statistics that weights come with") { ($0.model, $0.norm) = ("resnet20", "frozen") }
     refused("random-resized-crop needs the pictures") {
       ($0.dataset, $0.imageSize, $0.augment) = ("cifar10", nil, "random-resized-crop")
     }

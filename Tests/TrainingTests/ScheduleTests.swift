@@ -68,7 +68,7 @@ import Testing
   @Test func denseAtFirstThenEveryEpoch() {
     let schedule = EvaluationSchedule(steps: 6000, stepsPerEpoch: 600, every: nil)
     let steps = (0...6000).filter(schedule.contains)
-    #expect(steps.prefix(8) == [0, 1, 2, 3, 4, 6, 7, 10])
+    #expect(Array(steps.prefix { $0 <= 10 }) == Array(0...10) && schedule.count == steps.count)
     #expect(Array(steps.drop { $0 < 600 }) == Array(stride(from: 600, through: 6000, by: 600)))
     // Eight for each factor of ten below the first epoch.
     #expect(steps.filter { (10..<100).contains($0) }.count == 8)
