@@ -13,7 +13,7 @@ extension StudyCatalog {
     paper: Paper.weakAndStrong, section: "§2 and appendix A, figures 1, 6, 7", claims: ["WS-1"],
     scales: [
       .smoke: "96 built-in digits, ResNet-18 for small images, 4 steps, 5 noise levels",
-      .small: "2000 images of CIFAR-10 (1000 at 75×75 for Inception), 5 noise levels, 3 seeds",
+      .small: "2000 images of CIFAR-10 (VGG: 1000, Inception: 1000 at 75×75), 15 epochs, 5 noise levels, 3 seeds",
       .paper: "ImageNet, 90 epochs, batch 256, momentum 0.9, 5 noise levels",
     ]
   ) { request in
@@ -24,7 +24,7 @@ extension StudyCatalog {
       let isInception = model.hasPrefix("inception")
       let base = request.by(
         smoke: Setting.digits(examples: 96, model: model, batch: 24, steps: 4),
-        small: Setting.cifar(model: model, examples: isInception ? 1000 : 2000, batch: 50, epochs: 15, lr: 0.05),
+        small: Setting.cifar(model: model, examples: model == "resnet18" ? 2000 : 1000, batch: 50, epochs: 15, lr: 0.05),
         paper: Setting.imageNet(model: model).with { $0.momentum = 0.9 }
       ).with { if request.profile == .small, isInception { $0.imageSize = 75 } }
       return levelsBySeed(
@@ -105,13 +105,13 @@ extension StudyCatalog {
     paper: Paper.weakAndStrong, section: "§3.1 and appendix B, figure 8", claims: ["WS-8"],
     scales: [
       .smoke: "96 built-in digits, ResNet-20, 4 steps",
-      .small: "2500 images of CIFAR-10, ResNet-32, 50 epochs, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
+      .small: "2560 images of CIFAR-10, ResNet-32, 50 epochs, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
       .paper: "CIFAR-10, ResNet-32, batch 32, 100 000 steps, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
     ]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(examples: 96, model: "resnet20", batch: 32, steps: 4),
-      small: Setting.cifar(model: "resnet32", examples: 2500, epochs: 50),
+      small: Setting.cifar(model: "resnet32", examples: 2560, epochs: 50),
       paper: Setting.cifar(model: "resnet32", examples: 50_000, epochs: 64).with {
         $0.subset = nil
         $0.testSubset = nil
@@ -195,9 +195,9 @@ extension StudyCatalog {
   ) {
     let first = request.by(
       smoke: Setting.digits(examples: 600, steps: 60).with { $0.evalEvery = 2 },
-      small: Setting.cifar(model: "resnet20", examples: 20_000, epochs: 10, lr: 0.05).with {
+      small: Setting.cifar(model: "resnet20", examples: 20_000, epochs: 6, lr: 0.05).with {
         $0.schedule = "constant"
-        $0.evalEvery = 125
+        $0.evalEvery = 250
       }, paper: Setting.imageNet(model: "resnet18", epochs: 10).with { $0.evalEvery = 1000 }
     ).with { $0.stopAccuracy = 0.5 }
     let second = request.by(
