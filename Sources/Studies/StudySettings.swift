@@ -98,11 +98,11 @@ extension StudySettings {
     }
   }
 
-  /// An option that the grid varies must not be set for all of its cells: they would all be the same.
+  /// What a grid rests on cannot be set, nor what would make two of its cells the same.
   private func checkOverrides(_ cells: [Cell], of study: Study) throws {
     guard !set.isEmpty else { return }
-    let options = try cells.compactMap { try $0.setting?.options() }
-    if options.isEmpty {
+    let settings = cells.compactMap(\.setting)
+    if settings.isEmpty {
       throw StudyError("\(study.id) trains nothing that --set could change.", remedy: "Leave it out.")
     }
     for key in set.keys.sorted() {
@@ -112,14 +112,20 @@ extension StudySettings {
       if study.fixed.contains(key) {
         throw StudyError("--set \(key) is not possible: the grid of \(study.id) rests on it.", remedy: "Leave it out.")
       }
-      let values = Set(options.map { $0[key] ?? "" })
-      if values.count > 1 {
-        let shown = values.sorted().map { $0.isEmpty ? "its default" : $0 }.joined(separator: " / ")
-        throw StudyError(
-          "--set \(key) would make cells of \(study.id) the same: it is what the study varies (\(shown)).",
-          remedy: "Set other options, or write a study of your own around coherent train and coherent study judge.")
-      }
+      let values = try Set(settings.map { try $0.options()[key] ?? "its default" })
+      let single = set.filter { $0.key == key }
+      let changed = try settings.map { try $0.overridden(by: single) }
+      // Options that do not vary make no two cells alike.
+      guard values.count > 1, Self.hasTwins(changed) else { continue }
+      throw StudyError(
+        "--set \(key) would make cells of \(study.id) the same: it is what the study varies "
+          + "(\(values.sorted().joined(separator: " / "))).",
+        remedy: "Set other options, or write a study of your own around coherent train and coherent study judge.")
     }
+  }
+
+  private static func hasTwins(_ settings: [TrainingConfiguration]) -> Bool {
+    settings.indices.contains { place in settings[..<place].contains(settings[place]) }
   }
 }
 

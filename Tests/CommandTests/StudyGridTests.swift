@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import RunStore
 import Studies
+import TestSupport
 import Testing
 
 /// Studies from the command line to the page, with the program as it is built.
@@ -171,6 +172,35 @@ import Testing
       #expect(result.code == code, "\(arguments): \(result.errors)")
       for word in words { #expect(result.errors.contains(word), "\(arguments): \(result.errors)") }
     }
+  }
+
+  /// The first steps of a study at the size of ImageNet, on a small tree of pictures: its configurations are sound there,
+  /// its cost is estimated, and its verdicts say what is missing.
+  @Test(arguments: ["gm/m3", "mc/evolution"]) func theFirstStepsAtThePapersSize(_ id: String) throws {
+    let scratch = try Scratch()
+    let (tree, out) = (scratch.path("pictures"), scratch.path("study"))
+    try PictureFixtures.load().writeFolder(at: tree)
+    let smaller = [
+      "batch-size=6", "image-size=32", "model=resnet18", "probe=[coherence:m=4@log]",
+    ]
+    let options = ["--profile", "paper", "--data-dir", tree, "--steps", "2", "--seeds", "1", "--jobs", "2"]
+    let changes = (id == "mc/evolution" ? smaller.filter { !$0.hasPrefix("model") } : smaller).flatMap {
+      ["--set", $0]
+    }
+    if id == "mc/evolution" {
+      // The sample of the paper is larger than the tree: said before anything runs.
+      let refused = try Program.run(["study", "run", id, "--out", out] + options + ["--quiet"])
+      #expect(refused.code == 1 && refused.errors.contains("batch-size 4096 is larger"), "\(refused.errors)")
+      try FileManager.default.removeItem(atPath: out)
+      return
+    }
+    let plan = try Program.run(["study", "run", id, "--plan"] + options + changes)
+    #expect(plan.code == 0 && plan.output.contains("2 training runs, about"), "\(plan.errors)")
+    let result = try Program.run(["study", "run", id, "--out", out, "--quiet"] + options + changes)
+    #expect(result.code == 0, "\(result.errors)")
+    let results = try StudyResults(StudyFolder(out))
+    #expect(results.isComplete && results.profile.hasPrefix("paper, 2 steps at most"))
+    #expect(results.verdicts.allSatisfy { $0.outcome == .inconclusive })
   }
 
   @Test func listInfoPlanAndCard() throws {

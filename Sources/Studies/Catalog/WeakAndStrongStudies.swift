@@ -75,7 +75,7 @@ extension StudyCatalog {
       .smoke: "500 built-in digits, batch 20 and 100",
       .small: "10 000 images of MNIST, 3×256, 60 epochs, batch 25 to 2500, 50 % noise, 3 seeds",
       .paper: "ImageNet, ResNet-18, 90 epochs, batch 64 to 4096, 50 % noise, 3 seeds",
-    ]
+    ], fixed: ["batch-size", "subset"]
   ) { request in
     let sizes = request.by(smoke: [20, 100], small: [25, 100, 500, 2500], paper: [64, 256, 1024, 4096])
     let seeds = request.seeds(3)
