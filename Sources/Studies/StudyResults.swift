@@ -44,7 +44,11 @@ public struct StudyResults: Sendable, Codable, Equatable {
     self.cells = cells.map { Self.record(of: $0, statuses, in: folder) }
     let problems = self.cells.compactMap { cell in cell.problem.map { "cell \(cell.name): \($0)" } }
     verdicts = try folder.scoreCard(of: cells, claims: study.claims).verdicts.map { verdict in
-      verdict.outcome == .inconclusive ? verdict.adding(missing: problems) : verdict
+      // What the first steps of a run look like neither supports a claim about its end nor contradicts it.
+      if let steps = settings.steps, !verdict.runs.isEmpty {
+        return verdict.undecided(missing: ["what --steps \(steps) cut off"] + problems)
+      }
+      return verdict.outcome == .inconclusive ? verdict.undecided(missing: problems) : verdict
     }
   }
 
@@ -136,10 +140,10 @@ extension StudyFolder {
 }
 
 extension Verdict {
-  /// This verdict with more that was not found.
-  fileprivate func adding(missing more: [String]) -> Verdict {
+  /// This verdict as an inconclusive one, with more that was not found.
+  fileprivate func undecided(missing more: [String]) -> Verdict {
     Verdict(
-      claim: claim, outcome: outcome, explanation: explanation, numbers: numbers, runs: runs,
+      claim: claim, outcome: .inconclusive, explanation: explanation, numbers: numbers, runs: runs,
       measurements: measurements, seeds: seeds, scale: scale, missing: missing + more)
   }
 }
