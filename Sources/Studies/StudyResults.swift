@@ -45,7 +45,8 @@ public struct StudyResults: Sendable, Codable, Equatable {
     let problems = self.cells.compactMap { cell in cell.problem.map { "cell \(cell.name): \($0)" } }
     verdicts = try folder.scoreCard(of: cells, claims: study.claims).verdicts.map { verdict in
       // What the first steps of a run look like neither supports a claim about its end nor contradicts it.
-      if let steps = settings.steps, !verdict.runs.isEmpty {
+      let measured = cells.filter { verdict.measurements.contains($0.name) }
+      if let steps = settings.steps, !verdict.runs.isEmpty || measured.contains(where: { !$0.needs.isEmpty }) {
         return verdict.undecided(missing: ["what --steps \(steps) cut off"] + problems)
       }
       return verdict.outcome == .inconclusive ? verdict.undecided(missing: problems) : verdict

@@ -13,21 +13,25 @@ public final class ParentWatch {
   private var lastLook: UInt64
   private var wasGone = false
 
-  /// The variable that asks for this when it is 1.
+  /// The variable that asks for this: 1, or the number of the process that has to be there. With the number a parent that
+  /// was gone before this process began is noticed too.
   public static let variable = "COHERENT_STOP_WITH_PARENT"
 
   /// A watch from now on; nil unless the environment asks for one.
   public convenience init?(environment: [String: String] = ProcessInfo.processInfo.environment) {
-    guard environment[Self.variable] == "1" else { return nil }
-    self.init(seconds: 1, currentParent: getppid)
+    guard let number = environment[Self.variable].flatMap({ pid_t($0) }), number >= 1 else { return nil }
+    self.init(seconds: 1, parent: number == 1 ? nil : number, currentParent: getppid)
   }
 
   /// - Parameters:
   ///   - seconds: between two looks, at least.
+  ///   - parent: the process that has to be there; the present parent when nil.
   ///   - currentParent: the parent of this process now.
-  init(seconds: Double, currentParent: @escaping () -> pid_t) {
+  init(seconds: Double, parent: pid_t? = nil, currentParent: @escaping () -> pid_t) {
     self.currentParent = currentParent
-    parent = currentParent()
+    let present = currentParent()
+    self.parent = parent ?? present
+    wasGone = self.parent != present
     distance = UInt64(seconds * 1e9)
     lastLook = DispatchTime.now().uptimeNanoseconds
   }

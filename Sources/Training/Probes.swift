@@ -107,7 +107,7 @@ private struct ProbeSamples {
   /// A small test set is taken whole rather than refused.
   func test(_ count: Int) throws -> CoherenceProbe {
     var probe = try CoherenceProbe(
-      of: data.test, labels: data.test.labels, candidates: Array(data.test.labels.indices),
+      of: data.test, labels: data.testProbeLabels, candidates: Array(data.test.labels.indices),
       split: Split.test.rawValue, count: min(count, data.test.count), seed: seed)
     probe.chunkSize = chunkSize
     return probe

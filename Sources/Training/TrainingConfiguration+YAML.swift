@@ -106,7 +106,7 @@ extension TrainingConfiguration {
   private static func expectation(of key: CodingKeys) -> String {
     switch key {
     case .noise, .lr, .momentum, .weightDecay, .epochs, .stopAccuracy: "a number"
-    case .nesterov, .allowMomentum, .allowMissing, .skipBad: "true or false"
+    case .noisyTestProbes, .nesterov, .allowMomentum, .allowMissing, .skipBad: "true or false"
     case .probe: "a list of words such as [coherence@log]"
     case .tags: "a map of words such as {study: noise}"
     case .normalize: "one of " + PixelNormalization.allCases.map(\.rawValue).joined(separator: ", ")

@@ -42,6 +42,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var validation = 0
   /// The share ε of labels that are chosen for noise.
   public var noise = 0.0
+  /// Whether probes see test examples with labels as noisy as the training ones; accuracies never do.
+  public var noisyTestProbes = false
   /// How noise changes the chosen labels.
   public var noiseKind = NoiseKind.permute
   /// The model as a word.
@@ -105,6 +107,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     case stopAccuracy = "stop-accuracy"
     case imageSize = "image-size"
     case testSubset = "test-subset"
+    case noisyTestProbes = "noisy-test-probes"
     case skipBad = "skip-bad"
     case weightsHead = "weights-head"
     case dataDir = "data-dir"
@@ -131,6 +134,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.prefetch, &prefetch)
     try read(.validation, &validation)
     try read(.noise, &noise)
+    try read(.noisyTestProbes, &noisyTestProbes)
     try read(.noiseKind, &noiseKind)
     try read(.model, &model)
     try read(.norm, &norm)

@@ -16,6 +16,9 @@ public struct TrainingData: Sendable {
   public let train: Dataset
   /// The test examples: the data set's own, or those of `train` that the split file names.
   public let test: Dataset
+  /// The labels that probes see on test examples: the original ones, unless they are to be as noisy as the training
+  /// labels.
+  public let testProbeLabels: [Int]
   /// Original and assigned labels of `train`.
   public let labels: NoisyLabels
   /// Indices into `train` that are trained on, ascending.
@@ -82,6 +85,11 @@ public struct TrainingData: Sendable {
     let held = try HoldOut(count: rows.count, validationCount: configuration.validation, seed: configuration.seed)
     validationIndices = held.validation.map { rows[$0] }
     trainIndices = held.training.map { rows[$0] }
+    testProbeLabels =
+      configuration.noisyTestProbes && configuration.noise > 0
+      // Another seed than the training labels': the same examples in the same order would be chosen.
+      ? try LabelNoise(kind: configuration.noiseKind, rate: configuration.noise, seed: ~configuration.seed)
+        .apply(to: test.labels, classCount: test.classCount).assigned : test.labels
     trainGroups = Self.groups(of: trainIndices, chosen)
     validationGroups = Self.groups(of: validationIndices, chosen)
     testGroups = Self.groups(of: chosen?.test ?? [], chosen)

@@ -260,7 +260,7 @@ private struct SampleCell: Sendable {
       }
     }
     let lines = try figure("batch-size", in: figures("ws/batch-size", cells))
-    #expect(lines.filter { $0.series == "RM3" && $0.panel.hasPrefix("Gap") }.map(\.x) == ["33", "330", "3300"])
+    #expect(lines.filter { $0.series == "RM3" && $0.panel.hasPrefix("Overfit") }.map(\.x) == ["33", "330", "3300"])
   }
 
   @Test func easyAndHardExamplesAreATable() throws {

@@ -31,11 +31,18 @@ import Testing
     try expect("GM-2", .inconclusive, on: flat, saying: "too little of training is common")
   }
 
+  private static let looks = [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]
+
   private func bounds(seeds: Int = 3, _ change: (inout SampleRun) -> Void = { _ in }) -> [SampleRun] {
     [0.0, 1].flatMap { level in
       (1...seeds).map { seed in
         var run = SampleRun(noise: level, seed: UInt64(seed))
-        run.measures = ["stability_log_sum": { (1 + level) * 0.01 * Double($0) + 0.01 * Double(seed) }]
+        run.measures = [
+          "stability_log_bound": { (1 + level) * 0.01 * Double($0) + 0.01 * Double(seed) }, "smoothness": { _ in 3 },
+        ]
+        // α of 0.1 with real labels, 0.01 with random ones.
+        run.coherence = { _ in level == 0 ? 100 : 10 }
+        run.probed = Self.looks
         change(&run)
         return run
       }
@@ -49,18 +56,25 @@ import Testing
       "GM-4", .didNotHold,
       on: bounds { run in
         let level = run.noise
-        run.measures = ["stability_log_sum": { (2 - level) * 0.01 * Double($0) }]
+        run.measures["stability_log_bound"] = { (2 - level) * 0.01 * Double($0) }
       }, saying: "larger with real labels")
     try expect(
       "GM-4", .inconclusive,
       on: bounds { run in
-        run.measures = ["stability_log_sum": { 0.01 * Double($0) }]
+        run.measures["stability_log_bound"] = { 0.01 * Double($0) }
       }, saying: "within ten percent")
+    // The order of the bounds is that of β alone: coherence speaks against it.
+    let other = bounds { run in
+      let level = run.noise
+      run.coherence = { _ in level == 0 ? 10 : 100 }
+    }
+    try expect("GM-4", .inconclusive, on: other, saying: "with one β for both runs")
+    try expect("GM-4", .inconclusive, on: bounds { $0.coherence = nil }, saying: "the probe coherence")
     try expect("GM-4", .inconclusive, on: bounds().filter { $0.noise == 0 }, saying: "stability, 100 % noise")
     let disagree = bounds { run in
       let sign = run.seed == 3 ? -1.0 : 1
       let level = run.noise
-      run.measures = ["stability_log_sum": { (2 + sign * level) * 0.01 * Double($0) }]
+      run.measures["stability_log_bound"] = { (2 + sign * level) * 0.01 * Double($0) }
     }
     try expect("GM-4", .inconclusive, on: disagree, saying: "2 of 3 seeds")
   }

@@ -50,6 +50,22 @@ import Training
     withExtendedLifetime(grid) {}
   }
 
+  @Test func aStudyThatHasChangedIsRefused() throws {
+    let scratch = try Scratch()
+    let folder = StudyFolder(scratch.url.appendingPathComponent("study").path)
+    let settings = StudySettings(study: "gm/coherence", profile: .smoke)
+    let cells = try StudyCatalog.study(settings.study).cells(settings, in: folder)
+    let first = try #require(cells.first?.configuration)
+    do { _ = try StudyGrid(cells, settings: settings, in: folder) }
+    let file = folder.configuration(of: cells[0].name)
+    try Data(first.yaml().utf8).write(to: file)
+    do { _ = try StudyGrid(cells, settings: settings, in: folder) }
+    try Data(first.with { $0.lr = 0.3 }.yaml().utf8).write(to: file)
+    #expect { _ = try StudyGrid(cells, settings: settings, in: folder) } throws: {
+      "\($0)".contains("lr of \(cells[0].name) was 0.3 and is 0.1") && "\($0)".contains("another folder")
+    }
+  }
+
   @Test func jobsWithinMemory() throws {
     let gigabyte = 1 << 30
     #expect(try StudyGrid.jobs(wanted: nil, processors: 8, largest: 3 * gigabyte, limit: 10 * gigabyte) == 3)

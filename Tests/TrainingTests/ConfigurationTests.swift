@@ -167,6 +167,7 @@ import Testing
     full.device = "cuda:1"
     full.linear = "native"
     full.testSubset = 17
+    full.noisyTestProbes = true
     (full.imageSize, full.resize, full.augment, full.skipBad) = (64, 80, "flip+crop", true)
     (full.workers, full.prefetch, full.allowMissing, full.normalize) = (3, 0, true, .none)
     #expect(try read(full.yaml()) == full)

@@ -149,4 +149,22 @@ import Testing
     try scratch.write("index,split,group\n1,train,\n", "easy-first.csv")
     expectError(.checkpoint, "is not the one the run began with") { _ = try TrainedModel(run: path) }
   }
+
+  /// Probes may see test labels as noisy as the training ones; what is evaluated stays clean.
+  @Test func testProbesAsNoisyAsTraining() throws {
+    func data(_ isNoisy: Bool, seed: UInt64 = 1) throws -> TrainingData {
+      var configuration = TrainingConfiguration()
+      configuration.dataset = "digits"
+      (configuration.subset, configuration.testSubset, configuration.batchSize) = (200, 200, 10)
+      (configuration.noise, configuration.noiseKind, configuration.seed) = (1, .uniform, seed)
+      configuration.noisyTestProbes = isNoisy
+      return try TrainingData(configuration)
+    }
+    let (clean, noisy) = (try data(false), try data(true))
+    #expect(clean.testProbeLabels == clean.test.labels && noisy.test.labels == clean.test.labels)
+    let changed = zip(noisy.testProbeLabels, noisy.test.labels).count { $0 != $1 }
+    #expect((150...200).contains(changed))
+    #expect(try data(true).testProbeLabels == noisy.testProbeLabels)
+    #expect(try data(true, seed: 2).testProbeLabels != noisy.testProbeLabels)
+  }
 }

@@ -152,5 +152,8 @@ import Testing
     #expect(looks == 1)
     #expect(ParentWatch(environment: [:]) == nil && ParentWatch(environment: [ParentWatch.variable: "0"]) == nil)
     #expect(ParentWatch(environment: [ParentWatch.variable: "1"])?.isGone == false)
+    #expect(ParentWatch(environment: [ParentWatch.variable: "\(getppid())"])?.isGone == false)
+    // The one that started it was gone before it could look.
+    #expect(ParentWatch(environment: [ParentWatch.variable: "999999999"])?.isGone == true)
   }
 }

@@ -13,16 +13,18 @@ extension StudyCatalog {
     paper: Paper.generalizationMystery, section: "figure 3", claims: ["GM-2"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps",
-      .small: "MNIST, 1×2048, 12 000 steps, m = 2000, noise 0 and 100 %, 3 seeds",
+      .small: "10 000 images of MNIST, 1×512, 20 000 steps, m = 2000, noise 0 and 100 %, 3 seeds",
       .paper: "ImageNet, ResNet-50, batch 4096, m = 50 000, noise 0 and 100 %",
     ]
   ) { request in
     let base = request.by(
-      smoke: Setting.digits(), small: Setting.mnist(model: "mlp:2048", steps: 12_000),
+      smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 20_000, examples: 10_000),
       paper: Setting.imageNet(model: "resnet50", batch: 4096))
     let m = request.by(smoke: 100, small: 2000, paper: 50_000)
     return levelsBySeed(request, levels: [0, 1], seeds: request.profile == .paper ? 1 : 3, base) {
       $0.probe = ["coherence:m=\(m)@dense:0-10,log"]
+      // Test examples of the same kind as the training ones: random labels there too.
+      $0.noisyTestProbes = true
     }
   }
 
@@ -63,7 +65,7 @@ extension StudyCatalog {
       paper: Setting.imageNet(model: "resnet50", batch: 4096))
     let m = request.by(smoke: 100, small: 2000, paper: Setting.imageNetSample)
     return levelsBySeed(request, levels: [0, 1], seeds: request.profile == .paper ? 1 : 3, base) {
-      $0.probe = ["stability:m=\(m)@log"]
+      $0.probe = ["stability:m=\(m)@log", "coherence:m=\(m)@log"]
     }
   }
 

@@ -24,7 +24,12 @@ extension StudyCatalog {
       let isInception = model.hasPrefix("inception")
       let base = request.by(
         smoke: Setting.digits(examples: 96, model: model, batch: 24, steps: 4),
-        small: Setting.cifar(model: model, examples: model == "resnet18" ? 2000 : 1000, batch: 50, epochs: 15, lr: 0.05),
+        small: Setting.cifar(model: model, examples: model == "resnet18" ? 2000 : 1000, batch: 50, epochs: 15, lr: 0.05)
+          .with {
+            // What is learned first shows early: evaluations are closer together, and on fewer images.
+            $0.evalEvery = model == "resnet18" ? 25 : 15
+            $0.testSubset = 500
+          },
         paper: Setting.imageNet(model: model).with { $0.momentum = 0.9 }
       ).with { if request.profile == .small, isInception { $0.imageSize = 75 } }
       return levelsBySeed(
@@ -73,19 +78,24 @@ extension StudyCatalog {
     paper: Paper.weakAndStrong, section: "§3.3", claims: ["WS-6"],
     scales: [
       .smoke: "500 built-in digits, batch 20 and 100",
-      .small: "10 000 images of MNIST, 3×256, 60 epochs, batch 25 to 2500, 50 % noise, 3 seeds",
-      .paper: "ImageNet, ResNet-18, 90 epochs, batch 64 to 4096, 50 % noise, 3 seeds",
+      .small: "10 000 images of MNIST, 3×256, 12 000 steps, batch 25 to 1000, 50 % noise, 3 seeds",
+      .paper: "ImageNet, ResNet-18, 450 450 steps, batch 64 to 1024, 50 % noise, 3 seeds",
     ], fixed: ["batch-size", "subset"]
   ) { request in
-    let sizes = request.by(smoke: [20, 100], small: [25, 100, 500, 2500], paper: [64, 256, 1024, 4096])
+    let sizes = request.by(smoke: [20, 100], small: [25, 100, 400, 1000], paper: [64, 256, 1024])
     let seeds = request.seeds(3)
     return ["sgd", "rm3"].flatMap { word in
       sizes.flatMap { size in
         seeds.map { seed in
           let base = request.by(
-            smoke: Setting.digits(batch: size, steps: 5 * 500 / size),
-            small: Setting.mnist(model: "mlp:256,256,256", batch: size, steps: 60 * 10_000 / size, examples: 10_000),
-            paper: Setting.imageNet(model: "resnet18", batch: size))
+            smoke: Setting.digits(batch: size, steps: 60),
+            small: Setting.mnist(model: "mlp:256,256,256", batch: size, steps: 12_000, examples: 10_000),
+            paper: Setting.imageNet(model: "resnet18", batch: size).with {
+              // As many updates at every size as 90 epochs have at the paper's 256, and the same schedule.
+              $0.epochs = nil
+              $0.steps = 450_450
+              $0.schedule = "step:150150,300300"
+            })
           return Cell.training(
             CellName.make(word, "batch-\(size)", seed: seed, of: seeds), "\(word.uppercased()), batch \(size)",
             base.with {
@@ -182,7 +192,7 @@ extension StudyCatalog {
           inputs: [.difficulty(from: sorts.map(\.name), name: "difficulty")],
           second.with {
             // The seeds of the sorting runs would see the examples in an order already seen.
-            $0.seed = 100 + seed
+            $0.seed = 100 &+ seed
             $0.optimizer = "rm3"
             $0.split = request.folder.prepared("difficulty.csv").path
           })

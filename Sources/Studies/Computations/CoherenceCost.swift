@@ -29,18 +29,19 @@ enum CoherenceCost {
 
   private static let rounds = 3
 
-  /// Seconds (median of three) and peak memory of measuring r over m examples, m ascending: the peak of a process never
-  /// falls.
+  /// Seconds (median of three) of measuring r over m examples, and the peak of memory beyond what model and data take;
+  /// m ascending, as the peak of a process never falls.
   static func quantities(_ sizes: [Int], width: Int) throws -> [QuantityRecord] {
     let sizes = sizes.sorted()
     let subject = try Subject(count: sizes.last ?? 0, width: width)
     _ = try subject.probe(min(sizes.first ?? 1, 200)).coherence(subject.plan)
+    let before = MemoryLimit.residentBytes() ?? 0
     return try sizes.flatMap { m in
       let probe = try subject.probe(m)
       let seconds = try median { _ = try probe.coherence(subject.plan) }
       return [
         QuantityRecord(quantity: "seconds_m_\(m)", value: seconds),
-        QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(Runtime.peakResidentBytes)),
+        QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(max(Runtime.peakResidentBytes - before, 1))),
       ]
     }
   }

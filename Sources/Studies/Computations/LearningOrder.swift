@@ -24,15 +24,16 @@ enum LearningOrder {
     var generator = SeededGenerator(seed: 1, stream: .probe)
     for (step, file) in files {
       let gradients = try ExampleGradients(contentsOf: file)
-      // Right before the first step is right by chance. Never learned is later than any step.
-      let counted = gradients.indices.indices.filter { learned[gradients.indices[$0]] != .some(.some(0)) }
+      // What is learned already has a small gradient, and before the first step it is right by chance: the order of
+      // those still to come counts. Never learned is later than any step.
+      let counted = gradients.indices.indices.filter { place in
+        (learned[gradients.indices[place]] ?? nil).map { $0 > step } ?? true
+      }
       let order = counted.map { -Double((learned[gradients.indices[$0]] ?? nil) ?? .max) }
       guard let rho = RankCorrelation(order, counted.map { gradients.dots[$0] }) else { continue }
-      if records.isEmpty {
-        records.append(QuantityRecord(quantity: "examples", value: Double(order.count)))
-        records.append(
-          QuantityRecord(quantity: "right_by_chance", value: Double(gradients.indices.count - order.count)))
-      }
+      if records.isEmpty { records.append(QuantityRecord(quantity: "examples", value: Double(order.count))) }
+      records.append(
+        QuantityRecord(quantity: "learned_by_step_\(step)", value: Double(gradients.indices.count - order.count)))
       let greater = rho.permuted(permutations, using: &generator).count { $0 >= rho.value }
       records.append(QuantityRecord(quantity: "spearman_step_\(step)", value: rho.value))
       records.append(

@@ -27,8 +27,12 @@ enum StepCost {
     // The first round makes the libraries' plans and fills the memory pools.
     for trainer in trainers { _ = try measure(trainer) }
     var times = [[Double]](repeating: [], count: trainers.count)
-    for _ in 0..<rounds {
-      for (place, trainer) in trainers.enumerated() { times[place].append(try measure(trainer)) }
+    for round in 0..<rounds {
+      // Each goes first as often as the others.
+      for turn in trainers.indices {
+        let place = (round + turn) % trainers.count
+        times[place].append(try measure(trainers[place]))
+      }
     }
     return [QuantityRecord(quantity: "rounds", value: Double(rounds))]
       + zip(optimizers, times).map { word, times in

@@ -140,13 +140,13 @@ enum RobustFigures {
       }
     }
     let all =
-      panels(FigureAxis("Gap ta − va", isShare: true, including: [0])) { $0.run.finalGap }
+      panels(FigureAxis("Overfit", isShare: true, including: [0])) { $0.run.overfit.last?.value }
       + panels(.accuracy("Test accuracy")) { $0.run.accuracy("test").last?.value }
     return [
       FigureGrid(
-        id: "batch-size", title: "Generalization gap by batch size",
+        id: "batch-size", title: "Overfitting by batch size",
         caption: source.caption(
-          "Training accuracy minus test accuracy, and test accuracy, at the last evaluation, against the batch size. "
+          "Overfit, ta − [ε/K + (1 − ε)·va], and test accuracy va at the last evaluation, against the batch size. "
             + "\(meaning) The larger the mini-batches, the less their gradients differ, and the less the median differs "
             + "from the mean."),
         section: section, order: order, panels: all

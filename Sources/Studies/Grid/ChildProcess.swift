@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Training
 
 /// A cell at work in a process of its own, so that what goes wrong there stays there.
 final class ChildProcess {
@@ -29,7 +30,7 @@ final class ChildProcess {
     var environment = ProcessInfo.processInfo.environment
     environment["OMP_NUM_THREADS"] = String(threads)
     // Nobody watches a cell whose grid is gone: it stops with a checkpoint.
-    environment["COHERENT_STOP_WITH_PARENT"] = "1"
+    environment[ParentWatch.variable] = String(ProcessInfo.processInfo.processIdentifier)
     process.environment = environment
     process.standardInput = FileHandle.nullDevice
     do {

@@ -43,6 +43,7 @@ public final class GridRunner {
   private var awaited: [String: UInt64] = [:]
   /// Cells that failed in this process: one attempt each.
   private var failed: Set<String> = []
+  private var isStopping = false
   private let estimates: [String: CellEstimate]
   private let began = DispatchTime.now().uptimeNanoseconds
   private var shareAtStart: Double?
@@ -68,6 +69,7 @@ public final class GridRunner {
     while true {
       collect(observe)
       if shouldStop() {
+        isStopping = true
         running.forEach { $0.interrupt() }
         running.forEach { $0.wait() }
         collect(observe)
@@ -118,8 +120,14 @@ public final class GridRunner {
 
   private func giveUpWaiting(_ observe: (GridEvent) -> Void) throws {
     let now = DispatchTime.now().uptimeNanoseconds
-    for cell in cells {
-      guard let since = awaited[cell.name], now - since > Self.patience else { continue }
+    for cell in cells where awaited[cell.name] != nil {
+      // The process may have come to its end, or the lock be free while all places here were taken.
+      if folder.status(of: cell).isFinal {
+        awaited[cell.name] = nil
+        observe(.ended(cell.name, folder.status(of: cell)))
+        continue
+      }
+      guard !isFree(cell), let since = awaited[cell.name], now - since > Self.patience else { continue }
       awaited[cell.name] = nil
       try fail(cell, "another process is training in \(folder.run(of: cell.name).path)", observe)
     }
@@ -158,6 +166,8 @@ public final class GridRunner {
       let status = folder.status(of: child.cell)
       switch child.ending {
       case .interrupted: observe(.ended(child.cell.name, .begun))
+      // A computation, or a run that was still loading its data, dies of the signal.
+      case .failed where isStopping: observe(.ended(child.cell.name, .begun))
       case .finished where status.isFinal: observe(.ended(child.cell.name, status))
       // Divergence ends with an error, and is a result.
       case .failed where status == .diverged: observe(.ended(child.cell.name, status))

@@ -31,6 +31,8 @@ enum PreparedInput: Sendable, Equatable {
     }
   }
 
+  /// Weak and Strong §4.2 trains to 50 % accuracy.
+  private static let halfLearned = 0.5
   /// Of each kind so many examples train, and a fifth as many test.
   private static let testShare = 5
 
@@ -72,6 +74,12 @@ enum PreparedInput: Sendable, Equatable {
   /// Whether each training example of a run was classified as its label at the end, by its place in the data set.
   private static func learned(in cell: String, _ folder: StudyFolder) throws -> [Int: Bool] {
     let run = try RunDirectory.open(at: folder.run(of: cell).path)
+    let reached = try run.manifest().summary?.last?.trainAccuracy ?? 0
+    guard reached >= halfLearned else {
+      throw StudyError(
+        "\(cell) ended at \(Int(reached * 100)) % training accuracy; examples are told apart at half.",
+        remedy: "Give it more epochs (--set epochs=N).")
+    }
     let pairs = try run.examples().compactMap { record in record.finalCorrect.map { (record.sampleID, $0) } }
     guard !pairs.isEmpty else {
       throw StudyError(

@@ -17,6 +17,21 @@ public final class StudyGrid {
     (self.cells, self.folder) = (cells, folder)
     try folder.open(for: settings)
     lock = try DirectoryLock(folder.url, activity: "running the study in")
+    for cell in cells { try Self.checkUnchanged(cell, in: folder) }
+  }
+
+  /// A cell that was begun with other settings, by another version of the program, does not belong to this grid.
+  private static func checkUnchanged(_ cell: Cell, in folder: StudyFolder) throws {
+    let file = folder.configuration(of: cell.name)
+    guard let now = cell.configuration, FileManager.default.fileExists(atPath: file.path) else { return }
+    let before = try TrainingConfiguration(file: file.path)
+    guard before != now else { return }
+    let (old, new) = (try before.options(), try now.options())
+    let key = Set(old.keys).union(new.keys).sorted().first { old[$0] != new[$0] } ?? "configuration"
+    throw StudyError(
+      "\(folder.url.path) was made when the study was another: \(key) of \(cell.name) was \(old[key] ?? "not set") and "
+        + "is \(new[key] ?? "not set").",
+      remedy: "Choose another folder with --out.")
   }
 
   /// What the cells will cost: as found before, and found out for the rest.

@@ -47,7 +47,8 @@ struct WS3: Rule {
       if isRobust, corrupt > notLearned {
         assessment.fail("\(name) learns more than a fifth of the corrupt examples")
       } else if !isRobust, corrupt < learned {
-        assessment.fail("\(name) does not learn half of the corrupt examples")
+        // The control has not memorised yet: what the medians do not learn says nothing either.
+        assessment.leaveOpen("\(name) has not learned half of the corrupt examples, trained for so long")
       }
     }
   }

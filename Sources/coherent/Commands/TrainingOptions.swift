@@ -14,6 +14,10 @@ struct TrainingOptions: ParsableArguments {
   var dataset: String?
   @Option(help: "The folder with the data set's files.")
   var dataDir: String?
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Let probes see test examples with labels as noisy as the training ones; accuracies never do.")
+  var noisyTestProbes: Bool?
   @Flag(inversion: .prefixedNo, help: "Go on when some files of the data set are missing.")
   var allowMissing: Bool?
   @Option(help: "How pixels are normalised: auto (as is usual for the data set) or none (bytes / 255). (default: auto)")
@@ -59,7 +63,10 @@ struct TrainingOptions: ParsableArguments {
       "The model: mlp:WIDTH[,WIDTH...], linear, or a name that coherent model list shows, such as resnet32. (default: mlp:2048)"
   )
   var model: String?
-  @Option(help: "Which normalisation follows convolutions: batch, frozen (at the statistics of --weights) or group:N. (default: batch)")
+  @Option(
+    help:
+      "Which normalisation follows convolutions: batch, frozen (at the statistics of --weights) or group:N. (default: batch)"
+  )
   var norm: String?
   @Option(help: "A safetensors file with weights to start from, by torchvision's names.")
   var weights: String?
@@ -130,6 +137,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.dataset, dataset)
     set(&configuration.dataDir, dataDir)
     set(&configuration.allowMissing, allowMissing)
+    set(&configuration.noisyTestProbes, noisyTestProbes)
     set(&configuration.normalize, normalize)
     set(&configuration.imageSize, imageSize)
     set(&configuration.resize, resize)
@@ -186,7 +194,8 @@ struct TrainingOptions: ParsableArguments {
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
       || !probe.isEmpty || !tag.isEmpty || noiseKind != nil || weightsHead != nil || initializer != nil
       || nesterov != nil
-      || allowMomentum != nil || seed != nil || allowMissing != nil || normalize != nil || skipBad != nil
+      || allowMomentum != nil || seed != nil || allowMissing != nil || noisyTestProbes != nil || normalize != nil
+      || skipBad != nil
   }
 }
 
