@@ -123,7 +123,8 @@ public final class BatchNorm2d: AffineNormalization {
       return try input.batchNormReLU(
         weight: context.value(of: weight), bias: context.value(of: bias), mean: runningMean.value,
         variance: runningVariance.value, residual: residual, relu: relu, training: learns(in: context),
-        momentum: momentum, epsilon: epsilon, groups: learns(in: context) ? context.groups : [], slot: context.tape?.rowSlot(for: self))
+        momentum: momentum, epsilon: epsilon, groups: learns(in: context) ? context.groups : [],
+        slot: context.tape?.rowSlot(for: self))
     }
     var output = try affine(input, in: context)
     if let residual { output = try output + residual }

@@ -123,6 +123,7 @@ import Testing
     }
     try expect("WS-3", .didNotHold, on: changed("rm3") { $0.corrupt = { _ in 0.3 } }, saying: "rm3 learns more")
     try expect("WS-3", .didNotHold, on: changed("m3") { $0.pristine = { _ in 0.4 } }, saying: "m3 does not learn")
-    try expect("WS-3", .inconclusive, on: changed("ra3") { $0.corrupt = { _ in 0.3 } }, saying: "ra3 has not learned half")
+    try expect(
+      "WS-3", .inconclusive, on: changed("ra3") { $0.corrupt = { _ in 0.3 } }, saying: "ra3 has not learned half")
   }
 }
