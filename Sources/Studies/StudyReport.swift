@@ -107,15 +107,14 @@ public struct StudyReport {
 }
 
 extension StudyReport {
-  /// Gathers what is worth keeping in a folder: score card, figures with their data, configurations, and a text with
-  /// machine and wall time.
+  /// Gathers what is worth keeping in a folder: score card, figures with their data, the request, the configuration of
+  /// every cell, and a text with machine, wall time and command. No path of this machine is in it.
   ///
   /// - Throws: as `write(formats:)`.
   public func export(to path: String) throws {
     let target = URL(fileURLWithPath: path).standardizedFileURL
-    let configs = target.appendingPathComponent("configs")
     do {
-      try FileManager.default.createDirectory(at: configs, withIntermediateDirectories: true)
+      try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
     } catch {
       throw StudyError(
         "The folder \(path) cannot be made: \(error.localizedDescription)",
@@ -123,13 +122,22 @@ extension StudyReport {
     }
     try Figure.export(figures, to: target.appendingPathComponent("figures"), formats: [.svg], withTables: true)
     try results.write(to: StudyFolder(path))
-    try writeAtomically(Data(contentsOf: folder.settingsFile), to: target.appendingPathComponent("study.yaml"))
-    for cell in cells {
-      let file = folder.configuration(of: cell.name)
-      guard let data = try? Data(contentsOf: file) else { continue }
-      try writeAtomically(data, to: configs.appendingPathComponent("\(cell.name).yaml"))
+    func write(_ text: String, _ name: String) throws {
+      let portable = text.replacingOccurrences(of: folder.url.path + "/", with: "")
+      try writeAtomically(Data(portable.utf8), to: target.appendingPathComponent(name))
     }
-    let lines = facts.map { "- \($0.name): \($0.value)" } + ["", "    " + command.joined(separator: " "), ""]
-    try writeAtomically(Data(lines.joined(separator: "\n").utf8), to: target.appendingPathComponent("machine.md"))
+    var request = settings
+    request.dataDir = nil
+    try write(request.yaml(), "study.yaml")
+    let configurations = try cells.compactMap { cell -> String? in
+      guard var configuration = cell.configuration else { return nil }
+      configuration.dataDir = nil
+      return "--- # \(cell.name)\n" + (try configuration.yaml())
+    }
+    if !configurations.isEmpty { try write(configurations.joined(), "configurations.yaml") }
+    var words = command
+    if let place = words.firstIndex(of: "--data-dir") { words[place + 1] = "data" }
+    let lines = facts.map { "- \($0.name): \($0.value)" } + ["", "    " + words.joined(separator: " "), ""]
+    try write(lines.joined(separator: "\n"), "machine.md")
   }
 }

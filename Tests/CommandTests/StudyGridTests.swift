@@ -215,6 +215,12 @@ import Testing
     let scratch = try Scratch()
     let out = scratch.path("exact")
     #expect(try Program.run(smoke("gm/linear-example", out)).code == 0)
+    let kept = scratch.path("kept")
+    #expect(try Program.run(["study", "report", out, "--export", kept, "--json"]).code == 0)
+    for name in ["study.yaml", "machine.md", "scorecard.json", "scorecard.txt", "figures/linear-example.csv"] {
+      let text = try String(contentsOfFile: kept + "/" + name, encoding: .utf8)
+      #expect(!text.isEmpty && !text.contains(scratch.url.path), "\(name)")
+    }
     let card = try Program.run(["study", "card", out])
     #expect(card.code == 0)
     #expect(

@@ -73,7 +73,8 @@ struct StudyCommand: ParsableCommand {
     @Argument(help: "The study's folder.") var folder: String
     @Flag(help: "Also write the figures as PNG.") var png = false
     @Option(
-      help: "Also gather what is worth keeping in this folder: score card, figures (SVG, CSV), configurations, machine."
+      help:
+        "Also gather what is worth keeping in this folder: score card, figures (SVG, CSV), configurations and machine, without paths of this one."
     )
     var export: String?
     @Flag(help: "Print the score card as JSON.") var json = false
