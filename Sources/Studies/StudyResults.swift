@@ -114,10 +114,7 @@ extension StudyFolder {
     try cells.filter { $0.configuration == nil }.compactMap { cell in
       let file = measurement(of: cell.name)
       guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-      let records = try QuantityRecord.read(file)
-      return Measurement(
-        name: cell.name,
-        values: Dictionary(records.map { ($0.quantity, $0.value) }, uniquingKeysWith: { _, last in last }))
+      return try Measurement(file)
     }
   }
 

@@ -68,7 +68,8 @@ public final class TrainedModel {
     (dataset, candidates) = try Self.examples(of: split, datasetName == nil ? settings.split : nil, manifest) { split in
       try DatasetLoader.load(
         name: name, split: split, directory: dataDirectory ?? settings.dataDir,
-        count: datasetName == nil && split == .train ? settings.subset : nil, options: settings.datasetOptions)
+        count: datasetName == nil ? (split == .train ? settings.subset : settings.testSubset) : nil,
+        options: settings.datasetOptions)
     }
     if split == .train, name == configuration.dataset {
       let records = try run.labels()

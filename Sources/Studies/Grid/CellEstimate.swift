@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Datasets
 import Foundation
-import NeuralNetworks
-import RunStore
 import Training
 
 /// What a cell will cost, from a few steps of it.
@@ -31,10 +28,16 @@ public struct CellEstimator {
     let words: [String]
   }
 
+  /// Seconds of a step and of an evaluated example, bytes of memory, and how many examples there are.
+  private struct Cost {
+    let step, example: Double
+    let memory, train, test: Int
+  }
+
   /// Nothing is known yet.
   public init() {}
 
-  private var known: [Shape: (step: Double, example: Double, memory: Int)] = [:]
+  private var known: [Shape: Cost] = [:]
 
   /// The cost of a cell; nil for a computation, which is short.
   ///
@@ -46,30 +49,21 @@ public struct CellEstimator {
     configuration.weights = nil
     configuration.probe = []
     let shape = Shape(words: [
-      configuration.dataset, "\(configuration.subset ?? 0)", "\(configuration.imageSize ?? 0)", configuration.model,
-      configuration.norm, configuration.optimizer, "\(configuration.batchSize)", configuration.augment,
+      configuration.dataset, "\(configuration.subset ?? 0)", "\(configuration.testSubset ?? 0)",
+      "\(configuration.imageSize ?? 0)", configuration.model, configuration.norm, configuration.optimizer,
+      "\(configuration.batchSize)", configuration.augment,
     ])
-    let trainer = try known[shape] == nil || configuration.steps == nil ? Trainer(configuration) : nil
-    if let trainer, known[shape] == nil { known[shape] = try Self.measure(trainer) }
-    let cost = known[shape] ?? (0, 0, 0)
-    let total = trainer?.steps ?? configuration.steps ?? 0
-    let examples = try Self.exampleCounts(of: configuration, trainer)
-    let perEpoch = max(1, (examples.train + configuration.batchSize - 1) / configuration.batchSize)
+    let cost = try known[shape] ?? Self.measure(Trainer(configuration))
+    known[shape] = cost
+    let total = configuration.totalSteps(for: cost.train)
+    let perEpoch = max(1, (cost.train + configuration.batchSize - 1) / configuration.batchSize)
     let schedule = EvaluationSchedule(steps: total, stepsPerEpoch: perEpoch, every: configuration.evalEvery)
     return CellEstimate(
       steps: total, training: Double(total) * cost.step,
-      evaluation: Double(schedule.count) * Double(examples.train + examples.test) * cost.example, memory: cost.memory)
+      evaluation: Double(schedule.count) * Double(cost.train + cost.test) * cost.example, memory: cost.memory)
   }
 
-  private static func exampleCounts(
-    of configuration: TrainingConfiguration, _ trainer: Trainer?
-  ) throws -> (train: Int, test: Int) {
-    if let trainer { return (trainer.data.trainIndices.count, trainer.data.test.count) }
-    let counts = try DatasetCatalog.entry(named: configuration.dataset).counts
-    return (configuration.subset ?? counts["train"] ?? 0, counts["test"] ?? 0)
-  }
-
-  private static func measure(_ trainer: Trainer) throws -> (step: Double, example: Double, memory: Int) {
+  private static func measure(_ trainer: Trainer) throws -> Cost {
     func seconds(_ body: () throws -> Void) rethrows -> Double {
       let begun = DispatchTime.now().uptimeNanoseconds
       try body()
@@ -90,8 +84,8 @@ public struct CellEstimator {
       _ = try evaluator.evaluate(
         trainer.model, on: trainer.data.test, indices: Array(0..<count), labels: trainer.data.test.labels)
     }
-    return (
-      step.isFinite ? step : 0, count > 0 ? evaluation / Double(count) : 0, trainer.memoryEstimate?.total ?? 0
-    )
+    return Cost(
+      step: step.isFinite ? step : 0, example: count > 0 ? evaluation / Double(count) : 0,
+      memory: trainer.memoryEstimate?.total ?? 0, train: trainer.data.trainIndices.count, test: trainer.data.test.count)
   }
 }

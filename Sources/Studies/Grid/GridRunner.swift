@@ -44,6 +44,8 @@ public final class GridRunner {
   /// Cells that failed in this process: one attempt each.
   private var failed: Set<String> = []
   private var isStopping = false
+  private var ends: [String: CellStatus] = [:]
+  private var lastProgress: UInt64 = 0
   private let estimates: [String: CellEstimate]
   private let began = DispatchTime.now().uptimeNanoseconds
   private var shareAtStart: Double?
@@ -88,12 +90,18 @@ public final class GridRunner {
       }
       if running.isEmpty, awaited.isEmpty { return true }
       try giveUpWaiting(observe)
-      observe(.progressed(progress()))
+      let now = DispatchTime.now().uptimeNanoseconds
+      if now - lastProgress >= Self.progressDistance {
+        lastProgress = now
+        observe(.progressed(progress()))
+      }
       usleep(Self.pause)
     }
   }
 
   private static let pause: UInt32 = 100_000
+  /// Progress is looked for in the runs' files.
+  private static let progressDistance: UInt64 = 1_000_000_000
   /// How long a run may still be held by a process of a grid that was killed: it stops after its step, which can be long.
   private static let patience: UInt64 = 300_000_000_000
 
@@ -101,7 +109,7 @@ public final class GridRunner {
   private func next() -> Cell? {
     cells.first { cell in
       !failed.contains(cell.name) && !running.contains { $0.cell.name == cell.name }
-        && !folder.status(of: cell).isFinal && cell.needs.allSatisfy(hasResults) && isFree(cell)
+        && !status(of: cell).isFinal && cell.needs.allSatisfy(hasResults) && isFree(cell)
     }
   }
 
@@ -122,9 +130,9 @@ public final class GridRunner {
     let now = DispatchTime.now().uptimeNanoseconds
     for cell in cells where awaited[cell.name] != nil {
       // The process may have come to its end, or the lock be free while all places here were taken.
-      if folder.status(of: cell).isFinal {
+      if status(of: cell).isFinal {
         awaited[cell.name] = nil
-        observe(.ended(cell.name, folder.status(of: cell)))
+        observe(.ended(cell.name, status(of: cell)))
         continue
       }
       guard !isFree(cell), let since = awaited[cell.name], now - since > Self.patience else { continue }
@@ -134,7 +142,7 @@ public final class GridRunner {
   }
 
   private func hasResults(_ name: String) -> Bool {
-    cells.first { $0.name == name }.map { folder.status(of: $0) == .completed } ?? false
+    cells.first { $0.name == name }.map { status(of: $0) == .completed } ?? false
   }
 
   private func start(_ cell: Cell) throws {
@@ -159,11 +167,20 @@ public final class GridRunner {
       + (isBegun ? ["--resume", run.path] : ["--config", file.path, "--out", run.path])
   }
 
+  /// What became of a cell. An end stays an end, and is read once: the grid asks ten times a second while the cells need
+  /// the processors.
+  private func status(of cell: Cell) -> CellStatus {
+    if let known = ends[cell.name] { return known }
+    let status = folder.status(of: cell)
+    if status.isFinal { ends[cell.name] = status }
+    return status
+  }
+
   private func collect(_ observe: (GridEvent) -> Void) {
     let ended = running.filter { !$0.isRunning }
     running.removeAll { child in ended.contains { $0 === child } }
     for child in ended {
-      let status = folder.status(of: child.cell)
+      let status = status(of: child.cell)
       switch child.ending {
       case .interrupted: observe(.ended(child.cell.name, .begun))
       // A computation, or a run that was still loading its data, dies of the signal.
@@ -189,7 +206,7 @@ public final class GridRunner {
     var (done, doneWeight, total) = (0, 0.0, 0.0)
     for cell in cells {
       total += weight(cell)
-      if folder.status(of: cell).isFinal {
+      if status(of: cell).isFinal {
         done += 1
         doneWeight += weight(cell)
       } else if let steps = estimates[cell.name]?.steps, steps > 0 {
