@@ -52,5 +52,11 @@ enum Console {
     }.joined(separator: "\n")
   }
 
+  /// A bar of so many characters, filled by a share from 0 to 1.
+  static func bar(_ share: Double, width: Int) -> String {
+    let filled = share.isFinite ? min(width, max(0, Int(share * Double(width)))) : 0
+    return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+  }
+
   private static func twoDigits(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
 }

@@ -48,9 +48,7 @@ final class TrainingProgress {
     lastDrawn = now
     let rate = Double(step - begun.step) / (Double(now - begun.time) / 1e9)
     let left = rate > 0 ? Console.duration(Double(steps - step) / rate) : "?"
-    let width = 24
-    let filled = steps > 0 ? step * width / steps : width
-    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+    let bar = Console.bar(steps > 0 ? Double(step) / Double(steps) : 1, width: 24)
     let prefix = title.isEmpty ? "" : title + "  "
     write(
       "\r\u{1B}[K\(prefix)\(bar) \(step)/\(steps)  \(Int(rate)) steps/s  loss \(String(format: "%.4f", loss))  \(left) left"

@@ -195,9 +195,7 @@ final class GridConsole {
     let now = DispatchTime.now().uptimeNanoseconds
     guard Console.isTerminal, now - lastDrawn > 500_000_000 else { return }
     lastDrawn = now
-    let width = 20
-    let filled = min(width, max(0, Int(progress.share * Double(width))))
-    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+    let bar = Console.bar(progress.share, width: 20)
     let left = progress.secondsLeft.map { Console.duration($0) + " left" } ?? ""
     let failed = progress.failed > 0 ? ", \(progress.failed) failed" : ""
     Console.write(
