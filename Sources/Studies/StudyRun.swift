@@ -138,6 +138,12 @@ struct StudyRun {
     return group.isEmpty && noise == 0 ? accuracy("train") : group
   }
 
+  /// How many examples `pristineAccuracy` is about.
+  var pristineCount: Int {
+    let count = count("train", "pristine")
+    return count == 0 && noise == 0 ? self.count("train") : count
+  }
+
   /// ta − [ε/K + (1 − ε)·va] at the steps that have both.
   var overfit: Curve {
     let test = accuracy("test")

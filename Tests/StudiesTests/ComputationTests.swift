@@ -35,6 +35,17 @@ import Testing
     #expect((values["seconds_m_80"] ?? 0) > 0 && (values["peak_bytes_m_40"] ?? 0) > 0)
   }
 
+  @Test func ratiosOfStepTimes() throws {
+    // Twenty rounds: the interval of the median leaves out five on each side (1 − 2·P(X ≤ 5) = 0.959).
+    let base = (0..<20).map { 1 + Double($0 * 7 % 20) }
+    let times = base.enumerated().map { $1 * (1 + Double($0) / 100) }
+    let values = StepCost.ratios(of: times, to: base, "m3").map(\.value)
+    #expect(zip(values, [1.10, 1.05, 1.14]).allSatisfy { abs($0 - $1) < 1e-12 })
+    // With few rounds it leaves out none.
+    #expect(StepCost.ratios(of: [1, 2, 3], to: [1, 1, 1], "m3").map(\.value) == [2, 1, 3])
+    #expect(StepCost.ratios(of: [], to: [], "m3").isEmpty)
+  }
+
   @Test func theExampleOfTheMedian() throws {
     let values = try values(.medianExpectation(m: 30))
     #expect(values["m"] == 30)

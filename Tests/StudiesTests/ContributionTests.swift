@@ -35,6 +35,20 @@ import Testing
       "CG-6", .didNotHold, on: all { $0.share = { _, step, _ in Self.share(step, 0) } }, saying: "null worlds cross")
   }
 
+  /// Null worlds that start about one half cross it by chance, whatever is true: there the drop alone tells.
+  @Test func nullsAboutOneHalfCrossByChance() throws {
+    func nulls(_ drop: Double) -> [SampleRun] {
+      all {
+        $0.share = { _, step, world in
+          let isAbove = world.isMultiple(of: 2)
+          return world == 0 ? Self.share(step, 0) : (isAbove ? 0.52 : 0.48) - drop * rise(step, at: 100)
+        }
+      }
+    }
+    try expect("CG-6", .held, on: nulls(0.04))
+    try expect("CG-6", .didNotHold, on: nulls(0.8), saying: "not beyond the null worlds")
+  }
+
   @Test func crossingNeedsNullsAndTime() throws {
     try expect("CG-6", .inconclusive, on: all { $0.worlds = 19 }, saying: "20 null worlds")
     try expect(

@@ -339,7 +339,16 @@ private struct SampleCell: Sendable {
     let cost = try figure(
       "step-cost",
       in: figures(
-        "ws/cost", [], measurements: [("step-cost", ["seconds_sgd": 2, "seconds_rm3": 2.5, "seconds_m3": 3])]))
+        "ws/cost", [],
+        measurements: [
+          (
+            "step-cost",
+            [
+              "seconds_sgd": 2, "ratio_rm3": 1.25, "ratio_rm3_low": 1.2, "ratio_rm3_high": 1.3, "ratio_m3": 1.5,
+              "ratio_m3_low": 1.4, "ratio_m3_high": 1.6,
+            ]
+          )
+        ]))
     #expect(cost.filter { !$0.series.contains("expected") }.map(\.y) == [1, 1.25, 1.5])
     let order = try figure(
       "learning-order",

@@ -91,11 +91,19 @@ import Testing
         change(&run)
         return run
       }
-    }
+    } + (1...seeds).map { Self.pretraining(seed: $0) }
+  }
+
+  /// A run that fits random labels.
+  private static func pretraining(seed: Int) -> SampleRun {
+    SampleRun(noise: 1, seed: UInt64(seed), steps: 2000, train: { $0 > 500 ? 1 : 0.1 })
   }
 
   @Test func badStartsGeneraliseWorse() throws {
     try expect("GM-6", .held, on: starts())
+    try expect("GM-6", .inconclusive, on: starts().filter { $0.noise == 0 }, saying: "weights of seed 1 come from")
+    let unlearned = starts().map { run in run.noise == 1 ? run.with { $0.train = { _ in 0.5 } } : run }
+    try expect("GM-6", .inconclusive, on: unlearned, saying: "have not fitted their random labels")
     try expect("GM-6", .inconclusive, on: starts(seeds: 2), saying: "3 seeds of a random start")
     try expect("GM-6", .inconclusive, on: starts().filter { $0.extra.isEmpty }, saying: "weights of random labels")
     let swapped = starts { run in run.extra = run.extra.isEmpty ? ["weights": "w"] : [:] }

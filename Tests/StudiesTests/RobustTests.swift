@@ -72,9 +72,11 @@ import Testing
     return [0, 0.5, 1].flatMap { level in
       all.sorted { $0.key < $1.key }.flatMap { name, gap in
         (1...seeds).map { seed in
-          SampleRun(
-            noise: level, optimizer: name, seed: UInt64(seed), train: { _ in 0.9 },
-            test: { _ in 0.9 - gap + jitter * Double(seed) })
+          // So that ta − [ε/10 + (1 − ε)·va] is the gap; where all labels are random it is ta − 1/10.
+          let overfit = gap - jitter * Double(seed)
+          return SampleRun(
+            noise: level, optimizer: name, seed: UInt64(seed), train: { _ in level == 1 ? overfit + 0.1 : 0.9 },
+            test: { _ in level == 1 ? 0.1 : (0.9 - overfit - level / 10) / (1 - level) })
         }
       }
     }
@@ -87,6 +89,9 @@ import Testing
     try expect("WS-2", .inconclusive, on: medians(["rm3": 0.208]), saying: "errors of half of RA3's")
     try expect("WS-2", .didNotHold, on: medians(["m3": 0.15]), saying: "M3's gap is larger")
     try expect("WS-2", .inconclusive, on: medians(["m3": 0.0999]), saying: "two standard errors")
+    // Where nothing overfits, shares of it say nothing.
+    try expect(
+      "WS-2", .inconclusive, on: medians(["sgd": 0, "ra3": 0, "rm3": 0, "m3": 0]), saying: "overfit by nothing")
     try expect("WS-2", .inconclusive, on: medians(seeds: 2), saying: "3 seeds of sgd")
     // The same seed again is no further seed.
     try expect("WS-2", .inconclusive, on: medians(seeds: 2) + medians(seeds: 2), saying: "3 seeds of sgd")

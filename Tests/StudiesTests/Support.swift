@@ -49,7 +49,9 @@ struct SampleRun: Sendable {
   var worlds = 20
   var trainExamples = 60_000
   var loss: Course = { _ in 1 }
-  /// Accuracy on further groups of a split, each of 100 examples.
+  /// How many examples each evaluation was on.
+  var evaluatedExamples = 10_000
+  /// Accuracy on further groups of a split.
   var groups: [String: Course] = [:]
   /// Measures on m training examples, at the steps probed.
   var measures: [String: Course] = [:]
@@ -99,7 +101,8 @@ struct SampleRun: Sendable {
     return (groups + further).compactMap { split, group, course in
       course.map {
         MetricRecord(
-          epoch: 0, step: step, split: split, group: group, count: 100, loss: loss(step), accuracy1: $0(step))
+          epoch: 0, step: step, split: split, group: group, count: evaluatedExamples, loss: loss(step),
+          accuracy1: $0(step))
       }
     }
   }

@@ -37,6 +37,26 @@ enum StepCost {
     return [QuantityRecord(quantity: "rounds", value: Double(rounds))]
       + zip(optimizers, times).map { word, times in
         QuantityRecord(quantity: "seconds_\(word)", value: times.sorted()[times.count / 2])
-      }
+      } + zip(optimizers, times).dropFirst().flatMap { word, own in ratios(of: own, to: times[0], word) }
+  }
+
+  /// The median over rounds of one optimizer's time relative to SGD's in the same round, `ratio_WORD`, and the 95 %
+  /// interval of that median, `ratio_WORD_low` to `ratio_WORD_high`.
+  static func ratios(of times: [Double], to base: [Double], _ word: String) -> [QuantityRecord] {
+    let ratios = zip(times, base).map { $0 / $1 }.sorted()
+    guard !ratios.isEmpty else { return [] }
+    // The sign test: the k smallest and the k largest are left out where no more than 2.5 % of fair coins have so few heads.
+    var (outside, share, below) = (0, pow(0.5, Double(ratios.count)), 0.0)
+    while outside < (ratios.count - 1) / 2, below + share <= 0.025 {
+      below += share
+      share *= Double(ratios.count - outside) / Double(outside + 1)
+      outside += 1
+    }
+    let lowest = max(0, outside - 1)
+    return [
+      QuantityRecord(quantity: "ratio_\(word)", value: ratios[ratios.count / 2]),
+      QuantityRecord(quantity: "ratio_\(word)_low", value: ratios[lowest]),
+      QuantityRecord(quantity: "ratio_\(word)_high", value: ratios[ratios.count - 1 - lowest]),
+    ]
   }
 }

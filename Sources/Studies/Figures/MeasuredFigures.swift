@@ -44,14 +44,14 @@ enum MeasuredFigures {
   /// Step times of RM3 and M3 relative to SGD's.
   static func stepCost(_ source: FigureSource) -> [Figure?] {
     let bars = [("sgd", "SGD", 1.0), ("rm3", "RM3", 1.01), ("m3", "M3", 1.3)].compactMap { key, name, paper in
-      let ratios = source.measurements("step-cost").compactMap { values -> Double? in
-        guard let own = values["seconds_\(key)"], let base = values["seconds_sgd"], base > 0 else { return nil }
-        return own / base
+      func mean(_ ending: String) -> Double? {
+        let ratios = values(source, "step-cost", "\(key == "sgd" ? "seconds" : "ratio")_\(key)\(ending)")
+        return SeedRange(ratios).map { key == "sgd" ? 1 : $0.mean }
       }
-      return SeedRange(ratios).map {
+      return mean("").map {
         FigureBar(
-          name, value: $0.mean, low: $0.low, high: $0.high, expected: key == "sgd" ? nil : paper,
-          note: String(format: "%.3f×", $0.mean))
+          name, value: $0, low: mean("_low") ?? $0, high: mean("_high") ?? $0, expected: key == "sgd" ? nil : paper,
+          note: String(format: "%.3f×", $0))
       }
     }
     let seconds = values(source, "step-cost", "seconds_sgd").map { String(format: "%.3g ms", $0 * 1000) }
@@ -59,8 +59,9 @@ enum MeasuredFigures {
     return [
       FigureBars(
         id: "step-cost", title: "Time of a step, relative to SGD",
-        caption: "Median time of a training step\(rounds), all optimizers by turns in one run, divided by SGD’s "
-          + "(\(seconds.joined(separator: ", "))). Lines across the bars: what the paper has (RM3 less than 1 % more, M3 "
+        caption:
+          "Time of a training step relative to SGD’s in the same round (\(seconds.joined(separator: ", "))): the "
+          + "median\(rounds), all optimizers by turns in one run, and its 95 % interval. Lines across the bars: what the paper has (RM3 less than 1 % more, M3 "
           + "about 30 % more).",
         section: "Cost", categories: "Optimizer", y: FigureAxis("Time / SGD’s time", including: [0]),
         panels: [.init(bars: bars)]

@@ -5,8 +5,8 @@ struct CG4: Rule {
   /// "Early" is the first evaluation at which the run without noise has half of its examples right: before that there
   /// is little to compare, long after it every curve is at its top.
   static let early = 0.5
-  /// The standard error of an accuracy around one half, from 10 000 examples.
-  static let resolution = 0.005
+  /// The standard error of an accuracy around one half, from 10 000 examples or from the fewest there are.
+  static func resolution(of count: Int) -> Double { 0.5 / Double(max(1, min(10_000, count))).squareRoot() }
 
   let claim = Claim(
     id: "CG-4", sentence: "The fewer pristine examples there are, the slower they are learned.",
@@ -16,6 +16,7 @@ struct CG4: Rule {
     bySeed(runs) { runs in
       var assessment = Assessment()
       var values: [(level: Double, value: Double)] = []
+      var fewest = Int.max
       let early = runs.at(0)?.accuracy("train").firstStep(reaching: Self.early)
       if let early {
         assessment.note("early step", Double(early))
@@ -35,8 +36,9 @@ struct CG4: Rule {
         }
         assessment.note("early pristine accuracy, \(Level.text(level))", value)
         values.append((level, -value))
+        fewest = min(fewest, run.pristineCount)
       }
-      Trend(values, tolerance: Self.resolution).assess(
+      Trend(values, tolerance: Self.resolution(of: fewest)).assess(
         &assessment, of: "early pristine accuracy", falling: "rises", tied: "is about the same")
       return assessment.judgement(held: "Early pristine accuracy falls as noise grows")
     }

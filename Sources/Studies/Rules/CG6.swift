@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
+
 /// fᵖ starts above fᶜ and crosses over.
 struct CG6: ContributionRule {
   static let levels = [0.25, 0.5]
@@ -7,7 +9,8 @@ struct CG6: ContributionRule {
   static let lastEarlyStep = 10
   /// Below one half means: on average over so many probes in a row. One probe may be chance.
   static let window = 3
-  /// The share of null worlds that may cross by chance for "nulls do not cross": one in twenty.
+  /// The share of null worlds that may cross by chance for "nulls do not cross": one in twenty, where null worlds start
+  /// on one side of one half at all (their mean start is two standard deviations away from it).
   static let crossingNulls = 0.05
 
   let claim = Claim(
@@ -73,7 +76,11 @@ struct CG6: ContributionRule {
     if actual.crosses, test.p > PermutationTest.level {
       assessment.fail("the drop of fᵖ is not beyond the null worlds (\(place))")
     }
-    if Double(crossing) > Self.crossingNulls * Double(nulls.count) {
+    // At 50 % noise fᵖ of a null world is one half throughout, but for chance: it has no side to cross from, and the drop
+    // beyond the null worlds is what tells a crossing from chance.
+    let starts = SeedMean(nulls.map(\.start))
+    let isOneSided = abs(starts.mean - 0.5) > SeedMean.errors * sqrt(starts.variance * Double(nulls.count))
+    if isOneSided, Double(crossing) > Self.crossingNulls * Double(nulls.count) {
       assessment.fail("\(crossing) of \(nulls.count) null worlds cross as well (\(place))")
     }
   }

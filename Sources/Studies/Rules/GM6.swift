@@ -11,20 +11,38 @@ struct GM6: Rule {
       + "from a random start.",
     paper: Paper.generalizationMystery, section: "on adversarial initialization", setting: Paper.noiseSetting)
 
-  var varying: Set<Trait> { [.seed, .weights, .steps] }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && !run.isFullBatch && run.noise == 0 }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
-    runs.contains { $0.weights != nil } && runs.contains { $0.weights == nil }
+  var varying: Set<Trait> { [.seed, .weights, .steps, .noise] }
+  func reads(_ run: StudyRun) -> Bool {
+    run.optimizer.isSGD && !run.isFullBatch && (run.noise == 0 || Self.isPretraining(run))
   }
+  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+    runs.contains { $0.weights != nil } && runs.contains { $0.weights == nil && $0.noise == 0 }
+  }
+
+  /// The run that a start may come from: random labels, from a random start.
+  private static func isPretraining(_ run: StudyRun) -> Bool { run.noise == 1 && run.weights == nil }
 
   func judge(_ runs: [StudyRun]) -> Judgement {
     var assessment = Assessment()
-    let fresh = runs.filter { $0.weights == nil }
+    let pretrained = runs.filter(Self.isPretraining)
+    let fresh = runs.filter { $0.weights == nil && $0.noise == 0 }
     let started = runs.filter { $0.weights != nil }
-    if runs.contains(where: { !$0.isFitted }) {
+    for run in started.onePerSeed {
+      guard let origin = pretrained.first(where: { $0.seed == run.seed }) else {
+        assessment.miss("the run on random labels that the weights of seed \(run.seed) come from")
+        continue
+      }
+      assessment.note("accuracy on random labels before, seed \(run.seed)", origin.accuracy("train").last?.value)
+      if !origin.isFitted {
+        assessment.leaveOpen("the weights of seed \(run.seed) have not fitted their random labels")
+      }
+    }
+    if (fresh + started).contains(where: { !$0.isFitted }) {
       assessment.leaveOpen("not every run has fitted its examples, so that gaps do not compare")
     }
-    if Set(runs.flatMap(\.probeSizes)).count > 1 { assessment.leaveOpen("the probes differ in m, which r grows with") }
+    if Set((fresh + started).flatMap(\.probeSizes)).count > 1 {
+      assessment.leaveOpen("the probes differ in m, which r grows with")
+    }
     func pair(_ name: String, missing: String, _ value: (StudyRun) -> Double?) -> (fresh: SeedMean, started: SeedMean)?
     {
       let first = assessment.seedMean(

@@ -2,7 +2,9 @@
 
 import Foundation
 
-/// SGD ≈ RA3 ≫ RM3 > M3 in the generalization gap.
+/// SGD ≈ RA3 ≫ RM3 > M3 in the generalization gap, which under noise is the gap to test labels as noisy as those trained
+/// on: ta − [ε/K + (1 − ε)·va]. Without noise this is ta − va; with it ta − va falls below zero for whoever learns pristine
+/// examples only, and shares of it mean nothing.
 struct WS2: Rule {
   static let levels = [0, 0.5, 1]
   static let optimizers = ["sgd", "ra3", "rm3", "m3"]
@@ -43,7 +45,7 @@ struct WS2: Rule {
     var used: [StudyRun] = []
     for name in Self.optimizers {
       let own = runs.filter { $0.optimizer.name == name }.onePerSeed
-      let values = own.compactMap(\.finalGap)
+      let values = own.compactMap { $0.overfit.last?.value }
       guard values.count >= SeedMean.leastSeeds else {
         assessment.miss("\(SeedMean.leastSeeds) seeds of \(name), \(level)")
         continue
@@ -51,12 +53,16 @@ struct WS2: Rule {
       gaps[name] = SeedMean(values)
       used += own
       assessment.note(NamedValue("gap of \(name), \(level)", values: values))
+      assessment.note(NamedValue("ta − va of \(name), \(level)", values: own.compactMap(\.finalGap)))
       assessment.note("steps of \(name), \(level)", own.first?.steps.map(Double.init))
       assessment.note("examples seen by \(name), \(level)", own.first.flatMap(Self.examplesSeen))
     }
     guard let sgd = gaps["sgd"], let ra3 = gaps["ra3"], let rm3 = gaps["rm3"], let m3 = gaps["m3"] else { return }
     guard Self.isEqualEffort(used) else {
       return assessment.leaveOpen("the optimizers took neither the same steps nor the same examples at \(level)")
+    }
+    if ra3.isAbove(0) != true || sgd.isAbove(0) != true {
+      return assessment.leaveOpen("SGD and RA3 overfit by nothing that medians could prevent at \(level)")
     }
     let apart = abs(sgd.mean - ra3.mean)
     if apart > max(Self.alike * abs(sgd.mean), sgd.error(of: ra3)) {

@@ -3,8 +3,9 @@
 /// Winsorizing by count on CIFAR-10.
 struct WS8: Rule {
   static let counts = [0, 2, 4]
-  /// Two standard errors of the difference of two accuracies around one half from 10 000 examples.
-  static let resolution = 0.015
+  /// Two standard errors of the difference of two accuracies around one half, from 10 000 examples or from the fewest
+  /// there are.
+  static func resolution(of count: Int) -> Double { 1.5 / Double(max(1, min(10_000, count))).squareRoot() }
   /// Gaps up to this are nothing left to shrink.
   static let nothing = 0.05
   /// "Completely fails to learn": at most a fifth of the training set, which leaves room for chance.
@@ -50,10 +51,12 @@ struct WS8: Rule {
   private func compareGaps(_ runs: [Int: StudyRun], level: String, in assessment: inout Assessment) {
     let gaps = Self.counts.compactMap { count in runs[count]?.finalGap.map { (count: count, gap: $0) } }
     for (count, gap) in gaps { assessment.note("gap, s = \(count), \(level)", gap) }
+    let counts = runs.values.flatMap { [$0.count("train"), $0.count("test")] }
+    let resolution = Self.resolution(of: counts.min() ?? 0)
     for (before, after) in zip(gaps, gaps.dropFirst()) {
-      if after.gap > before.gap + Self.resolution {
+      if after.gap > before.gap + resolution {
         assessment.fail("the gap grows from s = \(before.count) to s = \(after.count) at \(level)")
-      } else if after.gap > before.gap - Self.resolution, before.gap > Self.nothing {
+      } else if after.gap > before.gap - resolution, before.gap > Self.nothing {
         assessment.leaveOpen("s = \(before.count) and s = \(after.count) leave the same gap at \(level)")
       }
     }
