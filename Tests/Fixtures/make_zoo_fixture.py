@@ -154,10 +154,9 @@ MODELS = {
     "vgg16_bn": (PLAIN, [(EVALUATE, [2, 3, 32, 64])]),
     "inception_v3": (PLAIN, [(EVALUATE, [2, 3, 75, 80]), (TRAIN, [4, 3, 107, 107])]),
     "efficientnet_b0": (PLAIN, [(EVALUATE, [2, 3, 64, 48]), (TRAIN, [4, 3, 64, 64])]),
-    "efficientnet_b1": (PLAIN, [(EVALUATE, [2, 3, 32, 40])]),
+    **{f"efficientnet_b{index}": (PLAIN, [(EVALUATE, [2, 3, 32, 40])]) for index in range(1, 8)},
     "alexnet": (PLAIN, [(EVALUATE, [2, 3, 63, 95])]),
 }
-SCALED = [f"efficientnet_b{index}" for index in range(2, 8)]
 
 
 def digits(number):
@@ -265,20 +264,6 @@ def main():
             norms = [g[0] for g in case["gradients"]]
             print(f"{name} {case['mode']}: logits {logits.std():.3g}, loss {case['loss']:.3g}, "
                   f"gradient norms {min(norms):.2g} to {max(norms):.2g}", flush=True)
-    # Of the larger EfficientNets names and shapes only: what their scaling decides.
-    with torch.device("meta"):
-        scaled = {
-            name: [[n, list(p.shape)] for n, p in make(name).state_dict().items() if len(p.shape) > 0]
-            for name in SCALED
-        }
-    signatures = {}
-    for name, entries in scaled.items():
-        text = ";".join(f"{n}:{'x'.join(map(str, shape))}" for n, shape in sorted(entries))
-        digest = 0xCBF29CE484222325
-        for byte in text.encode():
-            digest = (digest ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-        signatures[name] = {"tensors": len(entries), "hash": f"{digest:016x}"}
-    (folder / "scaled.json").write_text(json.dumps(signatures, indent=0) + "\n")
 
 
 if __name__ == "__main__":

@@ -34,10 +34,7 @@ struct ZooTests {
     var tolerance: Double { treatment == .running ? 1e-3 : 1e-8 }
   }
 
-  /// All but the wider EfficientNets, which are made of the same parts.
-  static let cases: [Case] = ModelCatalog.all.filter {
-    !$0.name.hasPrefix("efficientnet_b") || $0.name == "efficientnet_b0"
-  }.flatMap { entry -> [Case] in
+  static let cases: [Case] = ModelCatalog.all.flatMap { entry -> [Case] in
     let least = entry.name.hasPrefix("resnet") ? 32 : max(entry.leastSide, 32)
     let all = entry.hasNormalization ? Treatment.allCases : [.running]
     // With one pixel left at the end, three values would make a channel's statistics.
