@@ -3,11 +3,15 @@
 // The weight gradient of a convolution one example at a time. For a tap (p, q) of the window it is a product over the
 // positions: Σₜ δₜ ⊗ xₜ₊ₚq. A register tile of output channels (in vectors) by input channels runs over all positions
 // of an example, so that a row costs what its share of the ordinary weight gradient costs, and nothing is unfolded.
+// Positions are taken a few rows of the image at a time, and the channels of a tile are copied next to each other first:
+// pixels a power of two apart would drive each other out of the first-level cache.
 
 #include "convolution_rows.h"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
+#include <vector>
 
 #include "vectors.h"
 
@@ -160,7 +164,15 @@ ConvolutionRows::ConvolutionRows(const at::Tensor &input_tensor, const at::Tenso
   depthwise = groups > 1 && groups == channels && groups == outputs;
   lanes = kernels().lanes;
   padded = rounded(outputs_per_group(), lanes);
-  x = input_tensor.contiguous(at::MemoryFormat::ChannelsLast);
+  x = input_tensor;
+  if (kh == 1 && kw == 1 && ph == 0 && pw == 0 && (sh > 1 || sw > 1)) {
+    // Only the pixels that are looked at.
+    x = x.slice(2, 0, (out_height - 1) * sh + 1, sh).slice(3, 0, (out_width - 1) * sw + 1, sw);
+    height = out_height;
+    width = out_width;
+    sh = sw = 1;
+  }
+  x = x.contiguous(at::MemoryFormat::ChannelsLast);
   d = delta_tensor.contiguous(at::MemoryFormat::ChannelsLast);
   input = read<float>(x);
   delta = read<float>(d);
@@ -179,7 +191,7 @@ int64_t ConvolutionRows::size() const {
   return depthwise ? kh * kw * channels : groups * padded * kh * kw * channels_per_group();
 }
 
-ConvolutionRows::Segment ConvolutionRows::segment(int64_t p, int64_t q) const {
+ConvolutionRows::Segment ConvolutionRows::segment(int64_t p, int64_t q, int64_t top, int64_t bottom) const {
   // Output position h looks at input h·s − padding + p·dilation, which must lie in 0..<size.
   const auto range = [](int64_t size, int64_t out, int64_t stride, int64_t offset) {
     const int64_t first = offset < 0 ? (-offset + stride - 1) / stride : 0;
@@ -187,9 +199,11 @@ ConvolutionRows::Segment ConvolutionRows::segment(int64_t p, int64_t q) const {
     return std::pair(first, std::max(first, last));
   };
   const int64_t down = p * dh - ph, right = q * dw - pw;
-  const auto [top, bottom] = range(height, out_height, sh, down);
+  auto [upper, lower] = range(height, out_height, sh, down);
+  upper = std::max(upper, top);
+  lower = std::max(upper, std::min(lower, bottom));
   const auto [left, end] = range(width, out_width, sw, right);
-  Segment result{bottom - top, end - left, top * out_width + left, (top * sh + down) * width + left * sw + right,
+  Segment result{lower - upper, end - left, upper * out_width + left, (upper * sh + down) * width + left * sw + right,
                  out_width, sh * width};
   // A walk without gaps is one long row.
   if (result.columns == out_width && result.columns * sw == result.input_row) {
@@ -199,40 +213,127 @@ ConvolutionRows::Segment ConvolutionRows::segment(int64_t p, int64_t q) const {
   return result;
 }
 
+namespace {
+
+// Some channels of an image, pixel after pixel: the channels of a pixel lie together, pixels `step` apart.
+struct Pixels {
+  const float *start;  // of the image's first pixel, even where only some of them are there
+  int64_t step;
+};
+
+float *kept(std::vector<float> &memory, int64_t count) {
+  if (int64_t(memory.size()) < count) memory.resize(count);
+  return memory.data();
+}
+
+template <int64_t width>
+void copy_pixels(float *__restrict to, const float *__restrict from, int64_t count, int64_t step) {
+  for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * width, from + i * step, width * sizeof(float));
+}
+
+// Copies `channels` channels of `count` pixels next to each other.
+void gather(float *to, const float *from, int64_t count, int64_t step, int64_t channels) {
+  switch (channels) {
+    case 8: return copy_pixels<8>(to, from, count, step);
+    case 16: return copy_pixels<16>(to, from, count, step);
+    case 32: return copy_pixels<32>(to, from, count, step);
+    default:
+      for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * channels, from + i * step, channels * sizeof(float));
+  }
+}
+
+// As many positions as let a tile's gradients and inputs share a first-level cache.
+constexpr int64_t positions_at_once = 256;
+// As many inputs as stay in the second-level cache, in floats.
+constexpr int64_t inputs_at_once = 1 << 16;
+
+}  // namespace
+
 void ConvolutionRows::row(float *out, int64_t example, int64_t first, int64_t last, bool adds) const {
-  const Kernels &k = kernels();
-  const int64_t wide = depthwise ? channels : groups * padded, own = channels_per_group(), taps = kh * kw;
-  const float *x0 = input + example * height * width * channels, *d0 = delta + example * out_height * out_width * wide;
-  for (int64_t p = 0; p < kh; ++p) {
-    for (int64_t q = 0; q < kw; ++q) {
-      const Segment s = segment(p, q);
-      const int64_t tap = p * kw + q;
-      const Walk walk{d0 + s.delta_start * wide, x0 + s.input_start * channels, s.columns > 0 ? s.rows : 0, s.columns,
-                      s.delta_row * wide, wide, s.input_row * channels, sw * channels};
-      if (depthwise) {
-        k.depthwise(out + tap * channels, walk, channels, adds);
-        continue;
-      }
-      const int64_t distance = taps * own * lanes;  // between vectors of outputs
-      for (int64_t g = 0; g < groups; ++g) {
-        const int64_t from = groups > 1 ? 0 : first, to = groups > 1 ? padded / lanes : last;
-        for (int64_t v = from; v < to;) {
-          // Few inputs to a position: more outputs instead, so that enough sums run side by side.
-          const int wide = own <= 4 && to - v >= 4 ? 2 : to - v >= 2 ? 1 : 0;
-          float *place = out + ((g * (padded / lanes) + v - from) * taps + tap) * own * lanes;
-          for (int64_t i = 0; i < own;) {
-            int step = std::size(tile_inputs) - 1;
-            while (tile_inputs[step] > own - i || k.tile[wide][step] == nullptr) --step;
-            Walk part = walk;
-            part.delta += g * padded + v * lanes;
-            part.input += g * own + i;
-            k.tile[wide][step](place + i * lanes, distance, part, adds);
-            i += tile_inputs[step];
-          }
-          v += tile_vectors[wide];
-        }
+  if (depthwise) return depthwise_row(out, example, adds);
+  const int64_t rows = std::clamp<int64_t>(positions_at_once / out_width, 1, out_height);
+  const int64_t own = channels_per_group(), reach = (rows - 1) * sh + (kh - 1) * dh + 1;
+  const int64_t most = std::max<int64_t>(16, inputs_at_once / (reach * width) / 16 * 16);
+  for (int64_t top = 0; top < out_height; top += rows) {
+    const int64_t bottom = std::min(out_height, top + rows);
+    for (int64_t g = 0; g < groups; ++g) {
+      for (int64_t i = 0; i < own; i += most) {
+        part(out, {example, g, first, last, top, bottom, i, std::min(own, i + most), adds || top > 0});
       }
     }
+  }
+}
+
+// The share of a row that some rows of the image have in the products of some outputs with some inputs.
+void ConvolutionRows::part(float *out, const Part &part) const {
+  const Kernels &k = kernels();
+  const int64_t wide = groups * padded, own = channels_per_group(), taps = kh * kw;
+  const int64_t from = groups > 1 ? 0 : part.first, to = groups > 1 ? padded / lanes : part.last;
+  // Few inputs to a position: more outputs instead, so that enough sums run side by side.
+  const auto vectors_of = [&](int64_t v) { return own <= 4 && to - v >= 4 ? 2 : to - v >= 2 ? 1 : 0; };
+  const auto inputs_of = [&](int64_t i, int vectors) {
+    int step = std::size(tile_inputs) - 1;
+    while (tile_inputs[step] > part.end - i || k.tile[vectors][step] == nullptr) --step;
+    return step;
+  };
+  thread_local std::vector<float> input_memory, delta_memory;
+  // Rows of the image that these outputs look at.
+  const int64_t upper = std::max<int64_t>(0, part.top * sh - ph);
+  const int64_t lower = std::min(height, (part.bottom - 1) * sh - ph + (kh - 1) * dh + 1);
+  const int64_t pixels = std::max<int64_t>(0, lower - upper) * width;
+  const int64_t count = part.end - part.start, positions = (part.bottom - part.top) * out_width;
+  const float *image = input + part.example * height * width * channels + part.group * own + part.start;
+  const float *gradient = delta + part.example * out_height * out_width * wide + part.group * padded;
+  // Copies pay where a copy is read several times, and where there is something between the channels of a tile.
+  const bool copies_input = channels > 16 && (to - from) * taps > 4, copies_delta = taps * count > 16;
+  float *copied = copies_input ? kept(input_memory, pixels * count) : nullptr;
+  int arranged = -1;
+  for (int64_t v = from; v < to;) {
+    const int vectors = vectors_of(v);
+    const int64_t outputs = tile_vectors[vectors] * lanes;
+    Pixels d{gradient + v * lanes, wide};
+    if (copies_delta && outputs < wide) {
+      float *place = kept(delta_memory, positions * outputs);
+      gather(place, d.start + part.top * out_width * wide, positions, wide, outputs);
+      d = {place - part.top * out_width * outputs, outputs};
+    }
+    if (copies_input && arranged != vectors) {
+      for (int64_t i = part.start; i < part.end;) {
+        const int64_t inputs = tile_inputs[inputs_of(i, vectors)];
+        gather(copied + (i - part.start) * pixels, image + (i - part.start) + upper * width * channels, pixels, channels,
+               inputs);
+        i += inputs;
+      }
+      arranged = vectors;
+    }
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      const Segment s = segment(tap / kw, tap % kw, part.top, part.bottom);
+      const int64_t distance = taps * own * lanes;  // between vectors of outputs
+      float *place = out + ((part.group * (padded / lanes) + v - from) * taps + tap) * own * lanes;
+      for (int64_t i = part.start; i < part.end;) {
+        const int step = inputs_of(i, vectors);
+        const int64_t inputs = tile_inputs[step];
+        const Pixels x = copies_input
+                             ? Pixels{copied + (i - part.start) * pixels - upper * width * inputs, inputs}
+                             : Pixels{image + (i - part.start), channels};
+        const Walk walk{d.start + s.delta_start * d.step, x.start + s.input_start * x.step, s.columns > 0 ? s.rows : 0,
+                        s.columns, s.delta_row * d.step, d.step, s.input_row * x.step, sw * x.step};
+        k.tile[vectors][step](place + i * lanes, distance, walk, part.adds);
+        i += inputs;
+      }
+    }
+    v += tile_vectors[vectors];
+  }
+}
+
+void ConvolutionRows::depthwise_row(float *out, int64_t example, bool adds) const {
+  const float *image = input + example * height * width * channels;
+  const float *gradient = delta + example * out_height * out_width * channels;
+  for (int64_t tap = 0; tap < kh * kw; ++tap) {
+    const Segment s = segment(tap / kw, tap % kw, 0, out_height);
+    const Walk walk{gradient + s.delta_start * channels, image + s.input_start * channels, s.columns > 0 ? s.rows : 0,
+                    s.columns, s.delta_row * channels, channels, s.input_row * channels, sw * channels};
+    kernels().depthwise(out + tap * channels, walk, channels, adds);
   }
 }
 

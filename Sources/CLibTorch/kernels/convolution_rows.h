@@ -40,7 +40,16 @@ class ConvolutionRows {
   const float *input, *delta;
 
   struct Segment;
-  Segment segment(int64_t p, int64_t q) const;
+  // Of the tap (p, q), of output rows top..<bottom.
+  Segment segment(int64_t p, int64_t q, int64_t top, int64_t bottom) const;
+  struct Part {
+    int64_t example, group, first, last;  // blocks
+    int64_t top, bottom;                  // rows of outputs
+    int64_t start, end;                   // inputs, of the group's
+    bool adds;
+  };
+  void part(float *out, const Part &part) const;
+  void depthwise_row(float *out, int64_t example, bool adds) const;
   int64_t outputs_per_group() const { return outputs / groups; }
   int64_t channels_per_group() const { return channels / groups; }
 };

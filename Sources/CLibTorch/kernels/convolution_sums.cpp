@@ -34,9 +34,11 @@ int64_t group_of(const std::vector<int64_t> &ends, int64_t example) {
   return std::upper_bound(ends.begin(), ends.end(), example) - ends.begin();
 }
 
-// Output channels a few at a time, so that a part of a row and its sum stay in the second-level cache.
+// Output channels a few at a time, so that a part of a row and its sum stay in the second-level cache; by twos, which
+// are what the best tile takes.
 int64_t blocks_at_once(const ConvolutionRows &rows) {
-  return std::clamp<int64_t>((1 << 16) * rows.blocks() / rows.size(), 1, rows.blocks());
+  const int64_t most = (1 << 16) * rows.blocks() / rows.size();
+  return std::min(rows.blocks(), std::max<int64_t>(most / 2 * 2, 2));
 }
 
 // Sums of rows over groups of consecutive examples, [groups, size]: each thread takes some of the output channels.
