@@ -52,7 +52,8 @@ import Testing
     // A padding so wide that some taps never meet the image.
     Shape(image: [2, 2], inputs: 4, outputs: 16, kernel: [5, 5], padding: [4, 4]),
     // Images that are taken a few rows at a time, by copies or without, and inputs that are taken in two parts.
-    Shape(batch: 4, image: [23, 40], inputs: 18, outputs: 35), Shape(batch: 2, image: [3, 300], inputs: 3, outputs: 70),
+    Shape(batch: 4, image: [23, 40], inputs: 18, outputs: 35),
+    Shape(batch: 2, image: [3, 300], inputs: 3, outputs: 70),
     Shape(batch: 2, image: [9, 130], inputs: 200, outputs: 40, stride: [2, 1]),
     Shape(batch: 4, image: [31, 30], inputs: 70, outputs: 48, kernel: [2, 3], stride: [1, 2], dilation: [3, 2]),
     Shape(batch: 4, image: [45, 17], inputs: 40, outputs: 50, kernel: [1, 1], stride: [2, 3], padding: [0, 0]),
