@@ -246,12 +246,16 @@ void gather(float *to, const float *from, int64_t count, int64_t step, int64_t c
 constexpr int64_t positions_at_once = 256;
 // As many inputs as stay in the second-level cache, in floats.
 constexpr int64_t inputs_at_once = 1 << 16;
+// Images up to this size, in floats, are taken as they are.
+constexpr int64_t small_image = 1 << 14;
 
 }  // namespace
 
+bool ConvolutionRows::is_small() const { return height * width * channels <= small_image; }
+
 void ConvolutionRows::row(float *out, int64_t example, int64_t first, int64_t last, bool adds) const {
   if (depthwise) return depthwise_row(out, example, adds);
-  const int64_t rows = std::clamp<int64_t>(positions_at_once / out_width, 1, out_height);
+  const int64_t rows = is_small() ? out_height : std::clamp<int64_t>(positions_at_once / out_width, 1, out_height);
   const int64_t own = channels_per_group(), reach = (rows - 1) * sh + (kh - 1) * dh + 1;
   const int64_t most = std::max<int64_t>(16, inputs_at_once / (reach * width) / 16 * 16);
   for (int64_t top = 0; top < out_height; top += rows) {
@@ -285,7 +289,8 @@ void ConvolutionRows::part(float *out, const Part &part) const {
   const float *image = input + part.example * height * width * channels + part.group * own + part.start;
   const float *gradient = delta + part.example * out_height * out_width * wide + part.group * padded;
   // Copies pay where a copy is read several times, and where there is something between the channels of a tile.
-  const bool copies_input = channels > 16 && (to - from) * taps > 4, copies_delta = taps * count > 16;
+  const bool copies_input = !is_small() && channels > 16 && (to - from) * taps > 4;
+  const bool copies_delta = !is_small() && taps * count > 16;
   float *copied = copies_input ? kept(input_memory, pixels * count) : nullptr;
   int arranged = -1;
   for (int64_t v = from; v < to;) {

@@ -49,6 +49,7 @@ class ConvolutionRows {
     bool adds;
   };
   void part(float *out, const Part &part) const;
+  bool is_small() const;
   void depthwise_row(float *out, int64_t example, bool adds) const;
   int64_t outputs_per_group() const { return outputs / groups; }
   int64_t channels_per_group() const { return channels / groups; }
