@@ -110,7 +110,8 @@ bool suits(const at::Tensor &t) {
 }
 
 struct BatchNormBackward : torch::autograd::Node {
-  SavedVariable input, weight, output;
+  SavedVariable input, output;
+  at::Tensor scales, shifts;  // of the forward pass, [groups, C]
   Statistics statistics;
   bool training = false, relu = false, has_residual = false;
   std::shared_ptr<FactorSlot> slot;
@@ -120,8 +121,9 @@ struct BatchNormBackward : torch::autograd::Node {
     if (!gradients[0].defined()) return result;
     TORCH_CHECK_VALUE(!at::GradMode::is_enabled(), "batch normalisation has no second derivative in channels-last "
                       "float32: take it in float64");
-    const auto x = input.unpack(), w = weight.unpack();
-    const auto y = relu ? output.unpack(shared_from_this()) : at::Tensor();
+    const auto x = input.unpack();
+    // Without a residual the input says as well where the ReLU was open.
+    const auto y = relu && has_residual ? output.unpack(shared_from_this()) : at::Tensor();
     const auto g = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
     const bool wants_input = task_should_compute_output(0);
     const bool wants_residual = has_residual && task_should_compute_output(3);
@@ -129,9 +131,9 @@ struct BatchNormBackward : torch::autograd::Node {
     at::Tensor passed = relu && wants_residual ? at::empty_like(g) : at::Tensor();
     at::Tensor out = wants_input ? at::empty_like(x) : at::Tensor();
     const Images images(x);
-    const auto sums = sum(images, x, g, y, w, passed, training ? at::Tensor() : out);
+    const auto sums = sum(images, x, g, y, passed, training ? at::Tensor() : out);
     if (wants_input && training) {
-      differentiate(images, x, passed.defined() ? passed : g, passed.defined() ? at::Tensor() : y, w, out, sums);
+      differentiate(images, x, passed.defined() ? passed : g, passed.defined() ? at::Tensor() : y, relu && !has_residual, out, sums);
     }
     result[0] = out;
     if (slot) slot->input = slot->delta = rows(images, sums);
@@ -146,9 +148,8 @@ struct BatchNormBackward : torch::autograd::Node {
 
   // Per example and channel: sums of g and of g·(x − μ). [B, 2, C]
   std::vector<double> sum(const Images &images, const at::Tensor &x, const at::Tensor &g, const at::Tensor &y,
-                          const at::Tensor &w, const at::Tensor &passed, const at::Tensor &out) const {
+                          const at::Tensor &passed, const at::Tensor &out) const {
     const int64_t channels = images.channels;
-    const auto scales = w * statistics.deviation;  // [groups, C]
     std::vector<double> sums(images.examples * 2 * channels, 0);
     parallel_for_each(images.examples, [&](int64_t b) {
       const int64_t group = statistics.group_of(b) * channels;
@@ -162,6 +163,7 @@ struct BatchNormBackward : torch::autograd::Node {
         tile.out = out.defined() ? static_cast<float *>(out.mutable_data_ptr()) + place : nullptr;
         tile.mean = read<float>(statistics.mean) + group;
         tile.scale = read<float>(scales) + group;
+        tile.shift = relu && !has_residual ? read<float>(shifts) + group : nullptr;
         tile.first = part.data();
         tile.second = part.data() + channels;
         batch_norm_kernels().sums(tile);
@@ -172,7 +174,7 @@ struct BatchNormBackward : torch::autograd::Node {
   }
 
   void differentiate(const Images &images, const at::Tensor &x, const at::Tensor &g, const at::Tensor &y,
-                     const at::Tensor &w, const at::Tensor &out, const std::vector<double> &sums) const {
+                     bool relu_of_input, const at::Tensor &out, const std::vector<double> &sums) const {
     const int64_t channels = images.channels, groups = statistics.ends.size();
     std::vector<double> total(groups * 2 * channels, 0);
     for (int64_t b = 0; b < images.examples; ++b) {
@@ -189,7 +191,6 @@ struct BatchNormBackward : torch::autograd::Node {
         slope[group * channels + c] = float(total[group * 2 * channels + channels + c] * d * d / count);
       }
     }
-    const auto scales = w * statistics.deviation;
     parallel_for_each(images.examples, [&](int64_t b) {
       const int64_t group = statistics.group_of(b) * channels;
       images.over_tiles(b, [&](BatchNormTile &tile, int64_t place) {
@@ -199,6 +200,7 @@ struct BatchNormBackward : torch::autograd::Node {
         tile.out = static_cast<float *>(out.mutable_data_ptr()) + place;
         tile.mean = read<float>(statistics.mean) + group;
         tile.scale = read<float>(scales) + group;
+        tile.shift = relu_of_input ? read<float>(shifts) + group : nullptr;
         tile.offset = offset.data() + group;
         tile.slope = slope.data() + group;
         batch_norm_kernels().differentiate(tile);
@@ -225,17 +227,14 @@ struct BatchNormBackward : torch::autograd::Node {
 
   void release_variables() override {
     input.reset_data();
-    weight.reset_data();
     output.reset_data();
   }
 };
 
-at::Tensor forward(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, const at::Tensor &residual,
+at::Tensor forward(const at::Tensor &x, const at::Tensor &scales, const at::Tensor &shifts, const at::Tensor &residual,
                    bool relu, const Statistics &statistics) {
   const Images images(x);
   const int64_t channels = images.channels;
-  const auto scales = weight.detach() * statistics.deviation;                      // [groups, C]
-  const auto shifts = bias.detach() - (statistics.mean.to(at::kDouble) * scales).to(at::kFloat);
   auto out = at::empty_like(x);
   float *to = static_cast<float *>(out.mutable_data_ptr());
   parallel_for_each(images.examples, [&](int64_t b) {
@@ -291,7 +290,7 @@ ct_status *ct_batch_norm_relu(ct_tensor **out, const ct_tensor *input, const ct_
     } else {
       statistics.ends = {x.size(0)};
     }
-    at::Tensor result;
+    at::Tensor result, scales, shifts;
     {
       at::NoGradGuard no_grad;
       const Images images(x);
@@ -309,7 +308,9 @@ ct_status *ct_batch_norm_relu(ct_tensor **out, const ct_tensor *input, const ct_
         statistics.mean = mean->value.clone().unsqueeze(0);
         statistics.deviation = (variance->value.to(at::kDouble) + options.epsilon).rsqrt().to(at::kFloat).unsqueeze(0);
       }
-      result = forward(x, w, b, rest, options.relu, statistics);
+      scales = w.detach() * statistics.deviation;  // [groups, C]
+      shifts = b.detach() - (statistics.mean.to(at::kDouble) * scales).to(at::kFloat);
+      result = forward(x, scales, shifts, rest, options.relu, statistics);
     }
     const bool tracked = torch::autograd::compute_requires_grad(x, w, b, rest) || (slot && at::GradMode::is_enabled());
     if (!tracked) return result;
@@ -317,14 +318,15 @@ ct_status *ct_batch_norm_relu(ct_tensor **out, const ct_tensor *input, const ct_
     node->set_next_edges(rest.defined() ? torch::autograd::collect_next_edges(x, w, b, rest)
                                         : torch::autograd::collect_next_edges(x, w, b));
     node->input = SavedVariable(x, false);
-    node->weight = SavedVariable(w, false);
+    node->scales = scales;
+    node->shifts = shifts;
     node->statistics = std::move(statistics);
     node->training = options.training;
     node->relu = options.relu;
     node->has_residual = rest.defined();
     if (slot != nullptr) node->slot = slot->state;
     torch::autograd::set_history(result, node);
-    if (options.relu) node->output = SavedVariable(result, true);
+    if (options.relu && rest.defined()) node->output = SavedVariable(result, true);
     return result;
   });
 }

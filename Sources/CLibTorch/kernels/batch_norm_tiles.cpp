@@ -96,20 +96,40 @@ CT_INLINE void apply(const BatchNormTile &t) {
   }
 }
 
-// The gradient behind the ReLU.
-template <bool relu, typename V>
-CT_INLINE void behind_relu(const BatchNormTile &t, int64_t place, V &g) {
+// Where the ReLU's sign comes from: there is none, from the result, or from the input once more, which saves a read.
+enum class Relu { none, of_result, of_input };
+
+// The gradient behind the ReLU, of the input x at channel c.
+template <Relu relu, typename V>
+CT_INLINE void behind_relu(const BatchNormTile &t, int64_t place, int64_t c, const V &x, V &g) {
   fetch(t.gradient + place, g);
-  if (relu) {
-    const V none = {};
+  const V none = {};
+  if (relu == Relu::of_result) {
     V y;
     fetch(t.y + place, y);
+    g = y <= none ? none : g;
+  } else if (relu == Relu::of_input) {
+    V scale, shift;
+    fetch(t.scale + c, scale);
+    fetch(t.shift + c, shift);
+    const V y = x * scale + shift;
     g = y <= none ? none : g;
   }
 }
 
+template <typename Body>
+CT_INLINE void with_relu_of(const BatchNormTile &t, const Body &body) {
+  if (t.y != nullptr) {
+    body(std::integral_constant<Relu, Relu::of_result>());
+  } else if (t.shift != nullptr) {
+    body(std::integral_constant<Relu, Relu::of_input>());
+  } else {
+    body(std::integral_constant<Relu, Relu::none>());
+  }
+}
+
 // The gradient g behind the ReLU; sums of g and of g·(x − μ); and scale·g where the statistics are constants.
-template <int bytes, bool relu, bool passes, bool scales>
+template <int bytes, Relu relu, bool passes, bool scales>
 CT_INLINE void sum_rows(const BatchNormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
@@ -120,8 +140,8 @@ CT_INLINE void sum_rows(const BatchNormTile &t) {
     const auto row = [&](int64_t r, int k) __attribute__((always_inline)) {
       const int64_t place = r * t.channels + c;
       V g, x;
-      behind_relu<relu>(t, place, g);
       fetch(t.x + place, x);
+      behind_relu<relu>(t, place, c, x, g);
       if (passes) store(t.passed + place, g);
       if (scales) {
         const V scaled = g * scale;
@@ -142,7 +162,7 @@ CT_INLINE void sum_rows(const BatchNormTile &t) {
   });
 }
 
-template <int bytes, bool relu>
+template <int bytes, Relu relu>
 CT_INLINE void sums_for(const BatchNormTile &t) {
   const bool passes = t.passed != nullptr, scales = t.out != nullptr;
   if (passes) {
@@ -154,11 +174,11 @@ CT_INLINE void sums_for(const BatchNormTile &t) {
 
 template <int bytes>
 CT_INLINE void sums(const BatchNormTile &t) {
-  t.y != nullptr ? sums_for<bytes, true>(t) : sums_for<bytes, false>(t);
+  with_relu_of(t, [&](auto relu) __attribute__((always_inline)) { sums_for<bytes, relu()>(t); });
 }
 
 // scale·(g − offset − slope·(x − μ)).
-template <int bytes, bool relu>
+template <int bytes, Relu relu>
 CT_INLINE void differentiate_rows(const BatchNormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
@@ -170,8 +190,8 @@ CT_INLINE void differentiate_rows(const BatchNormTile &t) {
     for (int64_t r = 0; r < t.rows; ++r) {
       const int64_t place = r * t.channels + c;
       V g, x;
-      behind_relu<relu>(t, place, g);
       fetch(t.x + place, x);
+      behind_relu<relu>(t, place, c, x, g);
       const V result = scale * (g - offset - slope * (x - mean));
       store(t.out + place, result);
     }
@@ -180,7 +200,7 @@ CT_INLINE void differentiate_rows(const BatchNormTile &t) {
 
 template <int bytes>
 CT_INLINE void differentiate(const BatchNormTile &t) {
-  t.y != nullptr ? differentiate_rows<bytes, true>(t) : differentiate_rows<bytes, false>(t);
+  with_relu_of(t, [&](auto relu) __attribute__((always_inline)) { differentiate_rows<bytes, relu()>(t); });
 }
 
 #define CT_VARIANT(name, bytes, attribute)                               \

@@ -227,12 +227,12 @@ float *kept(std::vector<float> &memory, int64_t count) {
 }
 
 template <int64_t width>
-void copy_pixels(float *__restrict to, const float *__restrict from, int64_t count, int64_t step) {
+CT_INLINE void copy_pixels(float *__restrict to, const float *__restrict from, int64_t count, int64_t step) {
   for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * width, from + i * step, width * sizeof(float));
 }
 
 // Copies `channels` channels of `count` pixels next to each other.
-void gather(float *to, const float *from, int64_t count, int64_t step, int64_t channels) {
+CT_CLONES void gather(float *to, const float *from, int64_t count, int64_t step, int64_t channels) {
   switch (channels) {
     case 8: return copy_pixels<8>(to, from, count, step);
     case 16: return copy_pixels<16>(to, from, count, step);

@@ -22,6 +22,8 @@ class ConvolutionRows {
   static bool suits(const at::Tensor &input, const at::Tensor &delta);
 
   int64_t examples() const { return batch; }
+  // Places in the window.
+  int64_t taps() const { return kh * kw; }
   // Numbers in a row.
   int64_t size() const;
   // Output channels can be taken a few at a time: `blocks` parts of a row, each `size() / blocks` numbers.

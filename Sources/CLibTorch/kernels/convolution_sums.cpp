@@ -37,7 +37,7 @@ int64_t group_of(const std::vector<int64_t> &ends, int64_t example) {
 // Output channels a few at a time, so that a part of a row and its sum stay in the second-level cache; by twos, which
 // are what the best tile takes.
 int64_t blocks_at_once(const ConvolutionRows &rows) {
-  const int64_t most = (1 << 16) * rows.blocks() / rows.size();
+  const int64_t most = (1 << 17) * rows.blocks() / rows.size();
   return std::min(rows.blocks(), std::max<int64_t>(most / 2 * 2, 2));
 }
 
@@ -63,7 +63,9 @@ at::Tensor sums_by_outputs(const ConvolutionRows &rows, const std::vector<int64_
 at::Tensor group_sums(const ConvolutionRows &rows, const std::vector<int64_t> &ends, double *norms) {
   const int64_t size = rows.size(), groups = ends.size(), examples = rows.examples(), blocks = rows.blocks();
   const int64_t runs = std::min<int64_t>(at::get_num_threads(), examples);
-  if (norms == nullptr && (runs == 1 || blocks >= runs)) return sums_by_outputs(rows, ends);
+  // Few outputs to a thread would not be worth the copies that are made for them.
+  const bool is_wide = blocks > 4 * runs || rows.taps() > 1 || examples % runs != 0;
+  if (norms == nullptr && (runs == 1 || (blocks >= runs && is_wide))) return sums_by_outputs(rows, ends);
   const int64_t each = size / blocks, step = blocks_at_once(rows);
   auto sums = at::zeros({runs, groups, size}, at::kFloat);
   float *all = sums.data_ptr<float>();
