@@ -117,6 +117,32 @@ import Testing
     #expect(try StudyResults(StudyFolder(out)).isComplete)
   }
 
+  /// A disk that fills up in the middle fails the cells that no longer fit, by name; with room the same command goes on.
+  @Test(.enabled(if: SmallDisk.isAvailable, "a small disk can only be mounted by root")) func aFullDisk() throws {
+    let scratch = try Scratch()
+    let disk = try SmallDisk(bytes: 16 << 20)
+    let (whole, out) = (scratch.path("whole"), disk.path + "/study")
+    #expect(try Program.run(smoke("gm/adversarial-init", whole)).code == 0)
+    try disk.fill(leaving: 300 << 10)
+    let full = try Program.run(smoke("gm/adversarial-init", out))
+    #expect(full.code == 1)
+    #expect(full.errors.contains("The disk is full"), "\(full.errors)")
+    let cells = try StudyResults(StudyFolder(out)).cells
+    #expect(cells.contains { $0.problem?.contains("The disk is full") == true })
+    try disk.makeRoom()
+    let again = try Program.run(smoke("gm/adversarial-init", out))
+    #expect(again.code == 0, "\(again.errors)")
+    #expect(try results(out) == results(whole))
+  }
+
+  /// The same before anything is there.
+  @Test(.enabled(if: SmallDisk.isAvailable, "a small disk can only be mounted by root")) func aDiskWithoutRoom() throws {
+    let disk = try SmallDisk(bytes: 1 << 20)
+    try disk.fill(leaving: 8 << 10)
+    let full = try Program.run(smoke("gm/coherence", disk.path + "/study"))
+    #expect(full.code != 0 && full.errors.contains("The disk is full"), "\(full.code) \(full.errors)")
+  }
+
   @Test func aRunThatDivergesIsAResult() throws {
     let scratch = try Scratch()
     let out = scratch.path("study")

@@ -36,9 +36,10 @@ import Testing
 
   @Test func leaksAreFound() throws {
     var kept: [Tensor] = []
-    withKnownIssue { try withLeakCheck { kept.append(try Tensor(1)) } }
+    // So many that what tests beside this one free cannot make up for them.
+    withKnownIssue { try withLeakCheck { for _ in 0..<20_000 { kept.append(try Tensor(1)) } } }
     try withLeakCheck { _ = try Tensor(1) }
-    #expect(kept.count == 1)
+    #expect(kept.count == 20_000)
   }
 
   @Test func wrongGradientsAreFound() throws {
