@@ -37,8 +37,12 @@ def main() -> None:
         output = pathlib.Path(target)
         picture = draw(vl_convert, specification, output.suffix.lower())
         partial = output.with_name(f".{output.name}.partial-{os.getpid()}")
-        partial.write_bytes(picture)
-        partial.replace(output)
+        try:
+            partial.write_bytes(picture)
+            partial.replace(output)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            sys.exit(f"export-figures.py: cannot write {output}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -119,7 +119,10 @@ extension Figure {
     process.waitUntilExit()
     guard process.terminationStatus == 0 else {
       let lines = String(decoding: output, as: UTF8.self).split(separator: "\n").suffix(4).joined(separator: " ")
-      throw ReportError("The figures could not be drawn: \(lines)", remedy: "Run make setup, then try again.")
+      let isFull = lines.contains(String(cString: strerror(ENOSPC)))
+      throw ReportError(
+        "The figures could not be drawn: \(isFull ? "the disk is full. " : "")\(lines)",
+        remedy: isFull ? "Free some space, then try again." : "Run make setup, then try again.")
     }
   }
 }

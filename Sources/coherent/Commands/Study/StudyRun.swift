@@ -84,7 +84,9 @@ extension StudyCommand {
         print(results.text)
         if let page { print("\nReport: \(page.path)") }
       }
-      if results.cells.contains(where: { $0.status == "failed" }) {
+      let failed = results.cells.filter { $0.status == "failed" }
+      if !failed.isEmpty {
+        for cell in failed { Console.note("\(cell.name): \(cell.problem ?? "failed")") }
         Console.note(
           "Some cells failed; their words are in \(folder.url.path)/logs. The same command tries them again.")
         throw ExitCode(1)
