@@ -136,7 +136,8 @@ import Testing
   }
 
   /// The same before anything is there.
-  @Test(.enabled(if: SmallDisk.isAvailable, "a small disk can only be mounted by root")) func aDiskWithoutRoom() throws {
+  @Test(.enabled(if: SmallDisk.isAvailable, "a small disk can only be mounted by root")) func aDiskWithoutRoom() throws
+  {
     let disk = try SmallDisk(bytes: 1 << 20)
     try disk.fill(leaving: 8 << 10)
     let full = try Program.run(smoke("gm/coherence", disk.path + "/study"))
