@@ -50,6 +50,10 @@ public protocol Aggregator: AnyObject {
   /// Whether its aggregate is used with momentum only if the user insists.
   var distrustsMomentum: Bool { get }
 
+  /// Whether each layer's part of the aggregate depends on that layer alone: then `aggregate` is called with some layers at a
+  /// time, as the backward pass comes by them.
+  var isLayerwise: Bool { get }
+
   /// Gradients of the whole model that it keeps in memory beside the store's.
   var rememberedGradients: Int { get }
 
@@ -78,6 +82,8 @@ extension Aggregator {
   public var leastBatch: Int { 1 }
   /// No.
   public var distrustsMomentum: Bool { false }
+  /// No.
+  public var isLayerwise: Bool { false }
   /// The group means, where there are any.
   public var rememberedGradients: Int { if case .groupMeans(let count) = need { count } else { 0 } }
   /// The store's gradient as it is.
@@ -93,4 +99,24 @@ extension Aggregator {
   public var state: [(name: String, tensor: Tensor)] { [] }
   /// Nothing to do.
   public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {}
+}
+
+extension Aggregator {
+  /// From one forward and one backward pass over a mini-batch into the store's gradient: layer by layer during the backward
+  /// pass where layers do not depend on each other.
+  ///
+  /// - Returns: the model's output, and each example's own loss.
+  /// - Throws: `GradientMatrixError`, `AggregationError`, `TensorError`.
+  public func aggregate(
+    _ plan: GradientPlan, input: Tensor, training: TrainingPass, losses: @escaping (Tensor) throws -> Tensor
+  ) throws -> (output: Tensor, losses: Tensor) {
+    guard isLayerwise else {
+      let matrix = try GradientMatrix(plan, input: input, training: training, losses: losses)
+      try aggregate(matrix, plan.store)
+      return (matrix.output, matrix.losses)
+    }
+    return try GradientMatrix.visit(plan, input: input, training: training, losses: losses) {
+      try self.aggregate($0, plan.store)
+    }
+  }
 }

@@ -66,13 +66,17 @@ public final class ClippedMean: Aggregator {
     if case .count(let count) = level { 2 * count + 1 } else { 1 }
   }
 
+  /// Coordinate by coordinate.
+  public var isLayerwise: Bool { true }
+
   /// The clipped mean of the rows.
   public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
     let (low, high) = level.counts(ofBatch: matrix.exampleCount)
     let divisor = kind == .trimmed ? matrix.exampleCount - low - high : matrix.exampleCount
     if low == 0, high == 0 {
-      try matrix.columnSum(into: store.gradient)
-      return try store.gradient.multiply(by: 1 / Double(divisor))
+      let dtype = try store.gradient.dtype
+      let weights = try Tensor.full([divisor], 1 / Double(divisor), dtype: dtype, device: store.gradient.device)
+      return try matrix.columnSum(into: store.gradient, weights: weights)
     }
     try matrix.clippedSum(
       into: store.gradient, Clipping(low: low, high: high, kind: kind, scale: 1 / Double(max(divisor, 1))))

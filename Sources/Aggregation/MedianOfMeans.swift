@@ -25,6 +25,8 @@ public final class MedianOfMeans: Aggregator {
   public var need: GradientNeed { .groupMeans(groupCount) }
   /// An example for every group.
   public var leastBatch: Int { groupCount }
+  /// Coordinate by coordinate.
+  public var isLayerwise: Bool { true }
   /// The papers use no momentum here.
   public var distrustsMomentum: Bool { true }
 

@@ -80,7 +80,12 @@ struct TapOutputBackward : torch::autograd::Node {
   std::shared_ptr<coherent::FactorSlot> slot;
 
   variable_list apply(variable_list &&gradients) override {
-    slot->delta = gradients[0].defined() ? gradients[0].detach() : at::Tensor();
+    if (slot->visit && gradients[0].defined()) {
+      slot->visit(slot->input, gradients[0].detach());
+      slot->input.reset();
+    } else {
+      slot->delta = gradients[0].defined() ? gradients[0].detach() : at::Tensor();
+    }
     return {gradients[0]};
   }
 };
@@ -98,6 +103,20 @@ ct_status *ct_slot_factors(ct_tensor **input, ct_tensor **delta, const ct_factor
     auto first = std::make_unique<ct_tensor>(slot->state->input);
     coherent::give(delta, slot->state->delta);
     *input = first.release();
+  });
+}
+
+ct_status *ct_slot_visit(ct_factor_slot *slot, ct_slot_visitor visitor, void *context, void (*release)(void *)) {
+  return guarded([&] {
+    if (visitor == nullptr) {
+      slot->state->visit = nullptr;
+      return;
+    }
+    std::shared_ptr<void> kept(context, release);
+    slot->state->visit = [visitor, kept](const at::Tensor &input, const at::Tensor &delta) {
+      auto first = std::make_unique<ct_tensor>(input), second = std::make_unique<ct_tensor>(delta);
+      TORCH_CHECK(visitor(kept.get(), first.release(), second.release()), "the factors of a layer were refused");
+    };
   });
 }
 

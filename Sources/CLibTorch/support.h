@@ -100,6 +100,8 @@ struct Sink {
 // backward pass the gradient at its output, one row an example.
 struct FactorSlot {
   at::Tensor input, delta;
+  // Takes both as soon as they are there; nothing is kept then.
+  std::function<void(const at::Tensor &input, const at::Tensor &delta)> visit;
 };
 
 }  // namespace coherent

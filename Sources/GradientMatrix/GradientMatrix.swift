@@ -84,15 +84,82 @@ public struct GradientMatrix {
   public init(
     _ plan: GradientPlan, input: Tensor, training: TrainingPass? = nil, losses: (Tensor) throws -> Tensor
   ) throws {
+    _ = try Self.checked(input)
+    let tape = GradientTape(batchNormPolicy: plan.batchNormPolicy)
+    let passed = try Self.pass(plan, tape, input: input, training: training, losses: losses)
+    try self.init(
+      plan, passed, layers: plan.layers(from: tape, input: input, losses: losses), exampleCount: input.size(0))
+  }
+
+  private typealias Passed = (output: Tensor, losses: Tensor)
+
+  private init(_ plan: GradientPlan, _ passed: Passed, layers: [Layer], exampleCount: Int) throws {
+    self.layers = layers
+    self.exampleCount = exampleCount
+    parameterCount = plan.store.count
+    (output, losses) = passed
+    batchNormPolicy = plan.batchNormPolicy
+  }
+
+  /// The same a few layers at a time, for what is asked of each layer by itself: `body` gets matrices that together have
+  /// every layer once. Convolutions come during the backward pass, while input and output gradient are still in the
+  /// processor's caches, and are not kept.
+  ///
+  /// - Parameters: as of `init`; `body` may keep nothing of a matrix.
+  /// - Returns: the model's output, and each example's own loss, [B].
+  /// - Throws: as `init`, and what `body` throws.
+  public static func visit(
+    _ plan: GradientPlan, input: Tensor, training: TrainingPass? = nil, losses: @escaping (Tensor) throws -> Tensor,
+    _ body: @escaping (GradientMatrix) throws -> Void
+  ) throws -> (output: Tensor, losses: Tensor) {
+    let count = try Self.checked(input)
+    let tape = GradientTape(batchNormPolicy: plan.batchNormPolicy)
+    var passed: Passed?
+    var early: [ObjectIdentifier: FactorSlot] = [:]
+    var done: Set<String> = []
+    tape.onRecord = { layer, slot in
+      let id = ObjectIdentifier(layer)
+      if let first = early[id] {
+        // Its block takes all applications together.
+        return try first.visit(nil)
+      }
+      guard layer is Conv2d, plan.isAlone(layer) else { return }
+      early[id] = slot
+      try slot.visit { input, delta in
+        guard let passed else { return }
+        let part = try plan.layer(of: layer, [.factors(input: input, outputGradient: delta)], exampleCount: count)
+        done.insert(part.name)
+        try body(GradientMatrix(plan, passed, layers: [part], exampleCount: count))
+      }
+    }
+    defer { tape.onRecord = nil }
+    do {
+      let end = try pass(plan, tape, input: input, training: training, losses: losses) { passed = $0 }
+      let rest = try plan.layers(from: tape, input: input, losses: losses, except: done)
+      try body(GradientMatrix(plan, end, layers: rest, exampleCount: count))
+      return end
+    } catch {
+      throw early.values.lazy.compactMap(\.visitError).first ?? error
+    }
+  }
+
+  private static func checked(_ input: Tensor) throws -> Int {
     guard input.rank >= 1, input.size(0) > 0 else {
       throw GradientMatrixError(
         "a batch without examples has no gradients: give an input whose first dimension counts at least one")
     }
-    let tape = GradientTape(batchNormPolicy: plan.batchNormPolicy)
+    return input.size(0)
+  }
+
+  /// One forward and one backward pass; `between` them, output and losses are known.
+  private static func pass(
+    _ plan: GradientPlan, _ tape: GradientTape, input: Tensor, training: TrainingPass?,
+    losses: (Tensor) throws -> Tensor, between: (Passed) -> Void = { _ in }
+  ) throws -> Passed {
     let context = ForwardContext(
       isTraining: training != nil, linearPolicy: plan.linearPolicy, generator: training?.generator, tape: tape,
       groups: training?.groups ?? [])
-    (output, self.losses) = try withGradients {
+    return try withGradients {
       try plan.withConstantUnknowns {
         let output = try plan.model.forward(input, in: context)
         let perExample = try losses(output)
@@ -101,6 +168,8 @@ public struct GradientMatrix {
             "the loss function gave shape \(perExample.shape) for \(input.size(0)) examples; it must give one loss each"
           )
         }
+        let passed = (output: try output.detach(), losses: try perExample.detach())
+        between(passed)
         if perExample.requiresGradient {
           try perExample.backward(
             weights: Tensor.ones(perExample.shape, dtype: perExample.dtype, device: perExample.device))
@@ -109,13 +178,9 @@ public struct GradientMatrix {
             "the losses do not depend on any parameter of the model: compute them from the output that is passed in, "
               + "without detaching it")
         }
-        return (try output.detach(), try perExample.detach())
+        return passed
       }
     }
-    exampleCount = input.size(0)
-    parameterCount = plan.store.count
-    batchNormPolicy = plan.batchNormPolicy
-    layers = try plan.layers(from: tape, input: input, losses: losses)
   }
 
   /// ‖gᵢ‖², float64 [B]; for each layer, and their sum.

@@ -107,7 +107,7 @@ public final class GradientPlan {
 
   /// The blocks from what a tape has recorded.
   func layers(
-    from tape: GradientTape, input: Tensor, losses: (Tensor) throws -> Tensor
+    from tape: GradientTape, input: Tensor, losses: (Tensor) throws -> Tensor, except done: Set<String> = []
   ) throws -> [GradientMatrix.Layer] {
     var applications: [ObjectIdentifier: [Application]] = [:]
     for entry in tape.entries {
@@ -118,20 +118,39 @@ public final class GradientPlan {
       }
     }
     let slow = try oneByOneRows(input: input, losses: losses)
-    return try groups.map { group in
-      let ranges = Self.merged(group.entries.map(\.range))
+    return try groups.filter { !done.contains($0.name) }.map { group in
       let block =
         try slow[group.name].map { RowsBlock($0) }
         ?? block(of: group, applications: applications, exampleCount: input.size(0))
-      let columnCount = ranges.reduce(0) { $0 + $1.count }
-      guard block.exampleCount == input.size(0), block.columnCount == columnCount else {
-        throw GradientMatrixError(
-          "the gradients of layer \(group.name) came as \(block.exampleCount)×\(block.columnCount) where "
-            + "\(input.size(0)) examples by \(columnCount) parameters were expected: the first dimension of every "
-            + "layer's input must count the examples")
-      }
-      return GradientMatrix.Layer(name: group.name, ranges: ranges, block: block)
+      return try layer(of: group, block, exampleCount: input.size(0))
     }
+  }
+
+  private func layer(of group: Group, _ block: any GradientBlock, exampleCount: Int) throws -> GradientMatrix.Layer {
+    let ranges = Self.merged(group.entries.map(\.range))
+    let columnCount = ranges.reduce(0) { $0 + $1.count }
+    guard block.exampleCount == exampleCount, block.columnCount == columnCount else {
+      throw GradientMatrixError(
+        "the gradients of layer \(group.name) came as \(block.exampleCount)×\(block.columnCount) where "
+          + "\(exampleCount) examples by \(columnCount) parameters were expected: the first dimension of every "
+          + "layer's input must count the examples")
+    }
+    return GradientMatrix.Layer(name: group.name, ranges: ranges, block: block)
+  }
+
+  private func group(of layer: any Module) -> Group? {
+    groups.first { $0.members.count == 1 && $0.members[0] === layer && !$0.isUnknown }
+  }
+
+  /// Whether a layer has a rule and shares no parameters with others.
+  func isAlone(_ layer: any Module) -> Bool { group(of: layer) != nil }
+
+  /// A layer that is alone, from its applications.
+  func layer(of module: any Module, _ applications: [Application], exampleCount: Int) throws -> GradientMatrix.Layer {
+    guard let group = group(of: module) else {
+      throw GradientMatrixError("\(type(of: module)) is no layer by itself of this plan")
+    }
+    return try layer(of: group, GradientRule.block(for: module, applications), exampleCount: exampleCount)
   }
 
   private func block(

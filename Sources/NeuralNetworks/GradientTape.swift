@@ -29,6 +29,9 @@ public final class GradientTape {
   /// What batch normalisation did.
   public let batchNormPolicy: BatchNormPolicy
 
+  /// Called with every application of a layer that leaves factors in its slot, before they are there.
+  public var onRecord: ((_ layer: any Module, _ slot: FactorSlot) throws -> Void)?
+
   /// An empty tape.
   public init(batchNormPolicy: BatchNormPolicy = .running) { self.batchNormPolicy = batchNormPolicy }
 
@@ -52,6 +55,8 @@ extension ForwardContext {
   /// before any activation; without a tape it returns the output as it is.
   public func record(_ layer: any Module, input: Tensor, output: Tensor) throws -> Tensor {
     guard let tape else { return output }
-    return try output.tappedOutput(tape.slot(for: layer), input: input)
+    let slot = try tape.slot(for: layer)
+    try tape.onRecord?(layer, slot)
+    return try output.tappedOutput(slot, input: input)
   }
 }

@@ -111,6 +111,45 @@ public final class FactorSlot {
     guard let input, let delta else { return nil }
     return (Tensor(owning: input), Tensor(owning: delta))
   }
+
+  /// What a visitor of factors is, and what it threw.
+  private final class Visitor {
+    let body: (Tensor, Tensor) throws -> Void
+    var error: (any Error)?
+    init(_ body: @escaping (Tensor, Tensor) throws -> Void) { self.body = body }
+  }
+  private var visitor: Visitor?
+
+  /// What the visitor threw, which ended the backward pass.
+  public var visitError: (any Error)? { visitor?.error }
+
+  /// Hands input and output gradient to `body` during the backward pass, as soon as they are there and while they are still
+  /// in the processor's caches; the slot keeps neither. Nil takes the visitor back. For slots of `tappedOutput`.
+  ///
+  /// What `body` throws ends the backward pass with a `TensorError`; the error itself is then in `visitError`.
+  public func visit(_ body: ((Tensor, Tensor) throws -> Void)?) throws {
+    visitor = body.map { Visitor($0) }
+    guard let visitor else { return try check(ct_slot_visit(pointer, nil, nil, nil), "FactorSlot.visit") }
+    let status = ct_slot_visit(
+      pointer,
+      { context, input, delta in
+        let (input, delta) = (Tensor(owning: input), Tensor(owning: delta))
+        guard let context else { return false }
+        let visitor = Unmanaged<Visitor>.fromOpaque(context).takeUnretainedValue()
+        do {
+          try visitor.body(input, delta)
+          return true
+        } catch {
+          visitor.error = error
+          return false
+        }
+      },
+      Unmanaged.passRetained(visitor).toOpaque(),
+      { context in
+        if let context { Unmanaged<Visitor>.fromOpaque(context).release() }
+      })
+    try check(status, "FactorSlot.visit")
+  }
 }
 
 extension Tensor {

@@ -301,11 +301,10 @@ public final class Trainer {
     if case .groupMeans(let count) = aggregator.need {
       pass.groups = try GradientMatrix.groups(of: batch.count, count: count)
     }
-    let matrix = try GradientMatrix(robustPlan, input: images, training: pass) {
+    let passed = try aggregator.aggregate(robustPlan, input: images, training: pass) {
       try $0.crossEntropy(targets: labels)
     }
-    try note(matrix.output, matrix.losses)
-    try aggregator.aggregate(matrix, store)
+    try note(passed.output, passed.losses)
     return .gradient
   }
 

@@ -43,8 +43,7 @@ struct ConvolutionalWork {
         if case .groupMeans(let count) = aggregator.need {
           pass.groups = try GradientMatrix.groups(of: batch, count: count)
         }
-        let matrix = try GradientMatrix(plan, input: images, training: pass) { try $0.crossEntropy(targets: labels) }
-        try aggregator.aggregate(matrix, store)
+        _ = try aggregator.aggregate(plan, input: images, training: pass) { try $0.crossEntropy(targets: self.labels) }
       }
       _ = try optimizer.step(store, aggregate, learningRate: 1e-3)
       try aggregator.finish(store)

@@ -37,6 +37,12 @@ CT_CALL ct_slot_create(ct_factor_slot *CT_NULLABLE *CT_NONNULL out);
 void ct_slot_free(ct_factor_slot *CT_NULLABLE slot);
 // NULL results when the backward pass has not come by.
 CT_CALL ct_slot_factors(CT_OUT input, CT_OUT delta, const ct_factor_slot *CT_NONNULL slot);
+// Hands input and output gradient (both now the visitor's) to the visitor during the backward pass, as soon as they are
+// there, in place of keeping them; a visitor that returns false ends the pass. Without a visitor they are kept again. The
+// context is released with the slot. For slots of ct_tap_output.
+typedef bool (*ct_slot_visitor)(void *CT_NULLABLE context, ct_tensor *CT_NONNULL input, ct_tensor *CT_NONNULL delta);
+CT_CALL ct_slot_visit(ct_factor_slot *CT_NONNULL slot, ct_slot_visitor CT_NULLABLE visitor, void *CT_NULLABLE context,
+                      void (*CT_NULLABLE release)(void *CT_NULLABLE context));
 
 // The output itself; its gradient is kept in the slot beside `input` and passed on. Works on outputs that depend on
 // nothing that requires gradients, as those of a first layer.
