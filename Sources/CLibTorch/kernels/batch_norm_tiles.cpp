@@ -99,9 +99,9 @@ CT_INLINE void apply(const BatchNormTile &t) {
 // Where the ReLU's sign comes from: there is none, from the result, or from the input once more, which saves a read.
 enum class Relu { none, of_result, of_input };
 
-// The gradient behind the ReLU, of the input x at channel c.
+// The gradient behind the ReLU, of the input x; scale and shift are the channels'.
 template <Relu relu, typename V>
-CT_INLINE void behind_relu(const BatchNormTile &t, int64_t place, int64_t c, const V &x, V &g) {
+CT_INLINE void behind_relu(const BatchNormTile &t, int64_t place, const V &x, const V &scale, const V &shift, V &g) {
   fetch(t.gradient + place, g);
   const V none = {};
   if (relu == Relu::of_result) {
@@ -109,9 +109,6 @@ CT_INLINE void behind_relu(const BatchNormTile &t, int64_t place, int64_t c, con
     fetch(t.y + place, y);
     g = y <= none ? none : g;
   } else if (relu == Relu::of_input) {
-    V scale, shift;
-    fetch(t.scale + c, scale);
-    fetch(t.shift + c, shift);
     const V y = x * scale + shift;
     g = y <= none ? none : g;
   }
@@ -133,15 +130,16 @@ template <int bytes, Relu relu, bool passes, bool scales>
 CT_INLINE void sum_rows(const BatchNormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
-    V mean, scale = {};
+    V mean, scale = {}, shift = {};
     fetch(t.mean + c, mean);
-    if (scales) fetch(t.scale + c, scale);
+    if (scales || relu == Relu::of_input) fetch(t.scale + c, scale);
+    if (relu == Relu::of_input) fetch(t.shift + c, shift);
     V first[chains] = {}, second[chains] = {};
     const auto row = [&](int64_t r, int k) __attribute__((always_inline)) {
       const int64_t place = r * t.channels + c;
       V g, x;
       fetch(t.x + place, x);
-      behind_relu<relu>(t, place, c, x, g);
+      behind_relu<relu>(t, place, x, scale, shift, g);
       if (passes) store(t.passed + place, g);
       if (scales) {
         const V scaled = g * scale;
@@ -182,7 +180,8 @@ template <int bytes, Relu relu>
 CT_INLINE void differentiate_rows(const BatchNormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
-    V mean, scale, slope, offset;
+    V mean, scale, slope, offset, shift = {};
+    if (relu == Relu::of_input) fetch(t.shift + c, shift);
     fetch(t.mean + c, mean);
     fetch(t.scale + c, scale);
     fetch(t.slope + c, slope);
@@ -191,7 +190,7 @@ CT_INLINE void differentiate_rows(const BatchNormTile &t) {
       const int64_t place = r * t.channels + c;
       V g, x;
       fetch(t.x + place, x);
-      behind_relu<relu>(t, place, c, x, g);
+      behind_relu<relu>(t, place, x, scale, shift, g);
       const V result = scale * (g - offset - slope * (x - mean));
       store(t.out + place, result);
     }
