@@ -168,7 +168,8 @@ ct_status *ct_generator_set_state(ct_generator *generator, const ct_tensor *stat
 bool ct_keep_freed_memory(void) {
 #if defined(__GLIBC__)
   // Every block comes from the heap, and its end is never cut off.
-  return mallopt(M_MMAP_MAX, 0) == 1 && mallopt(M_TRIM_THRESHOLD, INT_MAX) == 1;
+  // Without the bins for small chunks, which every free of a large one would walk.
+  return mallopt(M_MMAP_MAX, 0) == 1 && mallopt(M_TRIM_THRESHOLD, INT_MAX) == 1 && mallopt(M_MXFAST, 0) == 1;
 #else
   return false;
 #endif
