@@ -126,7 +126,7 @@ public struct GradientMatrix {
       guard layer is Conv2d, plan.isAlone(layer) else { return }
       early[id] = slot
       try slot.visit { input, delta in
-        guard let passed else { return }
+        guard let passed else { throw GradientMatrixError("gradients came before there was a loss") }
         let part = try plan.layer(of: layer, [.factors(input: input, outputGradient: delta)], exampleCount: count)
         done.insert(part.name)
         try body(GradientMatrix(plan, passed, layers: [part], exampleCount: count))

@@ -111,7 +111,8 @@ bool suits(const at::Tensor &t) {
 
 struct BatchNormBackward : torch::autograd::Node {
   SavedVariable input, output;
-  at::Tensor scales, shifts;  // of the forward pass, [groups, C]
+  at::Tensor scales;  // of the forward pass, [groups, C]
+  at::Tensor shifts;  // the same, where the input says by itself where the ReLU was open: without a residual
   Statistics statistics;
   bool training = false, relu = false, has_residual = false;
   std::shared_ptr<FactorSlot> slot;
@@ -122,8 +123,7 @@ struct BatchNormBackward : torch::autograd::Node {
     TORCH_CHECK_VALUE(!at::GradMode::is_enabled(), "batch normalisation has no second derivative in channels-last "
                       "float32: take it in float64");
     const auto x = input.unpack();
-    // Without a residual the input says as well where the ReLU was open.
-    const auto y = relu && has_residual ? output.unpack(shared_from_this()) : at::Tensor();
+    const auto y = relu && !shifts.defined() ? output.unpack(shared_from_this()) : at::Tensor();
     const auto g = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
     const bool wants_input = task_should_compute_output(0);
     const bool wants_residual = has_residual && task_should_compute_output(3);
@@ -133,7 +133,7 @@ struct BatchNormBackward : torch::autograd::Node {
     const Images images(x);
     const auto sums = sum(images, x, g, y, passed, training ? at::Tensor() : out);
     if (wants_input && training) {
-      differentiate(images, x, passed.defined() ? passed : g, passed.defined() ? at::Tensor() : y, relu && !has_residual, out, sums);
+      differentiate(images, x, passed.defined() ? passed : g, passed.defined() ? at::Tensor() : y, out, sums);
     }
     result[0] = out;
     if (slot) slot->input = slot->delta = rows(images, sums);
@@ -163,7 +163,7 @@ struct BatchNormBackward : torch::autograd::Node {
         tile.out = out.defined() ? static_cast<float *>(out.mutable_data_ptr()) + place : nullptr;
         tile.mean = read<float>(statistics.mean) + group;
         tile.scale = read<float>(scales) + group;
-        tile.shift = relu && !has_residual ? read<float>(shifts) + group : nullptr;
+        tile.shift = shifts.defined() ? read<float>(shifts) + group : nullptr;
         tile.first = part.data();
         tile.second = part.data() + channels;
         batch_norm_kernels().sums(tile);
@@ -174,7 +174,7 @@ struct BatchNormBackward : torch::autograd::Node {
   }
 
   void differentiate(const Images &images, const at::Tensor &x, const at::Tensor &g, const at::Tensor &y,
-                     bool relu_of_input, const at::Tensor &out, const std::vector<double> &sums) const {
+                     const at::Tensor &out, const std::vector<double> &sums) const {
     const int64_t channels = images.channels, groups = statistics.ends.size();
     std::vector<double> total(groups * 2 * channels, 0);
     for (int64_t b = 0; b < images.examples; ++b) {
@@ -200,7 +200,7 @@ struct BatchNormBackward : torch::autograd::Node {
         tile.out = static_cast<float *>(out.mutable_data_ptr()) + place;
         tile.mean = read<float>(statistics.mean) + group;
         tile.scale = read<float>(scales) + group;
-        tile.shift = relu_of_input ? read<float>(shifts) + group : nullptr;
+        tile.shift = shifts.defined() ? read<float>(shifts) + group : nullptr;
         tile.offset = offset.data() + group;
         tile.slope = slope.data() + group;
         batch_norm_kernels().differentiate(tile);
@@ -319,7 +319,7 @@ ct_status *ct_batch_norm_relu(ct_tensor **out, const ct_tensor *input, const ct_
                                         : torch::autograd::collect_next_edges(x, w, b));
     node->input = SavedVariable(x, false);
     node->scales = scales;
-    node->shifts = shifts;
+    if (options.relu && !rest.defined()) node->shifts = shifts;
     node->statistics = std::move(statistics);
     node->training = options.training;
     node->relu = options.relu;
