@@ -23,11 +23,11 @@ extension Trainer {
 
   /// The memory of the model's passes as the aggregator needs them.
   static func activations(
-    of model: any Module, _ store: ParameterStore, _ examples: Dataset, need: GradientNeed, plan: GradientPlan?,
+    of model: any Module, _ store: ParameterStore, _ examples: Dataset, aggregator: any Aggregator, plan: GradientPlan?,
     _ policy: LinearPolicy
   ) throws -> ActivationMemory {
     var groupCount = 1
-    if case .groupMeans(let count) = need { groupCount = count }
+    if case .groupMeans(let count) = aggregator.need { groupCount = count }
     return try ActivationMemory(
       of: model, store: store, exampleShape: examples.exampleShape, linearPolicy: policy, leastBatch: 2 * groupCount,
       backward: plan.map { plan in
@@ -35,7 +35,13 @@ extension Trainer {
           var pass = TrainingPass(generator: context.generator)
           if groupCount > 1 { pass.groups = try GradientMatrix.groups(of: input.size(0), count: groupCount) }
           let targets = try Tensor(Array(repeating: 0, count: input.size(0)))
-          _ = try GradientMatrix(plan, input: input, training: pass) { try $0.crossEntropy(targets: targets) }
+          let losses = { (logits: Tensor) in try logits.crossEntropy(targets: targets) }
+          if aggregator.isLayerwise {
+            // As in a step, in which convolutions' factors are used up on the way.
+            _ = try GradientMatrix.visit(plan, input: input, training: pass, losses: losses) { _ in }
+          } else {
+            _ = try GradientMatrix(plan, input: input, training: pass, losses: losses)
+          }
         }
       })
   }

@@ -151,7 +151,7 @@ public final class Trainer {
       aggregator.need == .batchMean ? nil : try GradientPlan(model, store: store, linearPolicy: policy)
     let activations =
       device == .cpu
-      ? try Self.activations(of: model, store, data.train, need: aggregator.need, plan: robustPlan, policy) : nil
+      ? try Self.activations(of: model, store, data.train, aggregator: aggregator, plan: robustPlan, policy) : nil
     if let activations { evaluator.chunkSize = activations.evaluationChunk(most: evaluator.chunkSize) }
     let batchSize = min(configuration.batchSize, data.trainIndices.count)
     let (parameterBytes, remembered, chunkSize) = (
