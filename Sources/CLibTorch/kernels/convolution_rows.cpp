@@ -26,9 +26,23 @@ struct ConvolutionRows::Segment {
 
 namespace {
 
+// Memory to fetch ahead, a little for each row of a walk: `count` times, `step` numbers apart.
+struct Ahead {
+  const float *place;
+  int64_t step, count;
+
+  CT_INLINE void fetch(int64_t width) {
+    constexpr int64_t line = 64 / sizeof(float);
+    for (int64_t k = 0; k < count; ++k, place += step) {
+      for (int64_t i = 0; i < width; i += line) __builtin_prefetch(place + i, 0, 2);
+    }
+  }
+};
+
 struct Walk {
   const float *delta, *input;
   int64_t rows, columns, delta_row, delta_step, input_row, input_step;
+  Ahead deltas_ahead = {}, inputs_ahead = {};
 };
 
 // out [vectors][inputs][lanes], `distance` apart between vectors, (+)= Σ over positions of δ (in lanes) times x.
@@ -37,8 +51,11 @@ CT_INLINE void tile(float *out, int64_t distance, const Walk &walk, bool adds) {
   constexpr int64_t lanes = bytes / 4;
   typedef float V __attribute__((vector_size(bytes)));
   V sums[vectors][inputs] = {};
+  Ahead deltas_ahead = walk.deltas_ahead, inputs_ahead = walk.inputs_ahead;
   for (int64_t row = 0; row < walk.rows; ++row) {
     const float *d = walk.delta + row * walk.delta_row, *x = walk.input + row * walk.input_row;
+    deltas_ahead.fetch(vectors * lanes);
+    inputs_ahead.fetch(1);
     for (int64_t column = 0; column < walk.columns; ++column) {
       V delta[vectors];
 #pragma clang loop unroll(full)
@@ -205,8 +222,9 @@ ConvolutionRows::Segment ConvolutionRows::segment(int64_t p, int64_t q, int64_t 
   const auto [left, end] = range(width, out_width, sw, right);
   Segment result{lower - upper, end - left, upper * out_width + left, (upper * sh + down) * width + left * sw + right,
                  out_width, sh * width};
-  // A walk without gaps is one long row.
-  if (result.columns == out_width && result.columns * sw == result.input_row) {
+  // A walk without gaps is one long row, unless rows are long enough to be what memory is fetched ahead by.
+  const bool is_long = out_width >= 16 && taps() > 1 && !depthwise;
+  if (!is_long && result.columns == out_width && result.columns * sw == result.input_row) {
     result.columns *= result.rows;
     result.rows = result.rows > 0;
   }
@@ -268,6 +286,37 @@ void ConvolutionRows::row(float *out, int64_t example, int64_t first, int64_t la
   }
 }
 
+// What comes next in memory, further rows of an image or the next image. `calls` tiles fetch it together, or else the
+// first tap would wait for all of it.
+struct ConvolutionRows::Following {
+  const float *place, *end;
+  int64_t step, each, row;
+
+  Following(const float *start, int64_t count, int64_t step, int64_t calls, int64_t rows)
+      : place(start), end(start + count * step), step(step), each((count + calls - 1) / calls),
+        row((each + rows - 1) / rows) {}
+
+  // The share of a tile that walks over so many rows.
+  Ahead take(int64_t rows) {
+    const Ahead result{place, step, place < end ? (rows == 1 ? each : row) : 0};
+    place += each * step;
+    return result;
+  }
+};
+
+ConvolutionRows::Following ConvolutionRows::following_deltas(const Part &part, int64_t vector, int64_t calls) const {
+  const int64_t rows = part.bottom - part.top, before = part.example * out_height + part.bottom;
+  const int64_t next = part.has_all(channels) ? std::min(rows, batch * out_height - before) : 0;
+  return {delta + before * out_width * padded + vector * lanes, next * out_width, padded, calls, rows};
+}
+
+ConvolutionRows::Following ConvolutionRows::following_inputs(const Part &part, int64_t lower, int64_t calls) const {
+  const int64_t rows = part.bottom - part.top, before = part.example * height + lower;
+  const int64_t next = part.has_all(channels) ? std::min(rows * sh, batch * height - before) : 0;
+  constexpr int64_t line = 16;
+  return {input + before * width * channels, next * width * channels / line, line, calls, rows};
+}
+
 // The share of a row that some rows of the image have in the products of some outputs with some inputs.
 void ConvolutionRows::part(float *out, const Part &part) const {
   const Kernels &k = kernels();
@@ -293,9 +342,16 @@ void ConvolutionRows::part(float *out, const Part &part) const {
   const bool copies_delta = !is_small() && taps * count > 16;
   float *copied = copies_input ? kept(input_memory, pixels * count) : nullptr;
   int arranged = -1;
+  const auto calls_of = [&](int vectors) {
+    const int64_t inputs = tile_inputs[inputs_of(part.start, vectors)];
+    return taps * ((count + inputs - 1) / inputs);
+  };
+  const int64_t widest = tile_vectors[vectors_of(from)];
+  Following inputs_ahead = following_inputs(part, lower, calls_of(vectors_of(from)) * ((to - from + widest - 1) / widest));
   for (int64_t v = from; v < to;) {
     const int vectors = vectors_of(v);
     const int64_t outputs = tile_vectors[vectors] * lanes;
+    Following deltas_ahead = following_deltas(part, v, calls_of(vectors));
     Pixels d{gradient + v * lanes, wide};
     if (copies_delta && outputs < wide) {
       float *place = kept(delta_memory, positions * outputs);
@@ -322,7 +378,8 @@ void ConvolutionRows::part(float *out, const Part &part) const {
                              ? Pixels{copied + (i - part.start) * pixels - upper * width * inputs, inputs}
                              : Pixels{image + (i - part.start), channels};
         const Walk walk{d.start + s.delta_start * d.step, x.start + s.input_start * x.step, s.columns > 0 ? s.rows : 0,
-                        s.columns, s.delta_row * d.step, d.step, s.input_row * x.step, sw * x.step};
+                        s.columns, s.delta_row * d.step, d.step, s.input_row * x.step, sw * x.step,
+                        deltas_ahead.take(s.rows), inputs_ahead.take(s.rows)};
         k.tile[vectors][step](place + i * lanes, distance, walk, part.adds);
         i += inputs;
       }

@@ -49,7 +49,12 @@ class ConvolutionRows {
     int64_t top, bottom;                  // rows of outputs
     int64_t start, end;                   // inputs, of the group's
     bool adds;
+    bool has_all(int64_t channels) const { return end - start == channels; }
   };
+  struct Following;
+  Following following_deltas(const Part &part, int64_t vector, int64_t calls) const;
+  // From the image's row `lower` on.
+  Following following_inputs(const Part &part, int64_t lower, int64_t calls) const;
   void part(float *out, const Part &part) const;
   bool is_small() const;
   void depthwise_row(float *out, int64_t example, bool adds) const;
