@@ -35,6 +35,9 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
 ]
 
+// `make build` sets it. Git is not asked here: SwiftPM would keep the first answer for later commits too.
+let commit = Context.environment["COHERENT_COMMIT"] ?? ""
+
 let package = Package(
   name: "CoherentGradients",
   products: [
@@ -93,10 +96,13 @@ let package = Package(
       ],
       exclude: ["README.md"],
       swiftSettings: strict),
+    .target(
+      name: "CBuildInfo", exclude: ["README.md"],
+      cSettings: [.define("COHERENT_COMMIT", to: "\"\(commit)\"")]),
     .executableTarget(
       name: "coherent",
       dependencies: [
-        "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training", "Reports",
+        "CBuildInfo", "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training", "Reports",
         "Studies",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -107,8 +107,7 @@ extension ReportPage {
       return distinct.isEmpty ? nil : distinct.joined(separator: "; ")
     }
     let facts: [(String, String?)] = [
-      ("Program", values { "\($0.tool.name) \($0.tool.version)" + ($0.tool.commit.map { " (\($0))" } ?? "") }),
-      ("Swift", values(\.tool.swiftVersion)),
+      ("Program", values(\.tool.title)),
       ("libtorch", values { $0.libtorch.map { "\($0.loaded) (compiled against \($0.compiled))" } }),
       ("Processor", values(\.machine.cpuModel)),
       (

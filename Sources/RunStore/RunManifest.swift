@@ -10,23 +10,18 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var name: String
     /// Its version.
     public var version: String
-    /// The Swift version that compiled it.
-    public var swiftVersion: String?
-    /// The git commit it was built from.
+    /// The git commit it was built from; `-dirty` behind it means that the sources had changes of their own.
     public var commit: String?
 
     /// A tool from its fields.
-    public init(name: String = "coherent", version: String, swiftVersion: String? = nil, commit: String? = nil) {
+    public init(name: String = "coherent", version: String, commit: String? = nil) {
       self.name = name
       self.version = version
-      self.swiftVersion = swiftVersion
       self.commit = commit
     }
 
-    private enum CodingKeys: String, CodingKey {
-      case name, version, commit
-      case swiftVersion = "swift_version"
-    }
+    /// Name, version and commit on a line.
+    public var title: String { "\(name) \(version)" + (commit.map { " (\($0))" } ?? "") }
   }
 
   /// The libtorch versions of a run.

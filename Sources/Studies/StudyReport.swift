@@ -88,12 +88,13 @@ public struct StudyReport {
   private var facts: [StudyPage.Fact] {
     guard let first = manifests.values.min(by: { $0.created < $1.created }) else { return [] }
     let seconds = manifests.values.compactMap(\.summary?.wallSeconds).reduce(0, +)
+    let programs = Set(manifests.values.map(\.tool.title)).sorted().joined(separator: ", ")
     let kinds = Set(manifests.values.compactMap(\.machine.cpuModel)).sorted()
     return [
       StudyPage.Fact("Processor", kinds.joined(separator: "; ")),
       StudyPage.Fact("Threads of each run", "\(settings.threads)"),
       StudyPage.Fact("Wall time of all runs together", Self.duration(seconds)),
-      StudyPage.Fact("Program", "\(first.tool.name) \(first.tool.version), libtorch \(first.libtorch?.loaded ?? "?")"),
+      StudyPage.Fact("Program", "\(programs), libtorch \(first.libtorch?.loaded ?? "?")"),
       StudyPage.Fact("System", first.machine.operatingSystem ?? "?"),
     ]
   }

@@ -35,7 +35,7 @@ public final class TrainingRun {
   /// - Throws: `TrainingError`, `DatasetError`, `ModelError`, `TensorError`, or `RunStoreError` for the directory.
   public init(
     _ configuration: TrainingConfiguration, at path: String, existing: ExistingRunPolicy = .refuse,
-    commandLine: [String] = CommandLine.arguments, toolVersion: String, checksMemory: Bool = true
+    commandLine: [String] = CommandLine.arguments, tool: RunManifest.Tool, checksMemory: Bool = true
   ) throws {
     // A folder that will be refused should not cost the wait for the data.
     let held = try RunDirectory.lockOfExisting(at: path)
@@ -45,7 +45,7 @@ public final class TrainingRun {
     trainer = try Trainer(configuration, memoryLimit: checksMemory ? MemoryLimit.current() : nil)
     warnings = trainer.data.notes
     (directory, lock) = try RunDirectory.createLocked(at: path, existing: existing, held: held)
-    manifest = try Self.manifest(of: trainer, commandLine: commandLine, toolVersion: toolVersion)
+    manifest = try Self.manifest(of: trainer, commandLine: commandLine, tool: tool)
     try directory.write(config: trainer.configuration.yaml())
     try directory.write(labels: Self.labelRecords(of: trainer))
     let skipped = trainer.data.skipped
@@ -61,7 +61,7 @@ public final class TrainingRun {
   /// - Throws: as `init(_:at:)`, and `TrainingError` of kind checkpoint when the checkpoint is damaged or belongs to
   ///   another configuration.
   public convenience init(
-    resuming path: String, commandLine: [String] = CommandLine.arguments, toolVersion: String,
+    resuming path: String, commandLine: [String] = CommandLine.arguments, tool: RunManifest.Tool,
     checksMemory: Bool = true
   ) throws {
     let folder = URL(fileURLWithPath: path)
@@ -72,7 +72,7 @@ public final class TrainingRun {
       // Stopped while the directory was being set up: nothing is there but what follows from the configuration.
       try self.init(
         TrainingConfiguration(file: config), at: path, existing: .keep, commandLine: commandLine,
-        toolVersion: toolVersion, checksMemory: checksMemory)
+        tool: tool, checksMemory: checksMemory)
     } else {
       try self.init(continuing: RunDirectory.open(at: path), checksMemory: checksMemory)
     }
@@ -218,7 +218,8 @@ extension TrainingRun {
     }
   }
 
-  private static func manifest(of trainer: Trainer, commandLine: [String], toolVersion: String) throws -> RunManifest {
+  private static func manifest(of trainer: Trainer, commandLine: [String], tool: RunManifest.Tool) throws -> RunManifest
+  {
     let configuration = trainer.configuration
     let labels = trainer.data.labels
     let processor = Processor.current
@@ -226,7 +227,7 @@ extension TrainingRun {
     var files = trainer.data.checksums
     if trainer.data.train.sourceChecksums.isEmpty { files["train"] = try trainer.data.train.contentChecksum() }
     return RunManifest(
-      tool: .init(version: toolVersion),
+      tool: tool,
       libtorch: .init(compiled: Runtime.compiledVersion, loaded: try Runtime.loadedVersion() ?? "unknown"),
       machine: .init(
         cpuModel: processor.model, device: configuration.device, threads: configuration.threads,

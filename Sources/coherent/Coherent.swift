@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import CBuildInfo
+import RunStore
 
 /// The command line: it parses, calls the libraries and prints. What it does lives in the other targets.
 @main
 struct Coherent: AsyncParsableCommand {
   static let version = "0.1.0"
+
+  /// The program as a run's manifest names it.
+  static var tool: RunManifest.Tool {
+    let commit = String(cString: coherent_commit())
+    return .init(version: version, commit: commit.isEmpty ? nil : commit)
+  }
 
   static let configuration = CommandConfiguration(
     commandName: "coherent",

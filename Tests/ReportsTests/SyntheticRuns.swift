@@ -109,7 +109,7 @@ struct SyntheticRun {
     let best = evaluated.max { test($0) < test($1) } ?? 0
     let rate = "\(noise)"
     return RunManifest(
-      tool: .init(version: "0.1.0", swiftVersion: "6.3.1", commit: "0f869d1"),
+      tool: .init(version: "0.1.0", commit: "0f869d1"),
       libtorch: .init(compiled: "2.11.0", loaded: "2.11.0"),
       machine: .init(cpuModel: "Example CPU", device: "cpu", threads: 2),
       created: Date(timeIntervalSince1970: 1_767_225_600),

@@ -14,7 +14,7 @@ import Testing
     #expect(try reopened.config() == "lr: 0.1\n")
     #expect(try reopened.manifest() == sampleManifest())
     let json = try text(run.file(RunFile.manifest))
-    for key in ["cpu_model", "command_line", "realised_rate", "peak_rss_bytes", "swift_version"] {
+    for key in ["cpu_model", "command_line", "realised_rate", "peak_rss_bytes", "commit"] {
       #expect(json.contains("\"\(key)\""))
     }
     #expect(FileManager.default.fileExists(atPath: run.checkpoints.path))

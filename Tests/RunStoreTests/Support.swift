@@ -25,7 +25,7 @@ final class Scratch {
 
 func sampleManifest() -> RunManifest {
   RunManifest(
-    tool: .init(version: "0.1.0", swiftVersion: "6.3.1", commit: "abc"),
+    tool: .init(version: "0.1.0", commit: "abc"),
     libtorch: .init(compiled: "2.11.0", loaded: "2.11.0"),
     machine: .init(cpuModel: "Some CPU", device: "cpu", threads: 2, operatingSystem: "Linux"),
     created: Date(timeIntervalSince1970: 1_700_000_000.125),

@@ -71,11 +71,11 @@ func smallConfiguration(_ change: (inout TrainingConfiguration) -> Void = { _ in
 func startRun(
   _ configuration: TrainingConfiguration, at path: String, existing: ExistingRunPolicy = .refuse
 ) throws -> TrainingRun {
-  try TrainingRun(configuration, at: path, existing: existing, commandLine: ["test"], toolVersion: "test")
+  try TrainingRun(configuration, at: path, existing: existing, commandLine: ["test"], tool: .init(version: "test"))
 }
 
 func resumeRun(_ path: String) throws -> TrainingRun {
-  try TrainingRun(resuming: path, commandLine: ["test"], toolVersion: "test")
+  try TrainingRun(resuming: path, commandLine: ["test"], tool: .init(version: "test"))
 }
 
 /// What `body` throws, as text; nothing when it does not throw.

@@ -47,7 +47,7 @@ struct Demo: ParsableCommand {
       let title = "\(Int(cell.noise * 100)) % label noise, \(cell.optimizer)"
       let run = try TrainingRun(
         Self.settings(noise: cell.noise, optimizer: cell.optimizer, steps: steps), at: out + "/" + cell.folder,
-        existing: .replace, toolVersion: Coherent.version)
+        existing: .replace, tool: Coherent.tool)
       let progress = TrainingProgress(title: title, steps: run.trainer.steps, isQuiet: !Console.isTerminal)
       if !Console.isTerminal { Console.note("Training on digits with \(title)") }
       let outcome = try run.train(shouldStop: { Interruption.isWished }, observe: progress.observe)

@@ -69,7 +69,7 @@ struct Train: ParsableCommand {
     if parent != nil { signal(SIGPIPE, SIG_IGN) }
     let run =
       try resume.map {
-        try TrainingRun(resuming: $0, toolVersion: Coherent.version, checksMemory: !ignoreMemoryEstimate)
+        try TrainingRun(resuming: $0, tool: Coherent.tool, checksMemory: !ignoreMemoryEstimate)
       } ?? start()
     run.warnings.forEach { Console.note("Warning: \($0).") }
     if run.isComplete {
@@ -92,7 +92,7 @@ struct Train: ParsableCommand {
     var settings = try config.map { try TrainingConfiguration(file: $0) } ?? TrainingConfiguration()
     options.apply(to: &settings)
     return try TrainingRun(
-      settings, at: out ?? "", existing: force ? .replace : .refuse, toolVersion: Coherent.version,
+      settings, at: out ?? "", existing: force ? .replace : .refuse, tool: Coherent.tool,
       checksMemory: !ignoreMemoryEstimate)
   }
 
