@@ -14,6 +14,8 @@ struct ConvolutionalWork {
   let images: Tensor
   let labels: Tensor
   let batch: Int
+  /// As in the training loop.
+  let policy = LinearPolicy.suited(toVendor: Processor.current.vendor)
 
   init(model word: String, batch: Int, image: Int, norm: String) throws {
     let specification = try ModelSpecification(word)
@@ -30,8 +32,9 @@ struct ConvolutionalWork {
   func step(optimizer word: String) throws -> () throws -> Void {
     let aggregator = try AggregatorSpecification(word).make()
     let optimizer = try SGD(store: store)
-    let context = ForwardContext(isTraining: true, usesSinks: true, generator: try Generator(seed: 3))
-    let plan = try GradientPlan(model, store: store)
+    let context = ForwardContext(
+      isTraining: true, usesSinks: true, linearPolicy: policy, generator: try Generator(seed: 3))
+    let plan = try GradientPlan(model, store: store, linearPolicy: policy)
     return { [self] in
       var aggregate = Aggregate.gradient
       if aggregator.need == .batchMean {
@@ -52,7 +55,7 @@ struct ConvolutionalWork {
 
   /// Forward and backward with the usual weight gradients and frozen batch norm, over `examples` in batches.
   func plainPass(examples: Int) throws {
-    let context = ForwardContext(isTraining: false, usesSinks: true)
+    let context = ForwardContext(isTraining: false, usesSinks: true, linearPolicy: policy)
     for _ in 0..<max(1, examples / batch) {
       let losses = try model.forward(images, in: context).crossEntropy(targets: labels)
       try store.backward(losses, weights: Tensor.ones([batch]))
@@ -81,7 +84,7 @@ extension Benchmarks {
     switch parts[1] {
     case "pass": times = try timeSamples(samples) { try work.plainPass(examples: examples) }
     case "alpha":
-      let plan = try GradientPlan(work.model, store: work.store)
+      let plan = try GradientPlan(work.model, store: work.store, linearPolicy: work.policy)
       let sum = try Tensor.zeros([work.store.count])
       times = try timeSamples(samples) { try work.coherence(examples: examples, plan: plan, sum: sum) }
     default: times = try timeSamples(samples, try work.step(optimizer: parts[1]))
