@@ -22,7 +22,8 @@ struct BatchNormKernels {
   void (*moments)(const BatchNormTile &);
   // out = scale·x + shift (+ residual), cut at 0 when y is set.
   void (*apply)(const BatchNormTile &);
-  // With g the gradient, or 0 where y ≤ 0, or without y but with shift where scale·x + shift ≤ 0: first = Σ g, second = Σ g·(x − mean); passed = g and out = scale·g when set.
+  // With g the gradient, or 0 where y ≤ 0, or without y but with shift where scale·x + shift ≤ 0: first = Σ g,
+  // second = Σ g·(x − mean); passed = g and out = scale·g when set.
   void (*sums)(const BatchNormTile &);
   // out = scale·(g − offset − slope·(x − mean)).
   void (*differentiate)(const BatchNormTile &);

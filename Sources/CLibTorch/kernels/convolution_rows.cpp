@@ -13,6 +13,7 @@
 #include <iterator>
 #include <vector>
 
+#include "convolution_tiles.h"
 #include "vectors.h"
 
 namespace coherent {
@@ -25,134 +26,6 @@ struct ConvolutionRows::Segment {
 };
 
 namespace {
-
-// Memory to fetch ahead, a little for each row of a walk: `count` times, `step` numbers apart.
-struct Ahead {
-  const float *place;
-  int64_t step, count;
-
-  CT_INLINE void fetch(int64_t width) {
-    constexpr int64_t line = 64 / sizeof(float);
-    for (int64_t k = 0; k < count; ++k, place += step) {
-      for (int64_t i = 0; i < width; i += line) __builtin_prefetch(place + i, 0, 2);
-    }
-  }
-};
-
-struct Walk {
-  const float *delta, *input;
-  int64_t rows, columns, delta_row, delta_step, input_row, input_step;
-  Ahead deltas_ahead = {}, inputs_ahead = {};
-};
-
-// out [vectors][inputs][lanes], `distance` apart between vectors, (+)= Σ over positions of δ (in lanes) times x.
-template <int bytes, int vectors, int inputs>
-CT_INLINE void tile(float *out, int64_t distance, const Walk &walk, bool adds) {
-  constexpr int64_t lanes = bytes / 4;
-  typedef float V __attribute__((vector_size(bytes)));
-  V sums[vectors][inputs] = {};
-  Ahead deltas_ahead = walk.deltas_ahead, inputs_ahead = walk.inputs_ahead;
-  for (int64_t row = 0; row < walk.rows; ++row) {
-    const float *d = walk.delta + row * walk.delta_row, *x = walk.input + row * walk.input_row;
-    deltas_ahead.fetch(vectors * lanes);
-    inputs_ahead.fetch(1);
-    for (int64_t column = 0; column < walk.columns; ++column) {
-      V delta[vectors];
-#pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; ++v) fetch(d + v * lanes, delta[v]);
-#pragma clang loop unroll(full)
-      for (int i = 0; i < inputs; ++i) {
-#pragma clang loop unroll(full)
-        for (int v = 0; v < vectors; ++v) sums[v][i] += x[i] * delta[v];
-      }
-      d += walk.delta_step;
-      x += walk.input_step;
-    }
-  }
-  for (int v = 0; v < vectors; ++v) {
-    for (int i = 0; i < inputs; ++i) {
-      float *place = out + v * distance + i * lanes;
-      if (adds) {
-        V before;
-        fetch(place, before);
-        sums[v][i] += before;
-      }
-      store(place, sums[v][i]);
-    }
-  }
-}
-
-// out [C] (+)= Σ over positions of δ·x, channel by channel.
-template <typename V>
-CT_INLINE void depthwise_vector(float *out, const Walk &walk, bool adds) {
-  V sum = {};
-  for (int64_t row = 0; row < walk.rows; ++row) {
-    const float *d = walk.delta + row * walk.delta_row, *x = walk.input + row * walk.input_row;
-    for (int64_t column = 0; column < walk.columns; ++column) {
-      V delta, value;
-      fetch(d + column * walk.delta_step, delta);
-      fetch(x + column * walk.input_step, value);
-      sum += delta * value;
-    }
-  }
-  if (adds) {
-    V before;
-    fetch(out, before);
-    sum += before;
-  }
-  store(out, sum);
-}
-
-template <int bytes>
-CT_INLINE void depthwise_tap(float *out, const Walk &walk, int64_t channels, bool adds) {
-  typedef float V __attribute__((vector_size(bytes)));
-  Walk own = walk;
-  int64_t c = 0;
-  for (; c + bytes / 4 <= channels; c += bytes / 4, own.delta += bytes / 4, own.input += bytes / 4) {
-    depthwise_vector<V>(out + c, own, adds);
-  }
-  for (; c < channels; ++c, ++own.delta, ++own.input) depthwise_vector<float>(out + c, own, adds);
-}
-
-// Tiles by the number of vectors and of inputs; none where the sums would not fit the registers.
-constexpr int64_t tile_vectors[] = {1, 2, 4}, tile_inputs[] = {1, 2, 3, 4, 8, 16};
-
-struct Kernels {
-  int64_t lanes;
-  void (*tile[3][6])(float *out, int64_t distance, const Walk &walk, bool adds);
-  void (*depthwise)(float *out, const Walk &walk, int64_t channels, bool adds);
-};
-
-#define CT_TILE(name, bytes, attribute, vectors, inputs) \
-  attribute void tile_##name##_##vectors##_##inputs(float *out, int64_t distance, const Walk &walk, bool adds) { \
-    tile<bytes, vectors, inputs>(out, distance, walk, adds); \
-  }
-#define CT_TILES(name, bytes, attribute, vectors) \
-  CT_TILE(name, bytes, attribute, vectors, 1) \
-  CT_TILE(name, bytes, attribute, vectors, 2) \
-  CT_TILE(name, bytes, attribute, vectors, 3) \
-  CT_TILE(name, bytes, attribute, vectors, 4)
-#define CT_SMALL(name, vectors) \
-  tile_##name##_##vectors##_1, tile_##name##_##vectors##_2, tile_##name##_##vectors##_3, tile_##name##_##vectors##_4
-#define CT_VARIANT(name, bytes, attribute) \
-  CT_TILES(name, bytes, attribute, 1) \
-  CT_TILES(name, bytes, attribute, 2) \
-  CT_TILES(name, bytes, attribute, 4) \
-  CT_TILE(name, bytes, attribute, 1, 8) \
-  CT_TILE(name, bytes, attribute, 2, 8) \
-  CT_TILE(name, bytes, attribute, 1, 16) \
-  attribute void depthwise_##name(float *out, const Walk &walk, int64_t channels, bool adds) { \
-    depthwise_tap<bytes>(out, walk, channels, adds); \
-  } \
-  constexpr Kernels kernels_##name{bytes / 4, \
-                                   {{CT_SMALL(name, 1), tile_##name##_1_8, tile_##name##_1_16}, \
-                                    {CT_SMALL(name, 2), tile_##name##_2_8, nullptr}, \
-                                    {CT_SMALL(name, 4), nullptr, nullptr}}, \
-                                   depthwise_##name};
-
-CT_VARIANTS(CT_VARIANT)
-
-const Kernels &kernels() { return CT_CHOSEN(kernels); }
 
 int64_t rounded(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
@@ -179,7 +52,7 @@ ConvolutionRows::ConvolutionRows(const at::Tensor &input_tensor, const at::Tenso
                     "input ", input_tensor.sizes(), " and output gradient ", delta_tensor.sizes(),
                     " do not belong to one convolution");
   depthwise = groups > 1 && groups == channels && groups == outputs;
-  lanes = kernels().lanes;
+  lanes = convolution_tiles().lanes;
   padded = rounded(outputs_per_group(), lanes);
   x = input_tensor;
   if (kh == 1 && kw == 1 && ph == 0 && pw == 0 && (sh > 1 || sw > 1)) {
@@ -319,7 +192,7 @@ ConvolutionRows::Following ConvolutionRows::following_inputs(const Part &part, i
 
 // The share of a row that some rows of the image have in the products of some outputs with some inputs.
 void ConvolutionRows::part(float *out, const Part &part) const {
-  const Kernels &k = kernels();
+  const ConvolutionTiles &k = convolution_tiles();
   const int64_t wide = groups * padded, own = channels_per_group(), taps = kh * kw;
   const int64_t from = groups > 1 ? 0 : part.first, to = groups > 1 ? padded / lanes : part.last;
   // Few inputs to a position: more outputs instead, so that enough sums run side by side.
@@ -347,7 +220,8 @@ void ConvolutionRows::part(float *out, const Part &part) const {
     return taps * ((count + inputs - 1) / inputs);
   };
   const int64_t widest = tile_vectors[vectors_of(from)];
-  Following inputs_ahead = following_inputs(part, lower, calls_of(vectors_of(from)) * ((to - from + widest - 1) / widest));
+  const int64_t blocks = (to - from + widest - 1) / widest;
+  Following inputs_ahead = following_inputs(part, lower, calls_of(vectors_of(from)) * blocks);
   for (int64_t v = from; v < to;) {
     const int vectors = vectors_of(v);
     const int64_t outputs = tile_vectors[vectors] * lanes;
@@ -395,7 +269,7 @@ void ConvolutionRows::depthwise_row(float *out, int64_t example, bool adds) cons
     const Segment s = segment(tap / kw, tap % kw, 0, out_height);
     const Walk walk{gradient + s.delta_start * channels, image + s.input_start * channels, s.columns > 0 ? s.rows : 0,
                     s.columns, s.delta_row * channels, channels, s.input_row * channels, sw * channels};
-    kernels().depthwise(out + tap * channels, walk, channels, adds);
+    convolution_tiles().depthwise(out + tap * channels, walk, channels, adds);
   }
 }
 
