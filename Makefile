@@ -24,7 +24,7 @@ setup: python ## install libtorch and the other parts into .deps (0.5 GB to down
 	@cd '$(ROOT)' && $(PYTHON) scripts/setup.py
 
 build: setup ## release build; leaves .build/release/coherent
-	@cd '$(ROOT)' && export COHERENT_COMMIT="$$(git describe --always --dirty --abbrev=12 --exclude '*' 2> /dev/null)" && \
+	@cd '$(ROOT)' && export COHERENT_COMMIT="$$(GIT_CEILING_DIRECTORIES="$$PWD/.." git describe --always --dirty --abbrev=12 --exclude '*' 2> /dev/null)" && \
 	  swift build -c release $(VERBOSE)
 
 test: python ## the whole test suite; COHERENT_TEST_DATA=DIR adds the tests on real data

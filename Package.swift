@@ -36,7 +36,9 @@ let strict: [SwiftSetting] = [
 ]
 
 // `make build` sets it. Git is not asked here: SwiftPM would keep the first answer for later commits too.
-let commit = Context.environment["COHERENT_COMMIT"] ?? ""
+let commit = (Context.environment["COHERENT_COMMIT"] ?? "").filter {
+  $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-")
+}
 
 let package = Package(
   name: "CoherentGradients",

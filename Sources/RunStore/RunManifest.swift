@@ -4,13 +4,13 @@ import Foundation
 
 /// Everything needed to know where a run came from and how it ended: `manifest.json`.
 public struct RunManifest: Codable, Sendable, Equatable {
-  /// The program that made the run.
+  /// The program that began the run.
   public struct Tool: Codable, Sendable, Equatable {
     /// The program's name.
     public var name: String
     /// Its version.
     public var version: String
-    /// The git commit it was built from; `-dirty` behind it means that the sources had changes of their own.
+    /// The git commit it was built from; `-dirty` behind it means that tracked files had changes.
     public var commit: String?
 
     /// A tool from its fields.

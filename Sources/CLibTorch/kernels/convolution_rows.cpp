@@ -95,7 +95,7 @@ ConvolutionRows::Segment ConvolutionRows::segment(int64_t p, int64_t q, int64_t 
   const auto [left, end] = range(width, out_width, sw, right);
   Segment result{lower - upper, end - left, upper * out_width + left, (upper * sh + down) * width + left * sw + right,
                  out_width, sh * width};
-  // A walk without gaps is one long row, unless rows are long enough to be what memory is fetched ahead by.
+  // A walk without gaps is one long row. Rows that are long already stay apart: memory is fetched ahead with each.
   const bool is_long = out_width >= 16 && taps() > 1 && !depthwise;
   if (!is_long && result.columns == out_width && result.columns * sw == result.input_row) {
     result.columns *= result.rows;
@@ -159,33 +159,37 @@ void ConvolutionRows::row(float *out, int64_t example, int64_t first, int64_t la
   }
 }
 
-// What comes next in memory, further rows of an image or the next image. `calls` tiles fetch it together, or else the
-// first tap would wait for all of it.
+// What comes next in memory, further rows of an image or the next image: `count` pieces, `step` numbers apart, which
+// `calls` tiles fetch together. The first tap would wait for all of it otherwise.
 struct ConvolutionRows::Following {
-  const float *place, *end;
-  int64_t step, each, row;
+  const float *place = nullptr;
+  int64_t left = 0, step = 0, each = 0, rows = 1;
 
-  Following(const float *start, int64_t count, int64_t step, int64_t calls, int64_t rows)
-      : place(start), end(start + count * step), step(step), each((count + calls - 1) / calls),
-        row((each + rows - 1) / rows) {}
+  Following() = default;
+  Following(const float *place, int64_t count, int64_t step, int64_t calls, int64_t rows)
+      : place(place), left(count), step(step), each((count + calls - 1) / calls), rows(rows) {}
 
-  // The share of a tile that walks over so many rows.
-  Ahead take(int64_t rows) {
-    const Ahead result{place, step, place < end ? (rows == 1 ? each : row) : 0};
-    place += each * step;
+  // The share of a tile that walks over all rows, or over a single long one.
+  Ahead take(bool is_single) {
+    const int64_t count = std::min(each, left);
+    const Ahead result{place, step, count, is_single ? count : (count + rows - 1) / rows};
+    place += count * step;
+    left -= count;
     return result;
   }
 };
 
 ConvolutionRows::Following ConvolutionRows::following_deltas(const Part &part, int64_t vector, int64_t calls) const {
   const int64_t rows = part.bottom - part.top, before = part.example * out_height + part.bottom;
-  const int64_t next = part.has_all(channels) ? std::min(rows, batch * out_height - before) : 0;
+  const int64_t next = std::min(rows, batch * out_height - before);
+  if (next <= 0 || !part.has_all(channels)) return {};
   return {delta + before * out_width * padded + vector * lanes, next * out_width, padded, calls, rows};
 }
 
 ConvolutionRows::Following ConvolutionRows::following_inputs(const Part &part, int64_t lower, int64_t calls) const {
   const int64_t rows = part.bottom - part.top, before = part.example * height + lower;
-  const int64_t next = part.has_all(channels) ? std::min(rows * sh, batch * height - before) : 0;
+  const int64_t next = std::min(rows * sh, batch * height - before);
+  if (next <= 0 || !part.has_all(channels)) return {};
   constexpr int64_t line = 16;
   return {input + before * width * channels, next * width * channels / line, line, calls, rows};
 }
@@ -205,7 +209,7 @@ void ConvolutionRows::part(float *out, const Part &part) const {
   thread_local std::vector<float> input_memory, delta_memory;
   // Rows of the image that these outputs look at.
   const int64_t upper = std::max<int64_t>(0, part.top * sh - ph);
-  const int64_t lower = std::min(height, (part.bottom - 1) * sh - ph + (kh - 1) * dh + 1);
+  const int64_t lower = std::clamp<int64_t>((part.bottom - 1) * sh - ph + (kh - 1) * dh + 1, 0, height);
   const int64_t pixels = std::max<int64_t>(0, lower - upper) * width;
   const int64_t count = part.end - part.start, positions = (part.bottom - part.top) * out_width;
   const float *image = input + part.example * height * width * channels + part.group * own + part.start;
@@ -253,7 +257,7 @@ void ConvolutionRows::part(float *out, const Part &part) const {
                              : Pixels{image + (i - part.start), channels};
         const Walk walk{d.start + s.delta_start * d.step, x.start + s.input_start * x.step, s.columns > 0 ? s.rows : 0,
                         s.columns, s.delta_row * d.step, d.step, s.input_row * x.step, sw * x.step,
-                        deltas_ahead.take(s.rows), inputs_ahead.take(s.rows)};
+                        deltas_ahead.take(s.rows == 1), inputs_ahead.take(s.rows == 1)};
         k.tile[vectors][step](place + i * lanes, distance, walk, part.adds);
         i += inputs;
       }

@@ -63,9 +63,12 @@ at::Tensor sums_by_outputs(const ConvolutionRows &rows, const std::vector<int64_
 at::Tensor group_sums(const ConvolutionRows &rows, const std::vector<int64_t> &ends, double *norms) {
   const int64_t size = rows.size(), groups = ends.size(), examples = rows.examples(), blocks = rows.blocks();
   const int64_t runs = std::min<int64_t>(at::get_num_threads(), examples);
-  // Tiles are best with two vectors of outputs; few outputs to a thread would not be worth the copies made for them.
+  // Few outputs to a thread would not be worth the copies made for them, and tiles are best with two vectors of outputs;
+  // but not at the price of large sums for every thread.
+  constexpr int64_t small = 1 << 20;
   const bool is_wide = blocks > 4 * runs || rows.taps() > 1 || examples % runs != 0;
-  if (norms == nullptr && (runs == 1 || (blocks >= 2 * runs && is_wide))) return sums_by_outputs(rows, ends);
+  const int64_t least = runs * groups * size <= small ? 2 * runs : runs;
+  if (norms == nullptr && (runs == 1 || (blocks >= least && is_wide))) return sums_by_outputs(rows, ends);
   const int64_t each = size / blocks, step = blocks_at_once(rows);
   auto sums = at::zeros({runs, groups, size}, at::kFloat);
   float *all = sums.data_ptr<float>();

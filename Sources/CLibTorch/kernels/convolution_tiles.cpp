@@ -10,7 +10,7 @@ namespace {
 
 CT_INLINE void fetch_ahead(Ahead &ahead, int64_t width) {
   constexpr int64_t line = 64 / sizeof(float);
-  for (int64_t k = 0; k < ahead.count; ++k, ahead.place += ahead.step) {
+  for (int64_t k = 0; k < ahead.each && ahead.left > 0; ++k, --ahead.left, ahead.place += ahead.step) {
     for (int64_t i = 0; i < width; i += line) __builtin_prefetch(ahead.place + i, 0, 2);
   }
 }

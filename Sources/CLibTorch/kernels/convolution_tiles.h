@@ -8,10 +8,10 @@
 
 namespace coherent {
 
-// Memory to fetch ahead, a little for each row of a walk: `count` times, `step` numbers apart.
+// Memory to fetch ahead: `left` times, `step` numbers apart, `each` of them with a row of a walk.
 struct Ahead {
   const float *place = nullptr;
-  int64_t step = 0, count = 0;
+  int64_t step = 0, left = 0, each = 0;
 };
 
 // Output positions in rows and columns, from the first, and the strides of both images in numbers.
