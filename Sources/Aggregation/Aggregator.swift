@@ -50,8 +50,8 @@ public protocol Aggregator: AnyObject {
   /// Whether its aggregate is used with momentum only if the user insists.
   var distrustsMomentum: Bool { get }
 
-  /// Whether each layer's part of the aggregate depends on that layer alone: then `aggregate` is called with some layers at a
-  /// time, as the backward pass comes by them.
+  /// Whether each layer's part of the aggregate depends on that layer alone: then `aggregate` is called with some layers
+  /// at a time, as the backward pass comes by them.
   var isLayerwise: Bool { get }
 
   /// Gradients of the whole model that it keeps in memory beside the store's.
@@ -102,8 +102,8 @@ extension Aggregator {
 }
 
 extension Aggregator {
-  /// From one forward and one backward pass over a mini-batch into the store's gradient: layer by layer during the backward
-  /// pass where layers do not depend on each other.
+  /// From one forward and one backward pass over a mini-batch into the store's gradient: layer by layer during the
+  /// backward pass where layers do not depend on each other.
   ///
   /// - Returns: the model's output, and each example's own loss.
   /// - Throws: `GradientMatrixError`, `AggregationError`, `TensorError`.

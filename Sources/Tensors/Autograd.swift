@@ -123,8 +123,8 @@ public final class FactorSlot {
   /// What the visitor threw, which ended the backward pass.
   public var visitError: (any Error)? { visitor?.error }
 
-  /// Hands input and output gradient to `body` during the backward pass, as soon as they are there and while they are still
-  /// in the processor's caches; the slot keeps neither. Nil takes the visitor back. For slots of `tappedOutput`.
+  /// Hands input and output gradient to `body` during the backward pass, as soon as they are there and while they are
+  /// still in the processor's caches; the slot keeps neither. Nil takes the visitor back. For slots of `tappedOutput`.
   ///
   /// What `body` throws ends the backward pass with a `TensorError`; the error itself is then in `visitError`.
   public func visit(_ body: ((Tensor, Tensor) throws -> Void)?) throws {
