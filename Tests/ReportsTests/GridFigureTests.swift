@@ -135,6 +135,19 @@ import Testing
       FigureBars(id: "", title: "", caption: "", section: "", categories: "", y: .steps, panels: []).figure() == nil)
   }
 
+  @Test func wordsOverABarStandAboveTheLineAcrossItOnlyWhereTheyWouldMeet() throws {
+    // The paper's line lies within the range, well above it, far below it, or where the words are.
+    let bars = [1.01, 1.3, 0.5, 1.1].map { (line: Double) in
+      FigureBar("line at \(line)", value: 1, low: 0.9, high: 1.02, expected: line, note: "1.000×")
+    }
+    let figure = try #require(
+      FigureBars(
+        id: "bars", title: "Bars", caption: "", section: "", categories: "", y: FigureAxis("Value"),
+        panels: [.init(bars: bars)]
+      ).figure())
+    #expect(try rows(figure).map { $0["top"] as? Double } == [1.02, 1.02, 1.02, 1.1])
+  }
+
   @Test func mapsShowTheirNumbers() throws {
     let cells = [("easy", "hard", 0.17), ("easy", "easy", 0.85)].map {
       FigureMap.Cell(row: $0.0, column: $0.1, value: $0.2)

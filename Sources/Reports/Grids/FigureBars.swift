@@ -134,6 +134,14 @@ public struct FigureBars: Sendable {
     return frame.view(index, layers: [bars] + zero + [ranges, expected, notes], heading: nil)
   }
 
+  /// Above the bar and its range, and above the line across it only where that would run through the words.
+  private func place(ofNote bar: FigureBar) -> Double {
+    let top = max(bar.value, bar.high ?? bar.value)
+    guard let expected = bar.expected, expected > top else { return top }
+    let height = 0.12 * (domain.upperBound - domain.lowerBound)
+    return y.scale == .linear && expected - top > height ? top : expected
+  }
+
   private var rows: [JSON] {
     panels.enumerated().flatMap { index, panel in
       panel.bars.map { bar in
@@ -142,7 +150,7 @@ public struct FigureBars: Sendable {
           "panel": .number(Double(index)), "name": .string(bar.name), "value": number(bar.value),
           "low": number(bar.low), "high": number(bar.high), "expected": number(bar.expected),
           "note": bar.note.map(JSON.string),
-          "top": number([bar.value, bar.high, bar.expected].compactMap { $0 }.max()),
+          "top": number(place(ofNote: bar)),
         ])
       }
     }

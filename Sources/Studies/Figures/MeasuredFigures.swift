@@ -48,10 +48,12 @@ enum MeasuredFigures {
         let ratios = values(source, "step-cost", "\(key == "sgd" ? "seconds" : "ratio")_\(key)\(ending)")
         return SeedRange(ratios).map { key == "sgd" ? 1 : $0.mean }
       }
-      return mean("").map {
-        FigureBar(
-          name, value: $0, low: mean("_low") ?? $0, high: mean("_high") ?? $0, expected: key == "sgd" ? nil : paper,
-          note: String(format: "%.3f×", $0))
+      return mean("").map { ratio in
+        let (low, high) = (mean("_low") ?? ratio, mean("_high") ?? ratio)
+        let interval = key == "sgd" ? "" : String(format: " (%.3f–%.3f)", low, high)
+        return FigureBar(
+          name, value: ratio, low: low, high: high, expected: key == "sgd" ? nil : paper,
+          note: String(format: "%.3f×", ratio) + interval)
       }
     }
     let seconds = values(source, "step-cost", "seconds_sgd").map { String(format: "%.3g ms", $0 * 1000) }
