@@ -33,4 +33,5 @@ enum Paper {
   static let hardnessSetting = "ImageNet, ResNet-18, 500 000 training and 100 000 test examples of each kind"
   static let mysterySetting = "ImageNet, ResNet-50, m = 50 000 training and test examples"
   static let theorySetting = "an argument, no training"
+  static let suggestedSetting = "an explanation, without an experiment of its own"
 }

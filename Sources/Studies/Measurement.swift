@@ -58,6 +58,9 @@ protocol MeasuredRule: ClaimRule {
   /// The kind of measurement that the rule reads.
   var kind: String { get }
 
+  /// What the measurements were made on, in a few words.
+  var basis: String { get }
+
   /// Whether the measurements say enough for the claim to be on the score card.
   func isSpokenAbout(by measurements: [Measurement]) -> Bool
 
@@ -66,6 +69,8 @@ protocol MeasuredRule: ClaimRule {
 }
 
 extension MeasuredRule {
+  var basis: String { "computed without training" }
+
   func isSpokenAbout(by measurements: [Measurement]) -> Bool { measurements.contains { $0.kind == kind } }
 
   /// Judges all measurements of the kind, seed by seed.
@@ -83,7 +88,7 @@ extension MeasuredRule {
     guard evidence.isWanted || isSpokenAbout(by: evidence.measurements) else { return [] }
     let own = evidence.measurements.filter { $0.kind == kind }
     let judgement = judge(own)
-    let basis = own.isEmpty ? "no measurement" : "computed without training"
+    let basis = own.isEmpty ? "no measurement" : self.basis
     return [
       Verdict(
         claim: claim, outcome: judgement.outcome, explanation: judgement.sentence, numbers: judgement.numbers, runs: [],

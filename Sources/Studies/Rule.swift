@@ -49,7 +49,7 @@ extension Rule {
   /// A comparison over noise levels begins with two.
   func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.levels.count > 1 }
 
-  /// Judges seed by seed. Seeds that cannot be judged do not count where others can; those that can have to agree.
+  /// Judges seed by seed, as `Judgement.combining` says.
   ///
   /// - Parameter least: So many seeds have to hold for the claim to hold: more than one where a single pair of runs could
   ///   differ by chance.
@@ -71,8 +71,10 @@ extension Rule {
   }
 
   private func verdict(on group: [StudyRun]) -> Verdict {
-    let runs = needsEnd ? group.filter(\.hasEnded) : group
-    let unfinished = needsEnd ? group.filter { !$0.hasEnded } : []
+    // Where the loss is no longer a number, what training came to is neither for a claim nor against it.
+    let diverged = group.filter(\.isDiverged)
+    let unfinished = needsEnd ? group.filter { !$0.hasEnded && !$0.isDiverged } : []
+    let runs = group.filter { !$0.isDiverged && ($0.hasEnded || !needsEnd) }
     let judgement = judge(runs)
     let judged = runs.filter { judgement.seeds?.contains($0.seed) ?? true }
     let trained = Matching.description(of: judged.isEmpty ? group : judged)
@@ -80,7 +82,8 @@ extension Rule {
       claim: claim, outcome: judgement.outcome, explanation: judgement.sentence, numbers: judgement.numbers,
       runs: judged.map(\.name), measurements: [], seeds: judged.seeds,
       scale: trained.isEmpty ? "no runs (paper: \(claim.setting))" : "\(trained) (paper: \(claim.setting))",
-      missing: judgement.missing + unfinished.map { "the end of \($0.name), which is still going on" })
+      missing: judgement.missing + unfinished.map { "the end of \($0.name), which is still going on" }
+        + diverged.map { "the end of \($0.name), whose loss was no longer a finite number" })
   }
 }
 

@@ -47,10 +47,11 @@ public struct StudyCard: Sendable, Codable, Equatable {
         }
     }
     let counts = Outcome.allCases.map { outcome in
-      "\(rows.count { row in row.entries.contains { $0.verdict.outcome == outcome } }) claims \(outcome.rawValue)"
+      "\(rows.flatMap(\.entries).count { $0.verdict.outcome == outcome }) \(outcome.rawValue)"
     }
     let none = rows.count { $0.entries.isEmpty }
-    return lines.joined(separator: "\n") + "\n\n" + counts.joined(separator: ", ") + ", \(none) without data"
+    return lines.joined(separator: "\n") + "\n\nVerdicts: " + counts.joined(separator: ", ")
+      + "; of \(rows.count) claims \(none) without data"
   }
 
   private static func hint(_ claim: String) -> String {

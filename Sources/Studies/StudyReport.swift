@@ -114,6 +114,11 @@ extension StudyReport {
   /// - Throws: as `write(formats:)`.
   public func export(to path: String) throws {
     let target = URL(fileURLWithPath: path).standardizedFileURL
+    guard target != folder.url, !StudyFolder(path).hasResults else {
+      throw StudyError(
+        "\(path) is the folder of a study; an export there would overwrite its score card and its request.",
+        remedy: "Choose another folder with --export.")
+    }
     do {
       try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
     } catch {
@@ -125,17 +130,23 @@ extension StudyReport {
     try results.write(to: StudyFolder(path))
     func write(_ text: String, _ name: String) throws {
       let portable = text.replacingOccurrences(of: folder.url.path + "/", with: "")
-      try writeAtomically(Data(portable.utf8), to: target.appendingPathComponent(name))
+      let file = target.appendingPathComponent(name)
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try writeAtomically(Data(portable.utf8), to: file)
     }
     var request = settings
     request.dataDir = nil
     try write(request.yaml(), "study.yaml")
-    let configurations = try cells.compactMap { cell -> String? in
-      guard var configuration = cell.configuration else { return nil }
-      configuration.dataDir = nil
-      return "--- # \(cell.name)\n" + (try configuration.yaml())
+    // As the commands of the score card name them.
+    for cell in cells {
+      if var configuration = cell.configuration {
+        configuration.dataDir = nil
+        try write(configuration.yaml(), "configs/\(cell.name).yaml")
+      } else if let data = try? Data(contentsOf: folder.measurement(of: cell.name)) {
+        try write(String(decoding: data, as: UTF8.self), "measured/\(cell.name).csv")
+      }
     }
-    if !configurations.isEmpty { try write(configurations.joined(), "configurations.yaml") }
     var words = command
     if let place = words.firstIndex(of: "--data-dir") { words[place + 1] = "data" }
     let lines = facts.map { "- \($0.name): \($0.value)" } + ["", "    " + words.joined(separator: " "), ""]

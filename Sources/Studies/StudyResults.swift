@@ -42,14 +42,19 @@ public struct StudyResults: Sendable, Codable, Equatable {
     self.study = study.id
     profile = settings.scale
     self.cells = cells.map { Self.record(of: $0, statuses, in: folder) }
-    let problems = self.cells.compactMap { cell in cell.problem.map { "cell \(cell.name): \($0)" } }
+    // Runs that diverged are named by the verdicts that would have rested on them.
+    let problems = self.cells.filter { $0.status != CellStatus.diverged.word }.compactMap { cell in
+      cell.problem.map { "cell \(cell.name): \($0)" }
+    }
     verdicts = try folder.scoreCard(of: cells, claims: study.claims).verdicts.map { verdict in
-      // What the first steps of a run look like neither supports a claim about its end nor contradicts it.
       let measured = cells.filter { verdict.measurements.contains($0.name) }
-      if let steps = settings.steps, !verdict.runs.isEmpty || measured.contains(where: { !$0.needs.isEmpty }) {
-        return verdict.undecided(missing: ["what --steps \(steps) cut off"] + problems)
-      }
-      return verdict.outcome == .inconclusive ? verdict.undecided(missing: problems) : verdict
+      let isTrained = !verdict.runs.isEmpty || measured.contains { !$0.needs.isEmpty || $0.setting != nil }
+      // What the first steps of a run look like, or a few hundred digits, neither supports a claim nor contradicts it.
+      var cut: [String] = []
+      if isTrained, let steps = settings.steps { cut.append("what --steps \(steps) cut off") }
+      if isTrained, settings.profile == .smoke { cut.append("data and training of another size than smoke's") }
+      let found = verdict.missing(problems + cut)
+      return cut.isEmpty ? found : found.undecided
     }
   }
 
@@ -138,10 +143,15 @@ extension StudyFolder {
 }
 
 extension Verdict {
-  /// This verdict as an inconclusive one, with more that was not found.
-  fileprivate func undecided(missing more: [String]) -> Verdict {
+  /// This verdict with more that was not found.
+  fileprivate func missing(_ more: [String]) -> Verdict { changed(outcome: outcome, missing: missing + more) }
+
+  /// This verdict as an inconclusive one.
+  fileprivate var undecided: Verdict { changed(outcome: .inconclusive, missing: missing) }
+
+  private func changed(outcome: Outcome, missing: [String]) -> Verdict {
     Verdict(
-      claim: claim, outcome: .inconclusive, explanation: explanation, numbers: numbers, runs: runs,
-      measurements: measurements, seeds: seeds, scale: scale, missing: missing + more)
+      claim: claim, outcome: outcome, explanation: explanation, numbers: numbers, runs: runs,
+      measurements: measurements, seeds: seeds, scale: scale, missing: missing)
   }
 }

@@ -87,8 +87,11 @@ struct StudyRun {
   /// The share of labels left unchanged.
   var properAccuracy: Double { 1 - (manifest.noise.realisedRate ?? noise * Double(classes - 1) / Double(classes)) }
 
-  /// Whether the run came to its end, be it a loss that was no longer finite.
-  var hasEnded: Bool { manifest.status == .completed || manifest.status == .diverged }
+  /// Whether the run is complete.
+  var hasEnded: Bool { manifest.status == .completed }
+
+  /// Whether training ended with a loss that was no longer a finite number.
+  var isDiverged: Bool { manifest.status == .diverged }
 
   /// Accuracy on a split or on one group of it.
   func accuracy(_ split: String, _ group: String = "all") -> Curve {

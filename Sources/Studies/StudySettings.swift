@@ -98,7 +98,7 @@ extension StudySettings {
     }
   }
 
-  /// What a grid rests on cannot be set, nor what would make two of its cells the same.
+  /// What a grid rests on cannot be set, nor what it varies: cells would not be what their names say.
   private func checkOverrides(_ cells: [Cell], of study: Study) throws {
     guard !set.isEmpty else { return }
     let settings = cells.compactMap(\.setting)
@@ -106,26 +106,21 @@ extension StudySettings {
       throw StudyError("\(study.id) trains nothing that --set could change.", remedy: "Leave it out.")
     }
     for key in set.keys.sorted() {
-      if ["data-dir", "threads", "seed", "tags", "steps"].contains(key) {
+      if key == "tags" {
+        throw StudyError("--set tags is not possible: the study tags its runs itself.", remedy: "Leave it out.")
+      }
+      if ["data-dir", "threads", "seed", "steps"].contains(key) {
         throw StudyError("--set \(key) is not possible.", remedy: "Use the option of coherent study run for it.")
       }
       if study.fixed.contains(key) {
         throw StudyError("--set \(key) is not possible: the grid of \(study.id) rests on it.", remedy: "Leave it out.")
       }
       let values = try Set(settings.map { try $0.options()[key] ?? "its default" })
-      let single = set.filter { $0.key == key }
-      let changed = try settings.map { try $0.overridden(by: single) }
-      // Options that do not vary make no two cells alike.
-      guard values.count > 1, Self.hasTwins(changed) else { continue }
+      guard values.count > 1 else { continue }
       throw StudyError(
-        "--set \(key) would make cells of \(study.id) the same: it is what the study varies "
-          + "(\(values.sorted().joined(separator: " / "))).",
+        "--set \(key) is not possible: it is what \(study.id) varies (\(values.sorted().joined(separator: " / "))).",
         remedy: "Set other options, or write a study of your own around coherent train and coherent study judge.")
     }
-  }
-
-  private static func hasTwins(_ settings: [TrainingConfiguration]) -> Bool {
-    settings.indices.contains { place in settings[..<place].contains(settings[place]) }
   }
 }
 

@@ -76,36 +76,61 @@ extension Judgement {
     return first.uppercased() + explanation.dropFirst()
   }
 
-  /// The judgement of several seeds. Seeds that cannot be judged do not count where others can; those that can have to
-  /// agree.
+  /// Whether everything is there and does not decide.
+  private var isOpen: Bool { outcome == .inconclusive && missing.isEmpty }
+
+  /// The judgement of several seeds. A seed whose runs are missing does not count where others do. Of those that count
+  /// more than half have to decide, and those that decide have to agree: a claim that two seeds of three leave open has
+  /// not held.
   ///
   /// - Parameter all: At least one.
   static func combining(_ all: [(seed: UInt64, judgement: Judgement)]) -> Judgement {
-    let decided = all.filter { $0.judgement.outcome != .inconclusive }
-    guard let first = decided.first?.judgement else {
+    let counting = all.filter { $0.judgement.outcome != .inconclusive || $0.judgement.isOpen }
+    let decided = counting.filter { $0.judgement.outcome != .inconclusive }
+    let open = counting.filter(\.judgement.isOpen)
+    let absent = all.filter { part in !counting.contains { $0.seed == part.seed } }
+    let missing = absent.flatMap { seed, part in part.missing.map { "\($0), seed \(seed)" } }
+    guard let first = counting.first else {
       var result = all[0].judgement
       result.explanation = "No seed decides; seed \(all[0].seed): " + result.explanation
-      result.missing = all.flatMap { seed, part in part.missing.map { "\($0), seed \(seed)" } }
-      result.seeds = [all[0].seed]
+      (result.missing, result.seeds) = (missing, [all[0].seed])
       return result
     }
     let held = decided.count { $0.judgement.outcome == .held }
-    let names = decided.reduce(into: [String]()) { found, part in
-      for number in part.judgement.numbers where !found.contains(number.name) { found.append(number.name) }
-    }
-    let numbers = names.map { name in
-      NamedValue(name, values: decided.compactMap { $0.judgement.numbers.first { $0.name == name }?.value })
-    }
-    let agree = held == 0 || held == decided.count
     let against = decided.first { $0.judgement.outcome == .didNotHold }
-    let basis = decided.count == 1 ? "seed \(decided[0].seed) alone decides" : "in each of \(decided.count) seeds"
+    let undecided = open.first.map { "seed \($0.seed) leaves it open: \($0.judgement.explanation)" } ?? ""
+    var outcome = Outcome.inconclusive
+    var explanation: String
+    if held > 0, let against {
+      explanation =
+        "Held with \(held) of \(counting.count) seeds, but with seed \(against.seed): \(against.judgement.explanation)"
+    } else if 2 * decided.count > counting.count, let leader = decided.first?.judgement {
+      outcome = leader.outcome
+      let basis =
+        all.count > 1 && decided.count == 1
+        ? "seed \(decided[0].seed) alone decides"
+        : "in \(open.isEmpty ? "each of" : "\(decided.count) of") \(counting.count) seeds"
+      explanation =
+        "\(leader.explanation.dropLast()) (\(basis)\(open.isEmpty ? "" : "; \(undecided.dropLast())"))."
+    } else {
+      explanation =
+        decided.isEmpty
+        ? "No seed decides; seed \(first.seed): \(first.judgement.explanation)"
+        : "Only \(decided.count) of \(counting.count) seeds decide; \(undecided)"
+    }
     return Judgement(
-      outcome: agree ? first.outcome : .inconclusive,
-      explanation: agree
-        ? "\(first.explanation.dropLast()) (\(basis))."
-        : "Held with \(held) of \(decided.count) seeds, but with seed \(against?.seed ?? 0): "
-          + (against?.judgement.explanation ?? ""),
-      numbers: numbers, missing: [], seeds: Set(decided.map(\.seed)))
+      outcome: outcome, explanation: explanation, numbers: numbers(of: counting.map(\.judgement)), missing: missing,
+      seeds: Set(counting.map(\.seed)))
+  }
+
+  /// Each number with its range over the seeds that have it.
+  private static func numbers(of parts: [Judgement]) -> [NamedValue] {
+    let names = parts.reduce(into: [String]()) { found, part in
+      for number in part.numbers where !found.contains(number.name) { found.append(number.name) }
+    }
+    return names.map { name in
+      NamedValue(name, values: parts.compactMap { part in part.numbers.first { $0.name == name }?.value })
+    }
   }
 
   /// The same, but open when the claim holds with too few seeds.
@@ -125,6 +150,7 @@ struct Assessment {
   private var failures: [String] = []
   private var missing: [String] = []
   private var open: [String] = []
+  private var doubts: [String] = []
 
   /// A number to report, whichever way it points; no value or an infinite one is left out.
   mutating func note(_ name: String, _ value: Double?) {
@@ -145,10 +171,14 @@ struct Assessment {
   /// Something that is there but does not decide.
   mutating func leaveOpen(_ reason: String) { open.append(reason) }
 
-  /// A counter-example decides; without one, everything has to be there.
+  /// Something without which the numbers say nothing about the claim, whichever way they point.
+  mutating func doubt(_ reason: String) { doubts.append(reason) }
+
+  /// A counter-example decides, unless it is one in doubt; without one, everything has to be there.
   func judgement(held: String) -> Judgement {
     func sentence(_ parts: [String]) -> String { parts.joined(separator: "; ") + "." }
-    if !failures.isEmpty {
+    let open = doubts + open
+    if !failures.isEmpty, doubts.isEmpty {
       return Judgement(outcome: .didNotHold, explanation: sentence(failures), numbers: numbers, missing: missing)
     }
     if !open.isEmpty || !missing.isEmpty {

@@ -89,9 +89,22 @@ public enum MemoryLimit {
   }
 
   /// What the process has in memory now; nil where the system does not tell.
-  public static func residentBytes(root: String = "/") -> Int? {
+  public static func residentBytes(root: String = "/") -> Int? { ownStatus("VmRSS:", root: root) }
+
+  /// The most that the process had in memory since `forgetPeak()`; nil where the system does not tell.
+  public static func peakBytes(root: String = "/") -> Int? { ownStatus("VmHWM:", root: root) }
+
+  /// Lets the peak begin anew at what is in memory now. Without effect where the system has no such thing: the peak is
+  /// then that of the process.
+  public static func forgetPeak() {
+    guard let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") else { return }
+    try? file.write(contentsOf: Data("5".utf8))
+    try? file.close()
+  }
+
+  private static func ownStatus(_ key: String, root: String) -> Int? {
     guard let text = try? String(contentsOfFile: root + "proc/self/status", encoding: .utf8) else { return nil }
-    for line in text.split(separator: "\n") where line.hasPrefix("VmRSS:") {
+    for line in text.split(separator: "\n") where line.hasPrefix(key) {
       return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { $0 << 10 }
     }
     return nil

@@ -87,6 +87,31 @@ import Training
     #expect { _ = try cells("ws/robust-means", .small) { $0.set = ["lr": "fast"] } } throws: { "\($0)".contains("lr") }
   }
 
+  /// Not even where no two cells would become the same: they would not be what their names say.
+  @Test func namesOfCellsStayTrue() {
+    for (study, key, value) in [
+      ("cg/full-batch", "batch-size", "40"), ("ws/difficulty", "optimizer", "sgd"), ("ws/easy-hard", "epochs", "3"),
+      ("gm/adversarial-init", "noise", "0.3"), ("ws/label-noise", "image-size", "64"),
+    ] {
+      #expect { _ = try cells(study, .small) { $0.set = [key: value] } } throws: { error in
+        "\(error)".contains("--set \(key) is not possible")
+      }
+    }
+    #expect { _ = try cells("cg/label-noise", .small) { $0.set = ["tags": "a=b"] } } throws: {
+      "\($0)".contains("tags its runs itself")
+    }
+  }
+
+  /// What is sorted is not learned from the weights that sorted it.
+  @Test func theSecondStageStartsFromScratch() throws {
+    for id in ["ws/easy-hard", "ws/difficulty"] {
+      let all = try cells(id, .small)
+      let sorting = Set(all.filter { $0.name.hasPrefix("sort") }.compactMap(\.configuration?.seed))
+      let second = Set(all.filter { !$0.name.hasPrefix("sort") }.compactMap(\.configuration?.seed))
+      #expect(second.count == 3 && sorting.isDisjoint(with: second))
+    }
+  }
+
   @Test func strangeNamesAreHelped() {
     #expect { _ = try StudyCatalog.study("cg/winsorised") } throws: { "\($0)".contains("cg/winsorized") }
     #expect { _ = try StudyCatalog.study("difficulty") } throws: { "\($0)".contains("ws/difficulty") }

@@ -35,11 +35,19 @@ import Testing
   }
 
   @Test func winsorizingSlowsOverfitting() throws {
-    let runs = Self.winsorized.filter { $0.noise < 1 }
-    try expect("CG-8", .held, on: runs, saying: "4 noise levels")
+    // Where all labels are random, overfit is training accuracy less chance.
+    let random = [0, 1, 2, 4, 8].map { c in
+      SampleRun(noise: 1, optimizer: Self.word(c), model: "mlp:256,256,256").with {
+        $0.train = { 0.1 + 0.0004 * Double($0) / Double(1 + c) }
+        $0.test = { _ in 0.1 }
+      }
+    }
+    let runs = Self.winsorized.filter { $0.noise < 1 } + random
+    try expect("CG-8", .held, on: runs, saying: "5 noise levels")
+    try expect("CG-8", .inconclusive, on: runs.filter { $0.noise != 0.5 }, saying: "c=8, 50 % noise")
     try expect("CG-8", .inconclusive, on: runs.filter { $0.optimizer != Self.word(4) }, saying: "winsorized:c=4")
     try expect("CG-8", .inconclusive, on: runs.filter { $0.noise == 0.5 }, saying: "2 noise levels")
-    let faster = changed(8, 0.5) { $0.test = { _ in 0 } }
+    let faster = changed(8, 0.5) { $0.test = { _ in 0 } }.filter { $0.noise < 1 } + random
     try expect("CG-8", .didNotHold, on: faster, saying: "faster with c = 8 than with c = 4 at 50 % noise")
     // Nothing overfits: nothing to slow.
     try expect("CG-8", .inconclusive, on: runs.map { $0.with { $0.test = $0.train } })

@@ -12,9 +12,11 @@ import Training
     let folder = StudyFolder(scratch.url.appendingPathComponent("study").path)
     var settings = StudySettings(study: "cg/label-noise", profile: .smoke)
     settings.set = ["lr": "0.2"]
+    try folder.make()
     try folder.open(for: settings)
     try folder.open(for: settings)
     #expect(try folder.settings() == settings)
+    try Data("x".utf8).write(to: folder.log(of: "noise-0"))
     let changes: [(String, (inout StudySettings) -> Void)] = [
       ("study", { $0.study = "cg/winsorized" }), ("profile", { $0.profile = .small }), ("seeds", { $0.seeds = [4] }),
       ("steps", { $0.steps = 5 }), ("threads", { $0.threads = 2 }), ("data-dir", { $0.dataDir = "/d" }),
@@ -25,6 +27,26 @@ import Training
       change(&other)
       #expect { try folder.open(for: other) } throws: { "\($0)".contains("its \(key) is") }
     }
+  }
+
+  /// A start that came to nothing, for want of its data, does not take the folder.
+  @Test func nothingBegunIsNothingHeld() throws {
+    let scratch = try Scratch()
+    let folder = StudyFolder(scratch.url.appendingPathComponent("study").path)
+    var settings = StudySettings(study: "cg/label-noise", profile: .smoke)
+    do { _ = try StudyGrid(try cells(settings, in: folder), settings: settings, in: folder) }
+    try Data("{}".utf8).write(to: folder.estimatesFile)
+    settings.set = ["lr": "0.3"]
+    do { _ = try StudyGrid(try cells(settings, in: folder), settings: settings, in: folder) }
+    #expect(try folder.settings() == settings)
+    #expect(!FileManager.default.fileExists(atPath: folder.estimatesFile.path))
+    let file = scratch.url.appendingPathComponent("file")
+    try Data("x".utf8).write(to: file)
+    #expect { try StudyFolder(file.path).make() } throws: { "\($0)".contains("is a file") }
+  }
+
+  private func cells(_ settings: StudySettings, in folder: StudyFolder) throws -> [Cell] {
+    try StudyCatalog.study(settings.study).cells(settings, in: folder)
   }
 
   @Test func foldersThatAreNoStudies() throws {

@@ -106,7 +106,7 @@ extension StudyCatalog {
     paper: Paper.generalizationMystery, section: "summary, point 4", claims: ["GM-6"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps",
-      .small: "5000 images of MNIST, 1×512: random labels for 6000 steps, then real ones for 3000; 3 seeds",
+      .small: "5000 images of MNIST, 1×512: random labels for 12 000 steps, then real ones for 3000; 3 seeds",
       .paper: "ImageNet, ResNet-50: random labels for 90 epochs, then real ones for 90; 3 seeds",
     ]
   ) { request in
@@ -129,7 +129,7 @@ extension StudyCatalog {
             $0.seed = seed
             $0.noise = 1
             $0.noiseKind = .uniform
-            $0.steps = request.by(smoke: 240, small: 6000, paper: nil)
+            $0.steps = request.by(smoke: 240, small: 12_000, paper: nil)
           }),
         .training(CellName.make("fresh", seed: seed, of: seeds), "real labels, fresh weights", real),
         .training(
@@ -195,7 +195,7 @@ extension StudyCatalog {
     question: "Does stopping early help the more, the more labels are wrong?",
     paper: Paper.generalizationMystery, section: "summary, point 3", claims: ["CG-11"],
     scales: [
-      .smoke: "500 built-in digits, 1×32, 120 steps, 3 noise levels",
+      .smoke: "500 built-in digits, 1×32, 120 steps, 5 noise levels",
       .small: "10 000 images of MNIST, 3×256, 12 000 steps, 5 noise levels, 3 seeds",
       .paper: "ImageNet, ResNet-50, 90 epochs, 5 noise levels",
     ]

@@ -161,7 +161,8 @@ extension StudyCatalog {
             .easyAndHard(from: sort, folder: folder, seed: seed, most: request.profile == .paper ? 500_000 : nil)
           ],
           second.with {
-            $0.seed = seed
+            // From scratch: not from the weights whose first steps did the sorting.
+            $0.seed = 100 &+ seed
             $0.split = request.folder.prepared("\(folder)/\(word).csv").path
           })
       }

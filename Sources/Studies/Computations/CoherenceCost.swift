@@ -29,8 +29,11 @@ enum CoherenceCost {
 
   private static let rounds = 3
 
-  /// Seconds (median of three) of measuring r over m examples, and the peak of memory beyond what model and data take;
-  /// m ascending, as the peak of a process never falls.
+  /// Less than this is what an allocator keeps or returns by chance.
+  private static let leastBytes = 1 << 20
+
+  /// Seconds (median of three) of measuring r over m examples, and the peak of memory meanwhile beyond what model and
+  /// data take; m ascending, as memory that was freed may stay with the process.
   static func quantities(_ sizes: [Int], width: Int) throws -> [QuantityRecord] {
     let sizes = sizes.sorted()
     let subject = try Subject(count: sizes.last ?? 0, width: width)
@@ -38,10 +41,12 @@ enum CoherenceCost {
     let before = MemoryLimit.residentBytes() ?? 0
     return try sizes.flatMap { m in
       let probe = try subject.probe(m)
+      MemoryLimit.forgetPeak()
       let seconds = try median { _ = try probe.coherence(subject.plan) }
+      let peak = MemoryLimit.peakBytes() ?? Runtime.peakResidentBytes
       return [
         QuantityRecord(quantity: "seconds_m_\(m)", value: seconds),
-        QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(max(Runtime.peakResidentBytes - before, 1))),
+        QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(max(peak - before, leastBytes))),
       ]
     }
   }

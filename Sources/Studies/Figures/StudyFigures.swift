@@ -110,7 +110,7 @@ struct FigureSource {
     let seeds = runs.map(\.run).seeds.count
     let basis =
       seeds == 1 ? "One seed." : "Means over up to \(seeds) seeds; bands and ranges: the least to the greatest value."
-    let open = runs.count { !$0.run.hasEnded }
+    let open = runs.count { !$0.run.hasEnded && !$0.run.isDiverged }
     let unfinished = open == 0 ? "" : " \(open) of \(runs.count) runs have not ended."
     return "\(text) \(basis) Trained: \(Matching.description(of: runs.map(\.run))).\(unfinished)"
   }

@@ -53,13 +53,34 @@ public struct StudyFolder: Sendable, Hashable {
     return try StudySettings.read(settingsFile)
   }
 
-  /// Makes the folder for a request, or finds it made for the same one.
+  /// Makes the folder, empty, where there is none.
+  ///
+  /// - Throws: `StudyError` when it cannot be made.
+  func make() throws {
+    if FileManager.default.fileExists(atPath: url.path), !isFolder {
+      throw StudyError("\(url.path) is a file.", remedy: "Choose a folder with --out.")
+    }
+    try make(url)
+  }
+
+  private func make(_ place: URL) throws {
+    do {
+      try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+    } catch {
+      throw StudyError(
+        "The folder \(url.path) cannot be made: \(error.localizedDescription)",
+        remedy: "Choose a place that you may write to.")
+    }
+  }
+
+  /// Lays the folder out for a request, or finds that done for the same one. Whoever calls it has the folder's lock.
   ///
   /// - Throws: `StudyError` when it holds the results of another request, or files that are no study's.
   func open(for settings: StudySettings) throws {
     let manager = FileManager.default
     if manager.fileExists(atPath: settingsFile.path) {
       if let (key, here, there) = settings.difference(from: try self.settings()) {
+        guard hasResults else { return try remake(for: settings) }
         throw StudyError(
           "\(url.path) holds the results of another request: its \(key) is \(there), not \(here).",
           remedy: "Choose another folder with --out, or repeat the options it was made with (\(settingsFile.path)).")
@@ -71,18 +92,34 @@ public struct StudyFolder: Sendable, Hashable {
           "\(url.path) holds files, but no study.", remedy: "Choose an empty or a new folder with --out.")
       }
     }
-    do {
-      for name in ["configs", "runs", "measured", "prepared", "logs"] {
-        try manager.createDirectory(at: url.appendingPathComponent(name), withIntermediateDirectories: true)
-      }
-    } catch {
-      throw StudyError(
-        "The folder \(url.path) cannot be made: \(error.localizedDescription)",
-        remedy: "Choose a place that you may write to.")
-    }
+    for name in ["configs", "runs", "measured", "prepared", "logs"] { try make(url.appendingPathComponent(name)) }
     if !manager.fileExists(atPath: settingsFile.path) {
       try writeAtomically(Data(try settings.yaml().utf8), to: settingsFile)
     }
+  }
+
+  /// Whether there is something here that a run, a computation or a failed start has left.
+  var hasResults: Bool {
+    ["runs", "measured", "prepared", "logs"].contains { name in
+      let found = try? FileManager.default.contentsOfDirectory(atPath: url.appendingPathComponent(name).path)
+      return !(found ?? []).isEmpty
+    }
+  }
+
+  private var isFolder: Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && isFolder.boolValue
+  }
+
+  /// Gives a folder in which nothing was begun to another request: the one before could not start, for want of its data.
+  private func remake(for settings: StudySettings) throws {
+    let manager = FileManager.default
+    for file in [estimatesFile, scoreCardFile, scoreCardText, report] { try? manager.removeItem(at: file) }
+    let configs = url.appendingPathComponent("configs")
+    for name in (try? manager.contentsOfDirectory(atPath: configs.path)) ?? [] {
+      try? manager.removeItem(at: configs.appendingPathComponent(name))
+    }
+    try writeAtomically(Data(try settings.yaml().utf8), to: settingsFile)
   }
 
   /// What became of a cell so far.

@@ -15,8 +15,9 @@ public final class StudyGrid {
   /// - Throws: `StudyError` when the folder holds something else; `RunStoreError` when another process has it.
   public init(_ cells: [Cell], settings: StudySettings, in folder: StudyFolder) throws {
     (self.cells, self.folder) = (cells, folder)
-    try folder.open(for: settings)
+    try folder.make()
     lock = try DirectoryLock(folder.url, activity: "running the study in")
+    try folder.open(for: settings)
     for cell in cells { try Self.checkUnchanged(cell, in: folder) }
   }
 

@@ -29,6 +29,9 @@ struct CG8: Rule {
         let here = runs.filter { Level.isEqual($0.noise, level) }
         if judge(here, level: Level.text(level), in: &assessment) { judged += 1 }
       }
+      for level in Level.all where !Level.contains(level, in: runs.levels) {
+        assessment.miss("SGD and winsorized:c=1 to c=8, \(Level.text(level))")
+      }
       if judged < Self.leastLevels {
         assessment.miss("\(Self.leastLevels) noise levels at which SGD overfits by \(Self.leastOverfit)")
       }

@@ -13,9 +13,10 @@ struct GM5: MeasuredRule {
     id: "GM-5",
     sentence:
       "The examples learned early are those that have most in common with others: the largest ⟨gᵢ, ḡ⟩ at early steps.",
-    paper: Paper.generalizationMystery, section: "on easy and hard examples", setting: Paper.hardnessSetting)
+    paper: Paper.generalizationMystery, section: "on easy and hard examples", setting: Paper.suggestedSetting)
 
   let kind = "learning-order"
+  let basis = "computed from the example records of one training run for each seed"
 
   func judge(_ measurement: Measurement) -> Judgement {
     var assessment = Assessment()

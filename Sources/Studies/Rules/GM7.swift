@@ -58,7 +58,7 @@ struct GM7: Rule {
 
   private func judgeWidth(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
     if sizes.contains(where: { $0.runs.contains { !$0.isFitted } }) {
-      assessment.leaveOpen("not every width has fitted its examples, so that gaps do not compare")
+      assessment.doubt("not every width has fitted its examples, so that gaps do not compare")
     }
     let gaps = sizes.compactMap { size in
       assessment.seedMean("gap, \(size.model)", of: size.runs, missing: size.model, \.finalGap)
@@ -75,7 +75,7 @@ struct GM7: Rule {
 
   private func judgeDepth(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
     if Set(sizes.flatMap { $0.runs.flatMap(\.probeSizes) }).count > 1 {
-      assessment.leaveOpen("the probes of the depths differ in m")
+      assessment.doubt("the probes of the depths differ in m")
     }
     let peaks = sizes.compactMap { size in
       assessment.seedMean("peak of α, unbiased, \(size.model)", of: size.runs, missing: "\(size.model) with coherence")

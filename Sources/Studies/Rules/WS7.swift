@@ -13,6 +13,7 @@ struct WS7: MeasuredRule {
     paper: Paper.weakAndStrong, section: "§3.3, last remark", setting: "ImageNet, ResNet-18, 8 GPUs")
 
   let kind = "step-cost"
+  let basis = "training steps by turns"
 
   func judge(_ measurement: Measurement) -> Judgement {
     var assessment = Assessment()

@@ -34,7 +34,7 @@ struct WS9: Rule {
       }
     }
     if train.count == 2, train[0].mean < train[1].mean - Self.lessLearned {
-      assessment.leaveOpen("the easy examples are not as well learned as the hard ones, which makes their gap small")
+      assessment.doubt("the easy examples are not as well learned as the hard ones, which makes their gap small")
     }
     if gaps.count == 2 {
       switch gaps[1].isAbove(gaps[0]) {

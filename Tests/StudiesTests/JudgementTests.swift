@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import RunStore
+import Testing
+
+@testable import Studies
+
+/// How judgements of seeds, and of runs that came to nothing, become a verdict.
+@Suite struct JudgementTests {
+  private func held(_ value: Double = 1) -> Judgement {
+    Judgement(outcome: .held, explanation: "It holds.", numbers: [NamedValue("x", value)])
+  }
+  private let against = Judgement(outcome: .didNotHold, explanation: "It does not.")
+  private let open = Judgement(
+    outcome: .inconclusive, explanation: "They are alike.", numbers: [NamedValue("x", 5)])
+  private let absent = Judgement(outcome: .inconclusive, explanation: "Missing: a run.", missing: ["a run"])
+
+  private func combined(_ parts: Judgement...) -> Judgement {
+    .combining(parts.enumerated().map { (seed: UInt64($0 + 1), judgement: $1) })
+  }
+
+  @Test func seedsHaveToAgree() {
+    let all = combined(held(1), held(2), held(3))
+    #expect(all.outcome == .held && all.explanation == "It holds (in each of 3 seeds).")
+    #expect(all.numbers == [NamedValue("x", values: [1, 2, 3])] && all.seeds == [1, 2, 3] && all.missing.isEmpty)
+    #expect(combined(against, against).outcome == .didNotHold)
+    let split = combined(held(), against, held())
+    #expect(split.outcome == .inconclusive && split.explanation.contains("2 of 3 seeds, but with seed 2: It does not"))
+  }
+
+  /// A seed whose data do not decide speaks against nothing, and for nothing either.
+  @Test func openSeedsCount() {
+    let most = combined(held(1), open, held(3))
+    #expect(most.outcome == .held && most.seeds == [1, 2, 3] && most.numbers[0].high == 5)
+    #expect(most.explanation == "It holds (in 2 of 3 seeds; seed 2 leaves it open: They are alike).")
+    for outcome in [combined(held(), open, open), combined(open, against), combined(open, open)] {
+      #expect(outcome.outcome == .inconclusive && outcome.explanation.contains("They are alike"))
+    }
+    #expect(combined(held(), open, open).explanation.hasPrefix("Only 1 of 3 seeds decide; seed 2"))
+  }
+
+  /// A seed whose runs are not there is named, and does not count.
+  @Test func missingSeedsDoNot() {
+    let one = combined(held(), absent, absent)
+    #expect(one.outcome == .held && one.explanation == "It holds (seed 1 alone decides)." && one.seeds == [1])
+    #expect(one.missing == ["a run, seed 2", "a run, seed 3"])
+    #expect(combined(absent, absent).outcome == .inconclusive && combined(absent, open).outcome == .inconclusive)
+    #expect(combined(absent, absent).missing.count == 2)
+  }
+
+  @Test func doubtOutweighsCounterExamples() {
+    var assessment = Assessment()
+    assessment.fail("it is smaller")
+    #expect(assessment.judgement(held: "").outcome == .didNotHold)
+    assessment.doubt("nothing was learned")
+    let judgement = assessment.judgement(held: "")
+    #expect(judgement.outcome == .inconclusive && judgement.explanation.contains("nothing was learned"))
+  }
+
+  /// A loss that is no number is no evidence about where training leads.
+  @Test(arguments: ["CG-1", "CG-9", "CG-10", "WS-3", "MC-2"]) func divergedRunsDecideNothing(_ claim: String) throws {
+    let scratch = try Scratch()
+    let winsorized = RobustTests.winsorized.map { $0.with { $0.status = .diverged } }
+    let others = ["rm3", "m3", "ra3"].map {
+      SampleRun(noise: 0.5, optimizer: $0, model: "mlp:256,256,256", status: .diverged)
+    }
+    let found = try verdict(claim, on: winsorized + others, in: scratch)
+    #expect(found.outcome == .inconclusive && found.missing.contains { $0.contains("no longer a finite") }, "\(found)")
+  }
+}
