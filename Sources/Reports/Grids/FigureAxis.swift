@@ -110,11 +110,12 @@ extension FigureAxis {
     ]
   }
 
-  /// Percentages, or 0.5, 20, 3k.
+  /// Percentages, or 0.5, 20, 3k, 1,024.
   private var labelExpression: String {
     if isShare { return "format(datum.value, '~%')" }
     return "datum.value === 0 ? '0' : abs(datum.value) < 0.001 ? format(datum.value, '~e') : "
-      + "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
+      + "abs(datum.value) < 1 ? format(datum.value, '~g') : length(format(datum.value, '~s')) < 5 "
+      + "? format(datum.value, '~s') : format(datum.value, ',')"
   }
 
   private func automaticTicks(_ domain: ClosedRange<Double>, pixels: Double, fitting: Int) -> [Double] {

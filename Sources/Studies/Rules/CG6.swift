@@ -76,8 +76,8 @@ struct CG6: ContributionRule {
     if actual.crosses, test.p > PermutationTest.level {
       assessment.fail("the drop of fᵖ is not beyond the null worlds (\(place))")
     }
-    // At 50 % noise fᵖ of a null world is one half throughout, but for chance: it has no side to cross from, and the drop
-    // beyond the null worlds is what tells a crossing from chance.
+    // Where as many examples are corrupt as pristine, fᵖ of a null world is one half but for chance: it has no side to
+    // cross from, and the drop beyond the null worlds is what tells a crossing from chance.
     let starts = SeedMean(nulls.map(\.start))
     let isOneSided = abs(starts.mean - 0.5) > SeedMean.errors * sqrt(starts.variance * Double(nulls.count))
     if isOneSided, Double(crossing) > Self.crossingNulls * Double(nulls.count) {

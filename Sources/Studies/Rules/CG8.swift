@@ -35,7 +35,8 @@ struct CG8: Rule {
       if judged < Self.leastLevels {
         assessment.miss("\(Self.leastLevels) noise levels at which SGD overfits by \(Self.leastOverfit)")
       }
-      return assessment.judgement(held: "The slope of the overfit curve falls with c at \(judged) noise levels")
+      return assessment.judgement(
+        held: "The slope of the overfit curve falls with c, or has nothing left to fall, at \(judged) noise levels")
     }
   }
 
