@@ -119,13 +119,7 @@ extension StudyReport {
         "\(path) is the folder of a study; an export there would overwrite its score card and its request.",
         remedy: "Choose another folder with --export.")
     }
-    do {
-      try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
-    } catch {
-      throw StudyError(
-        "The folder \(path) cannot be made: \(error.localizedDescription)",
-        remedy: "Choose a place that you may write to.")
-    }
+    try StudyFolder(path).make()
     try Figure.export(figures, to: target.appendingPathComponent("figures"), formats: [.svg], withTables: true)
     try results.write(to: StudyFolder(path))
     func write(_ text: String, _ name: String) throws {

@@ -116,7 +116,7 @@ extension StudySettings {
         throw StudyError("--set \(key) is not possible: the grid of \(study.id) rests on it.", remedy: "Leave it out.")
       }
       let values = try Set(settings.map { try $0.options()[key] ?? "its default" })
-      guard values.count > 1 else { continue }
+      guard values.count > 1, !study.settable.contains(key) else { continue }
       throw StudyError(
         "--set \(key) is not possible: it is what \(study.id) varies (\(values.sorted().joined(separator: " / "))).",
         remedy: "Set other options, or write a study of your own around coherent train and coherent study judge.")

@@ -88,15 +88,18 @@ import Training
   }
 
   /// Not even where no two cells would become the same: they would not be what their names say.
-  @Test func namesOfCellsStayTrue() {
+  @Test func namesOfCellsStayTrue() throws {
     for (study, key, value) in [
-      ("cg/full-batch", "batch-size", "40"), ("ws/difficulty", "optimizer", "sgd"), ("ws/easy-hard", "epochs", "3"),
+      ("cg/full-batch", "batch-size", "40"), ("ws/difficulty", "optimizer", "sgd"),
+      ("ws/easy-hard", "stop-accuracy", "0.3"),
       ("gm/adversarial-init", "noise", "0.3"), ("ws/label-noise", "image-size", "64"),
     ] {
       #expect { _ = try cells(study, .small) { $0.set = [key: value] } } throws: { error in
         "\(error)".contains("--set \(key) is not possible")
       }
     }
+    let longer = try cells("ws/easy-hard", .small) { $0.set = ["epochs": "20"] }.compactMap(\.configuration)
+    #expect(longer.allSatisfy { $0.epochs == 20 } && longer.contains { $0.stopAccuracy == 0.5 })
     #expect { _ = try cells("cg/label-noise", .small) { $0.set = ["tags": "a=b"] } } throws: {
       "\($0)".contains("tags its runs itself")
     }

@@ -72,6 +72,25 @@ import Training
     withExtendedLifetime(grid) {}
   }
 
+  /// Of a grid that was killed, cells may still be starting: nothing in the folder but the lock tells.
+  @Test func aCellIsHeldAsLongAsItsProcessLives() throws {
+    let scratch = try Scratch()
+    let file = scratch.url.appendingPathComponent("cell.lock")
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sleep")
+    process.arguments = ["60"]
+    let held = try #require(try CellLock.take(file))
+    #expect(try CellLock.take(file) == nil)
+    process.standardInput = held
+    try process.run()
+    try held.close()
+    #expect(try CellLock.take(file) == nil)
+    process.terminate()
+    process.waitUntilExit()
+    #expect(try CellLock.take(file) != nil)
+    #expect(throws: POSIXError.self) { try CellLock.take(scratch.url.appendingPathComponent("none/cell.lock")) }
+  }
+
   @Test func aStudyThatHasChangedIsRefused() throws {
     let scratch = try Scratch()
     let folder = StudyFolder(scratch.url.appendingPathComponent("study").path)

@@ -147,7 +147,7 @@ extension StudyCatalog {
       .smoke: "600 built-in digits, 1×32",
       .small: "20 000 images of CIFAR-10, ResNet-20 to 50 % accuracy, then easy and hard alone for 12 epochs, 3 seeds",
       .paper: "ImageNet, ResNet-18 to 50 % accuracy, then 500 000 easy and hard alone for 90 epochs, 3 seeds",
-    ]
+    ], settable: lengths
   ) { request in
     let seeds = request.seeds(3)
     return seeds.flatMap { seed -> [Cell] in
@@ -178,7 +178,7 @@ extension StudyCatalog {
       .smoke: "600 built-in digits, 1×32, 8 initialisations",
       .small: "20 000 images of CIFAR-10, ResNet-20, 8 initialisations, then RM3 for 12 epochs, 3 seeds",
       .paper: "ImageNet, ResNet-18, 8 initialisations, then RM3 for 90 epochs, 3 seeds",
-    ]
+    ], settable: lengths
   ) { request in
     let (first, second) = sortingSettings(request)
     let sorts = (1...8).map { seed in
@@ -199,6 +199,9 @@ extension StudyCatalog {
           })
       }
   }
+
+  /// Other data may take longer to be sorted; a sorting run ends at half accuracy whatever its length.
+  private static let lengths: Set<String> = ["epochs", "eval-every"]
 
   /// How examples are sorted into easy and hard, and what is trained on them then.
   private static func sortingSettings(_ request: GridRequest, examples: Int? = nil) -> (

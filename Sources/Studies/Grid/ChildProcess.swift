@@ -17,9 +17,10 @@ final class ChildProcess {
   ///   - program: the executable of `coherent`.
   ///   - cores: the processors it may use, as `taskset` writes them; nil for all.
   ///   - log: the file that its words are added to.
+  ///   - lock: the file whose lock it holds while it lives.
   /// - Throws: `StudyError` when it cannot be started or the log cannot be written.
   init(
-    _ cell: Cell, program: String, arguments: [String], threads: Int, place: Int, cores: String?, log: URL
+    _ cell: Cell, program: String, arguments: [String], threads: Int, place: Int, cores: String?, log: URL, lock: URL
   ) throws {
     self.cell = cell
     self.place = place
@@ -32,8 +33,10 @@ final class ChildProcess {
     // Nobody watches a cell whose grid is gone: it stops with a checkpoint.
     environment[ParentWatch.variable] = String(ProcessInfo.processInfo.processIdentifier)
     process.environment = environment
-    process.standardInput = FileHandle.nullDevice
     do {
+      guard let held = try CellLock.take(lock) else { throw CocoaError(.fileLocking) }
+      process.standardInput = held
+      defer { try? held.close() }
       if !FileManager.default.fileExists(atPath: log.path) {
         guard FileManager.default.createFile(atPath: log.path, contents: nil) else {
           throw CocoaError(.fileWriteUnknown)

@@ -113,16 +113,26 @@ public final class GridRunner {
     }
   }
 
-  /// Whether no process of an earlier grid is still writing the cell's run; remembers since when one is.
+  /// Whether no process of an earlier grid is still at the cell, and none writes its run; remembers since when one does.
   private func isFree(_ cell: Cell) -> Bool {
-    guard cell.configuration != nil else { return true }
+    let isFree = !isAtWork(cell)
+    awaited[cell.name] = isFree ? nil : awaited[cell.name] ?? DispatchTime.now().uptimeNanoseconds
+    return isFree
+  }
+
+  private func isAtWork(_ cell: Cell) -> Bool {
+    do {
+      guard let held = try CellLock.take(folder.lock(of: cell.name)) else { return true }
+      try held.close()
+    } catch {
+      // A file that cannot be made is no process at work; the start of the cell will say what is wrong.
+    }
+    guard cell.configuration != nil else { return false }
     do {
       try RunDirectory.lockOfExisting(at: folder.run(of: cell.name).path)?.release()
-      awaited[cell.name] = nil
-      return true
-    } catch {
-      awaited[cell.name] = awaited[cell.name] ?? DispatchTime.now().uptimeNanoseconds
       return false
+    } catch {
+      return true
     }
   }
 
@@ -152,7 +162,8 @@ public final class GridRunner {
     running.append(
       try ChildProcess(
         cell, program: program, arguments: try arguments(for: cell), threads: settings.threads, place: place,
-        cores: Cores.list(place: place, jobs: jobs, threads: settings.threads), log: log))
+        cores: Cores.list(place: place, jobs: jobs, threads: settings.threads), log: log,
+        lock: folder.lock(of: cell.name)))
   }
 
   private func arguments(for cell: Cell) throws -> [String] {

@@ -78,7 +78,7 @@ enum PreparedInput: Sendable, Equatable {
     guard reached >= halfLearned else {
       throw StudyError(
         "\(cell) ended at \(Int(reached * 100)) % training accuracy; examples are told apart at half.",
-        remedy: "Give it more epochs (--set epochs=N).")
+        remedy: "Start the study in another folder with more epochs (--set epochs=N).")
     }
     let pairs = try run.examples().compactMap { record in record.finalCorrect.map { (record.sampleID, $0) } }
     guard !pairs.isEmpty else {

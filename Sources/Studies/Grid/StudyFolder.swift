@@ -34,6 +34,8 @@ public struct StudyFolder: Sendable, Hashable {
   public func measurement(of cell: String) -> URL { url.appendingPathComponent("measured/\(cell).csv") }
   /// What a cell printed.
   public func log(of cell: String) -> URL { url.appendingPathComponent("logs/\(cell).log") }
+  /// Whose lock a cell's process holds.
+  func lock(of cell: String) -> URL { url.appendingPathComponent("logs/\(cell).lock") }
   /// Why a cell failed; absent otherwise.
   func failure(of cell: String) -> URL { url.appendingPathComponent("logs/\(cell).failed") }
   func prepared(_ name: String) -> URL { url.appendingPathComponent("prepared/\(name)") }
@@ -58,7 +60,7 @@ public struct StudyFolder: Sendable, Hashable {
   /// - Throws: `StudyError` when it cannot be made.
   func make() throws {
     if FileManager.default.fileExists(atPath: url.path), !isFolder {
-      throw StudyError("\(url.path) is a file.", remedy: "Choose a folder with --out.")
+      throw StudyError("\(url.path) is a file.", remedy: "Choose a folder, or a place for a new one.")
     }
     try make(url)
   }
