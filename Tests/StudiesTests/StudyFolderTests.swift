@@ -85,7 +85,7 @@ import Training
     try process.run()
     try held.close()
     #expect(try CellLock.take(file) == nil)
-    process.terminate()
+    kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
     #expect(try CellLock.take(file) != nil)
     #expect(throws: POSIXError.self) { try CellLock.take(scratch.url.appendingPathComponent("none/cell.lock")) }
