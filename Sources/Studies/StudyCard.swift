@@ -23,17 +23,17 @@ public struct StudyCard: Sendable, Codable, Equatable {
   /// The claims, in the order of the papers.
   public let rows: [Row]
 
-  /// Judges the studies in these folders.
+  /// Judges the studies in these folders; of exports the score cards count that they kept.
   ///
   /// - Throws: as `StudyResults.init`.
   public init(_ folders: [StudyFolder]) throws {
     let all = try folders.flatMap { folder in
-      let results = try StudyResults(folder)
+      let results = try StudyResults.kept(in: folder) ?? StudyResults(folder)
       return results.verdicts.map {
         Row.Entry(study: results.study, profile: results.profile, folder: folder.url.path, verdict: $0)
       }
     }
-    rows = ScoreCard.claims.map { claim in Row(claim: claim, entries: all.filter { $0.verdict.claim == claim }) }
+    rows = ScoreCard.claims.map { claim in Row(claim: claim, entries: all.filter { $0.verdict.claim.id == claim.id }) }
   }
 
   /// The card for people: one line for each claim and study.

@@ -30,11 +30,26 @@ public struct StudyResults: Sendable, Codable, Equatable {
   /// The cells, in the order of the grid.
   public let cells: [CellRecord]
 
+  /// The score card of an export, as it was kept; nil for the folder of a study.
+  ///
+  /// - Throws: `StudyError` when it cannot be read.
+  static func kept(in folder: StudyFolder) throws -> StudyResults? {
+    guard folder.isKept else { return nil }
+    do {
+      return try JSONDecoder().decode(StudyResults.self, from: Data(contentsOf: folder.scoreCardFile))
+    } catch {
+      throw StudyError(
+        "\(folder.scoreCardFile.path) is not the score card of a study: \(error.localizedDescription)",
+        remedy: "Restore the file, or export the study again (coherent study report FOLDER --export).")
+    }
+  }
+
   /// Judges what is there.
   ///
   /// - Throws: `StudyError` when the folder is no study's; `RunStoreError` when results cannot be read.
   public init(_ folder: StudyFolder) throws {
     let settings = try folder.settings()
+    try folder.checkNotKept(remedy: "Name the folder given to coherent study run --out.")
     let study = try StudyCatalog.study(settings.study)
     let cells = try study.cells(settings, in: folder)
     let statuses = Dictionary(

@@ -250,6 +250,13 @@ import Testing
     let over = try Program.run(["study", "report", out, "--export", out])
     #expect(over.code == 1 && over.errors.contains("folder of a study"), "\(over.errors)")
     #expect(try String(contentsOfFile: out + "/study.yaml", encoding: .utf8) == request)
+    // What was kept says the same, and stays as it is.
+    let (fromKept, fromRuns) = (try Program.run(["study", "card", kept]), try Program.run(["study", "card", out]))
+    #expect(fromKept.code == 0 && fromKept.output == fromRuns.output)
+    for command in [["study", "report", kept], smoke("gm/linear-example", kept)] {
+      let refused = try Program.run(command)
+      #expect(refused.code == 1 && refused.errors.contains("without its runs"), "\(refused.errors)")
+    }
     let card = try Program.run(["study", "card", out])
     #expect(card.code == 0)
     #expect(

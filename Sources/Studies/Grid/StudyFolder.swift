@@ -80,6 +80,7 @@ public struct StudyFolder: Sendable, Hashable {
   /// - Throws: `StudyError` when it holds the results of another request, or files that are no study's.
   func open(for settings: StudySettings) throws {
     let manager = FileManager.default
+    try checkNotKept(remedy: "Choose another folder with --out.")
     if manager.fileExists(atPath: settingsFile.path) {
       if let (key, here, there) = settings.difference(from: try self.settings()) {
         guard hasResults else { return try remake(for: settings) }
@@ -106,6 +107,18 @@ public struct StudyFolder: Sendable, Hashable {
       let found = try? FileManager.default.contentsOfDirectory(atPath: url.appendingPathComponent(name).path)
       return !(found ?? []).isEmpty
     }
+  }
+
+  /// Whether this is what an export has kept of a study: its score card, without its runs.
+  var isKept: Bool {
+    let manager = FileManager.default
+    return manager.fileExists(atPath: scoreCardFile.path)
+      && !manager.fileExists(atPath: url.appendingPathComponent("runs").path)
+  }
+
+  /// - Throws: `StudyError` when this is an export, whose score card nothing could make anew.
+  func checkNotKept(remedy: String) throws {
+    if isKept { throw StudyError("\(url.path) holds what was kept of a study, without its runs.", remedy: remedy) }
   }
 
   private var isFolder: Bool {

@@ -96,7 +96,7 @@ struct StudyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "The score card over several studies: every claim of the papers, with or without data.",
       discussion: "Example: coherent study card studies/*")
-    @Argument(help: "The folders of studies.") var folders: [String]
+    @Argument(help: "The folders of studies, or exports of them.") var folders: [String]
     @Flag(help: "Print as JSON.") var json = false
 
     func run() throws {
