@@ -54,6 +54,19 @@ public struct StudyCard: Sendable, Codable, Equatable {
       + "; of \(rows.count) claims \(none) without data"
   }
 
+  /// The card as a table in Markdown, with links to the studies' folders by their last names.
+  public var markdown: String {
+    let lines = rows.map { row in
+      let verdicts = row.entries.map { entry in
+        let name = URL(fileURLWithPath: entry.folder).lastPathComponent
+        return "\(entry.verdict.outcome.rawValue) ([\(entry.study)](\(name)), \(entry.profile))"
+      }
+      return
+        "| \(row.claim.id) | \(row.claim.sentence) | \(verdicts.isEmpty ? "–" : verdicts.joined(separator: "; ")) |"
+    }
+    return (["| claim | says | verdict |", "|---|---|---|"] + lines).joined(separator: "\n")
+  }
+
   private static func hint(_ claim: String) -> String {
     let studies = StudyCatalog.all.filter { $0.claims.contains(claim) }.map(\.id)
     return "coherent study run \(studies.first ?? "")"

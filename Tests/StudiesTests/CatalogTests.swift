@@ -87,6 +87,17 @@ import Training
     #expect { _ = try cells("ws/robust-means", .small) { $0.set = ["lr": "fast"] } } throws: { "\($0)".contains("lr") }
   }
 
+  /// The table in Results says what the score cards say that are kept there.
+  @Test func theTableOfResultsIsTheirs() throws {
+    let results = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("Results")
+    let names = try FileManager.default.contentsOfDirectory(atPath: results.path).sorted()
+    let folders = StudyCatalog.all.map { $0.id.replacing("/", with: "-") }.filter(names.contains)
+    let card = try StudyCard(folders.map { StudyFolder(results.appendingPathComponent($0).path) })
+    let page = try String(contentsOf: results.appendingPathComponent("README.md"), encoding: .utf8)
+    #expect(folders.count > 1 && page.contains(card.markdown), "coherent study card Results/{cg,ws,mc,gm}-* --markdown")
+  }
+
   /// Not even where no two cells would become the same: they would not be what their names say.
   @Test func namesOfCellsStayTrue() throws {
     for (study, key, value) in [

@@ -98,11 +98,16 @@ struct StudyCommand: ParsableCommand {
       discussion: "Example: coherent study card studies/*")
     @Argument(help: "The folders of studies, or exports of them.") var folders: [String]
     @Flag(help: "Print as JSON.") var json = false
+    @Flag(help: "Print as a table in Markdown.") var markdown = false
+
+    func validate() throws {
+      guard !(json && markdown) else { throw ValidationError("Choose one of --json and --markdown.") }
+    }
 
     func run() throws {
       let card = try StudyCard(folders.map { StudyFolder($0) })
       if json { return try Console.json(card) }
-      print(card.text)
+      print(markdown ? card.markdown : card.text)
     }
   }
 
