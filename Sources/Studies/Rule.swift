@@ -59,7 +59,7 @@ extension Rule {
       seeds.count > 1
       ? Judgement.combining(seeds.map { seed in (seed: seed, judgement: judge(runs.filter { $0.seed == seed })) })
       : judge(runs)
-    return judgement.asking(for: least, of: judgement.seeds?.count ?? seeds.count)
+    return judgement.asking(for: least, of: judgement.heldSeeds ?? seeds.count)
   }
 
   func verdicts(on evidence: Evidence) -> [Verdict] {

@@ -57,10 +57,14 @@ public struct StudyCard: Sendable, Codable, Equatable {
   /// The card as a table in Markdown, with links to the studies' folders by their last names.
   public var markdown: String {
     let lines = rows.map { row in
-      let verdicts = row.entries.map { entry in
+      // Several settings of one study, such as its networks, may say the same.
+      var counts: [(text: String, count: Int)] = []
+      for entry in row.entries {
         let name = URL(fileURLWithPath: entry.folder).lastPathComponent
-        return "\(entry.verdict.outcome.rawValue) ([\(entry.study)](\(name)), \(entry.profile))"
+        let text = "\(entry.verdict.outcome.rawValue) ([\(entry.study)](\(name)), \(entry.profile)"
+        if counts.last?.text == text { counts[counts.count - 1].count += 1 } else { counts.append((text, 1)) }
       }
+      let verdicts = counts.map { $0.text + ($0.count > 1 ? ", in each of \($0.count) settings)" : ")") }
       return
         "| \(row.claim.id) | \(row.claim.sentence) | \(verdicts.isEmpty ? "–" : verdicts.joined(separator: "; ")) |"
     }

@@ -114,7 +114,8 @@ extension StudyReport {
   /// - Throws: as `write(formats:)`.
   public func export(to path: String) throws {
     let target = URL(fileURLWithPath: path).standardizedFileURL
-    guard target != folder.url, !StudyFolder(path).hasResults else {
+    let place = StudyFolder(path)
+    guard target != folder.url, place.isKept || !place.hasResults else {
       throw StudyError(
         "\(path) is the folder of a study; an export there would overwrite its score card and its request.",
         remedy: "Choose another folder with --export.")

@@ -63,10 +63,11 @@ public struct StudyResults: Sendable, Codable, Equatable {
     }
     verdicts = try folder.scoreCard(of: cells, claims: study.claims).verdicts.map { verdict in
       let measured = cells.filter { verdict.measurements.contains($0.name) }
-      let isTrained = !verdict.runs.isEmpty || measured.contains { !$0.needs.isEmpty || $0.setting != nil }
+      let restsOnRuns = !verdict.runs.isEmpty || measured.contains { !$0.needs.isEmpty }
+      let isTrained = restsOnRuns || measured.contains { $0.setting != nil }
       // What the first steps of a run look like, or a few hundred digits, neither supports a claim nor contradicts it.
       var cut: [String] = []
-      if isTrained, let steps = settings.steps { cut.append("what --steps \(steps) cut off") }
+      if restsOnRuns, let steps = settings.steps { cut.append("what --steps \(steps) cut off") }
       if isTrained, settings.profile == .smoke { cut.append("data and training of another size than smoke's") }
       let found = verdict.missing(problems + cut)
       return cut.isEmpty ? found : found.undecided

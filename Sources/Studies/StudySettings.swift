@@ -115,7 +115,14 @@ extension StudySettings {
       if study.fixed.contains(key) {
         throw StudyError("--set \(key) is not possible: the grid of \(study.id) rests on it.", remedy: "Leave it out.")
       }
-      let values = try Set(settings.map { try $0.options()[key] ?? "its default" })
+      // A run is so many steps or so many epochs long: one takes the other's place.
+      let varied = key == "epochs" ? ["epochs", "steps"] : [key]
+      let values = try Set(
+        settings.map { setting in
+          let options = try setting.options()
+          return varied.compactMap { name in options[name].map { varied.count > 1 ? "\($0) \(name)" : $0 } }.first
+            ?? "its default"
+        })
       guard values.count > 1, !study.settable.contains(key) else { continue }
       throw StudyError(
         "--set \(key) is not possible: it is what \(study.id) varies (\(values.sorted().joined(separator: " / "))).",

@@ -52,7 +52,7 @@ public struct Verdict: Sendable, Equatable, Codable {
   public let seeds: [UInt64]
   /// What was trained, beside what the paper trained.
   public let scale: String
-  /// Runs or measurements that the rule looked for and did not find.
+  /// Runs or measurements that the rule looked for and did not find, and the cells of its study that failed.
   public let missing: [String]
 }
 
@@ -62,8 +62,12 @@ struct Judgement: Equatable {
   var explanation: String
   var numbers: [NamedValue] = []
   var missing: [String] = []
+  /// Whether something that is there does not decide; otherwise an inconclusive judgement lacks runs only.
+  var isOpen = false
   /// The seeds judged; nil for all of them.
   var seeds: Set<UInt64>?
+  /// Of several seeds, how many the claim held with.
+  var heldSeeds: Int?
 }
 
 extension Judgement {
@@ -76,9 +80,6 @@ extension Judgement {
     return first.uppercased() + explanation.dropFirst()
   }
 
-  /// Whether everything is there and does not decide.
-  private var isOpen: Bool { outcome == .inconclusive && missing.isEmpty }
-
   /// The judgement of several seeds. A seed whose runs are missing does not count where others do. Of those that count
   /// more than half have to decide, and those that decide have to agree: a claim that two seeds of three leave open has
   /// not held.
@@ -86,41 +87,49 @@ extension Judgement {
   /// - Parameter all: At least one.
   static func combining(_ all: [(seed: UInt64, judgement: Judgement)]) -> Judgement {
     let counting = all.filter { $0.judgement.outcome != .inconclusive || $0.judgement.isOpen }
-    let decided = counting.filter { $0.judgement.outcome != .inconclusive }
-    let open = counting.filter(\.judgement.isOpen)
-    let absent = all.filter { part in !counting.contains { $0.seed == part.seed } }
-    let missing = absent.flatMap { seed, part in part.missing.map { "\($0), seed \(seed)" } }
-    guard let first = counting.first else {
+    let missing = all.flatMap { seed, part in part.missing.map { "\($0), seed \(seed)" } }
+    guard !counting.isEmpty else {
       var result = all[0].judgement
       result.explanation = "No seed decides; seed \(all[0].seed): " + result.explanation
       (result.missing, result.seeds) = (missing, [all[0].seed])
       return result
     }
-    let held = decided.count { $0.judgement.outcome == .held }
-    let against = decided.first { $0.judgement.outcome == .didNotHold }
-    let undecided = open.first.map { "seed \($0.seed) leaves it open: \($0.judgement.explanation)" } ?? ""
-    var outcome = Outcome.inconclusive
-    var explanation: String
-    if held > 0, let against {
-      explanation =
-        "Held with \(held) of \(counting.count) seeds, but with seed \(against.seed): \(against.judgement.explanation)"
-    } else if 2 * decided.count > counting.count, let leader = decided.first?.judgement {
-      outcome = leader.outcome
-      let basis =
-        all.count > 1 && decided.count == 1
-        ? "seed \(decided[0].seed) alone decides"
-        : "in \(open.isEmpty ? "each of" : "\(decided.count) of") \(counting.count) seeds"
-      explanation =
-        "\(leader.explanation.dropLast()) (\(basis)\(open.isEmpty ? "" : "; \(undecided.dropLast())"))."
-    } else {
-      explanation =
-        decided.isEmpty
-        ? "No seed decides; seed \(first.seed): \(first.judgement.explanation)"
-        : "Only \(decided.count) of \(counting.count) seeds decide; \(undecided)"
-    }
+    let (outcome, explanation) = joined(counting)
     return Judgement(
       outcome: outcome, explanation: explanation, numbers: numbers(of: counting.map(\.judgement)), missing: missing,
-      seeds: Set(counting.map(\.seed)))
+      isOpen: outcome == .inconclusive, seeds: Set(counting.map(\.seed)),
+      heldSeeds: counting.count { $0.judgement.outcome == .held })
+  }
+
+  /// What seeds that count say together, and why.
+  private static func joined(_ counting: [(seed: UInt64, judgement: Judgement)]) -> (Outcome, String) {
+    let decided = counting.filter { $0.judgement.outcome != .inconclusive }
+    let open = counting.first { $0.judgement.outcome == .inconclusive }
+    let undecided = open.map { "seed \($0.seed) leaves it open: \($0.judgement.explanation)" } ?? ""
+    guard let first = decided.first else {
+      return (.inconclusive, "No seed decides; \(undecided)")
+    }
+    let outcome = first.judgement.outcome
+    let held = decided.count { $0.judgement.outcome == .held }
+    if held > 0, let against = decided.first(where: { $0.judgement.outcome == .didNotHold }) {
+      return (
+        .inconclusive,
+        "Held with \(held) of \(counting.count) seeds, but with seed \(against.seed): "
+          + against.judgement.explanation
+      )
+    }
+    guard 2 * decided.count > counting.count else {
+      return (.inconclusive, "With \(decided.count) of \(counting.count) seeds it \(outcome.rawValue); \(undecided)")
+    }
+    let basis =
+      decided.count == 1
+      ? "seed \(first.seed) alone decides"
+      : "in \(open == nil ? "each of" : "\(decided.count) of") \(counting.count) seeds"
+    let rest = open == nil ? "" : "; \(undecided.dropLast())"
+    // Seeds that say the same for other reasons are not made to say the first one's.
+    let isOne = decided.allSatisfy { $0.judgement.explanation == first.judgement.explanation }
+    let reason = (isOne ? "" : "seed \(first.seed): ") + first.judgement.explanation.dropLast()
+    return (outcome, "\(reason) (\(basis)\(isOne ? "" : ", for reasons of their own")\(rest)).")
   }
 
   /// Each number with its range over the seeds that have it.
@@ -183,7 +192,9 @@ struct Assessment {
     }
     if !open.isEmpty || !missing.isEmpty {
       let gaps = missing.isEmpty ? [] : ["missing: " + missing.joined(separator: ", ")]
-      return Judgement(outcome: .inconclusive, explanation: sentence(open + gaps), numbers: numbers, missing: missing)
+      return Judgement(
+        outcome: .inconclusive, explanation: sentence(open + gaps), numbers: numbers, missing: missing,
+        isOpen: !open.isEmpty)
     }
     return Judgement(outcome: .held, explanation: held + ".", numbers: numbers)
   }

@@ -94,12 +94,13 @@ public enum MemoryLimit {
   /// The most that the process had in memory since `forgetPeak()`; nil where the system does not tell.
   public static func peakBytes(root: String = "/") -> Int? { ownStatus("VmHWM:", root: root) }
 
-  /// Lets the peak begin anew at what is in memory now. Without effect where the system has no such thing: the peak is
-  /// then that of the process.
-  public static func forgetPeak() {
-    guard let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") else { return }
-    try? file.write(contentsOf: Data("5".utf8))
-    try? file.close()
+  /// Lets the peak begin anew at what is in memory now.
+  ///
+  /// - Returns: whether the system has such a thing; otherwise the peak stays that of the process.
+  public static func forgetPeak() -> Bool {
+    guard let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") else { return false }
+    defer { try? file.close() }
+    return (try? file.write(contentsOf: Data("5".utf8))) != nil
   }
 
   private static func ownStatus(_ key: String, root: String) -> Int? {

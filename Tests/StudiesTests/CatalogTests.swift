@@ -103,7 +103,8 @@ import Training
     for (study, key, value) in [
       ("cg/full-batch", "batch-size", "40"), ("ws/difficulty", "optimizer", "sgd"),
       ("ws/easy-hard", "stop-accuracy", "0.3"),
-      ("gm/adversarial-init", "noise", "0.3"), ("ws/label-noise", "image-size", "64"),
+      ("gm/adversarial-init", "noise", "0.3"), ("gm/adversarial-init", "epochs", "2"),
+      ("ws/label-noise", "image-size", "64"),
     ] {
       #expect { _ = try cells(study, .small) { $0.set = [key: value] } } throws: { error in
         "\(error)".contains("--set \(key) is not possible")

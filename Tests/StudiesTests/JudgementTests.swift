@@ -12,7 +12,7 @@ import Testing
   }
   private let against = Judgement(outcome: .didNotHold, explanation: "It does not.")
   private let open = Judgement(
-    outcome: .inconclusive, explanation: "They are alike.", numbers: [NamedValue("x", 5)])
+    outcome: .inconclusive, explanation: "They are alike.", numbers: [NamedValue("x", 5)], isOpen: true)
   private let absent = Judgement(outcome: .inconclusive, explanation: "Missing: a run.", missing: ["a run"])
 
   private func combined(_ parts: Judgement...) -> Judgement {
@@ -36,7 +36,22 @@ import Testing
     for outcome in [combined(held(), open, open), combined(open, against), combined(open, open)] {
       #expect(outcome.outcome == .inconclusive && outcome.explanation.contains("They are alike"))
     }
-    #expect(combined(held(), open, open).explanation.hasPrefix("Only 1 of 3 seeds decide; seed 2"))
+    #expect(combined(held(), open, open).explanation.hasPrefix("With 1 of 3 seeds it held; seed 2"))
+    // Open and lacking something is open still.
+    var both = open
+    both.missing = ["a run"]
+    #expect(combined(held(), both, both).outcome == .inconclusive)
+    // Where a least number of seeds has to hold, open ones are none of them.
+    let few = combined(held(), held(), open).asking(for: 3, of: combined(held(), held(), open).heldSeeds ?? 0)
+    #expect(few.outcome == .inconclusive && few.explanation.contains("3 seeds (2 so far)"))
+  }
+
+  /// What one seed says is not put into the mouths of the others.
+  @Test func reasonsStayWithTheirSeeds() {
+    let other = Judgement(outcome: .didNotHold, explanation: "Another way.", missing: ["a run"])
+    let both = combined(against, other)
+    #expect(both.outcome == .didNotHold && both.missing == ["a run, seed 2"])
+    #expect(both.explanation == "seed 1: It does not (in each of 2 seeds, for reasons of their own).")
   }
 
   /// A seed whose runs are not there is named, and does not count.

@@ -36,10 +36,13 @@ import Training
     var settings = StudySettings(study: "cg/label-noise", profile: .smoke)
     do { _ = try StudyGrid(try cells(settings, in: folder), settings: settings, in: folder) }
     try Data("{}".utf8).write(to: folder.estimatesFile)
+    // As a copy may be: without its empty folders.
+    try FileManager.default.removeItem(at: folder.url.appendingPathComponent("logs"))
     settings.set = ["lr": "0.3"]
     do { _ = try StudyGrid(try cells(settings, in: folder), settings: settings, in: folder) }
     #expect(try folder.settings() == settings)
     #expect(!FileManager.default.fileExists(atPath: folder.estimatesFile.path))
+    #expect(FileManager.default.fileExists(atPath: folder.log(of: "x").deletingLastPathComponent().path))
     let file = scratch.url.appendingPathComponent("file")
     try Data("x".utf8).write(to: file)
     #expect { try StudyFolder(file.path).make() } throws: { "\($0)".contains("is a file") }
@@ -53,7 +56,11 @@ import Training
     let scratch = try Scratch()
     let settings = StudySettings(study: "cg/label-noise", profile: .smoke)
     try Data("x".utf8).write(to: scratch.url.appendingPathComponent("thesis.tex"))
-    #expect { try StudyFolder(scratch.url.path).open(for: settings) } throws: { "\($0)".contains("but no study") }
+    try Data("x".utf8).write(to: scratch.url.appendingPathComponent(".lock"))
+    #expect { _ = try StudyGrid([], settings: settings, in: StudyFolder(scratch.url.path)) } throws: {
+      "\($0)".contains("but no study")
+    }
+    #expect(FileManager.default.fileExists(atPath: scratch.url.path + "/.lock"))
     #expect { _ = try StudyFolder(scratch.url.path).settings() } throws: { "\($0)".contains("no study.yaml") }
     #expect { _ = try StudyFolder("/nowhere/at/all").settings() } throws: { "\($0)".contains("There is no folder") }
     let study = StudyFolder(scratch.url.appendingPathComponent("study").path)

@@ -70,4 +70,19 @@ import Testing
     #expect(MemoryLimit.current(root: root) == 2 << 20)
     #expect(try #require(MemoryLimit.current()) > 1 << 20)
   }
+
+  /// What was held and given back before counts no more.
+  @Test func peaksBeginAnew() throws {
+    func hold(_ megabytes: Int) -> Int {
+      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: megabytes << 20, alignment: 4096)
+      defer { bytes.deallocate() }
+      for place in stride(from: 0, to: bytes.count, by: 4096) { bytes[place] = 1 }
+      return MemoryLimit.peakBytes() ?? 0
+    }
+    let high = hold(512)
+    try #require(MemoryLimit.forgetPeak(), "the system has no such thing")
+    let start = try #require(MemoryLimit.peakBytes())
+    #expect(start < high - (300 << 20))
+    #expect(hold(64) > start + (40 << 20) && hold(1) < high)
+  }
 }

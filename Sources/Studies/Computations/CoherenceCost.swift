@@ -41,13 +41,13 @@ enum CoherenceCost {
     let before = MemoryLimit.residentBytes() ?? 0
     return try sizes.flatMap { m in
       let probe = try subject.probe(m)
-      MemoryLimit.forgetPeak()
+      let isAnew = MemoryLimit.forgetPeak()
       let seconds = try median { _ = try probe.coherence(subject.plan) }
-      let peak = MemoryLimit.peakBytes() ?? Runtime.peakResidentBytes
-      return [
-        QuantityRecord(quantity: "seconds_m_\(m)", value: seconds),
-        QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(max(peak - before, leastBytes))),
-      ]
+      // A peak from before would hide what this size takes.
+      let peak = isAnew ? MemoryLimit.peakBytes() : nil
+      return [QuantityRecord(quantity: "seconds_m_\(m)", value: seconds)]
+        + (peak.map { [QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(max($0 - before, leastBytes)))] }
+          ?? [])
     }
   }
 

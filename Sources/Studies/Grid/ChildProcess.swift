@@ -34,7 +34,10 @@ final class ChildProcess {
     environment[ParentWatch.variable] = String(ProcessInfo.processInfo.processIdentifier)
     process.environment = environment
     do {
-      guard let held = try CellLock.take(lock) else { throw CocoaError(.fileLocking) }
+      guard let held = try CellLock.take(lock) else {
+        throw StudyError(
+          "The cell \(cell.name) is in the hands of another process.", remedy: "Wait for it to end, or stop it.")
+      }
       process.standardInput = held
       defer { try? held.close() }
       if !FileManager.default.fileExists(atPath: log.path) {
@@ -47,6 +50,8 @@ final class ChildProcess {
       process.standardOutput = handle
       process.standardError = handle
       try process.run()
+    } catch let error as StudyError {
+      throw error
     } catch {
       throw StudyError(
         "The cell \(cell.name) could not be started (log \(log.path)): \(error.localizedDescription)",

@@ -147,7 +147,7 @@ public final class GridRunner {
       }
       guard !isFree(cell), let since = awaited[cell.name], now - since > Self.patience else { continue }
       awaited[cell.name] = nil
-      try fail(cell, "another process is training in \(folder.run(of: cell.name).path)", observe)
+      try fail(cell, "another process is still at it, or writes \(folder.run(of: cell.name).path)", observe)
     }
   }
 

@@ -75,28 +75,33 @@ public struct StudyFolder: Sendable, Hashable {
     }
   }
 
-  /// Lays the folder out for a request, or finds that done for the same one. Whoever calls it has the folder's lock.
+  /// Whether the folder can take a request, before anything is written to it.
   ///
   /// - Throws: `StudyError` when it holds the results of another request, or files that are no study's.
-  func open(for settings: StudySettings) throws {
-    let manager = FileManager.default
+  func check(for settings: StudySettings) throws {
     try checkNotKept(remedy: "Choose another folder with --out.")
-    if manager.fileExists(atPath: settingsFile.path) {
-      if let (key, here, there) = settings.difference(from: try self.settings()) {
-        guard hasResults else { return try remake(for: settings) }
-        throw StudyError(
-          "\(url.path) holds the results of another request: its \(key) is \(there), not \(here).",
-          remedy: "Choose another folder with --out, or repeat the options it was made with (\(settingsFile.path)).")
-      }
-    } else {
-      let names = (try? manager.contentsOfDirectory(atPath: url.path)) ?? []
-      guard names.allSatisfy({ $0.hasPrefix(".") }) else {
-        throw StudyError(
-          "\(url.path) holds files, but no study.", remedy: "Choose an empty or a new folder with --out.")
-      }
+    if FileManager.default.fileExists(atPath: settingsFile.path) {
+      guard let (key, here, there) = settings.difference(from: try self.settings()), hasResults else { return }
+      throw StudyError(
+        "\(url.path) holds the results of another request: its \(key) is \(there), not \(here).",
+        remedy: "Choose another folder with --out, or repeat the options it was made with (\(settingsFile.path)).")
     }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+    guard names.allSatisfy({ $0.hasPrefix(".") }) else {
+      throw StudyError("\(url.path) holds files, but no study.", remedy: "Choose an empty or a new folder with --out.")
+    }
+  }
+
+  /// Lays the folder out for a request, or finds that done for the same one. Whoever calls it has the folder's lock.
+  ///
+  /// - Throws: as `check(for:)`, and `StudyError` when a folder cannot be made.
+  func open(for settings: StudySettings) throws {
+    try check(for: settings)
+    // Nothing was begun for another request: it could not start, for want of its data.
+    let isAnother = try FileManager.default.fileExists(atPath: settingsFile.path) && self.settings() != settings
+    if isAnother { clear() }
     for name in ["configs", "runs", "measured", "prepared", "logs"] { try make(url.appendingPathComponent(name)) }
-    if !manager.fileExists(atPath: settingsFile.path) {
+    if isAnother || !FileManager.default.fileExists(atPath: settingsFile.path) {
       try writeAtomically(Data(try settings.yaml().utf8), to: settingsFile)
     }
   }
@@ -126,15 +131,14 @@ public struct StudyFolder: Sendable, Hashable {
     return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && isFolder.boolValue
   }
 
-  /// Gives a folder in which nothing was begun to another request: the one before could not start, for want of its data.
-  private func remake(for settings: StudySettings) throws {
+  /// Takes away what a request left that never began.
+  private func clear() {
     let manager = FileManager.default
-    for file in [estimatesFile, scoreCardFile, scoreCardText, report] { try? manager.removeItem(at: file) }
     let configs = url.appendingPathComponent("configs")
-    for name in (try? manager.contentsOfDirectory(atPath: configs.path)) ?? [] {
-      try? manager.removeItem(at: configs.appendingPathComponent(name))
+    let names = (try? manager.contentsOfDirectory(atPath: configs.path)) ?? []
+    for file in [estimatesFile, scoreCardFile, scoreCardText, report] + names.map(configs.appendingPathComponent) {
+      try? manager.removeItem(at: file)
     }
-    try writeAtomically(Data(try settings.yaml().utf8), to: settingsFile)
   }
 
   /// What became of a cell so far.

@@ -16,6 +16,8 @@ public final class StudyGrid {
   public init(_ cells: [Cell], settings: StudySettings, in folder: StudyFolder) throws {
     (self.cells, self.folder) = (cells, folder)
     try folder.make()
+    // The lock is a file, which a folder that is refused shall not see.
+    try folder.check(for: settings)
     lock = try DirectoryLock(folder.url, activity: "running the study in")
     try folder.open(for: settings)
     for cell in cells { try Self.checkUnchanged(cell, in: folder) }

@@ -48,7 +48,12 @@ struct MC2: Rule {
         if pair[0]?.probeSizes != pair[1]?.probeSizes || pair[0]?.probeSizes.count != 1 {
           assessment.leaveOpen("the probes differ in m, which r grows with")
         } else if real.peak.value < Self.wellBelow * random.peak.value {
-          assessment.fail("the peak with random labels is not well below that with real ones")
+          if pair[0]?.isFitted == true {
+            assessment.fail("the peak with random labels is not well below that with real ones")
+          } else {
+            assessment.leaveOpen(
+              "the peak with random labels is not well below that with real ones, which are not fitted yet")
+          }
         }
       }
       return assessment.judgement(held: "With random labels r rises and falls, with a peak well below real labels’")

@@ -31,7 +31,8 @@ struct WS1: Rule {
         outcome: outcome,
         explanation: deciding.map { "\($0.id) \(outcome.rawValue): \($0.judgement.explanation)" }.joined(
           separator: " "),
-        numbers: parts.flatMap(\.judgement.numbers), missing: missing)
+        numbers: parts.flatMap(\.judgement.numbers), missing: missing,
+        isOpen: parts.contains(where: \.judgement.isOpen))
     }
   }
 }

@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import Reports
 import Studies
+import Training
 
 extension StudyProfile: ExpressibleByArgument {}
 
@@ -118,6 +119,18 @@ struct StudyCommand: ParsableCommand {
     @Argument var name: String
     @Option var out: String
 
-    func run() throws { try StudyFolder(out).compute(cell: name) }
+    func run() throws {
+      Self.endWithParent()
+      try StudyFolder(out).compute(cell: name)
+    }
+
+    /// A computation has nothing to keep before its end: it ends with the grid that started it.
+    private static func endWithParent() {
+      Thread.detachNewThread {
+        guard let parent = ParentWatch() else { return }
+        while !parent.isGone { sleep(1) }
+        Foundation.exit(130)
+      }
+    }
   }
 }
