@@ -126,10 +126,10 @@ extension Judgement {
       ? "seed \(first.seed) alone decides"
       : "in \(open == nil ? "each of" : "\(decided.count) of") \(counting.count) seeds"
     let rest = open == nil ? "" : "; \(undecided.dropLast())"
-    // Seeds that say the same for other reasons are not made to say the first one's.
+    let reason = first.judgement.explanation.dropLast()
+    // Seeds that come to the same by other numbers are not made to say the first one's.
     let isOne = decided.allSatisfy { $0.judgement.explanation == first.judgement.explanation }
-    let reason = (isOne ? "" : "seed \(first.seed): ") + first.judgement.explanation.dropLast()
-    return (outcome, "\(reason) (\(basis)\(isOne ? "" : ", for reasons of their own")\(rest)).")
+    return (outcome, isOne ? "\(reason) (\(basis)\(rest))." : "\(basis), such as seed \(first.seed): \(reason)\(rest).")
   }
 
   /// Each number with its range over the seeds that have it.

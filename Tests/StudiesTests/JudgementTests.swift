@@ -51,7 +51,7 @@ import Testing
     let other = Judgement(outcome: .didNotHold, explanation: "Another way.", missing: ["a run"])
     let both = combined(against, other)
     #expect(both.outcome == .didNotHold && both.missing == ["a run, seed 2"])
-    #expect(both.explanation == "seed 1: It does not (in each of 2 seeds, for reasons of their own).")
+    #expect(both.explanation == "in each of 2 seeds, such as seed 1: It does not.")
   }
 
   /// A seed whose runs are not there is named, and does not count.
