@@ -116,12 +116,11 @@ extension StudySettings {
         throw StudyError("--set \(key) is not possible: the grid of \(study.id) rests on it.", remedy: "Leave it out.")
       }
       // A run is so many steps or so many epochs long: one takes the other's place.
-      let varied = key == "epochs" ? ["epochs", "steps"] : [key]
+      let names = key == "epochs" ? ["epochs", "steps"] : [key]
       let values = try Set(
         settings.map { setting in
           let options = try setting.options()
-          return varied.compactMap { name in options[name].map { varied.count > 1 ? "\($0) \(name)" : $0 } }.first
-            ?? "its default"
+          return names.compactMap { options[$0] }.first ?? "its default"
         })
       guard values.count > 1, !study.settable.contains(key) else { continue }
       throw StudyError(

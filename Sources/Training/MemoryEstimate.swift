@@ -91,7 +91,8 @@ public enum MemoryLimit {
   /// What the process has in memory now; nil where the system does not tell.
   public static func residentBytes(root: String = "/") -> Int? { ownStatus("VmRSS:", root: root) }
 
-  /// The most that the process had in memory since `forgetPeak()`; nil where the system does not tell.
+  /// The most that the process had in memory since `forgetPeak()`, where `Runtime.peakResidentBytes` is that of its whole
+  /// life; nil where the system does not tell.
   public static func peakBytes(root: String = "/") -> Int? { ownStatus("VmHWM:", root: root) }
 
   /// Lets the peak begin anew at what is in memory now.

@@ -4,7 +4,8 @@ import Foundation
 
 /// The mark that a cell is in the hands of a process: an advisory lock (flock) on a file that the cell's process has
 /// open as its standard input. The system takes it back when that process is gone, and not before, even where the grid
-/// that started it was killed: between its start and the making of its run directory nothing else would tell.
+/// that started it was killed: between its start and the making of its run directory nothing else would tell. A
+/// `DirectoryLock` ends with the process that took it, and is of no use for handing on.
 enum CellLock {
   /// Takes the lock. File systems without locks are let pass.
   ///

@@ -6,8 +6,6 @@ import Training
 
 /// What happens while a grid runs.
 public enum GridEvent: Sendable {
-  /// A cell was started, or gone on with.
-  case began(String)
   /// A cell ended.
   case ended(String, CellStatus)
   /// A moment passed: for progress bars.
@@ -86,7 +84,6 @@ public final class GridRunner {
           continue
         }
         try start(cell)
-        observe(.began(cell.name))
       }
       if running.isEmpty, awaited.isEmpty { return true }
       try giveUpWaiting(observe)

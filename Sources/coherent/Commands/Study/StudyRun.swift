@@ -176,7 +176,6 @@ final class GridConsole {
   func observe(_ event: GridEvent) {
     guard !isQuiet else { return }
     switch event {
-    case .began: break
     case .ended(let cell, .failed(let words)): line("\(cell): failed: \(words)")
     case .ended(let cell, .begun): line("\(cell): stopped")
     case .ended(let cell, let status): line("\(cell): \(status.word)")
