@@ -2,11 +2,15 @@
 
 import Foundation
 
-/// A record that is one line of a CSV file.
-protocol CSVRecord {
+/// What can be written as one line of a CSV file.
+protocol CSVLine {
   static var columns: [String] { get }
   /// The cells in column order, not yet quoted; an absent value is an empty cell.
   var cells: [String] { get }
+}
+
+/// A line that is also read.
+protocol CSVRecord: CSVLine {
   init(_ row: CSVRow) throws
 }
 
@@ -53,11 +57,11 @@ enum CSV {
   static func cell(_ value: Int?) -> String { value.map { "\($0)" } ?? "" }
   static func cell(_ value: Bool?) -> String { value.map { $0 ? "1" : "0" } ?? "" }
 
-  static func header<Record: CSVRecord>(_: Record.Type) -> String {
-    Record.columns.joined(separator: ",") + "\n"
+  static func header<Line: CSVLine>(_: Line.Type) -> String {
+    Line.columns.joined(separator: ",") + "\n"
   }
 
-  static func lines(_ records: some Sequence<some CSVRecord>) -> String {
+  static func lines(_ records: some Sequence<some CSVLine>) -> String {
     var text = ""
     for record in records {
       var first = true

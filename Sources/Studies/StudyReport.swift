@@ -11,6 +11,7 @@ public struct StudyReport {
   private let study: Study
   private let cells: [Cell]
   private let results: StudyResults
+  private let runs: [RunDirectory]
   private let manifests: [String: RunManifest]
   /// The figures.
   public let figures: [Figure]
@@ -23,7 +24,7 @@ public struct StudyReport {
     settings = try folder.settings()
     study = try StudyCatalog.study(settings.study)
     cells = try study.cells(settings, in: folder)
-    let runs = folder.runs(of: cells)
+    runs = folder.runs(of: cells)
     manifests = Dictionary(try runs.map { ($0.name, try $0.manifest()) }, uniquingKeysWith: { first, _ in first })
     figures = try StudyFigures.figures(
       for: study.id, runs: runs, measurements: try folder.measurements(of: cells).map { ($0.name, $0.values) })
@@ -109,7 +110,8 @@ public struct StudyReport {
 
 extension StudyReport {
   /// Gathers what is worth keeping in a folder: score card, figures with their data, the request, the configuration of
-  /// every cell, and a text with machine, wall time and command. No path of this machine is in it.
+  /// every cell, how its run ended (`runs.csv`) or what it computed, and a text with machine, wall time and command. No
+  /// path of this machine is in it.
   ///
   /// - Throws: as `write(formats:)`.
   public func export(to path: String) throws {
@@ -142,6 +144,8 @@ extension StudyReport {
         try write(String(decoding: data, as: UTF8.self), "measured/\(cell.name).csv")
       }
     }
+    let ends = try runs.flatMap { try EndRecord.ends(of: $0, name: $0.name) }
+    if !ends.isEmpty { try write(EndRecord.table(ends), "runs.csv") }
     var words = command
     if let place = words.firstIndex(of: "--data-dir") { words[place + 1] = "data" }
     let lines = facts.map { "- \($0.name): \($0.value)" } + ["", "    " + words.joined(separator: " "), ""]

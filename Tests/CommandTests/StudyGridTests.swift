@@ -246,6 +246,7 @@ import Testing
       let text = try String(contentsOfFile: kept + "/" + name, encoding: .utf8)
       #expect(!text.isEmpty && !text.contains(scratch.url.path), "\(name)")
     }
+    #expect(!FileManager.default.fileExists(atPath: kept + "/runs.csv"), "It has no training runs.")
     let request = try String(contentsOfFile: out + "/study.yaml", encoding: .utf8)
     let over = try Program.run(["study", "report", out, "--export", out])
     #expect(over.code == 1 && over.errors.contains("folder of a study"), "\(over.errors)")

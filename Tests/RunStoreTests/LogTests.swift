@@ -35,6 +35,20 @@ import Testing
     #expect(throws: RunStoreError.self) { try log.append([metric(1)]) }
   }
 
+  @Test func theEndIsTheLastEvaluationOfEveryGroup() throws {
+    let scratch = try Scratch()
+    let run = try scratch.newRun()
+    let log = try run.logWriter()
+    try log.append([metric(0), metric(0, group: "early"), metric(100), metric(100, group: "hard, \"late\"")])
+    try log.close()
+    let ends = try EndRecord.ends(of: run, name: "one")
+    #expect(ends.map(\.metrics) == [metric(100), metric(100, group: "hard, \"late\"")])
+    #expect(try ends.allSatisfy { try $0.run == "one" && $0.seed == run.manifest().seed && $0.wallSeconds == nil })
+    let lines = EndRecord.table(ends).split(separator: "\n")
+    #expect(lines[0] == "run,seed,status,wall_seconds,epoch,step,split,group,count,loss,acc1,acc5")
+    #expect(lines.count == 3 && lines[1].hasPrefix("one,") && lines[2].contains("\"hard, \"\"late\"\"\""))
+  }
+
   @Test func resumingCutsEveryLogBack() throws {
     let scratch = try Scratch()
     let straight = try scratch.newRun("straight")
