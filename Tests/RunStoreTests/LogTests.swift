@@ -43,7 +43,7 @@ import Testing
     try log.close()
     let ends = try EndRecord.ends(of: run, name: "one")
     #expect(ends.map(\.metrics) == [metric(100), metric(100, group: "hard, \"late\"")])
-    #expect(try ends.allSatisfy { try $0.run == "one" && $0.seed == run.manifest().seed && $0.wallSeconds == nil })
+    #expect(try ends.allSatisfy { try $0.run == "one" && $0.seed == run.manifest().seed && $0.wallSeconds == 12.5 })
     let lines = EndRecord.table(ends).split(separator: "\n")
     #expect(lines[0] == "run,seed,status,wall_seconds,epoch,step,split,group,count,loss,acc1,acc5")
     #expect(lines.count == 3 && lines[1].hasPrefix("one,") && lines[2].contains("\"hard, \"\"late\"\"\""))

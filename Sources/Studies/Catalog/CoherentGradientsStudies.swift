@@ -88,7 +88,7 @@ extension StudyCatalog {
       .smoke: "300 built-in digits, 1×32, full batch and batch 50",
       .small: "2000 images of MNIST, 1×512, full batch for 3000 steps, and batch 100; 3 seeds",
       .paper:
-        "5000 images of MNIST, 1×2048, full batch for 4000 steps, and batch 100; 3 seeds (the paper gives no sizes)",
+        "5000 images of MNIST, 1×2048, full batch for 4000 steps, and batch 100; 3 seeds (the paper: 60 000, steps and rate unknown)",
     ], fixed: ["subset"]
   ) { request in
     let examples = request.by(smoke: 300, small: 2000, paper: 5000)
