@@ -59,6 +59,12 @@ import Testing
     try expect("CG-3", .inconclusive, on: without(1), saying: "100 % noise")
     try expect(
       "CG-3", .didNotHold, on: changed(0.25) { $0.corrupt = { Self.pristine($0, 0.9) } }, saying: "corrupt curve")
+    // Where nothing is learned, nothing is learned first.
+    let untrained = Self.paper.map { $0.with { $0.train = { _ in 0.2 } } }
+    let slow = untrained.map {
+      $0.noise > 0 ? $0.with { ($0.pristine, $0.corrupt) = ({ _ in 0.2 }, { _ in 0.2 }) } : $0
+    }
+    try expect("CG-3", .inconclusive, on: slow, saying: "never has half of its examples right")
   }
 
   @Test func fewerPristineAreSlower() throws {

@@ -5,6 +5,8 @@ struct CG3: Rule {
   /// Mean lead of the pristine curve over training (along the logarithm of the step): less than five points of accuracy
   /// is no order of learning.
   static let lead = 0.05
+  /// What has to be learned with real labels for an order of learning to show: half of the training examples.
+  static let learned = 0.5
 
   let claim = Claim(
     id: "CG-3",
@@ -22,6 +24,9 @@ struct CG3: Rule {
       let references = (real: runs.at(0)?.accuracy("train"), random: runs.at(1)?.accuracy("train"))
       if references.real == nil { assessment.miss(Level.text(0)) }
       if references.random == nil { assessment.miss(Level.text(1)) }
+      if let real = references.real, real.firstStep(reaching: Self.learned) == nil {
+        assessment.doubt("the run without noise never has half of its examples right")
+      }
       for level in Level.all where level > 0 && level < 1 {
         guard let run = runs.at(level) else {
           assessment.miss(Level.text(level))
