@@ -56,11 +56,7 @@ extension Figure {
     _ figures: [Figure], to folder: URL, formats: [FigureFormat], withTables: Bool = false,
     assets: ReportAssets? = nil
   ) throws -> [URL] {
-    do {
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    } catch {
-      throw ReportError("Cannot create the folder \(folder.path).", remedy: "Choose a folder that you may write to.")
-    }
+    try makeFolder(folder)
     let jobs = figures.flatMap { figure in
       formats.map { (figure, folder.appendingPathComponent("\(figure.id).\($0.rawValue)"), $0) }
     }
@@ -124,5 +120,14 @@ extension Figure {
         "The figures could not be drawn: \(isFull ? "the disk is full. " : "")\(lines)",
         remedy: isFull ? "Free some space, then try again." : "Run make setup, then try again.")
     }
+  }
+}
+
+/// Makes the folder that something is to be written to, with those above it; one that is there stays as it is.
+func makeFolder(_ folder: URL) throws {
+  do {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  } catch {
+    throw ReportError("Cannot create the folder \(folder.path).", remedy: "Choose a folder that you may write to.")
   }
 }

@@ -47,10 +47,13 @@ public struct Report: Sendable {
   /// - Parameters:
   ///   - url: The HTML file.
   ///   - bundle: The JavaScript bundle; found with `ReportAssets.locate()` when not given.
-  /// - Throws: `ReportError` when the bundle is missing, `RunStoreError` when the file cannot be written.
+  /// - Throws: `ReportError` when the bundle is missing or there is no folder and none can be made, `RunStoreError` when
+  ///   the file cannot be written.
   public func write(to url: URL, bundle: URL? = nil) throws {
     let bundle = try bundle ?? ReportAssets.locate().bundle
-    let page = try html(bundle: bundle, folder: url.deletingLastPathComponent().standardizedFileURL)
+    let folder = url.deletingLastPathComponent()
+    let page = try html(bundle: bundle, folder: folder.standardizedFileURL)
+    if !FileManager.default.fileExists(atPath: folder.path) { try makeFolder(folder) }
     try writeAtomically(Data(page.utf8), to: url)
   }
 

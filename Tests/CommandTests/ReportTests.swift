@@ -48,6 +48,9 @@ struct ReportCommandTests {
     // Beside the working directory when several are drawn and no place is given.
     #expect(try Program.run(["report"] + runs, in: scratch.url.path).code == 0)
     #expect(FileManager.default.fileExists(atPath: scratch.path("report.html")))
+    let elsewhere = try Program.run(["report", runs[0], "--out", scratch.path("new/folder/page.html")])
+    #expect(elsewhere.code == 0, "\(elsewhere.errors)")
+    expectOffline(try page(scratch.path("new/folder/page.html")))
     let unwritable = try Program.run(["report", runs[0], "--out", runs[0] + "/config.yaml/x.html"])
     #expect(unwritable.code == 1 && unwritable.errors.contains("is a file, not a folder"))
   }
