@@ -46,21 +46,31 @@ bool ic_is_jpeg(const uint8_t *bytes, size_t count) {
   return count >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF;
 }
 
+// Rows of four inks, stored inverted as Adobe's programs do, to red, green, blue and a byte of no meaning: as Pillow
+// converts them, with products of two shares of 255 rounded.
+static void print_rows(uint8_t *pixels, size_t count) {
+  for (uint8_t *pixel = pixels; pixel < pixels + 4 * count; pixel += 4) {
+    const unsigned paper = pixel[3];
+    for (int ink = 0; ink < 3; ++ink) {
+      const unsigned product = (255u - pixel[ink]) * paper + 128;
+      pixel[ink] = (uint8_t)(paper - ((product + (product >> 8)) >> 8));
+    }
+  }
+}
+
 // What may jump: everything that must survive the jump lives with the caller.
 static ic_status decode(struct jpeg_decompress_struct *info, ic_workspace *workspace, const uint8_t *bytes,
                         size_t count, ic_size *size) {
   jpeg_create_decompress(info);
   jpeg_mem_src(info, bytes, (unsigned long)count);
   jpeg_read_header(info, TRUE);
-  if (info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK) {
-    return ic_failure(IC_UNSUPPORTED, "it is a CMYK JPEG; convert it to RGB");
-  }
   ic_status status = ic_prepare(workspace, info->image_width, info->image_height);
   if (status.kind != IC_OK) return status;
   size->width = (int32_t)info->image_width;
   size->height = (int32_t)info->image_height;
   if (workspace == NULL) return status;
-  info->out_color_space = JCS_EXT_RGBX;
+  const bool is_printed = info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK;
+  info->out_color_space = is_printed ? JCS_CMYK : JCS_EXT_RGBX;
   info->dct_method = JDCT_ISLOW;
   info->do_fancy_upsampling = TRUE;
   jpeg_start_decompress(info);
@@ -71,7 +81,8 @@ static ic_status decode(struct jpeg_decompress_struct *info, ic_workspace *works
     for (; number < 8 && info->output_scanline + number < info->output_height; ++number) {
       rows[number] = pixels + (size_t)(info->output_scanline + number) * info->image_width * 4;
     }
-    jpeg_read_scanlines(info, rows, (JDIMENSION)number);
+    const JDIMENSION read = jpeg_read_scanlines(info, rows, (JDIMENSION)number);
+    if (is_printed) print_rows(rows[0], (size_t)read * info->image_width);
   }
   return status;
 }

@@ -40,6 +40,12 @@ def planes(image):
     return np.asarray(image).transpose(2, 0, 1).tobytes()
 
 
+def as_ycck(data):
+    """The same JPEG with its CMYK planes declared to be YCCK, in the marker that Adobe introduced."""
+    place = data.index(b"Adobe") + 11
+    return data[:place] + b"\x02" + data[place + 1:]
+
+
 def text(data):
     return base64.b64encode(data).decode()
 
@@ -67,6 +73,7 @@ def main():
     turned = Image.Exif()
     turned[0x0112] = 6
     whole = jpeg(picture, quality=90)
+    inks = jpeg(Image.merge("CMYK", (*picture.convert("CMYK").split()[:3], picture.convert("L"))), quality=90)
     pictures = {
         "baseline": whole,
         "progressive": jpeg(picture, quality=80, progressive=True),
@@ -80,9 +87,11 @@ def main():
         "grey-alpha-png": png(transparent.convert("LA")),
         "one-bit-png": png(picture.convert("1")),
         "grey-16-bit-png": png(deep),
+        "cmyk": jpeg(picture.convert("CMYK"), quality=60),
+        "cmyk-with-black": inks,
+        "ycck": as_ycck(inks),
     }
     unusable = {
-        "cmyk": jpeg(picture.convert("CMYK"), quality=60),
         "gif": encoded(picture, "GIF"),
         "truncated": whole[:len(whole) * 2 // 3],
         "truncated-png": png(picture)[:1500],

@@ -21,7 +21,7 @@ extern "C" {
 typedef enum {
   IC_OK = 0,
   IC_UNKNOWN_FORMAT,  // neither JPEG nor PNG
-  IC_UNSUPPORTED,     // a picture, but of a kind that is refused, such as CMYK
+  IC_UNSUPPORTED,     // a picture, but of a kind that is refused, such as an unknown kind of PNG
   IC_TRUNCATED,       // the file breaks off
   IC_DAMAGED,         // the decoder gave up
   IC_TOO_LARGE,       // more than IC_GREATEST_PIXELS

@@ -62,7 +62,6 @@ enum Setting {
     configuration.epochs = epochs
     configuration.noiseKind = .uniform
     configuration.imageSize = model.hasPrefix("inception") ? 299 : 224
-    configuration.skipBad = true
     if model.hasPrefix("resnet") {
       let perEpoch = (imageNetExamples + batch - 1) / batch
       configuration.schedule = "step:\(30 * perEpoch),\(60 * perEpoch)"
