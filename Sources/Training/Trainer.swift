@@ -81,7 +81,8 @@ public final class Trainer {
   private let loader: BatchLoader
   private let schedule: Schedule
   private let evaluations: EvaluationSchedule
-  private var evaluator: Evaluator
+  /// What evaluates, in chunks whose activations take little memory.
+  public private(set) var evaluator: Evaluator
   private let context: ForwardContext
   /// For aggregators that look at more than the batch mean.
   private let robustPlan: GradientPlan?

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Aggregation
 import Foundation
 import Training
 
@@ -23,6 +24,10 @@ public struct CellEstimator {
   private static let steps = 2
   /// Examples that evaluation is timed on.
   private static let evaluated = 256
+  /// A mini-batch that takes more bytes than this is timed in part: what may not fit must not be found out by taking it.
+  private static let timedBytes = 1 << 29
+  /// Fewer examples say too little about the time of many.
+  private static let leastTimed = 16
 
   private struct Shape: Hashable {
     let words: [String]
@@ -53,7 +58,7 @@ public struct CellEstimator {
       "\(configuration.imageSize ?? 0)", configuration.model, configuration.norm, configuration.optimizer,
       "\(configuration.batchSize)", configuration.augment,
     ])
-    let cost = try known[shape] ?? Self.measure(Trainer(configuration))
+    let cost = try known[shape] ?? Self.measure(configuration)
     known[shape] = cost
     let total = configuration.totalSteps(for: cost.train)
     let perEpoch = max(1, (cost.train + configuration.batchSize - 1) / configuration.batchSize)
@@ -63,7 +68,33 @@ public struct CellEstimator {
       evaluation: Double(schedule.count) * Double(cost.train + cost.test) * cost.example, memory: cost.memory)
   }
 
-  private static func measure(_ trainer: Trainer) throws -> Cost {
+  private static func measure(_ configuration: TrainingConfiguration) throws -> Cost {
+    // One trainer at a time: each has parameters and gradient.
+    let (bytes, memory, train, test) = try sizes(Trainer(configuration))
+    var timed = configuration
+    if bytes > timedBytes {
+      let share = Double(timedBytes) / Double(bytes)
+      let least = max(leastTimed, try AggregatorSpecification(configuration.optimizer).make().leastBatch)
+      timed.batchSize = min(configuration.batchSize, max(least, Int(share * Double(configuration.batchSize))))
+      timed.validation = 0
+      // Without a smaller rest at the end.
+      timed.subset = min(train, timed.batchSize * (steps + 1)) / timed.batchSize * timed.batchSize
+    }
+    let (step, example) = try time(Trainer(timed))
+    return Cost(
+      step: step * Double(configuration.batchSize) / Double(timed.batchSize), example: example, memory: memory,
+      train: train, test: test)
+  }
+
+  private static func sizes(_ trainer: Trainer) -> (batch: Int, memory: Int, train: Int, test: Int) {
+    (
+      trainer.memoryEstimate?.training ?? 0, trainer.memoryEstimate?.total ?? 0, trainer.data.trainIndices.count,
+      trainer.data.test.count
+    )
+  }
+
+  /// Seconds of a step and of the evaluation of an example.
+  private static func time(_ trainer: Trainer) throws -> (step: Double, example: Double) {
     func seconds(_ body: () throws -> Void) rethrows -> Double {
       let begun = DispatchTime.now().uptimeNanoseconds
       try body()
@@ -79,13 +110,10 @@ public struct CellEstimator {
       // What the run itself will find out, and keep as its result.
     }
     let count = min(Self.evaluated, trainer.data.test.count)
-    let evaluator = Evaluator(linearPolicy: trainer.linearPolicy, device: .cpu)
     let evaluation = try seconds {
-      _ = try evaluator.evaluate(
+      _ = try trainer.evaluator.evaluate(
         trainer.model, on: trainer.data.test, indices: Array(0..<count), labels: trainer.data.test.labels)
     }
-    return Cost(
-      step: step.isFinite ? step : 0, example: count > 0 ? evaluation / Double(count) : 0,
-      memory: trainer.memoryEstimate?.total ?? 0, train: trainer.data.trainIndices.count, test: trainer.data.test.count)
+    return (step.isFinite ? step : 0, count > 0 ? evaluation / Double(count) : 0)
   }
 }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+import Training
+
+@testable import Studies
+
+@Suite struct CellEstimateTests {
+  private func cell(_ change: (inout TrainingConfiguration) -> Void) -> Cell {
+    var configuration = TrainingConfiguration()
+    configuration.dataset = "digits"
+    configuration.subset = 3000
+    configuration.threads = 1
+    change(&configuration)
+    return .training("cell", "a cell", configuration)
+  }
+
+  /// What is estimated to be more than there is must not be found out by taking it.
+  @Test func aMiniBatchThatWouldNotFitIsTimedInPart() throws {
+    _ = MemoryLimit.forgetPeak()
+    let before = MemoryLimit.residentBytes() ?? 0
+    var estimator = CellEstimator()
+    let cost = try #require(
+      try estimator.estimate(
+        cell {
+          ($0.model, $0.batchSize, $0.epochs, $0.optimizer) = ("resnet18-32", 3000, 2, "winsorized:s=9")
+        }))
+    #expect(cost.steps == 2 && cost.training > 0 && cost.evaluation > 0)
+    #expect(cost.memory > 8 << 30, "\(cost.memory)")
+    if let peak = MemoryLimit.peakBytes() { #expect(peak - before < 4 << 30, "\(peak - before)") }
+  }
+
+  @Test func aMistakeInACellIsSaid() throws {
+    var estimator = CellEstimator()
+    let wrong = cell { ($0.model, $0.batchSize) = ("mlp:8", 4000) }
+    #expect { try estimator.estimate(wrong) } throws: { "\($0)".contains("batch-size 4000 is larger") }
+  }
+}
