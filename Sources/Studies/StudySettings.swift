@@ -137,7 +137,8 @@ extension TrainingConfiguration {
     var options: [String: String] = [:]
     for (key, value) in mapping ?? [:] {
       guard let name = key.string else { continue }
-      options[name] = try value.scalar?.string ?? Yams.serialize(node: value)
+      let list = value.sequence.map { "[" + $0.compactMap { $0.scalar?.string }.joined(separator: ", ") + "]" }
+      options[name] = try value.scalar?.string ?? list ?? Yams.serialize(node: value)
     }
     return options
   }

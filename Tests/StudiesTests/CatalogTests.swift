@@ -81,6 +81,12 @@ import Training
         "\($0)".contains("--set \(key)") && "\($0)".contains(word)
       }
     }
+    // The sample that coherence is measured on has to fit the data.
+    let probe = "[\"coherence:m=6@log\"]"
+    #expect(throws: Never.self) { try cells("gm/adversarial-init", .paper) { $0.set = ["probe": probe] } }
+    #expect { _ = try cells("ws/robust-means", .small) { $0.set = ["probe": probe] } } throws: {
+      "\($0)".contains("--set probe") && !"\($0)".contains("\n")
+    }
     #expect { _ = try cells("ws/robust-means", .small) { $0.set = ["modl": "mlp:8"] } } throws: {
       "\($0)".contains("modl") && "\($0)".contains("did you mean")
     }

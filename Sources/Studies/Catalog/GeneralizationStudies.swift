@@ -108,7 +108,7 @@ extension StudyCatalog {
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small: "5000 images of MNIST, 1×512: random labels for 12 000 steps, then real ones for 3000; 3 seeds",
       .paper: "ImageNet, ResNet-50: random labels for 90 epochs, then real ones for 90; 3 seeds",
-    ]
+    ], settable: ["probe"]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 3000, examples: 5000),
