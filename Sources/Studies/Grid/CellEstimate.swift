@@ -69,8 +69,9 @@ public struct CellEstimator {
   }
 
   private static func measure(_ configuration: TrainingConfiguration) throws -> Cost {
-    // One trainer at a time: each has parameters and gradient.
-    let (bytes, memory, train, test) = try sizes(Trainer(configuration))
+    var trainer = try Trainer(configuration)
+    let (train, test) = (trainer.data.trainIndices.count, trainer.data.test.count)
+    let (memory, bytes) = (trainer.memoryEstimate?.total ?? 0, trainer.memoryEstimate?.training ?? 0)
     var timed = configuration
     if bytes > timedBytes {
       let share = Double(timedBytes) / Double(bytes)
@@ -79,18 +80,12 @@ public struct CellEstimator {
       timed.validation = 0
       // Without a smaller rest at the end.
       timed.subset = min(train, timed.batchSize * (steps + 1)) / timed.batchSize * timed.batchSize
+      trainer = try Trainer(timed)
     }
-    let (step, example) = try time(Trainer(timed))
+    let (step, example) = try time(trainer)
     return Cost(
       step: step * Double(configuration.batchSize) / Double(timed.batchSize), example: example, memory: memory,
       train: train, test: test)
-  }
-
-  private static func sizes(_ trainer: Trainer) -> (batch: Int, memory: Int, train: Int, test: Int) {
-    (
-      trainer.memoryEstimate?.training ?? 0, trainer.memoryEstimate?.total ?? 0, trainer.data.trainIndices.count,
-      trainer.data.test.count
-    )
   }
 
   /// Seconds of a step and of the evaluation of an example.
