@@ -147,6 +147,28 @@ struct Checkpoint: Codable, Sendable, Equatable {
   }
 }
 
+// MARK: - When
+
+/// When checkpoints are taken, which changes nothing in the results.
+struct CheckpointSchedule {
+  /// Steps between checkpoints.
+  let distance: Int
+  /// Whether the user chose the distance: then nothing else counts.
+  let isGiven: Bool
+  /// The seconds it took to write the last one.
+  var cost = 0.0
+
+  /// By steps, and by default once a minute as well; but the gigabyte of a VGG takes seconds to write, and then a
+  /// twentieth of the time is enough for that.
+  ///
+  /// - Parameter seconds: the time since the last checkpoint.
+  func isDue(_ step: Int, after seconds: Double) -> Bool {
+    let isByStep = step % distance == 0
+    if isGiven { return isByStep }
+    return (isByStep || seconds > 60) && (cost < 0.5 || seconds > 20 * cost)
+  }
+}
+
 // MARK: - Taking and restoring
 
 extension Trainer {

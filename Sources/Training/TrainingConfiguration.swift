@@ -86,7 +86,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var evalEvery: Int?
   /// What is measured along the way, as words such as "coherence@log".
   public var probe: [String] = []
-  /// Steps between checkpoints; an epoch, or a twentieth of the run if that is more, by default.
+  /// Steps between checkpoints; by default an epoch, or a twentieth of the run if that is more, and longer where
+  /// writing one takes seconds.
   public var checkpointEvery: Int?
   /// Where to compute.
   public var device = "cpu"

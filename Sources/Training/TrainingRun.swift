@@ -20,6 +20,8 @@ public final class TrainingRun {
   private var lock: DirectoryLock?
   private let started = Date()
   private var lastCheckpoint = Date()
+  private lazy var checkpointSchedule = CheckpointSchedule(
+    distance: trainer.checkpointDistance, isGiven: trainer.configuration.checkpointEvery != nil)
   private let secondsBefore: Double
   /// How long the logs were at the newest checkpoint; nil without one.
   private var logs: RunLogOffsets?
@@ -166,17 +168,17 @@ public final class TrainingRun {
 
   private var seconds: Double { secondsBefore + Date().timeIntervalSince(started) }
 
-  /// By steps, and by default once a minute as well: when a checkpoint is taken changes nothing in the results.
   private func isCheckpointDue(_ step: Int) -> Bool {
-    step % trainer.checkpointDistance == 0 || trainer.isFinished
-      || (trainer.configuration.checkpointEvery == nil && Date().timeIntervalSince(lastCheckpoint) > 60)
+    trainer.isFinished || checkpointSchedule.isDue(step, after: Date().timeIntervalSince(lastCheckpoint))
   }
 
   private func checkpoint(_ log: RunLogWriter) throws {
-    lastCheckpoint = Date()
+    let begin = Date()
     let lengths = try log.flush()
     try trainer.save(in: directory.checkpoints, logs: lengths, seconds: seconds)
     logs = lengths
+    lastCheckpoint = Date()
+    checkpointSchedule.cost = lastCheckpoint.timeIntervalSince(begin)
   }
 
   /// Writes what is known at the end; on divergence the examples stay as of the last checkpoint.

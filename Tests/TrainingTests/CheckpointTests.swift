@@ -150,6 +150,17 @@ import Testing
     #expect(Checkpoint.list(in: folder).map(\.lastPathComponent) == ["step-000000016.json", "step-000000020.json"])
   }
 
+  @Test func whatTakesSecondsToWriteIsWrittenSeldom() {
+    var schedule = CheckpointSchedule(distance: 10, isGiven: false)
+    #expect(schedule.isDue(20, after: 0.1) && !schedule.isDue(21, after: 59) && schedule.isDue(21, after: 61))
+    schedule.cost = 8
+    #expect(!schedule.isDue(20, after: 159) && !schedule.isDue(21, after: 159))
+    #expect(schedule.isDue(20, after: 161) && schedule.isDue(21, after: 161))
+    var given = CheckpointSchedule(distance: 10, isGiven: true)
+    given.cost = 8
+    #expect(given.isDue(20, after: 0.1) && !given.isDue(21, after: 1000))
+  }
+
   @Test func namesSortByStep() throws {
     let scratch = try Scratch()
     for step in [999_999_999, 1_000_000_000, 5] { try scratch.write("", Checkpoint.name(step: step) + ".json") }

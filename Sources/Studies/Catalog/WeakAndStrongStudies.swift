@@ -14,7 +14,7 @@ extension StudyCatalog {
     scales: [
       .smoke: "96 built-in digits, ResNet-18 for small images, 4 steps, 5 noise levels",
       .small:
-        "CIFAR-10: 2000 images for 15 epochs (VGG: 1000, Inception: 1000 at 75×75, for 30), 5 noise levels, 3 seeds",
+        "CIFAR-10: 2000 images for 15 epochs (VGG: 400, Inception: 400 at 75×75, for 25), 5 noise levels, 3 seeds",
       .paper: "ImageNet, 90 epochs, batch 256, momentum 0.9, 5 noise levels",
     ]
   ) { request in
@@ -35,11 +35,11 @@ extension StudyCatalog {
   private static func smallNoise(model: String) -> TrainingConfiguration {
     let isResNet = model.hasPrefix("resnet")
     return Setting.cifar(
-      model: model, examples: isResNet ? 2000 : 1000, batch: 50, epochs: isResNet ? 15 : 30, lr: 0.05
+      model: model, examples: isResNet ? 2000 : 400, batch: 50, epochs: isResNet ? 15 : 25, lr: 0.05
     ).with {
       // What is learned first shows early: evaluations are closer together, and on fewer images.
-      $0.evalEvery = isResNet ? 25 : 40
-      $0.testSubset = 500
+      $0.evalEvery = isResNet ? 25 : 16
+      $0.testSubset = isResNet ? 500 : 200
       if model.hasPrefix("vgg") { ($0.lr, $0.momentum) = (0.01, 0.9) }
       if model.hasPrefix("inception") { $0.imageSize = 75 }
     }

@@ -111,7 +111,8 @@ struct TrainingOptions: ParsableArguments {
   var threads: Int?
   @Option(parsing: .unconditional, help: "Steps between evaluations. (default: dense at first, then every epoch)")
   var evalEvery: Int?
-  @Option(parsing: .unconditional, help: "Steps between checkpoints. (default: an epoch)")
+  @Option(
+    parsing: .unconditional, help: "Steps between checkpoints. (default: an epoch, longer if writing takes seconds)")
   var checkpointEvery: Int?
   @Option(
     help:
