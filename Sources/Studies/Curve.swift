@@ -23,6 +23,9 @@ struct Curve {
   var peak: CurvePoint? { points.max { $0.value < $1.value } }
   subscript(step: Int) -> Double? { values[step] }
 
+  /// The part of the curve at or below a value.
+  func upTo(_ greatest: Double) -> Curve { Curve(points.filter { $0.value <= greatest }.map { ($0.step, $0.value) }) }
+
   /// The first step at which the curve is at a level or above.
   func firstStep(reaching level: Double) -> Int? { points.first { $0.value >= level }?.step }
 

@@ -76,6 +76,9 @@ enum NoiseFigures {
     ]
   }
 
+  /// Beyond this a loss leaves no room on its axis for the others: an untrained Inception-V3 starts at tens of millions.
+  private static let greatestLoss = 10.0
+
   /// Figures 1, 6 and 7 of "Weak and Strong Gradient Directions": a row for each model.
   static func byModel(_ source: FigureSource) -> [Figure?] {
     let panels = source.grouped(by: { $0.manifest.model }).flatMap { model, runs -> [FigurePanel] in
@@ -90,7 +93,7 @@ enum NoiseFigures {
             + lines(own, measure: "test", along: .epochs) { $0.run.accuracy("test") }),
         panel(
           "Training loss", FigureAxis("Loss (nats)", including: [0]),
-          lines(own, measure: "train", along: .epochs) { $0.loss("train") }),
+          lines(own, measure: "train", along: .epochs) { $0.loss("train").upTo(greatestLoss) }),
         panel(
           "Pristine learned", .accuracy(),
           lines(own, measure: "train", along: .epochs) { $0.run.pristineAccuracy }),
@@ -104,7 +107,9 @@ enum NoiseFigures {
         id: "label-noise-models", title: "Learning with label noise, by model",
         caption: source.caption(
           "As figures 1, 6 and 7 of the paper: accuracy on training (solid) and test examples (dashed), training loss, "
-            + "and training accuracy on examples whose label is unchanged (pristine) and changed (corrupt)."),
+            + "and training accuracy on examples whose label is unchanged (pristine) and changed (corrupt). Losses above "
+            + "\(Int(greatestLoss)) nats, such as batch norm's running statistics give before they have settled, are left out."
+        ),
         section: section, colors: .ordered, order: source.noiseNames, panels: panels
       ).figure()
     ]
