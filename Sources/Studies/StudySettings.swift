@@ -37,7 +37,9 @@ public struct StudySettings: Codable, Sendable, Equatable {
 
   /// How large the study is, in words that also say what was changed.
   public var scale: String {
-    let changes = (steps.map { ["\($0) steps at most"] } ?? []) + set.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }
+    let changes =
+      (steps.map { ["\($0) step\($0 == 1 ? "" : "s") at most"] } ?? [])
+      + set.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }
     return ([profile.rawValue] + changes).joined(separator: ", ")
   }
 

@@ -192,6 +192,8 @@ public final class TrainingRun {
       wallSeconds: seconds, peakRSSBytes: Runtime.peakResidentBytes)
     try log.close()
     try directory.write(manifest: manifest)
+    // The one before was there to go on from, and a grid of large models would fill a disk with them.
+    if status == .completed { Checkpoint.prune(in: directory.checkpoints, keeping: 1) }
   }
 
   private func exampleRecords() throws -> [ExampleRecord] {

@@ -133,7 +133,7 @@ import Testing
     }
   }
 
-  @Test func theNewestTwoAreKeptAndForeignFilesStay() throws {
+  @Test func theNewestTwoAreKeptUntilTheEndAndForeignFilesStay() throws {
     let scratch = try Scratch()
     let run = try startRun(Self.configuration, at: scratch.path("run"))
     let folder = run.directory.checkpoints
@@ -141,13 +141,18 @@ import Testing
     for name in foreign { try Data("mine".utf8).write(to: folder.appendingPathComponent(name)) }
     let orphan = folder.appendingPathComponent("step-000000003.state.safetensors")
     try Data("left by a kill".utf8).write(to: orphan)
-    _ = try run.train()
-    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-    let expected = ["step-000000016", "step-000000020"].flatMap {
-      [$0 + ".json", $0 + ".safetensors", $0 + ".state.safetensors"]
+    func expectCheckpoints(_ steps: [Int]) throws {
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      let expected = steps.map(Checkpoint.name(step:)).flatMap {
+        [$0 + ".json", $0 + ".safetensors", $0 + ".state.safetensors"]
+      }
+      #expect(names.sorted() == (expected + foreign).sorted())
+      #expect(Checkpoint.steps(in: folder) == steps)
     }
-    #expect(names.sorted() == (expected + foreign).sorted())
-    #expect(Checkpoint.list(in: folder).map(\.lastPathComponent) == ["step-000000016.json", "step-000000020.json"])
+    #expect(try run.train(shouldStop: { run.trainer.step == 18 }) == .interrupted)
+    try expectCheckpoints([16, 18])
+    #expect(try run.train() == .completed)
+    try expectCheckpoints([20])
   }
 
   @Test func whatTakesSecondsToWriteIsWrittenSeldom() {

@@ -14,6 +14,8 @@ public struct CellEstimate: Codable, Sendable, Equatable {
   public var evaluation: Double
   /// Bytes of memory; 0 where there is no estimate.
   public var memory: Int
+  /// Bytes on disk of the checkpoint that a complete run keeps; nil where there is no estimate.
+  public var disk: Int?
 
   /// Seconds in all.
   public var seconds: Double { training + evaluation }
@@ -37,6 +39,7 @@ public struct CellEstimator {
   private struct Cost {
     let step, example: Double
     let memory, train, test: Int
+    let disk: Int?
   }
 
   /// Nothing is known yet.
@@ -65,13 +68,15 @@ public struct CellEstimator {
     let schedule = EvaluationSchedule(steps: total, stepsPerEpoch: perEpoch, every: configuration.evalEvery)
     return CellEstimate(
       steps: total, training: Double(total) * cost.step,
-      evaluation: Double(schedule.count) * Double(cost.train + cost.test) * cost.example, memory: cost.memory)
+      evaluation: Double(schedule.count) * Double(cost.train + cost.test) * cost.example, memory: cost.memory,
+      disk: cost.disk)
   }
 
   private static func measure(_ configuration: TrainingConfiguration) throws -> Cost {
     var trainer = try Trainer(configuration)
     let (train, test) = (trainer.data.trainIndices.count, trainer.data.test.count)
-    let (memory, bytes) = (trainer.memoryEstimate?.total ?? 0, trainer.memoryEstimate?.training ?? 0)
+    let estimate = trainer.memoryEstimate
+    let (memory, bytes) = (estimate?.total ?? 0, estimate?.training ?? 0)
     var timed = configuration
     if bytes > timedBytes {
       let share = Double(timedBytes) / Double(bytes)
@@ -85,7 +90,7 @@ public struct CellEstimator {
     let (step, example) = try time(trainer)
     return Cost(
       step: step * Double(configuration.batchSize) / Double(timed.batchSize), example: example, memory: memory,
-      train: train, test: test)
+      train: train, test: test, disk: estimate.map { $0.parameters + $0.optimizer })
   }
 
   /// Seconds of a step and of the evaluation of an example.

@@ -119,17 +119,21 @@ extension StudyCommand {
     private func total(_ estimates: [String: CellEstimate], jobs: Int) -> String {
       let seconds = estimates.values.reduce(0) { $0 + $1.seconds }
       let memory = estimates.values.map(\.memory).max() ?? 0
+      let disk = estimates.values.reduce(0) { $0 + ($1.disk ?? 0) }
       return
         "\(estimates.count) training runs, about \(Console.duration(seconds / Double(jobs))) with \(jobs) at a time "
-        + "(without probes), \(Console.bytes(memory)) of memory each at most"
+        + "(without probes), \(Console.bytes(memory)) of memory each at most, \(Console.bytes(disk)) on disk for all models"
     }
 
     private static func table(_ cells: [Cell], _ estimates: [String: CellEstimate]) -> String {
       Console.table(
-        [["cell", "steps", "time", "memory"]]
+        [["cell", "steps", "time", "memory", "disk"]]
           + cells.map { cell in
-            guard let cost = estimates[cell.name] else { return [cell.name, "–", "–", "–"] }
-            return [cell.name, "\(cost.steps)", Console.duration(cost.seconds), Console.bytes(cost.memory)]
+            guard let cost = estimates[cell.name] else { return [cell.name, "–", "–", "–", "–"] }
+            return [
+              cell.name, "\(cost.steps)", Console.duration(cost.seconds), Console.bytes(cost.memory),
+              cost.disk.map(Console.bytes) ?? "–",
+            ]
           })
     }
 
