@@ -58,9 +58,7 @@ public struct StudyResults: Sendable, Codable, Equatable {
     profile = settings.scale
     self.cells = cells.map { Self.record(of: $0, statuses, in: folder) }
     // Runs that diverged are named by the verdicts that would have rested on them.
-    let problems = self.cells.filter { $0.status != CellStatus.diverged.word }.compactMap { cell in
-      cell.problem.map { "cell \(cell.name): \($0)" }
-    }
+    let problems = Self.problems(of: self.cells.filter { $0.status != CellStatus.diverged.word })
     verdicts = try folder.scoreCard(of: cells, claims: study.claims).verdicts.map { verdict in
       let measured = cells.filter { verdict.measurements.contains($0.name) }
       let restsOnRuns = !verdict.runs.isEmpty || measured.contains { !$0.needs.isEmpty }
@@ -76,6 +74,28 @@ public struct StudyResults: Sendable, Codable, Equatable {
 
   /// Whether every cell has its results.
   public var isComplete: Bool { cells.allSatisfy { ["completed", "diverged"].contains($0.status) } }
+
+  /// What went wrong with the cells that failed: a line for all with the same words.
+  public var failures: [String] { Self.problems(of: cells.filter { $0.status == CellStatus.failed("").word }) }
+
+  static func problems(of cells: [CellRecord]) -> [String] {
+    alike(cells.filter { $0.problem != nil }).map { cells in
+      let names = cells.map(\.name)
+      let who =
+        switch names.count {
+        case 1: "cell \(names[0])"
+        case 2...3: "cells " + names.joined(separator: ", ")
+        default: "cells \(names[0]), \(names[1]) and \(names.count - 2) more"
+        }
+      return "\(who): \(cells[0].problem ?? "")"
+    }
+  }
+
+  /// The cells that ended alike, together: what is wrong with one is as a rule wrong with many.
+  private static func alike(_ cells: [CellRecord]) -> [[CellRecord]] {
+    let kinds = Dictionary(grouping: cells.indices) { [cells[$0].status, cells[$0].problem ?? ""] }.values
+    return kinds.sorted { $0[0] < $1[0] }.map { $0.map { cells[$0] } }
+  }
 
   private static func record(
     of cell: Cell, _ statuses: [String: CellStatus], in folder: StudyFolder
@@ -115,8 +135,9 @@ public struct StudyResults: Sendable, Codable, Equatable {
     let counts = Outcome.allCases.map { outcome in
       "\(verdicts.count { $0.outcome == outcome }) \(outcome.rawValue)"
     }.joined(separator: ", ")
-    let open = cells.filter { $0.status != "completed" }.map { cell in
-      "  \(cell.name): \(cell.status)" + (cell.problem.map { ", \($0)" } ?? "")
+    let open = Self.alike(cells.filter { $0.status != "completed" }).map { cells in
+      "  \(cells.map(\.name).joined(separator: ", ")): \(cells[0].status)"
+        + (cells[0].problem.map { ", \($0)" } ?? "")
     }
     let head = "\(study), profile \(profile): \(counts)"
     let rest = open.isEmpty ? [] : ["Cells without results:\n" + open.joined(separator: "\n")]

@@ -28,12 +28,7 @@ public struct CoherenceProbe: Sendable {
   public init(
     of dataset: Dataset, labels: [Int], candidates: [Int], split: String, count: Int, seed: UInt64
   ) throws {
-    guard count >= 1, count <= candidates.count else {
-      throw TrainingError(
-        .configuration,
-        "a probe of \(count) \(split) examples was asked for, but there are \(candidates.count); ask for 1 to "
-          + "\(candidates.count)")
-    }
+    try Self.check(count: count, of: candidates.count, split: split)
     self.dataset = dataset
     self.labels = labels
     self.split = split
@@ -43,6 +38,15 @@ public struct CoherenceProbe: Sendable {
       var generator = SeededGenerator(seed: seed, stream: .probe)
       let order = generator.permutation(count: candidates.count)
       indices = order.prefix(count).map { candidates[$0] }.sorted()
+    }
+  }
+
+  /// - Throws: `TrainingError` when a sample has more examples than there are.
+  static func check(count: Int, of examples: Int, split: String) throws {
+    guard count >= 1, count <= examples else {
+      throw TrainingError(
+        .configuration,
+        "a probe of \(count) \(split) examples was asked for, but there are \(examples); ask for 1 to \(examples)")
     }
   }
 

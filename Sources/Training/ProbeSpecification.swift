@@ -149,6 +149,12 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     sampleSize = count
   }
 
+  /// Training examples that the probe looks at where there are enough of them: whole mini-batches for the median.
+  func trainingSample(batchSize: Int) -> Int {
+    let count = sampleSize ?? kind.defaultSampleSize
+    return kind == .median ? max(count, batchSize) : count
+  }
+
   /// Checks what depends on the size of a run's mini-batches.
   ///
   /// - Throws: `TrainingError` when the probe's sample holds no whole mini-batch, or one of too few examples.

@@ -31,7 +31,10 @@ final class Probes {
       data: data, seed: configuration.seed, chunkSize: chunkSize ?? CoherenceProbe.usualChunkSize)
     probes = try specifications.map { specification in
       let count = specification.sampleSize ?? specification.kind.defaultSampleSize
-      func train() throws -> CoherenceProbe { try samples.train(count, mayShrink: specification.mayShrink) }
+      func train() throws -> CoherenceProbe {
+        try samples.train(
+          specification.trainingSample(batchSize: configuration.batchSize), mayShrink: specification.mayShrink)
+      }
       let probe: any Probe =
         switch specification.kind {
         case .coherence: CoherenceLook([try train(), try samples.test(count)])
@@ -41,9 +44,7 @@ final class Probes {
         case .measures: MeasuresLook([try train(), try samples.test(count)])
         case .stability: try StabilityLook(train(), trainingCount: data.trainIndices.count)
         case .median:
-          try MedianLook(
-            samples.train(max(count, configuration.batchSize), mayShrink: specification.mayShrink),
-            batchSize: configuration.batchSize, seed: configuration.seed)
+          try MedianLook(train(), batchSize: configuration.batchSize, seed: configuration.seed)
         }
       return (specification, probe)
     }
@@ -86,6 +87,19 @@ final class Probes {
 
   private static func prefix(_ place: Int, _ specification: ProbeSpecification) -> String {
     "probes.\(place).\(specification.kind.rawValue)."
+  }
+}
+
+extension TrainingConfiguration {
+  /// Checks that the samples of all probes are there, without drawing them.
+  ///
+  /// - Parameter trainingExamples: how many there are to train on.
+  /// - Throws: `TrainingError` that says which probe asks for more.
+  public func checkProbes(trainingExamples: Int) throws {
+    for specification in try probe.flatMap(ProbeSpecification.parse) where !specification.mayShrink {
+      try CoherenceProbe.check(
+        count: specification.trainingSample(batchSize: batchSize), of: trainingExamples, split: Split.train.rawValue)
+    }
   }
 }
 

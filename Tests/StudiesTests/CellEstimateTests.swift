@@ -34,6 +34,23 @@ import Training
   @Test func aMistakeInACellIsSaid() throws {
     var estimator = CellEstimator()
     let wrong = cell { ($0.model, $0.batchSize) = ("mlp:8", 4000) }
-    #expect { try estimator.estimate(wrong) } throws: { "\($0)".contains("batch-size 4000 is larger") }
+    #expect { try estimator.estimate(wrong) } throws: {
+      "\($0)".contains("batch-size 4000 is larger") && "\($0)".contains("Cell cell cannot run")
+    }
+  }
+
+  /// A probe of more examples than there are would fail every cell of a grid; presets take what there is.
+  @Test func aProbeThatIsTooLargeIsSaid() throws {
+    var estimator = CellEstimator()
+    for words in [["full", "coherence@log"], ["coherence:m=3000@log"], ["median:m=3000@log"]] {
+      let fits = cell { ($0.model, $0.batchSize, $0.steps, $0.probe) = ("mlp:8", 100, 4, words) }
+      #expect(try estimator.estimate(fits)?.steps == 4)
+    }
+    for word in ["coherence:m=3001@log", "median:m=3001@log", "examples:m=3001@epoch"] {
+      let wrong = cell { ($0.model, $0.batchSize, $0.steps, $0.probe) = ("mlp:8", 100, 4, [word]) }
+      #expect { try estimator.estimate(wrong) } throws: {
+        "\($0)".contains("a probe of 3001 train examples") && "\($0)".contains("there are 3000")
+      }
+    }
   }
 }

@@ -49,9 +49,21 @@ public struct CellEstimator {
 
   /// The cost of a cell; nil for a computation, which is short.
   ///
-  /// - Throws: what a run with this configuration would throw at its start.
+  /// - Throws: `StudyError` with the cell's name when a run with this configuration could not start; what reading its data
+  ///   throws.
   public mutating func estimate(_ cell: Cell) throws -> CellEstimate? {
-    guard var configuration = cell.configuration else { return nil }
+    guard let configuration = cell.configuration else { return nil }
+    do {
+      return try estimate(configuration)
+    } catch let error as TrainingError where error.kind == .configuration {
+      throw StudyError(
+        "Cell \(cell.name) cannot run: \(error).",
+        remedy: "Give it other data with --data-dir, or change what all cells share with --set OPTION=VALUE.")
+    }
+  }
+
+  private mutating func estimate(_ wanted: TrainingConfiguration) throws -> CellEstimate {
+    var configuration = wanted
     // What earlier cells are to make is not there yet, and changes no cost.
     configuration.split = nil
     configuration.weights = nil
@@ -63,6 +75,7 @@ public struct CellEstimator {
     ])
     let cost = try known[shape] ?? Self.measure(configuration)
     known[shape] = cost
+    if wanted.split == nil { try wanted.checkProbes(trainingExamples: cost.train) }
     let total = configuration.totalSteps(for: cost.train)
     let perEpoch = max(1, (cost.train + configuration.batchSize - 1) / configuration.batchSize)
     let schedule = EvaluationSchedule(steps: total, stepsPerEpoch: perEpoch, every: configuration.evalEvery)

@@ -92,7 +92,8 @@ final class ChildProcess {
   private var lastWords: String {
     let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
     let lines = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
-    let error = lines.last { $0.hasPrefix("Error:") } ?? lines.last
+    let mark = "Error: "
+    let error = lines.last { $0.hasPrefix(mark) }.map { String($0.dropFirst(mark.count)) } ?? lines.last
     return error ?? "ended with code \(process.terminationStatus) and without a word"
   }
 }

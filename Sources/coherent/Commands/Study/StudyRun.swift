@@ -84,9 +84,8 @@ extension StudyCommand {
         print(results.text)
         if let page { print("\nReport: \(page.path)") }
       }
-      let failed = results.cells.filter { $0.status == "failed" }
-      if !failed.isEmpty {
-        for cell in failed { Console.note("\(cell.name): \(cell.problem ?? "failed")") }
+      if !results.failures.isEmpty {
+        results.failures.forEach(Console.note)
         Console.note(
           "Some cells failed; their words are in \(folder.url.path)/logs. The same command tries them again.")
         throw ExitCode(1)
