@@ -104,7 +104,8 @@ public struct Dataset: Sendable {
   public func subset(first n: Int) throws -> Dataset {
     guard n >= 1, n <= count else {
       throw DatasetError(
-        "\(n) examples were asked for, but \(name) (\(split.rawValue)) has \(count).",
+        "\(n) examples were asked for, but \(name) (\(split.rawValue)) has \(count)."
+          + notes.map { " \($0)." }.joined(),
         remedy: "Ask for a number between 1 and \(count).")
     }
     let part: ExampleStorage =

@@ -30,7 +30,7 @@ extension RunStoreError {
     case ENOSPC, EDQUOT:
       return RunStoreError(
         "The disk is full: cannot \(action) \(path) (\(reason)).",
-        remedy: "Free some space, then continue with --resume.")
+        remedy: "Free some space, then go on with --resume; a study goes on with the same command.")
     case EACCES, EPERM, EROFS:
       return RunStoreError(
         "No permission to \(action) \(path) (\(reason)).",

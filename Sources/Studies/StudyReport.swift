@@ -87,17 +87,27 @@ public struct StudyReport {
   }
 
   private var facts: [StudyPage.Fact] {
-    guard let first = manifests.values.min(by: { $0.created < $1.created }) else { return [] }
-    let seconds = manifests.values.compactMap(\.summary?.wallSeconds).reduce(0, +)
-    let programs = Set(manifests.values.map(\.tool.title)).sorted().joined(separator: ", ")
-    let kinds = Set(manifests.values.compactMap(\.machine.cpuModel)).sorted()
+    let runs = manifests.values.sorted { $0.created < $1.created }
+    let computed = cells.compactMap { ComputationRecord.read(folder.computation(of: $0.name)) }
+    let machines = runs.map(\.machine) + computed.map(\.machine)
+    guard !machines.isEmpty else { return [] }
+    func all(_ words: [String?]) -> String {
+      let known = Set(words.compactMap { $0 }).sorted()
+      return known.isEmpty ? "?" : known.joined(separator: "; ")
+    }
+    let seconds = runs.compactMap(\.summary?.wallSeconds).reduce(0, +)
+    let programs = all(runs.map(\.tool.title) + computed.map(\.tool.title))
+    let libraries = all(runs.map(\.libtorch?.loaded) + computed.map(\.libtorch.loaded))
     return [
-      StudyPage.Fact("Processor", kinds.joined(separator: "; ")),
-      StudyPage.Fact("Threads of each run", "\(settings.threads)"),
-      StudyPage.Fact("Wall time of all runs together", Self.duration(seconds)),
-      StudyPage.Fact("Program", "\(programs), libtorch \(first.libtorch?.loaded ?? "?")"),
-      StudyPage.Fact("System", first.machine.operatingSystem ?? "?"),
-    ]
+      StudyPage.Fact("Processor", all(machines.map(\.cpuModel))),
+      StudyPage.Fact("Threads of each cell", "\(settings.threads)"),
+    ] + (runs.isEmpty ? [] : [StudyPage.Fact("Wall time of all runs together", Self.duration(seconds))])
+      + (computed.isEmpty
+        ? [] : [StudyPage.Fact("Wall time of computations", Self.duration(computed.map(\.wallSeconds).reduce(0, +)))])
+      + [
+        StudyPage.Fact("Program", "\(programs), libtorch \(libraries)"),
+        StudyPage.Fact("System", all(machines.map(\.operatingSystem))),
+      ]
   }
 
   private static func duration(_ seconds: Double) -> String {
@@ -124,7 +134,9 @@ extension StudyReport {
     }
     try StudyFolder(path).make()
     try Figure.export(figures, to: target.appendingPathComponent("figures"), formats: [.svg], withTables: true)
-    try results.write(to: StudyFolder(path))
+    var words = command
+    if let place = words.firstIndex(of: "--data-dir") { words[place + 1] = "data" }
+    try portable(studyCommand: words).write(to: StudyFolder(path))
     func write(_ text: String, _ name: String) throws {
       let portable = text.replacingOccurrences(of: folder.url.path + "/", with: "")
       let file = target.appendingPathComponent(name)
@@ -144,11 +156,34 @@ extension StudyReport {
         try write(String(decoding: data, as: UTF8.self), "measured/\(cell.name).csv")
       }
     }
+    // Splits are small tables; weights are not kept, as the cells that make them are named.
+    for split in Set(cells.compactMap(\.configuration?.split)) where split.hasPrefix(folder.url.path + "/") {
+      guard let data = try? Data(contentsOf: URL(fileURLWithPath: split)) else { continue }
+      try write(String(decoding: data, as: UTF8.self), String(split.dropFirst(folder.url.path.count + 1)))
+    }
     let ends = try runs.flatMap { try EndRecord.ends(of: $0, name: $0.name) }
     if !ends.isEmpty { try write(EndRecord.table(ends), "runs.csv") }
-    var words = command
-    if let place = words.firstIndex(of: "--data-dir") { words[place + 1] = "data" }
-    let lines = facts.map { "- \($0.name): \($0.value)" } + ["", "    " + words.joined(separator: " "), ""]
+    let pictures = figures.map { figure in
+      let claims = results.verdicts.map(\.claim.id).filter { !StudyFigures.figures(about: $0, among: [figure]).isEmpty }
+      return "![\(figure.title)](figures/\(figure.id).svg)\n\n"
+        + (claims + ["[data](figures/\(figure.id).csv)"]).joined(separator: " · ") + "\n"
+    }
+    let lines =
+      facts.map { "- \($0.name): \($0.value)" } + ["", "    " + words.joined(separator: " "), ""] + pictures
     try write(lines.joined(separator: "\n"), "machine.md")
+  }
+
+  /// The results with commands for the kept files, whose data are elsewhere. A computation needs the whole study's folder.
+  private func portable(studyCommand: [String]) -> StudyResults {
+    var kept = results
+    for (place, cell) in cells.enumerated() {
+      guard let configuration = cell.configuration else {
+        kept.cells[place].command = studyCommand.joined(separator: " ")
+        continue
+      }
+      guard configuration.dataDir != nil else { continue }
+      kept.cells[place].command = StudyResults.trainingCommand(cell.name, dataDir: "data")
+    }
+    return kept
   }
 }

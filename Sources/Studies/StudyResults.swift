@@ -17,8 +17,8 @@ public struct StudyResults: Sendable, Codable, Equatable {
     public let problem: String?
     /// The run directory or the file of measurements.
     public let results: String
-    /// What repeats it, in the study's folder.
-    public let command: String
+    /// What repeats it, in the study's folder or in that of an export.
+    public internal(set) var command: String
   }
 
   /// The study's name.
@@ -28,7 +28,7 @@ public struct StudyResults: Sendable, Codable, Equatable {
   /// The verdicts, one or more for each claim of the study.
   public let verdicts: [Verdict]
   /// The cells, in the order of the grid.
-  public let cells: [CellRecord]
+  public internal(set) var cells: [CellRecord]
 
   /// The score card of an export, as it was kept; nil for the folder of a study.
   ///
@@ -111,13 +111,17 @@ public struct StudyResults: Sendable, Codable, Equatable {
     switch cell.work {
     case .training:
       results = "runs/\(cell.name)"
-      command = "coherent train --config configs/\(cell.name).yaml --out \(cell.name)"
+      command = trainingCommand(cell.name)
     case .computation:
       results = "measured/\(cell.name).csv"
       command = "coherent study cell \(cell.name) --out ."
     }
     return CellRecord(
       name: cell.name, title: cell.title, status: status.word, problem: problem, results: results, command: command)
+  }
+
+  static func trainingCommand(_ cell: String, dataDir: String? = nil) -> String {
+    "coherent train --config configs/\(cell).yaml\(dataDir.map { " --data-dir \($0)" } ?? "") --out \(cell)"
   }
 
   /// Writes `scorecard.json` and `scorecard.txt`.
@@ -167,7 +171,7 @@ extension StudyFolder {
   /// Computes a cell that is no training run, and keeps its numbers.
   ///
   /// - Throws: `StudyError` when there is no such cell; what the computation throws.
-  public func compute(cell name: String) throws {
+  public func compute(cell name: String, tool: RunManifest.Tool) throws {
     let settings = try self.settings()
     let cells = try StudyCatalog.study(settings.study).cells(settings, in: self)
     guard let cell = cells.first(where: { $0.name == name }), case .computation(let computation) = cell.work else {
@@ -175,7 +179,12 @@ extension StudyFolder {
         "\(settings.study) has no computation \"\(name)\".",
         remedy: "Its cells are \(cells.map(\.name).joined(separator: ", ")).")
     }
-    try QuantityRecord.write(try computation.quantities(in: self), to: measurement(of: name))
+    let begin = Date()
+    let quantities = try computation.quantities(in: self)
+    try ComputationRecord(tool: tool, wallSeconds: Date().timeIntervalSince(begin)).write(
+      to: self.computation(of: name))
+    // The numbers last: with them the cell is complete.
+    try QuantityRecord.write(quantities, to: measurement(of: name))
   }
 }
 

@@ -94,10 +94,11 @@ public final class Trainer {
   ///   - linearPolicy: who computes the products of linear layers; by default what suits the processor.
   ///   - loadsWeights: whether the configuration's weights file is read; a checkpoint takes its place.
   ///   - memoryLimit: the bytes that this process can have; nil to start whatever the estimate.
+  ///   - parameterLimit: the same for the parameters alone, where what the passes take is only to be estimated.
   /// - Throws: `TrainingError`, `DatasetError`, `ModelError` or `TensorError`.
   public init(
     _ configuration: TrainingConfiguration, linearPolicy: LinearPolicy? = nil, loadsWeights: Bool = true,
-    memoryLimit: Int? = nil
+    memoryLimit: Int? = nil, parameterLimit: Int? = nil
   ) throws {
     try configuration.validate()
     device = try configuration.prepareRuntime()
@@ -126,7 +127,8 @@ public final class Trainer {
     let initial = try Generator(seed: streams.next())
     try specification.check(exampleShape: data.train.exampleShape, of: configuration.dataset)
     let before = MemoryLimit.residentBytes() ?? 0
-    try Self.checkParameters(specification, data.train, base: before, limit: memoryLimit, configuration)
+    try Self.checkParameters(
+      specification, data.train, base: before, limit: memoryLimit ?? parameterLimit, configuration)
     model = try specification.build(
       exampleShape: data.train.exampleShape, classes: data.train.classCount,
       norm: NormalizationChoice(configuration.norm), initializer: configuration.initializer, generator: initial)

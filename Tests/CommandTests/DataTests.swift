@@ -76,6 +76,10 @@ import Testing
     for part in ["data_batch_1.bin, data_batch_3.bin", "are missing, data_batch_2.bin is there", "--allow-missing"] {
       #expect(refused.errors.contains(part), "\(refused.errors)")
     }
+    let few = try Program.run(
+      ["train", "--quiet"] + SmallData.options + arguments + ["--allow-missing", "--subset", "21"])
+    #expect(few.code == 1 && few.errors.contains("data_batch_1.bin, data_batch_3.bin"), "\(few.errors)")
+    #expect(few.errors.contains("coherent data fetch cifar10"), "\(few.errors)")
     let run = try train(SmallData.options + arguments + ["--allow-missing"])
     #expect(run.errors.contains("Warning: cifar10 (train) is incomplete"))
     #expect(try scratch.text("run/config.yaml").contains("allow-missing: true"))

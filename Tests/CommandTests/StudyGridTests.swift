@@ -185,6 +185,16 @@ import Testing
         ["data_batch_1.bin", "coherent data fetch cifar10"]
       ),
       (
+        ["study", "run", "ws/cost", "--data-dir", scratch.path("none"), "--out", scratch.path("e")], 1,
+        ["data_batch_1.bin", "coherent data fetch cifar10"]
+      ),
+      (
+        [
+          "study", "run", "cg/label-noise", "--profile", "smoke", "--set", "model=mlp:900000,900000", "--out",
+          scratch.path("f"),
+        ], 1, ["Cell noise-0 cannot run", "memory"]
+      ),
+      (
         ["study", "run", "cg/label-noise", "--profile", "smoke", "--set", "noise=1", "--out", scratch.path("d")], 1,
         ["--set noise"]
       ),
@@ -242,6 +252,10 @@ import Testing
     #expect(try Program.run(smoke("gm/linear-example", out)).code == 0)
     let kept = scratch.path("kept")
     for _ in 0..<2 { #expect(try Program.run(["study", "report", out, "--export", kept, "--json"]).code == 0) }
+    let machine = try String(contentsOfFile: kept + "/machine.md", encoding: .utf8)
+    for part in ["Processor", "Wall time of computations", "[data](figures/", "coherent study run gm/linear-example"] {
+      #expect(machine.contains(part), "\(machine)")
+    }
     for name in ["study.yaml", "machine.md", "scorecard.json", "scorecard.txt", "measured/linear-example.csv"] {
       let text = try String(contentsOfFile: kept + "/" + name, encoding: .utf8)
       #expect(!text.isEmpty && !text.contains(scratch.url.path), "\(name)")

@@ -136,6 +136,11 @@ import Training
   @Test func strangeNamesAreHelped() {
     #expect { _ = try StudyCatalog.study("cg/winsorised") } throws: { "\($0)".contains("cg/winsorized") }
     #expect { _ = try StudyCatalog.study("difficulty") } throws: { "\($0)".contains("ws/difficulty") }
+    for (part, whole) in [
+      ("ws/easy", "ws/easy-hard"), ("winsor", "ws/winsorized-cifar"), ("gm", "gm/m3"), ("mc/course", "mc/evolution"),
+    ] {
+      #expect { _ = try StudyCatalog.study(part) } throws: { "\($0)".contains(whole) }
+    }
     #expect { _ = try StudyCatalog.study("xyzzy") } throws: { "\($0)".contains("coherent study list") }
   }
 

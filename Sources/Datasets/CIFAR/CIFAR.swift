@@ -47,7 +47,8 @@ enum CIFAR {
     if !missing.isEmpty {
       dataset.notes.append(
         "\(entry.name) (\(split.rawValue)) is incomplete: \(missing.joined(separator: ", ")) "
-          + "\(missing.count == 1 ? "is" : "are") missing, which leaves \(dataset.count) examples")
+          + "\(missing.count == 1 ? "is" : "are") missing, which leaves \(dataset.count) examples; "
+          + "`coherent data fetch \(entry.name) --data-dir \(directory)` downloads the rest")
     }
     return try count.map { try dataset.subset(first: $0) } ?? dataset
   }

@@ -97,13 +97,21 @@ public enum StudyCatalog {
   /// - Throws: `StudyError` with the nearest name when there is none.
   public static func study(_ id: String) throws -> Study {
     if let found = all.first(where: { $0.id == id.lowercased() }) { return found }
-    let names = all.map(\.id)
-    // Without its paper a name is often enough.
-    let ends = names.filter { $0.split(separator: "/").last.map(String.init) == id.lowercased() }
-    let near = ends.isEmpty ? nearest(to: id.lowercased(), in: names).map { [$0] } ?? [] : ends
+    let (names, word) = (all.map(\.id), id.lowercased())
+    // Without its paper, or its end, a name is often enough.
+    let parts = names.filter { $0.split(separator: "/").last.map(String.init) == word }
+    let near = parts.isEmpty ? nearest(to: word, in: names).map { [$0] } ?? meant(by: word, among: names) : parts
     throw StudyError(
       "There is no study \"\(id)\".",
       remedy: (near.isEmpty ? "" : "Did you mean \(near.joined(separator: " or "))? ")
         + "`coherent study list` shows them all.")
+  }
+
+  /// The studies that a part of a name can mean: those that it begins, else those of the paper that it names.
+  private static func meant(by word: String, among names: [String]) -> [String] {
+    guard !word.isEmpty else { return [] }
+    let begun = names.filter { $0.hasPrefix(word) || $0.split(separator: "/").last?.hasPrefix(word) == true }
+    guard begun.isEmpty, let paper = word.split(separator: "/").first else { return begun }
+    return names.filter { $0.hasPrefix(paper + "/") }
   }
 }

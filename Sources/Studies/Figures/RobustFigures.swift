@@ -150,7 +150,29 @@ enum RobustFigures {
             + "\(meaning) The larger the mini-batches, the less their gradients differ, and the less the median differs "
             + "from the mean."),
         section: section, order: order, panels: all
-      ).figure()
+      ).figure(),
+      batchSizeCourse(source, sizes),
     ]
+  }
+
+  /// The way to the ends, which are alike where everything is memorised.
+  private static func batchSizeCourse(_ source: FigureSource, _ sizes: [Int]) -> Figure? {
+    let panels = source.levels.flatMap { level in
+      sizes.map { size in
+        FigurePanel(
+          row: FigureWording.noise(level), column: "Batch size \(size)", x: Abscissa.steps.axis,
+          y: FigureAxis("Overfit", isShare: true, including: [0]),
+          lines: order.map { name in
+            FigureLine(
+              name, of: runs(source, name, level).filter { $0.manifest.batchSize == size }, along: .steps
+            ) { $0.run.overfit }
+          })
+      }
+    }
+    return FigureGrid(
+      id: "batch-size-course", title: "Overfitting along training, by batch size",
+      caption: source.caption("Overfit, ta − [ε/K + (1 − ε)·va], by step. \(meaning)"),
+      section: section, order: order, panels: panels
+    ).figure()
   }
 }

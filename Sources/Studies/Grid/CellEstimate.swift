@@ -42,8 +42,13 @@ public struct CellEstimator {
     let disk: Int?
   }
 
+  private let memoryLimit: Int?
+
   /// Nothing is known yet.
-  public init() {}
+  ///
+  /// - Parameter memoryLimit: the bytes that this process can have: a cell whose parameters alone take more is refused
+  ///   before they are made; nil to try.
+  public init(memoryLimit: Int? = MemoryLimit.current()) { self.memoryLimit = memoryLimit }
 
   private var known: [Shape: Cost] = [:]
 
@@ -52,13 +57,17 @@ public struct CellEstimator {
   /// - Throws: `StudyError` with the cell's name when a run with this configuration could not start; what reading its data
   ///   throws.
   public mutating func estimate(_ cell: Cell) throws -> CellEstimate? {
-    guard let configuration = cell.configuration else { return nil }
     do {
+      guard let configuration = cell.configuration else {
+        // The computation itself would find out last that its data are not there.
+        if let setting = cell.setting { _ = try trainer(setting) }
+        return nil
+      }
       return try estimate(configuration)
     } catch let error as TrainingError where error.kind == .configuration {
       throw StudyError(
         "Cell \(cell.name) cannot run: \(error).",
-        remedy: "Give it other data with --data-dir, or change what all cells share with --set OPTION=VALUE.")
+        remedy: "Change what all cells share with --set OPTION=VALUE, or give other data with --data-dir.")
     }
   }
 
@@ -73,7 +82,7 @@ public struct CellEstimator {
       "\(configuration.imageSize ?? 0)", configuration.model, configuration.norm, configuration.optimizer,
       "\(configuration.batchSize)", configuration.augment,
     ])
-    let cost = try known[shape] ?? Self.measure(configuration)
+    let cost = try known[shape] ?? measure(configuration)
     known[shape] = cost
     if wanted.split == nil { try wanted.checkProbes(trainingExamples: cost.train) }
     let total = configuration.totalSteps(for: cost.train)
@@ -85,22 +94,26 @@ public struct CellEstimator {
       disk: cost.disk)
   }
 
-  private static func measure(_ configuration: TrainingConfiguration) throws -> Cost {
-    var trainer = try Trainer(configuration)
+  private func trainer(_ configuration: TrainingConfiguration) throws -> Trainer {
+    try Trainer(configuration, parameterLimit: memoryLimit)
+  }
+
+  private func measure(_ configuration: TrainingConfiguration) throws -> Cost {
+    var trainer = try trainer(configuration)
     let (train, test) = (trainer.data.trainIndices.count, trainer.data.test.count)
     let estimate = trainer.memoryEstimate
     let (memory, bytes) = (estimate?.total ?? 0, estimate?.training ?? 0)
     var timed = configuration
-    if bytes > timedBytes {
-      let share = Double(timedBytes) / Double(bytes)
-      let least = max(leastTimed, try AggregatorSpecification(configuration.optimizer).make().leastBatch)
+    if bytes > Self.timedBytes {
+      let share = Double(Self.timedBytes) / Double(bytes)
+      let least = max(Self.leastTimed, try AggregatorSpecification(configuration.optimizer).make().leastBatch)
       timed.batchSize = min(configuration.batchSize, max(least, Int(share * Double(configuration.batchSize))))
       timed.validation = 0
       // Without a smaller rest at the end.
-      timed.subset = min(train, timed.batchSize * (steps + 1)) / timed.batchSize * timed.batchSize
-      trainer = try Trainer(timed)
+      timed.subset = min(train, timed.batchSize * (Self.steps + 1)) / timed.batchSize * timed.batchSize
+      trainer = try self.trainer(timed)
     }
-    let (step, example) = try time(trainer)
+    let (step, example) = try Self.time(trainer)
     return Cost(
       step: step * Double(configuration.batchSize) / Double(timed.batchSize), example: example, memory: memory,
       train: train, test: test, disk: estimate.map { $0.parameters + $0.optimizer })

@@ -94,7 +94,11 @@ final class ChildProcess {
     let lines = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
     let mark = "Error: "
     let error = lines.last { $0.hasPrefix(mark) }.map { String($0.dropFirst(mark.count)) } ?? lines.last
-    return error ?? "ended with code \(process.terminationStatus) and without a word"
+    if let error { return error }
+    // A full disk has no room for the words either.
+    let free = try? log.resourceValues(forKeys: [.volumeAvailableCapacityKey]).volumeAvailableCapacity
+    if let free, free < 1 << 16 { return "The disk is full: there was no room for a word of what went wrong." }
+    return "ended with code \(process.terminationStatus) and without a word"
   }
 }
 

@@ -45,6 +45,7 @@ public final class GridRunner {
   private var ends: [String: CellStatus] = [:]
   private var lastProgress: UInt64 = 0
   private let estimates: [String: CellEstimate]
+  private let ignoresMemory: Bool
   private let began = DispatchTime.now().uptimeNanoseconds
   private var shareAtStart: Double?
 
@@ -52,12 +53,14 @@ public final class GridRunner {
   ///   - jobs: cells at a time.
   ///   - program: the executable of `coherent`.
   ///   - estimates: costs by cell.
+  ///   - ignoresMemory: whether runs start that are estimated not to fit in memory.
   public init(
     _ cells: [Cell], settings: StudySettings, in folder: StudyFolder, jobs: Int, program: String,
-    estimates: [String: CellEstimate]
+    estimates: [String: CellEstimate], ignoresMemory: Bool = false
   ) {
     (self.cells, self.settings, self.folder) = (cells, settings, folder)
     (self.jobs, self.program, self.estimates) = (max(1, jobs), program, estimates)
+    self.ignoresMemory = ignoresMemory
   }
 
   /// Runs to the end, or until `shouldStop`: cells at work then write a checkpoint.
@@ -171,7 +174,7 @@ public final class GridRunner {
     let file = folder.configuration(of: cell.name)
     try writeAtomically(Data(try configuration.yaml().utf8), to: file)
     let isBegun = FileManager.default.fileExists(atPath: run.appendingPathComponent("config.yaml").path)
-    return ["train", "--quiet", "--no-report"]
+    return ["train", "--quiet", "--no-report"] + (ignoresMemory ? ["--ignore-memory-estimate"] : [])
       + (isBegun ? ["--resume", run.path] : ["--config", file.path, "--out", run.path])
   }
 

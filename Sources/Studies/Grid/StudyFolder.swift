@@ -32,6 +32,8 @@ public struct StudyFolder: Sendable, Hashable {
   public func run(of cell: String) -> URL { url.appendingPathComponent("runs/\(cell)", isDirectory: true) }
   /// The numbers of a cell that computes.
   public func measurement(of cell: String) -> URL { url.appendingPathComponent("measured/\(cell).csv") }
+  /// Where it says what computed them.
+  func computation(of cell: String) -> URL { url.appendingPathComponent("measured/\(cell).json") }
   /// What a cell printed.
   public func log(of cell: String) -> URL { url.appendingPathComponent("logs/\(cell).log") }
   /// Whose lock a cell's process holds.

@@ -45,7 +45,10 @@ public final class StudyGrid {
       (try? Data(contentsOf: folder.estimatesFile)).flatMap {
         try? JSONDecoder().decode([String: CellEstimate].self, from: $0)
       } ?? [:]
-    if cells.allSatisfy({ $0.configuration == nil || known[$0.name] != nil }) { return known }
+    let isKnown = cells.allSatisfy { cell in
+      cell.configuration == nil ? folder.status(of: cell).isFinal : known[cell.name] != nil
+    }
+    if isKnown { return known }
     let found = try find(cells, known)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

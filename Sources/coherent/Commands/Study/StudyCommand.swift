@@ -121,7 +121,7 @@ struct StudyCommand: ParsableCommand {
 
     func run() throws {
       Self.endWithParent()
-      try StudyFolder(out).compute(cell: name)
+      try StudyFolder(out).compute(cell: name, tool: Coherent.tool)
     }
 
     /// A computation has nothing to keep before its end: it ends with the grid that started it.

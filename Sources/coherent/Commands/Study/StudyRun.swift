@@ -29,7 +29,7 @@ extension StudyCommand {
     @Option(name: .customLong("set"), help: "An option of coherent train for all cells, such as model=resnet20.")
     var overrides: [String] = []
     @Flag(help: "Only estimate the cost and show the cells.") var plan = false
-    @Flag(help: "Run even where the memory estimate says that so many jobs do not fit.") var ignoreMemoryEstimate =
+    @Flag(help: "Run even where cells, or so many jobs, are estimated not to fit in memory.") var ignoreMemoryEstimate =
       false
     @Flag(name: .shortAndLong, help: "Show no progress.") var quiet = false
     @Flag(help: "Print the score card as JSON.") var json = false
@@ -57,7 +57,8 @@ extension StudyCommand {
         wanted: jobs, processors: defaultJobs, estimates: estimates, ignoresMemory: ignoreMemoryEstimate)
       if !quiet { Console.note("\(study.id), \(settings.scale): " + total(estimates, jobs: jobs)) }
       let runner = GridRunner(
-        cells, settings: settings, in: folder, jobs: jobs, program: Self.program, estimates: estimates)
+        cells, settings: settings, in: folder, jobs: jobs, program: Self.program, estimates: estimates,
+        ignoresMemory: ignoreMemoryEstimate)
       Interruption.listen()
       let progress = GridConsole(isQuiet: quiet, count: cells.count)
       let isDone = try runner.run(shouldStop: { Interruption.isWished }, observe: progress.observe)
@@ -106,7 +107,8 @@ extension StudyCommand {
     private var defaultJobs: Int { max(1, ProcessInfo.processInfo.activeProcessorCount / threads) }
 
     private func estimate(_ cells: [Cell], known: [String: CellEstimate]) throws -> [String: CellEstimate] {
-      var (estimator, found) = (CellEstimator(), known)
+      let limit = ignoreMemoryEstimate ? nil : MemoryLimit.current()
+      var (estimator, found) = (CellEstimator(memoryLimit: limit), known)
       for cell in cells where found[cell.name] == nil {
         if Console.isTerminal, !quiet { Console.write("\r\u{1B}[KEstimating the cost of \(cell.name)") }
         found[cell.name] = try estimator.estimate(cell)

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+import Tensors
+
+/// What computed a cell that is no training run, and how long it took: `measured/NAME.json`, beside the numbers.
+struct ComputationRecord: Codable, Sendable, Equatable {
+  let tool: RunManifest.Tool
+  let libtorch: RunManifest.Libtorch
+  let machine: RunManifest.Machine
+  let wallSeconds: Double
+
+  /// The record of a computation in this process.
+  init(tool: RunManifest.Tool, wallSeconds: Double) throws {
+    self.tool = tool
+    self.wallSeconds = wallSeconds
+    libtorch = .init(compiled: Runtime.compiledVersion, loaded: try Runtime.loadedVersion() ?? "unknown")
+    machine = .init(
+      cpuModel: Processor.current.model, device: "cpu", threads: Runtime.threadCount,
+      operatingSystem: ProcessInfo.processInfo.operatingSystemVersionString)
+  }
+
+  func write(to file: URL) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try writeAtomically(try encoder.encode(self) + Data("\n".utf8), to: file)
+  }
+
+  /// The record in a file; nil where there is none that can be read.
+  static func read(_ file: URL) -> ComputationRecord? {
+    (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(Self.self, from: $0) }
+  }
+}
