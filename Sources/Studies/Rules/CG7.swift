@@ -47,7 +47,8 @@ struct CG7: ContributionRule {
     let test = PermutationTest(actual: actual, nulls: nulls)
     assessment.note("p, \(place)", test.p)
     guard actual > 0, test.p > PermutationTest.level else { return }
-    // The paper calls its own sample "somewhat significant but not overwhelmingly so": alone it cannot refute.
+    // The paper calls its own sample "somewhat significant but not overwhelmingly so": in the claimed direction, but
+    // within the null worlds, it leaves the claim open; in the other direction it counts.
     if sample == "population" {
       assessment.fail("iᵖ − iᶜ is not beyond the null worlds (\(place))")
     } else {
