@@ -62,23 +62,14 @@ import Testing
     try expect("WS-6", .inconclusive, on: sizes(rm3: [50: 0.1, 100: 0.3]), saying: "3 batch sizes")
     let idle = sizes(rm3: [50: 0.1, 100: 0.2, 200: 0.05], sgd: [200: 0.06])
     try expect("WS-6", .inconclusive, on: idle, saying: "SGD itself overfits by less than half")
-    // Where all is memorised in the end, the way there counts.
-    let late = sizes(rm3: [50: 0.4, 100: 0.4, 200: 0.4]).map { run in
-      run.with { late in
-        guard late.optimizer == "rm3" else { return }
-        let begin = [50: 900, 100: 500, 200: 100][late.batchSize] ?? 0
-        late.train = { $0 < begin ? 0.6 : 0.99 }
+    // Where all is memorised in the end, that the ends are alike says nothing.
+    let full = sizes().map { run in
+      run.with { full in
+        let test = full.test
+        if full.batchSize != 50 { (full.train, full.test) = ({ _ in 0.999 }, { (test?($0) ?? 0) + 0.009 }) }
       }
     }
-    try expect("WS-6", .inconclusive, on: late, saying: "two standard errors")
-    let ordered = late.map { run in
-      run.with { run in
-        let shares: [Int: Double] = [50: 0.6, 100: 0.7, 200: 0.9]
-        let share = shares[run.batchSize] ?? 0
-        if run.optimizer == "rm3" { run.train = { $0 < 500 ? share : 0.99 } }
-      }
-    }
-    try expect("WS-6", .held, on: ordered)
+    try expect("WS-6", .inconclusive, on: full, saying: "batch 100, 200 both have learned all labels")
     // Runs of other lengths are no part of the comparison.
     let uneven = sizes().map { run in run.with { if run.batchSize == 200 { $0.steps = 500 } } }
     try expect("WS-6", .inconclusive, on: uneven, saying: "3 batch sizes")
