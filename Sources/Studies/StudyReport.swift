@@ -164,7 +164,7 @@ extension StudyReport {
     let ends = try runs.flatMap { try EndRecord.ends(of: $0, name: $0.name) }
     if !ends.isEmpty { try write(EndRecord.table(ends), "runs.csv") }
     let pictures = figures.map { figure in
-      let claims = results.verdicts.map(\.claim.id).filter { !StudyFigures.figures(about: $0, among: [figure]).isEmpty }
+      let claims = study.claims.filter { !StudyFigures.figures(about: $0, among: [figure]).isEmpty }
       return "![\(figure.title)](figures/\(figure.id).svg)\n\n"
         + (claims + ["[data](figures/\(figure.id).csv)"]).joined(separator: " · ") + "\n"
     }
