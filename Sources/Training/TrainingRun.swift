@@ -232,10 +232,7 @@ extension TrainingRun {
     if trainer.data.train.sourceChecksums.isEmpty { files["train"] = try trainer.data.train.contentChecksum() }
     return RunManifest(
       tool: tool,
-      libtorch: .init(compiled: Runtime.compiledVersion, loaded: try Runtime.loadedVersion() ?? "unknown"),
-      machine: .init(
-        cpuModel: processor.model, device: configuration.device, threads: configuration.threads,
-        operatingSystem: ProcessInfo.processInfo.operatingSystemVersionString),
+      libtorch: try .current(), machine: .current(device: configuration.device, threads: configuration.threads),
       commandLine: commandLine, seed: configuration.seed,
       dataset: .init(
         name: configuration.dataset, folder: configuration.dataDir, files: files,

@@ -3,6 +3,7 @@
 import Foundation
 import RunStore
 import Tensors
+import Training
 
 /// What computed a cell that is no training run, and how long it took: `measured/NAME.json`, beside the numbers.
 struct ComputationRecord: Codable, Sendable, Equatable {
@@ -15,10 +16,8 @@ struct ComputationRecord: Codable, Sendable, Equatable {
   init(tool: RunManifest.Tool, wallSeconds: Double) throws {
     self.tool = tool
     self.wallSeconds = wallSeconds
-    libtorch = .init(compiled: Runtime.compiledVersion, loaded: try Runtime.loadedVersion() ?? "unknown")
-    machine = .init(
-      cpuModel: Processor.current.model, device: "cpu", threads: Runtime.threadCount,
-      operatingSystem: ProcessInfo.processInfo.operatingSystemVersionString)
+    libtorch = try .current()
+    machine = .current(device: "cpu", threads: Runtime.threadCount)
   }
 
   func write(to file: URL) throws {
