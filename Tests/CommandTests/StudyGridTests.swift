@@ -238,6 +238,30 @@ import Testing
     #expect(refused.code == 1 && refused.errors.contains("batch-size 4096 is larger"), "\(refused.errors)")
   }
 
+  /// What a study sorted its examples into belongs to its results: the commands of an export need it.
+  @Test func anExportHoldsItsSplits() throws {
+    let scratch = try Scratch()
+    let (out, kept) = (scratch.path("study"), scratch.path("kept"))
+    #expect(try Program.run(smoke("ws/easy-hard", out, ["--seeds", "1"])).code == 0)
+    let export = try Program.run(["study", "report", out, "--export", kept])
+    #expect(export.code == 0, "\(export.errors)")
+    let splits = try StudyResults(StudyFolder(out)).cells.map(\.name).compactMap { name -> (String, String)? in
+      let text = try String(contentsOfFile: "\(kept)/configs/\(name).yaml", encoding: .utf8)
+      let line = text.split(separator: "\n").first { $0.hasPrefix("split: prepared/") }
+      return line.map { (name, String($0.dropFirst("split: ".count))) }
+    }
+    #expect(!splits.isEmpty)
+    for (_, split) in splits {
+      let (here, there) = ("\(kept)/\(split)", "\(out)/\(split)")
+      #expect(try Data(contentsOf: .init(filePath: here)) == Data(contentsOf: .init(filePath: there)))
+    }
+    let (cell, _) = try #require(splits.first)
+    let again = try Program.run(["train", "--config", "configs/\(cell).yaml", "--out", cell, "--quiet"], in: kept)
+    #expect(again.code == 0, "\(again.errors)")
+    let metrics = ["\(kept)/\(cell)", "\(out)/runs/\(cell)"].map { URL(filePath: $0 + "/metrics.csv") }
+    #expect(try Data(contentsOf: metrics[0]) == Data(contentsOf: metrics[1]))
+  }
+
   @Test func listInfoPlanAndCard() throws {
     let list = try Program.run(["study", "list"])
     #expect(StudyCatalog.all.allSatisfy { list.output.contains($0.id) && list.output.contains($0.title) })

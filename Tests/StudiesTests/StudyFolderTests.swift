@@ -48,6 +48,28 @@ import Training
     #expect { try StudyFolder(file.path).make() } throws: { "\($0)".contains("is a file") }
   }
 
+  /// A program in place of `coherent` that repeats what it is asked to do.
+  @Test(arguments: [true, false]) func whatACellIsAskedToDo(ignoresMemory: Bool) throws {
+    let scratch = try Scratch()
+    let folder = StudyFolder(scratch.url.appendingPathComponent("study").path)
+    let settings = StudySettings(study: "gm/coherence", profile: .smoke)
+    let cells = try self.cells(settings, in: folder)
+    _ = try StudyGrid(cells, settings: settings, in: folder)
+    let runner = GridRunner(
+      cells, settings: settings, in: folder, jobs: 2, program: "/bin/echo", estimates: [:],
+      ignoresMemory: ignoresMemory)
+    var failed: Set<String> = []
+    let isDone = try runner.run(shouldStop: { false }) { event in
+      if case .ended(let cell, .failed) = event { failed.insert(cell) }
+    }
+    #expect(isDone && failed == Set(cells.map(\.name)), "A program that leaves no results has failed.")
+    for cell in cells {
+      let words = try String(contentsOf: folder.log(of: cell.name), encoding: .utf8)
+      #expect(words.contains("train") && words.contains("--config \(folder.configuration(of: cell.name).path)"))
+      #expect(words.contains("--ignore-memory-estimate") == ignoresMemory, "\(words)")
+    }
+  }
+
   private func cells(_ settings: StudySettings, in folder: StudyFolder) throws -> [Cell] {
     try StudyCatalog.study(settings.study).cells(settings, in: folder)
   }
