@@ -183,7 +183,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
   public var status: Status
   /// The results so far.
   public var summary: RunSummary?
-  /// Anything else worth keeping: the run's tags, and such as `split` and `weights`, the names of those files.
+  /// Anything else worth keeping: the run's tags, `split` and `weights`, the names of those files, and `norm` and
+  /// `augment` where they are not the usual.
   public var extra: [String: String]
 
   /// A manifest from its fields.

@@ -4,8 +4,11 @@ import Foundation
 
 /// The course of m-coherence along a run: a fall at the start, a rise to a peak, an end.
 struct CoherenceCourse {
-  /// A rise from the least value so far by this factor ends the initial fall: more than a wobble between probes.
+  /// A rise from the least value so far by this factor ends the initial fall,
   static let riseFactor = 1.5
+  /// if it lasts for so many probes. Early on one step can double r and the next take it back: in probes at every step
+  /// a single rise is noise.
+  static let riseProbes = 3
   /// Fewer probes than this have no shape.
   static let leastProbes = 10
 
@@ -25,7 +28,8 @@ struct CoherenceCourse {
     guard points.count >= Self.leastProbes, let first = points.first, let last = points.last else { return nil }
     var least = 0
     for index in points.indices {
-      if points[index].value > Self.riseFactor * points[least].value { break }
+      let rise = points[index...].prefix(Self.riseProbes)
+      if rise.allSatisfy({ $0.value > Self.riseFactor * points[least].value }) { break }
       if points[index].value < points[least].value { least = index }
     }
     var top = least

@@ -4,7 +4,8 @@ import Foundation
 
 /// What a manifest says that decides whether two runs compare.
 enum Trait: CaseIterable {
-  case dataset, examples, split, model, weights, optimizer, learningRate, batchSize, steps, ending, noise, seed
+  case dataset, examples, split, augmentation, model, normalization, weights, optimizer, learningRate, schedule,
+    momentum, weightDecay, batchSize, steps, ending, noise, seed
 
   func text(of run: StudyRun) -> String {
     let manifest = run.manifest
@@ -12,10 +13,18 @@ enum Trait: CaseIterable {
     case .dataset: return manifest.dataset.name
     case .examples: return manifest.dataset.trainExamples.map { "\($0) training examples" } ?? ""
     case .split: return run.split.map { "split \($0)" } ?? ""
+    case .augmentation: return run.augmentation.map { "augmented by \($0)" } ?? ""
     case .model: return manifest.model
+    case .normalization: return run.normalization.map { "norm \($0)" } ?? ""
     case .weights: return run.weights.map { "from weights \($0)" } ?? ""
     case .optimizer: return (manifest.optimizer ?? "sgd").lowercased()
     case .learningRate: return manifest.learningRate.map { "lr \($0)" } ?? ""
+    // Its kind: milestones are steps, and differ where steps do.
+    case .schedule:
+      let kind = manifest.schedule?.split(separator: ":").first ?? "constant"
+      return kind == "constant" ? "" : "\(kind) schedule"
+    case .momentum: return manifest.momentum.flatMap { $0 == 0 ? nil : "momentum \($0)" } ?? ""
+    case .weightDecay: return manifest.weightDecay.flatMap { $0 == 0 ? nil : "weight decay \($0)" } ?? ""
     case .batchSize: return manifest.batchSize.map { "batch \($0)" } ?? ""
     case .steps: return (manifest.plannedSteps ?? run.steps).map { "\($0) steps" } ?? ""
     case .ending: return run.isStoppedEarly ? "stopped early" : ""

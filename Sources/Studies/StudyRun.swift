@@ -57,6 +57,11 @@ struct StudyRun {
   /// The file of weights that training started from; nil for a random start.
   var weights: String? { manifest.extra["weights"] }
 
+  /// The normalisation of the model's layers, and how training examples were changed; nil for the usual: batch
+  /// statistics, and as they are.
+  var normalization: String? { manifest.extra["norm"] }
+  var augmentation: String? { manifest.extra["augment"] }
+
   /// Whether every step was taken on all training examples.
   var isFullBatch: Bool {
     guard let size = manifest.batchSize, let examples = manifest.dataset.trainExamples else { return false }
@@ -77,7 +82,7 @@ struct StudyRun {
   /// would change as many.
   var noise: Double {
     let noise = manifest.noise
-    guard noise.rate == 0, let realised = noise.realisedRate, realised > 0 else { return noise.rate }
+    guard noise.kind == "labels", let realised = noise.realisedRate else { return noise.rate }
     return min(1, realised * Double(classes) / Double(classes - 1))
   }
 

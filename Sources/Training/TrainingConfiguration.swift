@@ -285,7 +285,7 @@ extension TrainingConfiguration {
   }
 
   /// What a run itself writes to the manifest's `extra`.
-  static let manifestEntries = ["split", "weights", "memory_estimate_bytes"]
+  static let manifestEntries = ["split", "weights", "norm", "augment", "memory_estimate_bytes"]
 
   private func validateImages() throws {
     func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {

@@ -261,6 +261,12 @@ extension TrainingRun {
     extra["memory_estimate_bytes"] = trainer.memoryEstimate.map { String($0.total) }
     extra["split"] = trainer.data.split?.name
     extra["weights"] = trainer.configuration.weights.map { URL(fileURLWithPath: $0).lastPathComponent }
+    let usual = TrainingConfiguration()
+    for (key, value, usual) in [
+      ("norm", trainer.configuration.norm, usual.norm), ("augment", trainer.configuration.augment, usual.augment),
+    ] where value != usual {
+      extra[key] = value
+    }
     return extra
   }
 

@@ -50,6 +50,21 @@ import Training
     }
   }
 
+  /// Runs that differ in these do not compare. Architectures may each have their own, and so may the runs that only sort
+  /// examples for others.
+  @Test(arguments: pairs) func cellsAreTrainedAlike(_ id: String, _ profile: StudyProfile) throws {
+    let sorted = try cells(id, profile).compactMap(\.configuration)
+    let judged = sorted.contains { $0.split != nil } ? sorted.filter { $0.split != nil } : sorted
+    for (model, own) in Dictionary(grouping: judged, by: \.model) {
+      let ways = Set(
+        own.map { cell in
+          let schedule = cell.schedule.split(separator: ":").first.map(String.init) ?? ""
+          return [cell.norm, cell.augment, schedule, "\(cell.momentum)", "\(cell.weightDecay)"]
+        })
+      #expect(ways.count == 1, "\(model): \(ways)")
+    }
+  }
+
   @Test func comparisonsHaveThreeSeeds() throws {
     for study in StudyCatalog.all where !["cg/winsorized", "gm/linear-example", "ws/cost"].contains(study.id) {
       let seeds = try cells(study.id, .small).compactMap { $0.configuration?.seed }

@@ -82,4 +82,22 @@ import Testing
     let interval = try #require(course.peakInterval)
     #expect(abs(interval.lowerBound / course.peak.value - 0.9) < 1e-9)
   }
+
+  /// r doubles in one step of the fall, twice in a row even, and the next one takes it back: the fall goes on.
+  @Test func wobblesAreNoRise() throws {
+    let scratch = try Scratch()
+    func wobbling(_ steps: Set<Int>) throws -> CoherenceCourse {
+      var run = Self.paper[0]
+      let course = try #require(run.coherence)
+      run.coherence = { course($0) * (steps.contains($0) ? 8 : 1) }
+      return try #require(CoherenceCourse(of: StudyRun(run.write(in: scratch))))
+    }
+    let plain = try wobbling([])
+    for steps: Set<Int> in [[2], [2, 3], [2, 4, 5]] {
+      let course = try wobbling(steps)
+      #expect(course.trough == plain.trough && course.peak == plain.peak && course.aboveHalf == plain.aboveHalf)
+    }
+    let risen = try wobbling([3, 4, 5])
+    #expect(risen.trough.step == 2 && risen.peak.step >= 3)
+  }
 }

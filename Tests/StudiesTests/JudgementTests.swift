@@ -72,6 +72,39 @@ import Testing
     #expect(judgement.outcome == .inconclusive && judgement.explanation.contains("nothing was learned"))
   }
 
+  /// Runs compare if they agree in how they were trained, too: what is usual is not said.
+  @Test func runsThatDiffer() throws {
+    let scratch = try Scratch()
+    let usual = SampleRun(noise: 0.5)
+    let changes: [(String, (inout SampleRun) -> Void)] = [
+      ("momentum 0.9", { $0.momentum = 0.9 }), ("weight decay 0.01", { $0.weightDecay = 0.01 }),
+      ("cosine schedule", { $0.schedule = "cosine" }), ("step schedule", { $0.schedule = "step:30,60" }),
+      ("norm group:8", { $0.extra["norm"] = "group:8" }), ("augmented by flip", { $0.extra["augment"] = "flip" }),
+    ]
+    let plain = try StudyRun(
+      usual.with { ($0.momentum, $0.weightDecay, $0.schedule) = (0, 0, "constant") }.write(in: scratch))
+    #expect(try Matching.groups([plain, StudyRun(usual.write(in: scratch))], varying: []).count == 1)
+    for (words, change) in changes {
+      let other = try StudyRun(usual.with(change).write(in: scratch))
+      #expect(Matching.groups([plain, other], varying: []).count == 2, "\(words)")
+      let (first, second) = (Matching.description(of: [plain]), Matching.description(of: [other]))
+      #expect(second.contains(words) && !first.contains(words), "\(second)")
+    }
+    // Milestones are steps, which differ with the batch.
+    let steps = try ["step:30,60", "step:60,120"].map { word in
+      try StudyRun(usual.with { $0.schedule = word }.write(in: scratch))
+    }
+    #expect(Matching.groups(steps, varying: []).count == 1)
+  }
+
+  /// Labels from a file: the level that would change as many of ten classes.
+  @Test func theLevelOfLabelsFromElsewhere() throws {
+    let scratch = try Scratch()
+    let run = SampleRun(noise: 0.45, realised: 0.45).with { $0.kind = "labels" }
+    #expect(try abs(StudyRun(run.write(in: scratch)).noise - 0.5) < 1e-9)
+    #expect(try StudyRun(SampleRun(noise: 0.45, realised: 0.4).write(in: scratch)).noise == 0.45)
+  }
+
   /// A loss that is no number is no evidence about where training leads.
   @Test(arguments: ["CG-1", "CG-9", "CG-10", "WS-3", "MC-2"]) func divergedRunsDecideNothing(_ claim: String) throws {
     let scratch = try Scratch()

@@ -69,6 +69,13 @@ import Testing
       run.coherence = { _ in level == 0 ? 10 : 100 }
     }
     try expect("GM-4", .inconclusive, on: other, saying: "with one β for both runs")
+    // The sum counts each step with its own rate: where α differs there is none left, and no order.
+    let ended = bounds { run in
+      let level = run.noise
+      run.schedule = "step:50:1e-300"
+      run.coherence = { $0 < 50 ? 10 : level == 0 ? 100 : 10 }
+    }
+    try expect("GM-4", .inconclusive, on: ended, saying: "with one β for both runs")
     try expect("GM-4", .inconclusive, on: bounds { $0.coherence = nil }, saying: "the probe coherence")
     try expect("GM-4", .inconclusive, on: bounds().filter { $0.noise == 0 }, saying: "stability, 100 % noise")
     let disagree = bounds { run in

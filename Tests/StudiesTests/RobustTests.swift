@@ -49,6 +49,13 @@ import Testing
     try expect("CG-8", .inconclusive, on: runs.filter { $0.noise == 0.5 }, saying: "2 noise levels")
     let faster = changed(8, 0.5) { $0.test = { _ in 0 } }.filter { $0.noise < 1 } + random
     try expect("CG-8", .didNotHold, on: faster, saying: "faster with c = 8 than with c = 4 at 50 % noise")
+    // It overfits at once, too fast for a slope: that level cannot be told, and is named.
+    let sudden = changed(0, 0.25) {
+      $0.train = { _ in 0.9 }
+      $0.test = { _ in 0.1 }
+    }
+    try expect(
+      "CG-8", .inconclusive, on: sudden.filter { $0.noise < 1 } + random, saying: "still grows, 25 % noise")
     // Nothing overfits: nothing to slow.
     try expect("CG-8", .inconclusive, on: runs.map { $0.with { $0.test = $0.train } })
   }
@@ -136,6 +143,9 @@ import Testing
     }
     try expect("WS-3", .didNotHold, on: changed("rm3") { $0.corrupt = { _ in 0.3 } }, saying: "rm3 learns more")
     try expect("WS-3", .didNotHold, on: changed("m3") { $0.pristine = { _ in 0.4 } }, saying: "m3 does not learn")
+    // A control that was trained too shortly is no counter-example.
+    try expect(
+      "WS-3", .inconclusive, on: changed("sgd") { $0.pristine = { _ in 0.4 } }, saying: "sgd has not learned half")
     try expect(
       "WS-3", .inconclusive, on: changed("ra3") { $0.corrupt = { _ in 0.3 } }, saying: "ra3 has not learned half")
   }

@@ -59,6 +59,10 @@ struct SampleRun: Sendable {
   var testCoherence: Course?
   var layers: [(name: String, course: Course)] = []
   var extra: [String: String] = [:]
+  /// Where labels come from; by default as the level says.
+  var kind: String?
+  var momentum, weightDecay: Double?
+  var schedule: String?
   /// Where training was done, when before the end.
   var stopped: Int?
 
@@ -83,9 +87,11 @@ struct SampleRun: Sendable {
       manifest: RunManifest(
         tool: .init(version: "0.1.0"), commandLine: ["coherent"], seed: seed,
         dataset: .init(name: "mnist", trainExamples: trainExamples, classes: 10), model: model, optimizer: optimizer,
-        learningRate: 0.1, batchSize: batchSize, plannedSteps: steps,
+        learningRate: 0.1, momentum: momentum, weightDecay: weightDecay, schedule: schedule, batchSize: batchSize,
+        plannedSteps: steps,
         noise: .init(
-          kind: noise > 0 ? "permute" : "none", rate: noise, realisedRate: realised ?? noise * 0.9, seed: seed),
+          kind: kind ?? (noise > 0 ? "permute" : "none"), rate: noise, realisedRate: realised ?? noise * 0.9,
+          seed: seed),
         status: status, summary: stopped.map { RunSummary(steps: $0) }, extra: extra))
     return run
   }

@@ -16,7 +16,7 @@ struct CG12: Rule {
     id: "CG-12",
     sentence:
       "Gradient descent on the full batch generalises like mini-batches: real labels generalise, random ones do not.",
-    paper: Paper.coherentGradients, section: "§1, footnote 1", setting: Paper.noiseSetting)
+    paper: Paper.coherentGradients, section: "§4", setting: Paper.noiseSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .batchSize, .learningRate, .steps] }
   func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }

@@ -54,9 +54,13 @@ struct CG8: Rule {
       return false
     }
     assessment.note("largest overfit of SGD, \(level)", peak.value)
-    guard peak.value >= Self.leastOverfit,
-      let end = plain.firstStep(reaching: Self.saturation * peak.value), let first = plain.slope(upTo: end), first > 0
-    else { return false }
+    guard peak.value >= Self.leastOverfit else { return false }
+    guard let end = plain.firstStep(reaching: Self.saturation * peak.value), let first = plain.slope(upTo: end),
+      first > 0
+    else {
+      assessment.miss("evaluations of SGD while its overfit still grows, \(level)")
+      return false
+    }
     var before = (c: 0, slope: first)
     assessment.note("overfit per 1000 steps, c = 0, \(level)", first * 1000)
     for c in Self.clipped.dropFirst() {

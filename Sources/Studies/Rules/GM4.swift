@@ -2,6 +2,7 @@
 
 import Coherence
 import Foundation
+import Training
 
 /// The stability bound is smaller with real labels than with random ones.
 struct GM4: Rule {
@@ -68,7 +69,7 @@ struct GM4: Rule {
   }
 
   /// β grows the sum exponentially and α hardly changes it: with each run's own β the order may come from β alone. With
-  /// one β for both it comes from coherence.
+  /// one β for both it comes from coherence; without a margin, as α is measured and does not grow with the steps.
   private func compareAtOneSmoothness(
     _ real: StudyRun, _ random: StudyRun, until end: Int, in assessment: inout Assessment
   ) {
@@ -78,6 +79,7 @@ struct GM4: Rule {
     else { return assessment.miss("the probe coherence at the steps of the probe stability") }
     assessment.note("logarithm of the sum with one β, 0 % noise", first)
     assessment.note("logarithm of the sum with one β, 100 % noise", second)
+    assessment.note("the difference of these two", second - first)
     if first >= second {
       assessment.leaveOpen("with one β for both runs the sum is not smaller with real labels: the order comes from β")
     }
@@ -86,15 +88,18 @@ struct GM4: Rule {
   /// The sum with a β of one's own and α as measured, each value in force until the next look; nil without α or rate.
   private static func logSum(of run: StudyRun, _ smoothness: Double, until end: Int) -> Double? {
     guard let rate = run.manifest.learningRate, let m = run.manifest.dataset.trainExamples,
-      let size = run.probeSizes.first, run.probeSizes.count == 1,
+      let schedule = try? Schedule(run.manifest.schedule ?? "constant"), let size = run.probeSizes.first,
+      run.probeSizes.count == 1,
       var accountant = try? StabilityAccountant(m: m)
     else { return nil }
     let points = run.coherence.points.filter { $0.step <= end }
     guard points.first?.step == 0, points.last?.step == end else { return nil }
     for (point, next) in zip(points, points.dropFirst()) {
-      guard (try? accountant.observe(alpha: min(1, max(0, point.value / Double(size))))) != nil,
-        (try? accountant.step(learningRate: rate, count: next.step - point.step)) != nil
-      else { return nil }
+      guard (try? accountant.observe(alpha: min(1, max(0, point.value / Double(size))))) != nil else { return nil }
+      for step in point.step..<next.step {
+        let rate = rate * schedule.factor(at: step, of: run.manifest.plannedSteps ?? end)
+        guard (try? accountant.step(learningRate: rate)) != nil else { return nil }
+      }
     }
     return accountant.logSum(smoothness: smoothness)
   }

@@ -17,7 +17,7 @@ struct MC5: Rule {
       + "EfficientNet and Inception; convolutions lie above the final layer.",
     paper: Paper.makingCoherence, section: "experiments", setting: Paper.coherenceSetting)
 
-  var varying: Set<Trait> { [.seed, .model, .examples, .batchSize, .learningRate, .steps] }
+  var varying: Set<Trait> { [.seed, .model, .examples, .batchSize, .learningRate, .schedule, .steps] }
   func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && run.noise == 0 && Self.family(of: run) != nil }
   func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { $0.layers.count >= Self.leastLayers } }
 

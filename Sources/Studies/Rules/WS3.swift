@@ -42,8 +42,12 @@ struct WS3: Rule {
       }
       assessment.note("final pristine accuracy, \(name)", pristine)
       assessment.note("final corrupt accuracy, \(name)", corrupt)
-      if pristine < learned { assessment.fail("\(name) does not learn the pristine examples") }
       let isRobust = name == "rm3" || name == "m3"
+      if isRobust, pristine < learned {
+        assessment.fail("\(name) does not learn the pristine examples")
+      } else if pristine < learned {
+        assessment.leaveOpen("\(name) has not learned half of the pristine examples, trained for so long")
+      }
       if isRobust, corrupt > notLearned {
         assessment.fail("\(name) learns more than a fifth of the corrupt examples")
       } else if !isRobust, corrupt < learned {

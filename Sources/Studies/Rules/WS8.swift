@@ -51,6 +51,9 @@ struct WS8: Rule {
   private func compareGaps(_ runs: [Int: StudyRun], level: String, in assessment: inout Assessment) {
     let gaps = Self.counts.compactMap { count in runs[count]?.finalGap.map { (count: count, gap: $0) } }
     for (count, gap) in gaps { assessment.note("gap, s = \(count), \(level)", gap) }
+    if let plain = gaps.first, plain.count == 0, plain.gap <= Self.nothing {
+      assessment.leaveOpen("SGD has no gap at \(level), so there is nothing to shrink")
+    }
     let counts = runs.values.flatMap { [$0.count("train"), $0.count("test")] }
     let resolution = Self.resolution(of: counts.min() ?? 0)
     for (before, after) in zip(gaps, gaps.dropFirst()) {
