@@ -117,6 +117,9 @@ public struct RunManifest: Codable, Sendable, Equatable {
     /// The seed of the noise.
     public var seed: UInt64?
 
+    /// The kind of labels that came from a file: known of them is how many differ, and `rate` is that share.
+    public static let external = "labels"
+
     /// Noise from its fields.
     public init(kind: String = "none", rate: Double = 0, realisedRate: Double? = nil, seed: UInt64? = nil) {
       self.kind = kind

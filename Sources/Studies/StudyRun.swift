@@ -82,7 +82,7 @@ struct StudyRun {
   /// would change as many.
   var noise: Double {
     let noise = manifest.noise
-    guard noise.kind == "labels", let realised = noise.realisedRate else { return noise.rate }
+    guard noise.kind == RunManifest.Noise.external, let realised = noise.realisedRate else { return noise.rate }
     return min(1, realised * Double(classes) / Double(classes - 1))
   }
 

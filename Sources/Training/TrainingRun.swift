@@ -243,7 +243,8 @@ extension TrainingRun {
       learningRate: configuration.lr, momentum: configuration.momentum, weightDecay: configuration.weightDecay,
       schedule: configuration.schedule, batchSize: configuration.batchSize, plannedSteps: trainer.steps,
       noise: .init(
-        kind: external ? "labels" : configuration.noise > 0 ? configuration.noiseKind.rawValue : "none",
+        kind: external
+          ? RunManifest.Noise.external : configuration.noise > 0 ? configuration.noiseKind.rawValue : "none",
         rate: external ? labels.realisedRate : configuration.noise, realisedRate: labels.realisedRate,
         seed: configuration.seed),
       numerics: [
@@ -261,12 +262,9 @@ extension TrainingRun {
     extra["memory_estimate_bytes"] = trainer.memoryEstimate.map { String($0.total) }
     extra["split"] = trainer.data.split?.name
     extra["weights"] = trainer.configuration.weights.map { URL(fileURLWithPath: $0).lastPathComponent }
-    let usual = TrainingConfiguration()
-    for (key, value, usual) in [
-      ("norm", trainer.configuration.norm, usual.norm), ("augment", trainer.configuration.augment, usual.augment),
-    ] where value != usual {
-      extra[key] = value
-    }
+    let (own, usual) = (trainer.configuration, TrainingConfiguration())
+    extra["norm"] = own.norm == usual.norm ? nil : own.norm
+    extra["augment"] = own.augment == usual.augment ? nil : own.augment
     return extra
   }
 

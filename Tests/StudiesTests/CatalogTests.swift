@@ -53,8 +53,8 @@ import Training
   /// Runs that differ in these do not compare. Architectures may each have their own, and so may the runs that only sort
   /// examples for others.
   @Test(arguments: pairs) func cellsAreTrainedAlike(_ id: String, _ profile: StudyProfile) throws {
-    let sorted = try cells(id, profile).compactMap(\.configuration)
-    let judged = sorted.contains { $0.split != nil } ? sorted.filter { $0.split != nil } : sorted
+    let all = try cells(id, profile).compactMap(\.configuration)
+    let judged = all.contains { $0.split != nil } ? all.filter { $0.split != nil } : all
     for (model, own) in Dictionary(grouping: judged, by: \.model) {
       let ways = Set(
         own.map { cell in

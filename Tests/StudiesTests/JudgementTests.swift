@@ -100,7 +100,7 @@ import Testing
   /// Labels from a file: the level that would change as many of ten classes.
   @Test func theLevelOfLabelsFromElsewhere() throws {
     let scratch = try Scratch()
-    let run = SampleRun(noise: 0.45, realised: 0.45).with { $0.kind = "labels" }
+    let run = SampleRun(noise: 0.45, realised: 0.45).with { $0.kind = RunManifest.Noise.external }
     #expect(try abs(StudyRun(run.write(in: scratch)).noise - 0.5) < 1e-9)
     #expect(try StudyRun(SampleRun(noise: 0.45, realised: 0.4).write(in: scratch)).noise == 0.45)
   }

@@ -89,6 +89,13 @@ import Testing
     #expect(manifest.extra["profile"] == "smoke" && manifest.extra["weights"] == "start.safetensors")
     #expect(manifest.extra["split"] == nil && manifest.extra["memory_estimate_bytes"] != nil)
     #expect(manifest.momentum == 0.5 && manifest.weightDecay == 0.01 && manifest.schedule == "cosine")
+    // What is usual is not said.
+    #expect(manifest.extra["norm"] == nil && manifest.extra["augment"] == nil)
+    let changed = try startRun(
+      smallConfiguration { ($0.model, $0.norm, $0.augment) = ("resnet20", "group:8", "flip") },
+      at: scratch.path("other"))
+    let extra = try changed.directory.manifest().extra
+    #expect(extra["norm"] == "group:8" && extra["augment"] == "flip")
   }
 
   @Test func tagsInYAML() throws {
