@@ -30,6 +30,26 @@ import Training
     #expect(try Program.run([]).output.contains("USAGE: coherent <subcommand>"))
   }
 
+  /// What matters first comes first, and everything else under the title of its group.
+  @Test func trainingOptionsAreInGroups() throws {
+    let help = try Program.run(["train", "--help"]).output
+    let titles = help.split(separator: "\n").filter { $0.hasSuffix(":") && $0 == $0.uppercased() }.map(String.init)
+    #expect(
+      titles == [
+        "MAIN OPTIONS:", "DATA:", "LABELS AND NOISE:", "MODEL:", "OPTIMIZATION:", "MEASURING:",
+        "RECORDS AND CHECKPOINTS:", "MACHINE:", "OPTIONS:",
+      ])
+    let main = help.components(separatedBy: "MAIN OPTIONS:\n").last?.components(separatedBy: "\n\n").first ?? ""
+    let names = main.split(separator: "\n").filter { $0.hasPrefix("  --") }.compactMap {
+      $0.split(separator: " ").first.map(String.init)
+    }
+    #expect(
+      names == [
+        "--dataset", "--data-dir", "--model", "--noise", "--optimizer", "--lr", "--batch-size", "--steps", "--epochs",
+        "--seed", "--out",
+      ])
+  }
+
   /// Every training option appears in the help.
   @Test func everyOptionIsExplained() throws {
     let help = try Program.run(["train", "--help"]).output

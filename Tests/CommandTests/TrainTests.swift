@@ -162,6 +162,9 @@ import Testing
       ["--weight-decay", "0"], ["--schedule", "constant"], ["--batch-size", "100"], ["--steps", "1"],
       ["--epochs", "1"], ["--seed", "1"], ["--threads", "1"], ["--eval-every", "1"], ["--checkpoint-every", "1"],
       ["--device", "cpu"], ["--linear", "auto"], ["--split", "s"], ["--stop-accuracy", "1"], ["--tag", "a=b"],
+      ["--allow-missing"], ["--no-skip-bad"], ["--noisy-test-probes"], ["--normalize", "auto"], ["--image-size", "8"],
+      ["--resize", "9"], ["--augment", "none"], ["--workers", "1"], ["--prefetch", "0"], ["--test-subset", "1"],
+      ["--allow-momentum"], ["--probe", "economy"],
     ] {
       #expect(try TrainingOptions.parse(arguments).isAnySet, "\(arguments)")
     }

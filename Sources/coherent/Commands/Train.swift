@@ -29,17 +29,9 @@ struct Train: ParsableCommand {
   @Option(help: "A YAML file with any of the options; options on the command line win.")
   var config: String?
 
-  @Option(help: "The run directory to write.")
-  var out: String?
-
-  @Option(help: "Continue the run in this directory from its newest checkpoint.")
-  var resume: String?
-
-  @Flag(help: "Replace an earlier run in the run directory.")
-  var force = false
-
-  @Flag(help: "Start even where the run is estimated not to fit in memory.")
-  var ignoreMemoryEstimate = false
+  @OptionGroup(title: MainOptions.title) private var place: Place
+  @OptionGroup(title: RecordOptions.title) private var keeping: Keeping
+  @OptionGroup(title: MachineOptions.title) private var limits: Limits
 
   @Flag(help: "Print the results as JSON.")
   var json = false
@@ -47,8 +39,11 @@ struct Train: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Show no progress.")
   var quiet = false
 
-  @Flag(inversion: .prefixedNo, help: "Write report.html at the end.")
-  var report = true
+  private var out: String? { place.out }
+  private var resume: String? { keeping.resume }
+  private var force: Bool { keeping.force }
+  private var report: Bool { keeping.report }
+  private var ignoreMemoryEstimate: Bool { limits.ignoreMemoryEstimate }
 
   func validate() throws {
     guard (out == nil) != (resume == nil) else {
@@ -136,6 +131,30 @@ struct Train: ParsableCommand {
       lines.append("Report: \(directory.report.path)")
     }
     return lines.joined(separator: "\n")
+  }
+}
+
+/// Options beside those of a configuration file, shown in the help under the titles of the training options.
+extension Train {
+  struct Place: ParsableArguments {
+    @Option(help: "The run directory to write.")
+    var out: String?
+  }
+
+  struct Keeping: ParsableArguments {
+    @Option(help: "Continue the run in this directory from its newest checkpoint.")
+    var resume: String?
+
+    @Flag(help: "Replace an earlier run in the run directory.")
+    var force = false
+
+    @Flag(inversion: .prefixedNo, help: "Write report.html at the end.")
+    var report = true
+  }
+
+  struct Limits: ParsableArguments {
+    @Flag(help: "Start even where the run is estimated not to fit in memory.")
+    var ignoreMemoryEstimate = false
   }
 }
 

@@ -5,8 +5,65 @@ import Datasets
 import NeuralNetworks
 import Training
 
-/// The options that make up a training configuration. Each is nil unless given, so that a file can supply it.
+/// The options that make up a training configuration, in the groups of the help. Each is nil unless given, so that a
+/// file can supply it.
 struct TrainingOptions: ParsableArguments {
+  @OptionGroup(title: MainOptions.title) var main: MainOptions
+  @OptionGroup(title: DataOptions.title) var data: DataOptions
+  @OptionGroup(title: LabelOptions.title) var labelling: LabelOptions
+  @OptionGroup(title: ModelOptions.title) var network: ModelOptions
+  @OptionGroup(title: OptimizationOptions.title) var optimization: OptimizationOptions
+  @OptionGroup(title: MeasuringOptions.title) var measuring: MeasuringOptions
+  @OptionGroup(title: RecordOptions.title) var records: RecordOptions
+  @OptionGroup(title: MachineOptions.title) var machine: MachineOptions
+
+  private var settings: [Setting] {
+    let groups: [any TrainingOptionGroup] = [
+      main, data, labelling, network, optimization, measuring, records, machine,
+    ]
+    return groups.flatMap(\.settings)
+  }
+
+  /// Writes what was given over a configuration.
+  func apply(to configuration: inout TrainingConfiguration) {
+    for setting in settings where setting.isGiven { setting.apply(&configuration) }
+  }
+
+  /// Whether any option was given.
+  var isAnySet: Bool { settings.contains(where: \.isGiven) }
+}
+
+/// Options that the help shows under one title.
+protocol TrainingOptionGroup: ParsableArguments {
+  /// The title in the help.
+  static var title: String { get }
+  /// What each option sets.
+  var settings: [Setting] { get }
+}
+
+/// What one option sets in a configuration.
+struct Setting {
+  let isGiven: Bool
+  let apply: (inout TrainingConfiguration) -> Void
+
+  init(isGiven: Bool, _ apply: @escaping (inout TrainingConfiguration) -> Void) {
+    self.isGiven = isGiven
+    self.apply = apply
+  }
+
+  init<Value>(_ key: WritableKeyPath<TrainingConfiguration, Value>, _ value: Value?) {
+    self.init(isGiven: value != nil) { if let value { $0[keyPath: key] = value } }
+  }
+
+  init<Value>(_ key: WritableKeyPath<TrainingConfiguration, Value?>, _ value: Value?) {
+    self.init(isGiven: value != nil) { $0[keyPath: key] = value }
+  }
+}
+
+/// What matters first; the run directory, which no configuration holds, is in the same group of the help.
+struct MainOptions: TrainingOptionGroup {
+  static let title = "Main options"
+
   @Option(
     help:
       "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, or folder (your own pictures, in train/CLASS and val/CLASS). (default: mnist)"
@@ -14,11 +71,53 @@ struct TrainingOptions: ParsableArguments {
   var dataset: String?
   @Option(help: "The folder with the data set's files.")
   var dataDir: String?
-  @Flag(
-    inversion: .prefixedNo,
-    help: "Let probes see test examples with labels as noisy as the training ones; accuracies never do.")
-  var noisyTestProbes: Bool?
-  @Flag(inversion: .prefixedNo, help: "Go on when some files of the data set are missing.")
+  @Option(
+    help:
+      "The model: mlp:WIDTH[,WIDTH...], linear, or a name that coherent model list shows, such as resnet32. (default: mlp:2048)"
+  )
+  var model: String?
+  @Option(parsing: .unconditional, help: "The share of labels chosen for noise, 0 to 1. (default: 0)")
+  var noise: Double?
+  @Option(
+    help:
+      "How gradients become a step: sgd, winsorized:c=2 (percentile) or :s=4 (count), trimmed:s=2, m3, m3:successive, rm3, ra3, mom:k=5, geomed:k=5, sign-sum, sum-sign. (default: sgd)"
+  )
+  var optimizer: String?
+  @Option(parsing: .unconditional, help: "The learning rate. (default: 0.1)")
+  var lr: Double?
+  @Option(parsing: .unconditional, help: "Examples in a mini-batch. (default: 100)")
+  var batchSize: Int?
+  @Option(parsing: .unconditional, help: "Updates to make. (default: 10 epochs)")
+  var steps: Int?
+  @Option(parsing: .unconditional, help: "Passes over the training examples to make, in place of --steps.")
+  var epochs: Double?
+  @Option(parsing: .unconditional, help: "The seed of every random choice. (default: 1)")
+  var seed: UInt64?
+
+  var settings: [Setting] {
+    [
+      Setting(\.dataset, dataset),
+      Setting(\.dataDir, dataDir),
+      Setting(\.model, model),
+      Setting(\.noise, noise),
+      Setting(\.optimizer, optimizer),
+      Setting(\.lr, lr),
+      Setting(\.batchSize, batchSize),
+      // One of the two on the command line wins over either in the file; both on the command line is an error later.
+      Setting(isGiven: steps != nil || epochs != nil) {
+        $0.steps = steps
+        $0.epochs = epochs
+      },
+      Setting(\.seed, seed),
+    ]
+  }
+}
+
+/// Which examples, and how they are prepared.
+struct DataOptions: TrainingOptionGroup {
+  static let title = "Data"
+
+  @Flag(inversion: .prefixedNo, help: "Continue when some files of the data set are missing.")
   var allowMissing: Bool?
   @Option(help: "How pixels are normalised: auto (as is usual for the data set) or none (bytes / 255). (default: auto)")
   var normalize: PixelNormalization?
@@ -37,16 +136,10 @@ struct TrainingOptions: ParsableArguments {
   var augment: String?
   @Flag(inversion: .prefixedNo, help: "Leave out images of a folder that cannot be decoded.")
   var skipBad: Bool?
-  @Option(parsing: .unconditional, help: "Threads that decode images. (default: the machine's cores)")
-  var workers: Int?
-  @Option(parsing: .unconditional, help: "Batches of images decoded ahead. (default: 2)")
-  var prefetch: Int?
   @Option(parsing: .unconditional, help: "Train on the first N examples only.")
   var subset: Int?
   @Option(parsing: .unconditional, help: "Test on the first N test examples only.")
   var testSubset: Int?
-  @Option(help: "A file (.npy, .csv, .u8) with labels that replace the training set's.")
-  var labels: String?
   @Option(
     help:
       "A CSV file with the columns index,split,group: which training examples to train on, which to test on (the data set's test examples when none), and their groups."
@@ -54,15 +147,45 @@ struct TrainingOptions: ParsableArguments {
   var split: String?
   @Option(parsing: .unconditional, help: "Training examples held out for validation. (default: 0)")
   var validation: Int?
-  @Option(parsing: .unconditional, help: "The share of labels chosen for noise, 0 to 1. (default: 0)")
-  var noise: Double?
-  @Option(help: "permute the chosen labels among themselves, or draw them uniform. (default: permute)")
-  var noiseKind: NoiseKind?
+
+  var settings: [Setting] {
+    [
+      Setting(\.allowMissing, allowMissing),
+      Setting(\.normalize, normalize),
+      Setting(\.imageSize, imageSize),
+      Setting(\.resize, resize),
+      Setting(\.augment, augment),
+      Setting(\.skipBad, skipBad),
+      Setting(\.subset, subset),
+      Setting(\.testSubset, testSubset),
+      Setting(\.split, split),
+      Setting(\.validation, validation),
+    ]
+  }
+}
+
+/// Labels other than the data set's own.
+struct LabelOptions: TrainingOptionGroup {
+  static let title = "Labels and noise"
+
+  @Option(help: "A file (.npy, .csv, .u8) with labels that replace the training set's.")
+  var labels: String?
   @Option(
-    help:
-      "The model: mlp:WIDTH[,WIDTH...], linear, or a name that coherent model list shows, such as resnet32. (default: mlp:2048)"
-  )
-  var model: String?
+    help: "What happens to the chosen labels: permute them among themselves, or draw them uniform. (default: permute)")
+  var noiseKind: NoiseKind?
+
+  var settings: [Setting] {
+    [
+      Setting(\.labels, labels),
+      Setting(\.noiseKind, noiseKind),
+    ]
+  }
+}
+
+/// What the network is made of and starts from.
+struct ModelOptions: TrainingOptionGroup {
+  static let title = "Model"
+
   @Option(
     help:
       "Which normalisation follows convolutions: batch, frozen (at the statistics of --weights) or group:N. (default: batch)"
@@ -78,125 +201,116 @@ struct TrainingOptions: ParsableArguments {
       "How weights are drawn: xavier, xavier-uniform, xavier-scaled, kaiming, pytorch. (default: xavier-scaled for mlp and linear, the architecture's own for others)"
   )
   var initializer: Initializer?
-  @Option(
-    help:
-      "How gradients become a step: sgd, winsorized:c=2 (percentile) or :s=4 (count), trimmed:s=2, m3, m3:successive, rm3, ra3, mom:k=5, geomed:k=5, sign-sum, sum-sign. (default: sgd)"
-  )
-  var optimizer: String?
-  @Option(parsing: .unconditional, help: "The learning rate. (default: 0.1)")
-  var lr: Double?
+
+  var settings: [Setting] {
+    [
+      Setting(\.norm, norm),
+      Setting(\.weights, weights),
+      Setting(\.weightsHead, weightsHead),
+      Setting(\.initializer, initializer),
+    ]
+  }
+}
+
+/// How gradients become steps, and when the run is complete.
+struct OptimizationOptions: TrainingOptionGroup {
+  static let title = "Optimization"
+
   @Option(parsing: .unconditional, help: "Momentum. (default: 0)")
   var momentum: Double?
-  @Flag(inversion: .prefixedNo, help: "Let momentum look ahead.")
+  @Flag(inversion: .prefixedNo, help: "Use Nesterov momentum.")
   var nesterov: Bool?
-  @Flag(inversion: .prefixedNo, help: "Use momentum with m3, rm3 and their kin too.")
+  @Flag(inversion: .prefixedNo, help: "Use momentum with m3, rm3 and related averages too.")
   var allowMomentum: Bool?
   @Option(parsing: .unconditional, help: "Weight decay. (default: 0)")
   var weightDecay: Double?
-  @Option(help: "The learning rate's course: constant, cosine, step:STEP[,STEP...][:FACTOR]. (default: constant)")
+  @Option(
+    help:
+      "How the learning rate changes over the run: constant, cosine, step:STEP[,STEP...][:FACTOR]. (default: constant)")
   var schedule: String?
-  @Option(parsing: .unconditional, help: "Examples in a mini-batch. (default: 100)")
-  var batchSize: Int?
-  @Option(parsing: .unconditional, help: "Updates to make. (default: 10 epochs)")
-  var steps: Int?
-  @Option(parsing: .unconditional, help: "Passes over the training examples to make, in place of --steps.")
-  var epochs: Double?
   @Option(
     parsing: .unconditional,
-    help: "Be complete at the first evaluation with this accuracy on the training examples, above 0 to 1.")
+    help: "Stop once training accuracy reaches this value, above 0 to 1.")
   var stopAccuracy: Double?
-  @Option(parsing: .unconditional, help: "The seed of every random choice. (default: 1)")
-  var seed: UInt64?
-  @Option(parsing: .unconditional, help: "Threads for the computation. (default: the machine's cores)")
-  var threads: Int?
+
+  var settings: [Setting] {
+    [
+      Setting(\.momentum, momentum),
+      Setting(\.nesterov, nesterov),
+      Setting(\.allowMomentum, allowMomentum),
+      Setting(\.weightDecay, weightDecay),
+      Setting(\.schedule, schedule),
+      Setting(\.stopAccuracy, stopAccuracy),
+    ]
+  }
+}
+
+/// What is measured along the way.
+struct MeasuringOptions: TrainingOptionGroup {
+  static let title = "Measuring"
+
   @Option(parsing: .unconditional, help: "Steps between evaluations. (default: dense at first, then every epoch)")
   var evalEvery: Int?
   @Option(
-    parsing: .unconditional, help: "Steps between checkpoints. (default: an epoch, longer if writing takes seconds)")
-  var checkpointEvery: Int?
-  @Option(
     help:
-      "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence, contributions, examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others), median (what the median of three group means keeps of mini-batches' mean gradients) or stability (a bound that is qualitative: only its order between runs of one length says something), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
+      "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence, contributions, examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others), median (what the median of three group means keeps of mini-batches' mean gradients) or stability (a qualitative bound: only its order between runs of the same length is meaningful), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
   )
   var probe: [String] = []
-  @Option(help: "Where to compute: cpu or cuda[:INDEX]. (default: cpu)")
-  var device: String?
-  @Option(help: "Who computes linear layers: auto, native or onednn. (default: auto)")
-  var linear: String?
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Let probes see test examples with labels as noisy as the training ones; accuracies never do.")
+  var noisyTestProbes: Bool?
 
+  var settings: [Setting] {
+    [
+      Setting(\.evalEvery, evalEvery),
+      Setting(\.probe, probe.isEmpty ? nil : probe),
+      Setting(\.noisyTestProbes, noisyTestProbes),
+    ]
+  }
+}
+
+/// What the run directory keeps.
+struct RecordOptions: TrainingOptionGroup {
+  static let title = "Records and checkpoints"
+
+  @Option(
+    parsing: .unconditional, help: "Steps between checkpoints. (default: an epoch, longer if writing takes seconds)")
+  var checkpointEvery: Int?
   @Option(help: ArgumentHelp("A word for the manifest, such as study=noise. May be repeated.", valueName: "key=value"))
   var tag: [Tag] = []
 
-  /// Writes what was given over a configuration.
-  func apply(to configuration: inout TrainingConfiguration) {
-    func set<Value>(_ target: inout Value, _ value: Value?) {
-      if let value { target = value }
-    }
-    func set<Value>(_ target: inout Value?, _ value: Value?) {
-      if let value { target = value }
-    }
-    set(&configuration.dataset, dataset)
-    set(&configuration.dataDir, dataDir)
-    set(&configuration.allowMissing, allowMissing)
-    set(&configuration.noisyTestProbes, noisyTestProbes)
-    set(&configuration.normalize, normalize)
-    set(&configuration.imageSize, imageSize)
-    set(&configuration.resize, resize)
-    set(&configuration.augment, augment)
-    set(&configuration.skipBad, skipBad)
-    set(&configuration.workers, workers)
-    set(&configuration.prefetch, prefetch)
-    set(&configuration.subset, subset)
-    set(&configuration.testSubset, testSubset)
-    set(&configuration.labels, labels)
-    set(&configuration.split, split)
-    set(&configuration.validation, validation)
-    set(&configuration.noise, noise)
-    set(&configuration.noiseKind, noiseKind)
-    set(&configuration.model, model)
-    set(&configuration.norm, norm)
-    set(&configuration.weights, weights)
-    set(&configuration.weightsHead, weightsHead)
-    set(&configuration.initializer, initializer)
-    set(&configuration.optimizer, optimizer)
-    set(&configuration.lr, lr)
-    set(&configuration.momentum, momentum)
-    set(&configuration.nesterov, nesterov)
-    set(&configuration.allowMomentum, allowMomentum)
-    set(&configuration.weightDecay, weightDecay)
-    set(&configuration.schedule, schedule)
-    set(&configuration.batchSize, batchSize)
-    set(&configuration.stopAccuracy, stopAccuracy)
-    set(&configuration.seed, seed)
-    set(&configuration.threads, threads)
-    set(&configuration.evalEvery, evalEvery)
-    set(&configuration.checkpointEvery, checkpointEvery)
-    set(&configuration.device, device)
-    set(&configuration.linear, linear)
-    if !probe.isEmpty { configuration.probe = probe }
-    for tag in tag { configuration.tags[tag.key] = tag.value }
-    // One of the two on the command line wins over either in the file; both on the command line is an error later.
-    if steps != nil || epochs != nil {
-      configuration.steps = steps
-      configuration.epochs = epochs
-    }
+  var settings: [Setting] {
+    [
+      Setting(\.checkpointEvery, checkpointEvery),
+      Setting(isGiven: !tag.isEmpty) { for tag in tag { $0.tags[tag.key] = tag.value } },
+    ]
   }
+}
 
-  /// Whether any option was given.
-  var isAnySet: Bool {
-    let words: [String?] = [
-      dataset, dataDir, augment, labels, split, model, norm, weights, optimizer, schedule, device, linear,
+/// What the run computes with.
+struct MachineOptions: TrainingOptionGroup {
+  static let title = "Machine"
+
+  @Option(parsing: .unconditional, help: "Threads that decode images. (default: the machine's cores)")
+  var workers: Int?
+  @Option(parsing: .unconditional, help: "Batches of images decoded ahead. (default: 2)")
+  var prefetch: Int?
+  @Option(parsing: .unconditional, help: "Threads for the computation. (default: the machine's cores)")
+  var threads: Int?
+  @Option(help: "Where to compute: cpu or cuda[:INDEX]. (default: cpu)")
+  var device: String?
+  @Option(help: "What computes linear layers: auto, native or onednn. (default: auto)")
+  var linear: String?
+
+  var settings: [Setting] {
+    [
+      Setting(\.workers, workers),
+      Setting(\.prefetch, prefetch),
+      Setting(\.threads, threads),
+      Setting(\.device, device),
+      Setting(\.linear, linear),
     ]
-    let integers: [Int?] = [
-      imageSize, resize, workers, prefetch, subset, testSubset, validation, batchSize, steps, threads, evalEvery,
-      checkpointEvery,
-    ]
-    let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs, stopAccuracy]
-    return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
-      || !probe.isEmpty || !tag.isEmpty || noiseKind != nil || weightsHead != nil || initializer != nil
-      || nesterov != nil
-      || allowMomentum != nil || seed != nil || allowMissing != nil || noisyTestProbes != nil || normalize != nil
-      || skipBad != nil
   }
 }
 
