@@ -53,6 +53,7 @@ let package = Package(
     .library(name: "Training", targets: ["Training"]),
     .library(name: "Reports", targets: ["Reports"]),
     .library(name: "Studies", targets: ["Studies"]),
+    .library(name: "ThreadPolicy", targets: ["CThreadPolicy"]),
     .executable(name: "coherent", targets: ["coherent"]),
   ],
   dependencies: [
@@ -98,13 +99,15 @@ let package = Package(
       ],
       exclude: ["README.md"],
       swiftSettings: strict),
+    .target(name: "CThreadPolicy", exclude: ["README.md"]),
     .target(
       name: "CBuildInfo", exclude: ["README.md"],
       cSettings: [.define("COHERENT_COMMIT", to: "\"\(commit)\"")]),
     .executableTarget(
       name: "coherent",
       dependencies: [
-        "CBuildInfo", "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training", "Reports",
+        "CBuildInfo", "CThreadPolicy", "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training",
+        "Reports",
         "Studies",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -112,7 +115,7 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "own-model-example",
-      dependencies: ["Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence"],
+      dependencies: ["CThreadPolicy", "Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence"],
       path: "Examples/OwnModel",
       swiftSettings: strict),
     .target(

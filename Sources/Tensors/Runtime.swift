@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLibTorch
+import Foundation
 
 /// The libtorch underneath: versions, threads, devices.
 public enum Runtime {
@@ -34,6 +35,18 @@ public enum Runtime {
   /// - Throws: `TensorError` when the count is below 1 or above 1024.
   public static func setThreadCount(_ count: Int) throws {
     try check(ct_set_thread_count(Int32(clamping: count)), "setThreadCount")
+  }
+
+  /// How threads wait for each other between two operations, by the environment that this process was started with:
+  /// `OMP_WAIT_POLICY=passive`, `GOMP_SPINCOUNT=1000`, or nil for libgomp's own choice, which is to look for new work for
+  /// milliseconds before sleeping: fast on a quiet machine, and many times slower beside other work.
+  ///
+  /// libgomp reads its environment once, when it is loaded. A program gets a short wait by linking the product
+  /// `ThreadPolicy`, or by being started with `GOMP_SPINCOUNT=1000`; setting the variable later has no effect.
+  public static var threadWaiting: String? {
+    let environment = ProcessInfo.processInfo.environment
+    return ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"].lazy.compactMap { name in environment[name].map { "\(name)=\($0)" } }
+      .first
   }
 
   /// The number of usable CUDA devices; 0 without libtorch_cuda or a driver.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import CThreadPolicy
 import Datasets
 import Foundation
 import NeuralNetworks
@@ -39,6 +40,7 @@ struct Doctor: ParsableCommand {
     var cpu = Processor.current
     var cpuCapability: String
     var threads = Runtime.threadCount
+    var threadWaiting: String
     var linearPolicy: String
     var devices = ["cpu"]
     var reportBundle: String?
@@ -50,6 +52,7 @@ struct Doctor: ParsableCommand {
       libtorchLoaded = try Runtime.loadedVersion() ?? "unknown"
       libtorchPath = try Runtime.libraryPath()
       cpuCapability = try Runtime.cpuCapability()
+      threadWaiting = Self.threadWaiting()
       linearPolicy = LinearPolicy.suited(toVendor: Processor.current.vendor).rule.rawValue
       devices += (0..<(try Runtime.cudaDeviceCount())).map { "cuda:\($0)" }
       if libtorchLoaded != libtorchCompiled {
@@ -66,6 +69,13 @@ struct Doctor: ParsableCommand {
       }
       checkReports()
       for folder in dataFolders { try checkData(folder) }
+    }
+
+    /// How threads wait for each other, and who says so.
+    private static func threadWaiting() -> String {
+      guard let setting = Runtime.threadWaiting else { return "as libgomp likes: slow beside other work" }
+      let own = "GOMP_SPINCOUNT=" + String(cString: coherent_spin_count())
+      return setting == own ? "\(setting): briefly, then they sleep" : "\(setting), from the environment"
     }
 
     private mutating func checkReports() {
@@ -109,6 +119,7 @@ struct Doctor: ParsableCommand {
         ["processor", "\(cpu.model), \(cpu.coreCount) cores, \(cpu.vendor)"],
         ["instructions", "\(cpuCapability) in libtorch; processor has \(cpu.vectorExtensions.joined(separator: " "))"],
         ["threads", String(threads)],
+        ["threads wait", threadWaiting],
         ["linear layers", linearPolicy],
         ["devices", devices.joined(separator: ", ")],
         ["reports", reportBundle ?? "not available"],
