@@ -118,8 +118,8 @@ extension RunDirectory {
   public func exampleGradientFiles() -> [(step: Int, file: URL)] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: exampleGradients.path)) ?? []
     return names.compactMap { name in
-      guard let step = Int(name.dropFirst("step-".count).prefix { $0.isASCII && $0.isNumber }),
-        name == RunFile.exampleGradientsName(step: step)
+      guard RunFile.isExampleGradientsFile(name),
+        let step = Int(name.dropFirst("step-".count).prefix { $0.isASCII && $0.isNumber })
       else { return nil }
       return (step, exampleGradients.appendingPathComponent(name))
     }.sorted { $0.step < $1.step }
@@ -137,6 +137,17 @@ extension RunDirectory {
   /// - Throws: `RunStoreError` naming file and line of an unreadable event.
   public func events() throws -> [RunEvent] {
     try Self.events(in: readLog(RunFile.events, from: 0), file: file(RunFile.events).path)
+  }
+
+  /// The step that the run has reached by what it recorded; nil when it recorded nothing after step 0 and has not ended.
+  ///
+  /// - Throws: `RunStoreError` when the manifest or a log is damaged.
+  public func recordedStep() throws -> Int? {
+    let manifest = try manifest()
+    let steps = try metrics().map(\.step) + coherence().map(\.step) + measures().map(\.step)
+    let last = max(steps.max() ?? 0, manifest.summary?.steps ?? 0)
+    let hasEnded = manifest.status != .running || manifest.summary != nil
+    return last > 0 || hasEnded || FileManager.default.fileExists(atPath: file(RunFile.examples).path) ? last : nil
   }
 
   /// Starts new logs, deleting those of an earlier run in this folder.

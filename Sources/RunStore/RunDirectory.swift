@@ -6,7 +6,8 @@ import Foundation
 public enum ExistingRunPolicy: Sendable {
   /// Leave it alone and throw.
   case refuse
-  /// Delete an earlier run's files. A folder that does not look like a run is refused all the same.
+  /// Set an earlier run's files aside, and delete them once the new run has a checkpoint. A folder that is not a run's
+  /// is refused all the same.
   case replace
   /// Leave every file where it is: for a run that was stopped while its folder was being set up.
   case keep
@@ -30,6 +31,8 @@ enum RunFile {
   static let report = "report.html"
   static let figures = "figures"
   static let lock = ".lock"
+  /// Where an earlier run's files are until the run that replaces it has a checkpoint.
+  static let replaced = ".replaced"
   static let tensorBoardPrefix = "events.out.tfevents."
 
   /// The append-only logs, except for TensorBoard's.
@@ -44,10 +47,25 @@ enum RunFile {
   /// Whether a name is that of an append-only log.
   static func isLog(_ name: String) -> Bool { logs.contains(name) || name.hasPrefix(tensorBoardPrefix) }
 
-  /// Whether a name is one that this program gives to a file of a run.
-  static func isKnown(_ name: String) -> Bool {
-    let names = [config, manifest, labels, examples, skipped, checkpoints, exampleGradients, report, figures, lock]
-    return names.contains(name) || isLog(name) || isTemporaryName(name)
+  /// The files, beside the logs, that training writes into a run directory.
+  static let own = [config, manifest, labels, examples, skipped, report]
+
+  /// What is there before the manifest makes the folder a run.
+  static let setUp = [config, labels, skipped, checkpoints, lock, replaced]
+
+  /// Whether a name in `checkpoints/` is that of a checkpoint's file or of weights that a run keeps.
+  static func isCheckpointFile(_ name: String) -> Bool {
+    if ["best.json", "selected.json"].contains(name) { return true }
+    guard let prefix = ["step-", "kept-"].first(where: name.hasPrefix) else { return false }
+    let rest = name.dropFirst(prefix.count)
+    let digits = rest.prefix { $0.isASCII && $0.isNumber }
+    return !digits.isEmpty
+      && [".safetensors", ".state.safetensors", ".json"].contains(String(rest.dropFirst(digits.count)))
+  }
+
+  /// Whether a name in `example-gradients/` is that of a step's records.
+  static func isExampleGradientsFile(_ name: String) -> Bool {
+    Int(name.dropFirst("step-".count).prefix { $0.isASCII && $0.isNumber }).map(exampleGradientsName) == name
   }
 }
 
@@ -141,26 +159,76 @@ public struct RunDirectory: Sendable, Hashable {
         "The folder \(url.path) already holds files.",
         remedy: "Continue that run with --resume, replace it with --force, or choose another folder with --out.")
     case .replace:
-      guard entries.contains(RunFile.manifest) || entries.allSatisfy(RunFile.isKnown) else {
+      guard (try? manifest()) != nil || isHalfMade(entries) else {
+        let reason =
+          entries.contains(RunFile.manifest)
+          ? "its \(RunFile.manifest) is not that of a run" : "it has no \(RunFile.manifest)"
         throw RunStoreError(
-          "The folder \(url.path) does not look like a run (it has no \(RunFile.manifest)), so nothing was deleted.",
+          "The folder \(url.path) does not look like a run (\(reason)), so nothing was deleted.",
           remedy: "Choose another folder with --out, or empty this one yourself.")
       }
     }
   }
 
-  /// Deletes the files of an earlier run where that is wished. The lock stays: it is this process's own by now.
+  /// Sets the files of an earlier run aside where it is to be replaced. The lock stays: it is this process's own by now.
   private func makeRoom(existing: ExistingRunPolicy) throws {
     try checkRoom(existing: existing)
     guard existing == .replace else { return }
-    for name in entries() where RunFile.isKnown(name) && name != RunFile.lock {
-      do {
-        try FileManager.default.removeItem(at: url.appendingPathComponent(name))
-      } catch {
-        throw RunStoreError(
-          "Cannot delete \(url.path)/\(name) of the earlier run.", remedy: "Check the folder's permissions.")
-      }
+    let files = ownFiles()
+    if hasCheckpoint {
+      try discardReplaced()
+    } else if FileManager.default.fileExists(atPath: file(RunFile.replaced).path) {
+      // A run that was to replace another one ended before its first checkpoint: the other one is still worth keeping.
+      for name in files { unlink(file(name).path) }
+      return
     }
+    guard !files.isEmpty else { return }
+    for folder in Set(files.map { ((RunFile.replaced + "/" + $0) as NSString).deletingLastPathComponent }) {
+      try makeFolder(url.appendingPathComponent(folder))
+    }
+    for name in files where rename(file(name).path, file(RunFile.replaced + "/" + name).path) != 0 {
+      throw RunStoreError.system("move the earlier run's file", file(name).path, code: errno)
+    }
+    rmdir(exampleGradients.path)
+  }
+
+  /// The files that training wrote here, by their paths below the folder, and what killed writers left behind. Files of
+  /// other names belong to somebody else.
+  private func ownFiles() -> [String] {
+    func files(in folder: String, where isOwn: (String) -> Bool) -> [String] {
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: file(folder).path)) ?? []
+      return names.filter { isOwn($0) || isTemporaryName($0) }.sorted().map { folder + "/" + $0 }
+    }
+    return entries().filter { RunFile.own.contains($0) || RunFile.isLog($0) || isTemporaryName($0) }
+      + files(in: RunFile.checkpoints, where: RunFile.isCheckpointFile)
+      + files(in: RunFile.exampleGradients, where: RunFile.isExampleGradientsFile)
+  }
+
+  private var hasCheckpoint: Bool {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
+    return names.contains { $0.hasPrefix("step-") && $0.hasSuffix(".json") && RunFile.isCheckpointFile($0) }
+  }
+
+  /// Whether the folder holds what an earlier run left, until `discardReplaced`.
+  public var holdsReplacedRun: Bool { FileManager.default.fileExists(atPath: file(RunFile.replaced).path) }
+
+  /// Deletes what was set aside of an earlier run: this one has a checkpoint now.
+  ///
+  /// - Throws: `RunStoreError` when it cannot be deleted.
+  public func discardReplaced() throws {
+    guard holdsReplacedRun else { return }
+    do {
+      try FileManager.default.removeItem(at: file(RunFile.replaced))
+    } catch {
+      throw RunStoreError(
+        "Cannot delete \(file(RunFile.replaced).path), the earlier run.", remedy: "Check the folder's permissions.")
+    }
+  }
+
+  /// Whether a run was stopped here while its folder was being set up.
+  private func isHalfMade(_ entries: [String]) -> Bool {
+    entries.contains(RunFile.checkpoints) && !hasCheckpoint
+      && entries.allSatisfy { RunFile.setUp.contains($0) || isTemporaryName($0) }
   }
 
   /// Whether nothing was written yet: a run that was killed while its folder was being made leaves no more than this.

@@ -19,12 +19,12 @@ import Testing
     return names.contains { $0.hasSuffix(".json") && !$0.contains("step-000000000") }
   }
 
-  @Test(arguments: [SIGINT, SIGTERM])
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
   func aSignalLeavesACheckpointAndSaysHowToGoOn(_ signal: Int32) throws {
     let scratch = try Scratch()
     let (whole, run) = (scratch.path("whole"), scratch.path("run"))
     try train(Self.options + ["--out", whole])
-    let running = try Running(["train", "--no-report", "-q"] + Self.options + ["--out", run])
+    let running = try Running(["train", "-q"] + Self.options + ["--out", run])
     try running.until { hasCheckpoint(run) }
     running.send(signal)
     let result = try running.wait()
@@ -32,9 +32,44 @@ import Testing
     #expect(result.errors.contains("Interrupted at step"))
     #expect(result.errors.contains("coherent train --resume \(run)"))
     #expect(try RunDirectory.open(at: run).manifest().status == .interrupted)
+    // A page shows how far it came.
+    #expect(FileManager.default.fileExists(atPath: run + "/report.html"))
     try train(["--resume", run])
     try expectSameEnd(whole, run)
     #expect(try RunDirectory.open(at: run).events().map(\.kind) == ["started", "resumed", "completed"])
+  }
+
+  /// `coherent train 2>&1 | head -n 1`: the reader is gone after a line, and the training comes to its end.
+  @Test func aReaderThatGoesAway() throws {
+    let scratch = try Scratch()
+    let run = scratch.path("run")
+    let program = try #require(Program.path)
+    let shell = Process()
+    shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+    let words = ["train", "--no-report", "--eval-every", "5"] + Self.options + ["--out", run]
+    shell.arguments = ["-o", "pipefail", "-c", "\"$0\" \"$@\" 2>&1 | head -n 1 > /dev/null", program] + words
+    try shell.run()
+    shell.waitUntilExit()
+    #expect(shell.terminationReason == .exit && shell.terminationStatus == 0)
+    #expect(try RunDirectory.open(at: run).manifest().status == .completed)
+  }
+
+  /// Under nohup a terminal that is closed ends nothing.
+  @Test func aHangUpThatIsIgnoredStaysIgnored() throws {
+    let scratch = try Scratch()
+    let run = scratch.path("run")
+    let program = try #require(Program.path)
+    let shell = Process()
+    shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+    shell.arguments =
+      ["-c", "trap '' HUP; exec \"$0\" \"$@\"", program, "train", "--no-report", "-q"] + Self.options + ["--out", run]
+    try shell.run()
+    let deadline = Date().addingTimeInterval(120)
+    while !hasCheckpoint(run), Date() < deadline { usleep(20_000) }
+    kill(shell.processIdentifier, SIGHUP)
+    shell.waitUntilExit()
+    #expect(shell.terminationReason == .exit && shell.terminationStatus == 0)
+    #expect(try RunDirectory.open(at: run).manifest().status == .completed)
   }
 
   /// Ten kills without warning, at moments that a seed draws, over as many runs as that takes. Whatever a kill leaves

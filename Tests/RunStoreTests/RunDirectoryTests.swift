@@ -49,6 +49,91 @@ import Testing
     #expect(try text(notes) == "mine")
   }
 
+  /// Until the new run has a checkpoint, the earlier one can still be had.
+  @Test func whatIsReplacedIsSetAsideFirst() throws {
+    let scratch = try Scratch()
+    let run = try scratch.newRun()
+    func put(_ text: String, _ name: String) throws {
+      let file = run.url.appendingPathComponent(name)
+      try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data(text.utf8).write(to: file)
+    }
+    func kept(_ name: String) throws -> String { try text(run.url.appendingPathComponent(name)) }
+    let own = [
+      "config.yaml", "metrics.csv", "report.html", "checkpoints/step-000000010.json",
+      "checkpoints/kept-000000004.safetensors", "checkpoints/best.json", "example-gradients/step-00000003.safetensors",
+    ]
+    let foreign = [
+      "figures/mine.svg", "figures/learning-curves.svg", "checkpoints/notes.txt", "checkpoints/step-10.txt",
+      "thesis.tex",
+      "example-gradients/step-3.safetensors",
+    ]
+    for name in own + foreign { try put("old " + name, name) }
+    let fresh = try RunDirectory.create(at: run.url.path, existing: .replace)
+    for name in foreign { #expect(try kept(name) == "old " + name) }
+    for name in own {
+      #expect(!FileManager.default.fileExists(atPath: run.url.path + "/" + name), "\(name)")
+      #expect(try kept(".replaced/" + name) == "old " + name)
+    }
+    #expect(fresh.holdsReplacedRun)
+    // Killed before its first checkpoint, the new run gives way, and the earlier one is still there.
+    try fresh.write(manifest: sampleManifest())
+    try put("new", "metrics.csv")
+    _ = try RunDirectory.create(at: run.url.path, existing: .replace)
+    #expect(try kept(".replaced/metrics.csv") == "old metrics.csv")
+    #expect(!FileManager.default.fileExists(atPath: run.url.path + "/metrics.csv"))
+    try fresh.discardReplaced()
+    #expect(!fresh.holdsReplacedRun)
+    for name in foreign { #expect(try kept(name) == "old " + name) }
+  }
+
+  /// Many programs write a manifest.json.
+  @Test(arguments: ["{\"name\": \"my site\"}", "not JSON", ""])
+  func aManifestOfSomethingElseIsNoRun(_ manifest: String) throws {
+    let scratch = try Scratch()
+    for name in ["manifest.json", "report.html", "figures/plot.svg", "checkpoints/step-000000010.json"] {
+      let file = URL(fileURLWithPath: scratch.path(name))
+      try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data((name == "manifest.json" ? manifest : "mine").utf8).write(to: file)
+    }
+    let refusal = message { _ = try RunDirectory.create(at: scratch.url.path, existing: .replace) }
+    #expect(refusal.contains("its manifest.json is not that of a run") && refusal.contains("nothing was deleted"))
+    #expect(try text(URL(fileURLWithPath: scratch.path("report.html"))) == "mine")
+  }
+
+  /// Nor is a folder with files of a run's names.
+  @Test func reportsAndFiguresAloneAreNoRun() throws {
+    let scratch = try Scratch()
+    for name in ["report.html", "config.yaml"] {
+      try Data("mine".utf8).write(to: URL(fileURLWithPath: scratch.path(name)))
+    }
+    #expect(
+      message { _ = try RunDirectory.create(at: scratch.url.path, existing: .replace) }.contains(
+        "it has no manifest.json"))
+    #expect(try text(URL(fileURLWithPath: scratch.path("config.yaml"))) == "mine")
+  }
+
+  @Test func howFarARunHasRecorded() throws {
+    let scratch = try Scratch()
+    let run = try scratch.newRun()
+    var manifest = try run.manifest()
+    (manifest.status, manifest.summary) = (.running, nil)
+    try run.write(manifest: manifest)
+    #expect(try run.recordedStep() == nil)
+    let log = try run.logWriter()
+    func append(_ step: Int) throws {
+      try log.append([MetricRecord(epoch: 0, step: step, split: "train", count: 1, loss: 1, accuracy1: 0)])
+    }
+    try append(0)
+    #expect(try run.recordedStep() == nil)
+    try append(7)
+    #expect(try run.recordedStep() == 7)
+    manifest.status = .completed
+    manifest.summary = RunSummary(steps: 12)
+    try run.write(manifest: manifest)
+    #expect(try run.recordedStep() == 12)
+  }
+
   @Test func replacingRefusesAFolderThatIsNoRun() throws {
     let scratch = try Scratch()
     try Data("mine".utf8).write(to: URL(fileURLWithPath: scratch.path("thesis.tex")))
