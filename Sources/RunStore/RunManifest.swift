@@ -134,6 +134,54 @@ public struct RunManifest: Codable, Sendable, Equatable {
     }
   }
 
+  /// How a run is evaluated along the way.
+  public struct Evaluation: Codable, Sendable, Equatable {
+    /// How many examples of each split an evaluation sees.
+    public struct Part: Codable, Sendable, Equatable {
+      /// Training examples.
+      public var train: Int
+      /// Test examples.
+      public var test: Int
+      /// Validation examples; nil for a run without any.
+      public var validation: Int?
+
+      /// A part from its counts.
+      public init(train: Int, test: Int, validation: Int? = nil) {
+        (self.train, self.test, self.validation) = (train, test, validation)
+      }
+    }
+
+    /// The policy, such as `auto` or `every 100 steps`.
+    public var schedule: String
+    /// How many evaluations there are over the whole run.
+    public var evaluations: Int
+    /// What the evaluations see that come before the first regular one.
+    public var early: Part
+    /// What the regular ones see.
+    public var regular: Part
+    /// Steps between regular evaluations; nil without any.
+    public var regularDistance: Int?
+    /// What the last one sees.
+    public var last: Part
+
+    /// A plan from its fields.
+    public init(
+      schedule: String, evaluations: Int, early: Part, regular: Part, regularDistance: Int?, last: Part
+    ) {
+      self.schedule = schedule
+      self.evaluations = evaluations
+      self.early = early
+      self.regular = regular
+      self.regularDistance = regularDistance
+      self.last = last
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case schedule, evaluations, early, regular, last
+      case regularDistance = "regular_distance"
+    }
+  }
+
   /// How far a run has come.
   public enum Status: String, Codable, Sendable {
     /// Still training, or killed without notice.
@@ -182,6 +230,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
   public var noise: Noise
   /// Which implementation was chosen where several could differ in the last bits; repeated on resume.
   public var numerics: [String: String]
+  /// How the run is evaluated; nil for runs from before there was a choice.
+  public var evaluation: Evaluation?
   /// How far the run has come.
   public var status: Status
   /// The results so far.
@@ -224,6 +274,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
 
   private enum CodingKeys: String, CodingKey {
     case tool, libtorch, machine, created, seed, dataset, model, optimizer, noise, numerics, status, summary, extra
+    case evaluation
     case momentum, schedule
     case weightDecay = "weight_decay"
     case commandLine = "command_line"
@@ -267,7 +318,7 @@ public struct RunSummary: Codable, Sendable, Equatable {
 
   /// The last evaluation.
   public var last: Moment?
-  /// The evaluation with the best test accuracy: a look ahead that no one has in practice.
+  /// The evaluation with the best test accuracy: it uses test data, so it is not available in practice.
   public var best: Moment?
   /// The evaluation with the best validation accuracy: what early stopping would return.
   public var validationSelected: Moment?

@@ -86,6 +86,9 @@ extension StudySettings {
       guard var configuration = cell.setting else { return cell }
       if configuration.dataset != "digits" { configuration.dataDir = dataDir }
       configuration.threads = threads
+      // Rules compare evaluations of everything, and grids of large models would fill a disk.
+      configuration.evalSchedule = .dense
+      configuration.keep = "last"
       configuration.tags = ["study": study.id, "profile": scale, "cell": cell.name]
       if !set.isEmpty {
         configuration = try configuration.overridden(by: set)

@@ -35,9 +35,12 @@ struct Checkpoint: Codable, Sendable, Equatable {
   private static let stateEnding = ".state.safetensors"
   private static let descriptionEnding = ".json"
 
-  static func name(step: Int) -> String {
+  static func name(step: Int) -> String { "step-" + paddedStep(step) }
+
+  /// A step in nine digits, so that names sort as steps do.
+  static func paddedStep(_ step: Int) -> String {
     let digits = String(step)
-    return "step-" + String(repeating: "0", count: max(0, 9 - digits.count)) + digits
+    return String(repeating: "0", count: max(0, 9 - digits.count)) + digits
   }
 
   static func write(_ tensors: [(name: String, tensor: Tensor)], as name: String, in folder: URL) throws -> File {
@@ -46,10 +49,11 @@ struct Checkpoint: Codable, Sendable, Equatable {
     return File(name: name, bytes: data.count, crc32: checksum(data))
   }
 
-  /// The tensors of one of the files, after checking that it is the one that was written.
-  static func read(_ file: File, in folder: URL) throws -> [String: Tensor] {
+  private static let remedy = "delete this checkpoint's .json file to continue from the one before"
+
+  /// The bytes of one of the files, after checking that they are those that were written.
+  static func data(of file: File, in folder: URL) throws -> Data {
     let url = folder.appendingPathComponent(file.name)
-    let remedy = "delete this checkpoint's .json file to continue from the one before"
     guard let data = try? Data(contentsOf: url) else {
       throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is missing or cannot be read; \(remedy)")
     }
@@ -57,10 +61,17 @@ struct Checkpoint: Codable, Sendable, Equatable {
       throw TrainingError(
         .checkpoint, "the checkpoint file \(url.path) is damaged: it is not what was written; \(remedy)")
     }
+    return data
+  }
+
+  /// The tensors of one of the files, after the same check.
+  static func read(_ file: File, in folder: URL) throws -> [String: Tensor] {
+    let data = try data(of: file, in: folder)
     do {
       return try Safetensors.decode(data).tensors
     } catch {
-      throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is damaged: \(error); \(remedy)")
+      let path = folder.appendingPathComponent(file.name).path
+      throw TrainingError(.checkpoint, "the checkpoint file \(path) is damaged: \(error); \(remedy)")
     }
   }
 
@@ -98,18 +109,29 @@ struct Checkpoint: Codable, Sendable, Equatable {
     return endings.contains(String(file.dropFirst(5 + digits.count))) ? Int(digits) : nil
   }
 
-  private static func files(in folder: URL) -> [(name: String, step: Int)] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+  /// - Throws: `TrainingError` when the folder is there and cannot be listed: a checkpoint that is not seen would be
+  ///   taken for one that is gone.
+  private static func files(in folder: URL) throws -> [(name: String, step: Int)] {
+    guard FileManager.default.fileExists(atPath: folder.path) else { return [] }
+    let names: [String]
+    do {
+      names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    } catch {
+      throw TrainingError(
+        .checkpoint, "the folder \(folder.path) cannot be listed; check its permissions, then run the command again")
+    }
     return names.compactMap { name in step(ofFile: name).map { (name, $0) } }.sorted { $0.1 < $1.1 }
   }
 
-  /// The descriptions of all checkpoints in a folder, oldest first, by their file names.
-  static func list(in folder: URL) -> [URL] {
-    files(in: folder).filter { $0.name.hasSuffix(descriptionEnding) }.map { folder.appendingPathComponent($0.name) }
+  /// The descriptions of all checkpoints in a folder, oldest first, by their file names; none without the folder.
+  static func list(in folder: URL) throws -> [URL] {
+    try files(in: folder).filter { $0.name.hasSuffix(descriptionEnding) }.map { folder.appendingPathComponent($0.name) }
   }
 
   /// The steps of all checkpoints in a folder, ascending.
-  static func steps(in folder: URL) -> [Int] { list(in: folder).compactMap { step(ofFile: $0.lastPathComponent) } }
+  static func steps(in folder: URL) throws -> [Int] {
+    try list(in: folder).compactMap { step(ofFile: $0.lastPathComponent) }
+  }
 
   /// The newest checkpoint's description; nil when there is none.
   static func latest(in folder: URL) throws -> Checkpoint? {
@@ -118,7 +140,7 @@ struct Checkpoint: Codable, Sendable, Equatable {
 
   /// The description of the checkpoint of a step, or of the newest; nil when there is none.
   static func find(step wanted: Int?, in folder: URL) throws -> Checkpoint? {
-    let there = list(in: folder)
+    let there = try list(in: folder)
     let found = wanted.map { wanted in there.last { step(ofFile: $0.lastPathComponent) == wanted } } ?? there.last
     guard let url = found else { return nil }
     let remedy = "delete it to continue from the one before"
@@ -136,7 +158,7 @@ struct Checkpoint: Codable, Sendable, Equatable {
   /// Deletes all but the newest `kept` checkpoints, and their files that belong to none; each description first, so
   /// that no checkpoint is ever listed without its files.
   static func prune(in folder: URL, keeping kept: Int) {
-    let all = files(in: folder)
+    let all = (try? files(in: folder)) ?? []
     let (descriptions, others) = (
       all.filter { $0.name.hasSuffix(descriptionEnding) }, all.filter { !$0.name.hasSuffix(descriptionEnding) }
     )
@@ -178,13 +200,17 @@ extension Trainer {
     defer { Checkpoint.prune(in: folder, keeping: 2) }
     let name = Checkpoint.name(step: step)
     let weights = try Checkpoint.write(
-      store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) },
-      as: name + ".safetensors", in: folder)
+      weightTensors(), as: name + ".safetensors", in: folder)
     let state = try Checkpoint.write(stateTensors(), as: name + ".state.safetensors", in: folder)
     var checkpoint = Checkpoint(
       step: step, model: configuration.model, parameterCount: store.count, sampler: sampler, milestones: milestones,
       logs: logs, seconds: seconds, weights: weights, state: state)
     try checkpoint.write(in: folder)
+  }
+
+  /// Parameters and buffers by name.
+  func weightTensors() -> [(name: String, tensor: Tensor)] {
+    store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
   }
 
   private func stateTensors() throws -> [(name: String, tensor: Tensor)] {

@@ -51,6 +51,21 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
+  /// How many times the probe is taken after `step` updates, up to the steps at which several parts of the word agree.
+  func count(after step: Int, steps: Int, stepsPerEpoch: Int) -> Int {
+    guard step < steps else { return 0 }
+    return parts.reduce(0) { count, part in
+      switch part {
+      case .logarithmic:
+        let from = max(step + 1, 1)
+        return count + Int((10 * (log10(Double(steps)) - log10(Double(from)))).rounded(.down)) + 1
+      case .epoch: return count + steps / max(stepsPerEpoch, 1) - step / max(stepsPerEpoch, 1)
+      case .every(let distance): return count + steps / distance - step / distance
+      case .dense(let range): return count + max(0, min(range.upperBound, steps) - max(range.lowerBound - 1, step))
+      }
+    }
+  }
+
   /// Whether a step is 10^(k/10) rounded for some whole k.
   private static func isLogarithmic(_ step: Int) -> Bool {
     guard step >= 1 else { return false }

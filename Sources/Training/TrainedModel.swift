@@ -12,7 +12,9 @@ import Tensors
 public final class TrainedModel {
   /// The run's configuration.
   public let configuration: TrainingConfiguration
-  /// The step of the checkpoint.
+  /// Which of the run's weights these are.
+  public let selection: WeightSelection
+  /// The step of the weights.
   public let step: Int
   /// The model.
   public let model: any Module
@@ -34,14 +36,16 @@ public final class TrainedModel {
   ///
   /// - Parameters:
   ///   - path: the run directory.
-  ///   - step: the checkpoint's step; the newest by default.
+  ///   - selection: which weights.
+  ///   - step: the checkpoint's step, for `last` alone; the newest by default.
   ///   - split: which examples.
   ///   - datasetName: another data set than the run's own.
   ///   - dataDirectory: where its files are, when not where the run found them.
   ///   - threads: threads for the computation; as in the run by default.
   /// - Throws: `RunStoreError`, `TrainingError` or `DatasetError` that name what does not fit.
   public init(
-    run path: String, step: Int? = nil, split: Split = .train, datasetName: String? = nil,
+    run path: String, _ selection: WeightSelection = .last, step: Int? = nil, split: Split = .train,
+    datasetName: String? = nil,
     dataDirectory: String? = nil, threads: Int? = nil
   ) throws {
     let run = try RunDirectory.open(at: path)
@@ -52,15 +56,9 @@ public final class TrainedModel {
     if let threads { runtime.threads = threads }
     try runtime.validate()
     let device = try runtime.prepareRuntime()
-    guard let checkpoint = try Checkpoint.find(step: step, in: run.checkpoints) else {
-      let there = Checkpoint.steps(in: run.checkpoints).map(String.init).joined(separator: ", ")
-      throw TrainingError(
-        .checkpoint,
-        there.isEmpty
-          ? "\(path) holds no checkpoint"
-          : "\(path) holds no checkpoint of step \(step ?? 0); there are those of steps \(there)")
-    }
-    self.step = checkpoint.step
+    let weights = try SelectedWeights(of: run, selection, step: step)
+    self.selection = selection
+    self.step = weights.step
     self.split = split
 
     let name = datasetName ?? configuration.dataset
@@ -90,8 +88,7 @@ public final class TrainedModel {
     store = try ParameterStore(model, device: device)
     linearPolicy = TrainingRun.policy(in: manifest) ?? .native
     try Checkpoint.load(
-      Checkpoint.read(checkpoint.weights, in: run.checkpoints), into: model, store: store,
-      from: checkpoint.weights.name)
+      Checkpoint.read(weights.file, in: run.checkpoints), into: model, store: store, from: weights.file.name)
   }
 
   /// The examples of a split as the run had them, and which of them to draw from.

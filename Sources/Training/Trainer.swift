@@ -67,8 +67,8 @@ public final class Trainer {
   public internal(set) var milestones = Milestones()
   /// The source of dropout masks.
   let generator: Generator
-  /// The last evaluation of the training examples, in the order of `data.trainIndices`.
-  public private(set) var lastTrainEvaluation: Evaluation?
+  /// What the last evaluation found of training examples.
+  public internal(set) var lastTrainEvaluation: TrainEvaluation?
   /// Whether the evaluation before the first update is made, here or before the checkpoint was taken.
   var hasBegun = false
 
@@ -79,8 +79,9 @@ public final class Trainer {
   public let memoryEstimate: MemoryEstimate?
 
   private let loader: BatchLoader
-  private let schedule: Schedule
-  private let evaluations: EvaluationSchedule
+  let schedule: Schedule
+  /// At which steps the run evaluates, and on how many examples.
+  public let evaluations: EvaluationSchedule
   /// What evaluates, in chunks whose activations take little memory.
   public private(set) var evaluator: Evaluator
   private let context: ForwardContext
@@ -117,7 +118,8 @@ public final class Trainer {
     resolved.dataDir = configuration.dataDir.map(Self.absolutePath)
     resolved.labels = configuration.labels.map(Self.absolutePath)
     resolved.split = configuration.split.map(Self.absolutePath)
-    resolved.weights = configuration.weights.map(Self.absolutePath)
+    resolved.weights = try configuration.weightsFile().map(Self.absolutePath)
+    resolved.select = nil
     let specification = try ModelSpecification(configuration.model)
     resolved.initializer = configuration.initializer ?? specification.usualInitializer
     try resolved.validate()
@@ -132,7 +134,7 @@ public final class Trainer {
     model = try specification.build(
       exampleShape: data.train.exampleShape, classes: data.train.classCount,
       norm: NormalizationChoice(configuration.norm), initializer: configuration.initializer, generator: initial)
-    if let file = configuration.weights, loadsWeights {
+    if let file = resolved.weights, loadsWeights {
       try PretrainedWeights(file: file).load(into: model, specification, head: configuration.weightsHead)
     }
     store = try ParameterStore(model, device: device)
@@ -168,7 +170,10 @@ public final class Trainer {
     try memoryEstimate?.check(against: memoryLimit, batchSize: batchSize)
     let perEpoch = Self.stepsPerEpoch(sampler, aggregator)
     evaluations = EvaluationSchedule(
-      steps: steps, stepsPerEpoch: perEpoch, every: configuration.evalEvery)
+      steps: steps, stepsPerEpoch: perEpoch, examplesPerStep: batchSize * aggregator.batchesPerStep,
+      counts: SplitCounts(
+        train: data.trainIndices.count, test: data.test.count, validation: data.validationIndices.count),
+      every: configuration.evalEvery, policy: configuration.evalSchedule)
     probes = try Probes(
       resolved, data: data, chunkSize: activations?.trainingChunk(most: CoherenceProbe.usualChunkSize),
       plan: { try GradientPlan(model, store: store, linearPolicy: policy) }, steps: steps,
@@ -188,7 +193,7 @@ public final class Trainer {
   }
 
   /// Steps to one pass over the training examples.
-  private var stepsPerEpoch: Int { Self.stepsPerEpoch(sampler, aggregator) }
+  var stepsPerEpoch: Int { Self.stepsPerEpoch(sampler, aggregator) }
 
   private static func stepsPerEpoch(_ sampler: BatchSampler, _ aggregator: any Aggregator) -> Int {
     (sampler.batchesPerEpoch + aggregator.batchesPerStep - 1) / aggregator.batchesPerStep
@@ -221,7 +226,7 @@ public final class Trainer {
     shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingOutcome {
     if step == 0, !hasBegun {
-      try observe(.evaluated(evaluate()))
+      try observe(.evaluated(evaluateAsPlanned(evaluations.extent(at: 0) ?? .whole)))
       try probe(observe)
       hasBegun = true
       try observe(.completedStep(0))
@@ -231,7 +236,7 @@ public final class Trainer {
       let record = try update()
       try probes?.note(record)
       try observe(.stepped(record))
-      if evaluations.contains(step) { try observe(.evaluated(evaluate())) }
+      if let extent = evaluations.extent(at: step) { try observe(.evaluated(evaluateAsPlanned(extent))) }
       try probe(observe)
       try observe(.completedStep(step))
     }
@@ -241,8 +246,8 @@ public final class Trainer {
   /// Whether the last step is made, or the accuracy reached at which the run is complete.
   public var isFinished: Bool {
     if step >= steps { return true }
-    guard let wanted = configuration.stopAccuracy, let last = milestones.last else { return false }
-    return last.step == step && (last.trainAccuracy ?? 0) >= wanted
+    guard let last = milestones.last, last.step == step else { return false }
+    return isAccurateEnough(last.trainAccuracy)
   }
 
   private func probe(_ observe: (TrainingEvent) throws -> Void) throws {
@@ -323,60 +328,11 @@ public final class Trainer {
       .divergence,
       "training diverged at step \(moment ?? step + 1): \(what). The learning rate was \(rate); try a smaller --lr")
   }
-
-  /// Evaluates the training examples alone, and keeps the result as the last such evaluation.
-  func evaluateTraining() throws -> Evaluation {
-    let evaluation = try evaluator.evaluate(
-      model, on: data.train, indices: data.trainIndices, labels: data.labels.assigned)
-    lastTrainEvaluation = evaluation
-    return evaluation
-  }
-
-  /// Evaluates training (all, pristine, corrupt), validation and test examples, and the groups of the split file.
-  public func evaluate() throws -> [MetricRecord] {
-    let epoch = Double(step * aggregator.batchesPerStep) / Double(sampler.batchesPerEpoch)
-    let indices = data.trainIndices
-    let onTrain = try evaluateTraining()
-    var corrupt = GroupMetrics(), pristine = GroupMetrics()
-    for (position, index) in indices.enumerated() {
-      let (loss, rank) = (onTrain.losses[position], onTrain.ranks[position])
-      learning.observe(index, isCorrect: rank == 0, step: step)
-      if data.labels.isCorrupt(index) {
-        corrupt.accumulate(loss: loss, rank: rank)
-      } else {
-        pristine.accumulate(loss: loss, rank: rank)
-      }
-    }
-    var records = [onTrain.metrics.record(epoch: epoch, step: step, split: "train", group: "all")]
-    for (group, metrics) in [("pristine", pristine), ("corrupt", corrupt)] where metrics.count > 0 {
-      records.append(metrics.record(epoch: epoch, step: step, split: "train", group: group))
-    }
-    func note(_ evaluation: Evaluation, _ split: String, _ groups: [TrainingData.Group]) {
-      records += groups.map {
-        evaluation.metrics(over: $0.positions).record(epoch: epoch, step: step, split: split, group: $0.name)
-      }
-    }
-    note(onTrain, "train", data.trainGroups)
-    var selection: Double?
-    if !data.validationIndices.isEmpty {
-      let onValidation = try evaluator.evaluate(
-        model, on: data.train, indices: data.validationIndices, labels: data.labels.assigned)
-      selection = onValidation.metrics.accuracy
-      records.append(onValidation.metrics.record(epoch: epoch, step: step, split: "validation", group: "all"))
-      note(onValidation, "validation", data.validationGroups)
-    }
-    let onTest = try evaluator.evaluate(
-      model, on: data.test, indices: Array(data.test.labels.indices), labels: data.test.labels)
-    records.append(onTest.metrics.record(epoch: epoch, step: step, split: "test", group: "all"))
-    note(onTest, "test", data.testGroups)
-    milestones.note(
-      step: step, train: onTrain.metrics.accuracy, test: onTest.metrics.accuracy, validation: selection)
-    return records
-  }
 }
 
-/// Early-stopping bookkeeping: the last evaluation, the best by test accuracy (a look ahead no one has in practice), and
-/// the best by validation accuracy (what early stopping would return). The earliest of equals counts.
+/// Early-stopping bookkeeping: the last evaluation, the best by test accuracy (which uses test data, so it is not
+/// available in practice), and the best by validation accuracy (what early stopping would return). The last two are
+/// chosen among the evaluations that see as many held-out examples as the last one; the earliest of equals counts.
 public struct Milestones: Codable, Sendable, Equatable {
   /// The last evaluation.
   public private(set) var last: RunSummary.Moment?
@@ -388,11 +344,16 @@ public struct Milestones: Codable, Sendable, Equatable {
   /// No evaluation yet.
   public init() {}
 
-  mutating func note(step: Int, train: Double, test: Double, validation: Double?) {
+  /// - Parameters:
+  ///   - canBeBest: whether the evaluation may become the best by test accuracy.
+  ///   - canBeSelected: whether it may become the selected one.
+  mutating func note(
+    step: Int, train: Double, test: Double, validation: Double?, canBeBest: Bool, canBeSelected: Bool
+  ) {
     let moment = RunSummary.Moment(
       step: step, trainAccuracy: train, testAccuracy: test, validationAccuracy: validation)
     last = moment
-    if test > best?.testAccuracy ?? -1 { best = moment }
-    if let validation, validation > selected?.validationAccuracy ?? -1 { selected = moment }
+    if canBeBest, test > best?.testAccuracy ?? -1 { best = moment }
+    if canBeSelected, let validation, validation > selected?.validationAccuracy ?? -1 { selected = moment }
   }
 }

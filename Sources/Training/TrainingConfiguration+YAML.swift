@@ -112,9 +112,11 @@ extension TrainingConfiguration {
     case .normalize: "one of " + PixelNormalization.allCases.map(\.rawValue).joined(separator: ", ")
     case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
     case .weightsHead: "one of " + HeadPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+    case .evalSchedule: "one of " + EvaluationPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+    case .select: "one of " + WeightSelection.allCases.map(\.rawValue).joined(separator: ", ")
     case .initializer: "one of " + Initializer.allCases.map(\.rawValue).joined(separator: ", ")
     case .dataset, .dataDir, .labels, .split, .augment, .model, .norm, .weights, .optimizer, .schedule, .device,
-      .linear:
+      .linear, .keep:
       "a word"
     case .seed: "a whole number of at least 0"
     case .imageSize, .resize, .workers, .prefetch: "a whole number"

@@ -50,8 +50,10 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var model = "mlp:2048"
   /// Which normalisation follows convolutions, as a word: "batch", "frozen" or "group:8".
   public var norm = "batch"
-  /// A safetensors file with weights to start from.
+  /// A safetensors file with weights to start from, or a run directory.
   public var weights: String?
+  /// Which of a run's weights to start from, where `weights` names a run.
+  public var select: WeightSelection?
   /// Whether the last layer comes from `weights` too.
   public var weightsHead = HeadPolicy.require
   /// How weights are drawn; by default `xavierScaled` for perceptrons, and as the architecture's authors do for others.
@@ -82,13 +84,17 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var seed: UInt64 = 1
   /// Threads for the computation; the machine's cores by default.
   public var threads: Int?
-  /// Steps between evaluations; by default dense at first and at least fifty over the run.
+  /// Steps between evaluations of everything; by default `evalSchedule` says when and on how much.
   public var evalEvery: Int?
+  /// How evaluations are spread over the run without `evalEvery`.
+  public var evalSchedule = EvaluationPolicy.auto
   /// What is measured along the way, as words such as "coherence@log".
   public var probe: [String] = []
   /// Steps between checkpoints; by default an epoch, or a twentieth of the run if that is more, and longer where
   /// writing one takes seconds.
   public var checkpointEvery: Int?
+  /// Which weights are kept when the run is complete, as a word; see `KeepPolicy`.
+  public var keep = "best,selected,last"
   /// Where to compute.
   public var device = "cpu"
   /// Who computes the products of linear layers: "auto", "native" or "onednn".
@@ -104,7 +110,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
     case steps, epochs, seed, threads, device, linear, probe, normalize, resize, augment
-    case workers, prefetch, norm, weights, split, tags
+    case workers, prefetch, norm, weights, split, tags, keep, select
     case stopAccuracy = "stop-accuracy"
     case imageSize = "image-size"
     case testSubset = "test-subset"
@@ -118,6 +124,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     case weightDecay = "weight-decay"
     case batchSize = "batch-size"
     case evalEvery = "eval-every"
+    case evalSchedule = "eval-schedule"
     case checkpointEvery = "checkpoint-every"
   }
 
@@ -149,6 +156,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.schedule, &schedule)
     try read(.batchSize, &batchSize)
     try read(.seed, &seed)
+    try read(.evalSchedule, &evalSchedule)
+    try read(.keep, &keep)
     try read(.device, &device)
     try read(.linear, &linear)
     try read(.probe, &probe)
@@ -164,6 +173,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     stopAccuracy = try values.decodeIfPresent(Double.self, forKey: .stopAccuracy)
     initializer = try values.decodeIfPresent(Initializer.self, forKey: .initializer)
     weights = try values.decodeIfPresent(String.self, forKey: .weights)
+    select = try values.decodeIfPresent(WeightSelection.self, forKey: .select)
     steps = try values.decodeIfPresent(Int.self, forKey: .steps)
     epochs = try values.decodeIfPresent(Double.self, forKey: .epochs)
     threads = try values.decodeIfPresent(Int.self, forKey: .threads)
@@ -189,6 +199,8 @@ extension TrainingConfiguration {
       "norm frozen keeps the statistics that weights come with, and fresh weights have none; give weights too")
     try require(weights != "", "weights has an empty name; give the path of a safetensors file")
     try require(weightsHead == .require || weights != nil, "weights-head is about a weights file; give weights too")
+    try require(select == nil || weights != nil, "select says which weights of a run to start from; give weights too")
+    _ = try KeepPolicy(keep)
     _ = try Schedule(schedule)
     for word in probe { try ProbeSpecification.parse(word).forEach { try $0.check(batchSize: batchSize) } }
     try validateTags()

@@ -14,6 +14,8 @@ public final class TrainingRun {
   public let trainer: Trainer
   /// Facts worth telling the user, such as a resume on another kind of processor.
   public private(set) var warnings: [String] = []
+  /// Facts worth telling that are no reason to worry.
+  public private(set) var notes: [String] = []
 
   private var manifest: RunManifest
   /// The right to write the directory, from the start to the end of `train`.
@@ -23,6 +25,9 @@ public final class TrainingRun {
   private lazy var checkpointSchedule = CheckpointSchedule(
     distance: trainer.checkpointDistance, isGiven: trainer.configuration.checkpointEvery != nil)
   private let secondsBefore: Double
+  private let keepPolicy: KeepPolicy
+  /// What is to be said of the run's new length, once it trains.
+  private var extensionNote: String?
   /// How long the logs were at the newest checkpoint; nil without one.
   private var logs: RunLogOffsets?
 
@@ -44,6 +49,7 @@ public final class TrainingRun {
     if existing == .refuse, (try? RunDirectory.open(at: path)) != nil {
       _ = try RunDirectory.create(at: path, existing: .refuse)
     }
+    keepPolicy = try KeepPolicy(configuration.keep)
     trainer = try Trainer(configuration, memoryLimit: checksMemory ? MemoryLimit.current() : nil)
     warnings = trainer.data.notes
     (directory, lock) = try RunDirectory.createLocked(at: path, existing: existing, held: held)
@@ -56,15 +62,20 @@ public final class TrainingRun {
     }
     try directory.write(manifest: manifest)
     secondsBefore = 0
+    if directory.holdsReplacedRun {
+      notes.append(
+        "the earlier run is kept in \(directory.url.path)/.replaced until the first checkpoint of this one is written")
+    }
   }
 
-  /// Continues the run in a directory from its newest checkpoint, or from the start when there is none.
+  /// Continues the run in a directory from its newest checkpoint, or from the start when it recorded nothing yet.
   ///
-  /// - Throws: as `init(_:at:)`, and `TrainingError` of kind checkpoint when the checkpoint is damaged or belongs to
-  ///   another configuration.
+  /// - Parameter length: how long the run is to be from now on; nil for as long as it was to be.
+  /// - Throws: as `init(_:at:)`, and `TrainingError` of kind checkpoint when the checkpoint is damaged, belongs to
+  ///   another configuration, or is gone though the run had progressed.
   public convenience init(
-    resuming path: String, commandLine: [String] = CommandLine.arguments, tool: RunManifest.Tool,
-    checksMemory: Bool = true
+    resuming path: String, to length: RunLength? = nil, commandLine: [String] = CommandLine.arguments,
+    tool: RunManifest.Tool, checksMemory: Bool = true
   ) throws {
     let folder = URL(fileURLWithPath: path)
     let (config, manifest) = (
@@ -72,21 +83,25 @@ public final class TrainingRun {
     )
     if FileManager.default.fileExists(atPath: config), !FileManager.default.fileExists(atPath: manifest) {
       // Stopped while the directory was being set up: nothing is there but what follows from the configuration.
+      var configuration = try TrainingConfiguration(file: config)
+      length?.apply(to: &configuration)
       try self.init(
-        TrainingConfiguration(file: config), at: path, existing: .keep, commandLine: commandLine,
-        tool: tool, checksMemory: checksMemory)
+        configuration, at: path, existing: .keep, commandLine: commandLine, tool: tool, checksMemory: checksMemory)
     } else {
-      try self.init(continuing: RunDirectory.open(at: path), checksMemory: checksMemory)
+      try self.init(continuing: RunDirectory.open(at: path), to: length, checksMemory: checksMemory)
     }
   }
 
-  private init(continuing directory: RunDirectory, checksMemory: Bool) throws {
+  private init(continuing directory: RunDirectory, to length: RunLength?, checksMemory: Bool) throws {
     self.directory = directory
     lock = try directory.lock()
     manifest = try directory.manifest()
-    let source = directory.url.appendingPathComponent("config.yaml").path
-    let configuration = try TrainingConfiguration(yaml: directory.config(), source: source)
+    var configuration = try Self.configuration(of: directory)
+    keepPolicy = try KeepPolicy(configuration.keep)
     let checkpoint = try Checkpoint.latest(in: directory.checkpoints)
+    if checkpoint == nil { try Self.refuseToStartOver(directory, manifest) }
+    let before = configuration
+    length?.apply(to: &configuration)
     trainer = try Trainer(
       configuration, linearPolicy: Self.policy(in: manifest), loadsWeights: checkpoint == nil,
       memoryLimit: checksMemory ? MemoryLimit.current() : nil)
@@ -98,13 +113,55 @@ public final class TrainingRun {
       warnings.append(
         "the run began on \(before) instructions and goes on with \(capability): its last bits may differ")
     }
+    secondsBefore = checkpoint?.seconds ?? 0
     if let checkpoint {
       try trainer.restore(checkpoint, in: directory.checkpoints)
       logs = checkpoint.logs
-      secondsBefore = checkpoint.seconds
-    } else {
-      secondsBefore = 0
     }
+    if length != nil { try noteLength(before: before) }
+  }
+
+  /// The configuration that a run began with. A run from before there was a choice of schedules evaluates as it did.
+  static func configuration(of directory: RunDirectory) throws -> TrainingConfiguration {
+    let text = try directory.config()
+    let source = directory.url.appendingPathComponent("config.yaml").path
+    var configuration = try TrainingConfiguration(yaml: text, source: source)
+    let key = TrainingConfiguration.CodingKeys.evalSchedule.rawValue
+    if !text.split(separator: "\n").contains(where: { $0.hasPrefix(key + ":") }) { configuration.evalSchedule = .dense }
+    return configuration
+  }
+
+  /// A run that has come further than its start is worth more than a fresh one.
+  private static func refuseToStartOver(_ directory: RunDirectory, _ manifest: RunManifest) throws {
+    guard let step = try directory.recordedStep() else { return }
+    let path = directory.url.path
+    throw TrainingError(
+      .checkpoint,
+      "\(path)/checkpoints holds no checkpoint, but the run has recorded \(step) steps (it is \(manifest.status.rawValue)); "
+        + "nothing was changed. Put its checkpoints back to continue it, or train it again from the start in another "
+        + "folder: coherent train --config \(path)/config.yaml --out OTHER")
+  }
+
+  /// Checks the new length against what is done, and says what it means for the learning rate.
+  private func noteLength(before: TrainingConfiguration) throws {
+    let (done, steps) = (trainer.step, trainer.steps)
+    let planned = manifest.plannedSteps ?? before.steps ?? steps
+    guard steps != planned else { return }
+    guard steps > done else {
+      throw TrainingError(
+        .configuration, "the run has made \(done) steps already, so it cannot end after \(steps); give more --steps")
+    }
+    guard !trainer.isFinished else {
+      throw TrainingError(
+        .configuration,
+        "the run ended because its training accuracy reached stop-accuracy \(before.stopAccuracy ?? 1); remove that line "
+          + "from \(directory.url.path)/config.yaml to go on")
+    }
+    extensionNote =
+      "the run now ends after \(steps) steps instead of \(planned). "
+      + trainer.scheduleNote(from: done, planned: planned)
+    notes += [extensionNote].compactMap { $0 }
+    manifest.plannedSteps = steps
   }
 
   /// Whether the last step has been made, or the accuracy reached that ends the run.
@@ -122,9 +179,13 @@ public final class TrainingRun {
     if lock == nil { lock = try directory.lock() }
     defer { lock = nil }
     manifest.status = .running
+    // The configuration first: a run that is stopped in between is then already as long as its manifest will say.
+    if extensionNote != nil { try directory.write(config: trainer.configuration.yaml()) }
+    manifest.evaluation = trainer.evaluationPlan
     try directory.write(manifest: manifest)
     let log = try logs.map { try directory.logWriter(resumingAt: $0) } ?? directory.logWriter()
-    try log.append(RunEvent(kind: logs == nil ? "started" : "resumed", step: trainer.step))
+    try log.append(RunEvent(kind: logs == nil ? "started" : "resumed", step: trainer.step, message: extensionNote))
+    extensionNote = nil
     let scalarDistance = max(1, trainer.steps / 2000)
     do {
       let outcome = try trainer.run(shouldStop: shouldStop) { event in
@@ -136,6 +197,7 @@ public final class TrainingRun {
           }
         case .evaluated(let records):
           try log.append(records)
+          try trainer.keep(keepPolicy, in: directory.checkpoints)
         case .measured(let results): try append(results, to: log)
         case .completedStep(let step):
           if isCheckpointDue(step) { try checkpoint(log) }
@@ -177,6 +239,7 @@ public final class TrainingRun {
     let lengths = try log.flush()
     try trainer.save(in: directory.checkpoints, logs: lengths, seconds: seconds)
     logs = lengths
+    try directory.discardReplaced()
     lastCheckpoint = Date()
     checkpointSchedule.cost = lastCheckpoint.timeIntervalSince(begin)
   }
@@ -193,21 +256,25 @@ public final class TrainingRun {
     try log.close()
     try directory.write(manifest: manifest)
     // The one before was there to go on from, and a grid of large models would fill a disk with them.
-    if status == .completed { Checkpoint.prune(in: directory.checkpoints, keeping: 1) }
+    if status == .completed {
+      Checkpoint.prune(in: directory.checkpoints, keeping: keepPolicy.selections.contains(.last) ? 1 : 0)
+    }
   }
 
   private func exampleRecords() throws -> [ExampleRecord] {
     let data = trainer.data
     let learning = trainer.learning
     // A run killed between its last checkpoint and this file comes back without an evaluation of its own.
-    let final = try trainer.lastTrainEvaluation ?? trainer.evaluateTraining()
+    let final = try trainer.lastTrainEvaluation ?? trainer.evaluateTraining(trainer.finalExtent)
+    let rows = Dictionary(uniqueKeysWithValues: final.indices.enumerated().map { ($1, $0) })
     func step(_ value: Int) -> Int? { value < 0 ? nil : value }
-    return data.trainIndices.enumerated().map { position, index in
-      ExampleRecord(
+    return data.trainIndices.map { index in
+      let row = rows[index]
+      return ExampleRecord(
         sampleID: index, label: data.labels.assigned[index], isCorrupt: data.labels.isCorrupt(index),
         firstLearned: step(learning.firstLearned[index]), lastLearned: step(learning.lastLearned[index]),
-        forgettingEvents: learning.forgettingEvents[index], finalLoss: final.losses[position],
-        finalCorrect: final.ranks[position] == 0)
+        forgettingEvents: learning.forgettingEvents[index], finalLoss: row.map { final.evaluation.losses[$0] },
+        finalCorrect: row.map { final.evaluation.ranks[$0] == 0 })
     }
   }
 }
@@ -261,11 +328,19 @@ extension TrainingRun {
     var extra = trainer.configuration.tags
     extra["memory_estimate_bytes"] = trainer.memoryEstimate.map { String($0.total) }
     extra["split"] = trainer.data.split?.name
-    extra["weights"] = trainer.configuration.weights.map { URL(fileURLWithPath: $0).lastPathComponent }
+    extra["weights"] = trainer.configuration.weights.map(weightsName)
     let (own, usual) = (trainer.configuration, TrainingConfiguration())
     extra["norm"] = own.norm == usual.norm ? nil : own.norm
     extra["augment"] = own.augment == usual.augment ? nil : own.augment
     return extra
+  }
+
+  /// A file's name; of a run's weights, with the run's.
+  private static func weightsName(_ path: String) -> String {
+    let url = URL(fileURLWithPath: path)
+    let folder = url.deletingLastPathComponent()
+    guard folder.lastPathComponent == "checkpoints" else { return url.lastPathComponent }
+    return folder.deletingLastPathComponent().lastPathComponent + "/" + url.lastPathComponent
   }
 
   static func policy(in manifest: RunManifest) -> LinearPolicy? {

@@ -153,20 +153,24 @@ import Testing
   }
 
   @Test func whetherAnOptionIsGiven() throws {
-    #expect(try !TrainingOptions.parse([]).isAnySet)
+    #expect(try !TrainingOptions.parse([]).isMoreThanLengthSet)
+    #expect(try TrainingOptions.parse(["--steps", "7"]).length == .steps(7))
+    #expect(try TrainingOptions.parse(["--epochs", "1.5"]).length == .epochs(1.5))
+    #expect(try !TrainingOptions.parse(["--steps", "7"]).isMoreThanLengthSet)
     for arguments in [
       ["--dataset", "mnist"], ["--data-dir", "d"], ["--subset", "1"], ["--labels", "l"], ["--validation", "0"],
       ["--noise", "0"], ["--noise-kind", "permute"], ["--model", "mlp:2048"], ["--initializer", "xavier-scaled"],
       ["--norm", "batch"], ["--weights", "w"], ["--weights-head", "require"],
       ["--optimizer", "sgd"], ["--lr", "0.1"], ["--momentum", "0"], ["--nesterov"], ["--no-nesterov"],
-      ["--weight-decay", "0"], ["--schedule", "constant"], ["--batch-size", "100"], ["--steps", "1"],
-      ["--epochs", "1"], ["--seed", "1"], ["--threads", "1"], ["--eval-every", "1"], ["--checkpoint-every", "1"],
+      ["--weight-decay", "0"], ["--schedule", "constant"], ["--batch-size", "100"], ["--eval-schedule", "auto"],
+      ["--keep", "last"], ["--select", "best"], ["--steps", "1", "--lr", "1"], ["--seed", "1"], ["--threads", "1"],
+      ["--eval-every", "1"], ["--checkpoint-every", "1"],
       ["--device", "cpu"], ["--linear", "auto"], ["--split", "s"], ["--stop-accuracy", "1"], ["--tag", "a=b"],
       ["--allow-missing"], ["--no-skip-bad"], ["--noisy-test-probes"], ["--normalize", "auto"], ["--image-size", "8"],
       ["--resize", "9"], ["--augment", "none"], ["--workers", "1"], ["--prefetch", "0"], ["--test-subset", "1"],
       ["--allow-momentum"], ["--probe", "economy"],
     ] {
-      #expect(try TrainingOptions.parse(arguments).isAnySet, "\(arguments)")
+      #expect(try TrainingOptions.parse(arguments).isMoreThanLengthSet, "\(arguments)")
     }
   }
 }

@@ -75,14 +75,46 @@ import Testing
     }
   }
 
-  @Test func withoutAnyCheckpointTheRunStartsAgain() throws {
+  /// What was recorded is worth more than a fresh start: nothing is replaced without a word.
+  @Test(arguments: ["files", "folder", "edited"])
+  func withoutAnyCheckpointNothingIsStartedOver(_ loss: String) throws {
     let scratch = try Scratch()
-    let (path, folder, reference) = try stoppedRun(scratch)
-    for url in Checkpoint.list(in: folder) { try FileManager.default.removeItem(at: url) }
+    let (path, folder, _) = try stoppedRun(scratch)
+    if loss == "folder" {
+      try FileManager.default.removeItem(at: folder)
+    } else {
+      for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+        try FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+      }
+    }
+    if loss == "edited" { try edit(path + "/config.yaml", "lr: 0.1", "lr: 0.2") }
+    let before = try lastingFiles(path)
+    expectError(.checkpoint, "holds no checkpoint", "has recorded 10 steps", "--config \(path)/config.yaml") {
+      _ = try resumeRun(path)
+    }
+    #expect(try lastingFiles(path) == before)
+  }
+
+  /// A run that was killed in its first evaluation has nothing that could be lost.
+  @Test func beforeTheFirstCheckpointTheRunStartsAgain() throws {
+    let scratch = try Scratch()
+    let reference = scratch.path("reference")
+    _ = try startRun(Self.configuration, at: reference).train()
+    let path = scratch.path("run")
+    struct Kill: Error {}
+    #expect(throws: Kill.self) {
+      _ = try startRun(Self.configuration, at: path).train(observe: { if case .evaluated = $0 { throw Kill() } })
+    }
     let resumed = try resumeRun(path)
     #expect(resumed.trainer.step == 0)
     _ = try resumed.train()
     try expectSameEnd(reference, path)
+  }
+
+  @Test func aFolderThatCannotBeListedIsSaid() throws {
+    let scratch = try Scratch()
+    let file = try scratch.write("a file where the folder should be", "checkpoints")
+    expectError(.checkpoint, file, "cannot be listed") { _ = try Checkpoint.list(in: URL(fileURLWithPath: file)) }
   }
 
   @Test(arguments: [
@@ -135,7 +167,9 @@ import Testing
 
   @Test func theNewestTwoAreKeptUntilTheEndAndForeignFilesStay() throws {
     let scratch = try Scratch()
-    let run = try startRun(Self.configuration, at: scratch.path("run"))
+    var configuration = Self.configuration
+    configuration.keep = "last"
+    let run = try startRun(configuration, at: scratch.path("run"))
     let folder = run.directory.checkpoints
     let foreign = ["step-000000004-copy.safetensors", "step-best.json", "notes.txt", "step-000000004.txt"]
     for name in foreign { try Data("mine".utf8).write(to: folder.appendingPathComponent(name)) }
@@ -147,7 +181,7 @@ import Testing
         [$0 + ".json", $0 + ".safetensors", $0 + ".state.safetensors"]
       }
       #expect(names.sorted() == (expected + foreign).sorted())
-      #expect(Checkpoint.steps(in: folder) == steps)
+      #expect(try Checkpoint.steps(in: folder) == steps)
     }
     #expect(try run.train(shouldStop: { run.trainer.step == 18 }) == .interrupted)
     try expectCheckpoints([16, 18])
@@ -170,7 +204,7 @@ import Testing
     let scratch = try Scratch()
     for step in [999_999_999, 1_000_000_000, 5] { try scratch.write("", Checkpoint.name(step: step) + ".json") }
     #expect(
-      Checkpoint.list(in: scratch.url).map(\.lastPathComponent)
+      try Checkpoint.list(in: scratch.url).map(\.lastPathComponent)
         == ["step-000000005.json", "step-999999999.json", "step-1000000000.json"])
   }
 

@@ -52,36 +52,133 @@ import Testing
 }
 
 @Suite struct EvaluationScheduleTests {
+  private func dense(_ steps: Int, _ stepsPerEpoch: Int, every: Int? = nil) -> EvaluationSchedule {
+    EvaluationSchedule(
+      steps: steps, stepsPerEpoch: stepsPerEpoch, examplesPerStep: 10, counts: SplitCounts(train: 50, test: 20),
+      every: every, policy: .dense)
+  }
+
+  private func auto(
+    steps: Int, batch: Int, train: Int, test: Int, validation: Int = 0
+  ) -> EvaluationSchedule {
+    EvaluationSchedule(
+      steps: steps, stepsPerEpoch: (train + batch - 1) / batch, examplesPerStep: batch,
+      counts: SplitCounts(train: train, test: test, validation: validation), every: nil)
+  }
+
+  private func steps(_ schedule: EvaluationSchedule) -> [Int] {
+    (0...schedule.steps).filter { schedule.extent(at: $0) != nil }
+  }
+
   @Test func startAndEndAlways() {
     for every in [nil, 1, 7, 1000, Int.max] {
-      let schedule = EvaluationSchedule(steps: 100, stepsPerEpoch: 10, every: every)
-      #expect(schedule.contains(0) && schedule.contains(100))
+      let schedule = dense(100, 10, every: every)
+      #expect(schedule.extent(at: 0) == .whole && schedule.extent(at: 100) == .whole)
     }
   }
 
   @Test func fixedDistance() {
-    let schedule = EvaluationSchedule(steps: 10, stepsPerEpoch: 3, every: 4)
-    #expect((0...10).filter(schedule.contains) == [0, 4, 8, 10])
-    #expect((0...3).filter(EvaluationSchedule(steps: 3, stepsPerEpoch: 3, every: 0).contains) == [0, 1, 2, 3])
+    #expect(steps(dense(10, 3, every: 4)) == [0, 4, 8, 10])
+    #expect(steps(dense(3, 3, every: 0)) == [0, 1, 2, 3])
   }
 
   @Test func denseAtFirstThenEveryEpoch() {
-    let schedule = EvaluationSchedule(steps: 6000, stepsPerEpoch: 600, every: nil)
-    let steps = (0...6000).filter(schedule.contains)
-    #expect(Array(steps.prefix { $0 <= 10 }) == Array(0...10) && schedule.count == steps.count)
+    let schedule = dense(6000, 600)
+    let steps = steps(schedule)
+    #expect(Array(steps.prefix { $0 <= 10 }) == Array(0...10) && schedule.count(after: -1) == steps.count)
     #expect(Array(steps.drop { $0 < 600 }) == Array(stride(from: 600, through: 6000, by: 600)))
     // Eight for each factor of ten below the first epoch.
     #expect(steps.filter { (10..<100).contains($0) }.count == 8)
   }
 
   @Test func fiftyOverALongRun() {
-    let schedule = EvaluationSchedule(steps: 1_000_000, stepsPerEpoch: 5, every: nil)
-    #expect((20_000...1_000_000).filter(schedule.contains).count == 50)
+    let schedule = dense(1_000_000, 5)
+    #expect((20_000...1_000_000).count { schedule.extent(at: $0) != nil } == 50)
   }
 
   @Test func oddSizes() {
     for (steps, epoch) in [(1, 1), (1, 600), (2, 0), (999_999_999, 1)] {
-      #expect(EvaluationSchedule(steps: steps, stepsPerEpoch: epoch, every: nil).contains(steps))
+      #expect(dense(steps, epoch).extent(at: steps) == .whole)
+      #expect(
+        EvaluationSchedule(
+          steps: steps, stepsPerEpoch: epoch, examplesPerStep: .max, counts: SplitCounts(train: 1, test: 0), every: nil
+        ).extent(at: steps) == .whole)
     }
+  }
+
+  /// What remains is what was not done, at every step.
+  @Test func whatRemainsIsCounted() {
+    for schedule in [
+      dense(50, 7), dense(64, 9, every: 4), auto(steps: 300, batch: 100, train: 3000, test: 700, validation: 90),
+      auto(steps: 40, batch: 100, train: 100, test: 50), auto(steps: 700, batch: 100, train: 600, test: 100),
+    ] {
+      for step in -1...schedule.steps {
+        let left = (0...schedule.steps).filter { $0 > step }.compactMap { schedule.extent(at: $0) }
+        #expect(schedule.count(after: step) == left.count)
+        #expect(schedule.examples(after: step) == left.reduce(0) { $0 + schedule.counts(of: $1).total })
+      }
+    }
+  }
+
+  /// At most a quarter of the examples that training sees, beyond what every run has at its ends.
+  @Test func aTenthOfTheRun() {
+    for train in [50, 1000, 60_000, 1_281_167] {
+      for (test, validation) in [(10, 0), (10_000, 0), (10_000, 5000)] {
+        for batch in [1, 32, 256] {
+          for steps in [1, 3, 100, 6000, 46_890, 1_000_000] {
+            let schedule = auto(steps: steps, batch: batch, train: train, test: test, validation: validation)
+            let least = schedule.counts.limited(to: EvaluationSchedule.minimumSample).total
+            #expect(
+              schedule.examples(after: -1) <= steps * batch / 4 + 2 * least,
+              "\(steps) steps of \(batch) on \(train), \(test), \(validation)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test func tenEpochsOfMNIST() {
+    let schedule = auto(steps: 6000, batch: 100, train: 60_000, test: 10_000)
+    #expect(schedule.extent(at: 0) == .sample && schedule.extent(at: 1) == .sample)
+    #expect(schedule.extent(at: 6000) == .whole)
+    // Whole epochs, and all test examples.
+    #expect(schedule.distance % 600 == 0 && schedule.distance < 6000)
+    #expect(schedule.extent(at: schedule.distance) == .heldOut)
+    #expect(schedule.counts(of: .heldOut).test == 10_000 && schedule.counts(of: .heldOut).train < 60_000)
+    #expect(steps(schedule).count > 25 && schedule.sample >= 500)
+    // By default nothing is given up on small data: a run of many passes sees everything, often.
+    let small = auto(steps: 5000, batch: 100, train: 2000, test: 1000)
+    #expect(small.extent(at: 5000) == .whole && steps(small).count > 40)
+  }
+
+  @Test func aRunOfOneStep() {
+    let schedule = auto(steps: 1, batch: 100, train: 60_000, test: 10_000)
+    #expect(schedule.examples(after: -1) == 4 * EvaluationSchedule.minimumSample)
+    #expect(schedule.extent(at: 1) == .sample)
+  }
+
+  @Test func paceTellsStepsAndEvaluationsApart() throws {
+    let schedule = dense(100, 50, every: 50)
+    var pace = Pace(evaluations: schedule, now: 0)
+    func evaluated(_ step: Int) -> TrainingEvent {
+      .evaluated([
+        MetricRecord(epoch: 0, step: step, split: "train", count: 50, loss: 1, accuracy1: 0),
+        MetricRecord(epoch: 0, step: step, split: "train", group: "corrupt", count: 20, loss: 1, accuracy1: 0),
+        MetricRecord(epoch: 0, step: step, split: "test", count: 20, loss: 1, accuracy1: 0),
+      ])
+    }
+    #expect(pace.stepsPerSecond == nil && pace.secondsLeft(after: 0) == nil)
+    var now: UInt64 = 7_000_000_000
+    pace.note(evaluated(0), now: now)
+    for step in 1...40 {
+      // The first step takes as long as all others.
+      now += step == 1 ? 4_000_000_000 : 100_000_000
+      pace.note(.stepped(StepRecord(step: step, loss: 1, learningRate: 0.1)), now: now)
+      pace.note(.completedStep(step), now: now)
+    }
+    #expect(abs(try #require(pace.stepsPerSecond) - 10) < 1e-9)
+    // Sixty steps of 0.1 s, two evaluations of 7 s.
+    #expect(abs(try #require(pace.secondsLeft(after: 40)) - 20) < 1e-9)
+    #expect(try #require(pace.secondsLeft(after: 100)) == 0)
   }
 }

@@ -121,9 +121,13 @@ func lastingFiles(_ run: String) throws -> [String: Data] {
     files["example-gradients/" + name] = try Data(contentsOf: records.appendingPathComponent(name))
   }
   let checkpoints = folder.appendingPathComponent("checkpoints")
-  let newest = try #require(try Checkpoint.latest(in: checkpoints))
-  for file in [newest.weights, newest.state] {
+  let newest = try Checkpoint.latest(in: checkpoints)
+  for file in [newest?.weights, newest?.state].compactMap({ $0 }) {
     files[file.name] = try Data(contentsOf: checkpoints.appendingPathComponent(file.name))
+  }
+  for name in (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
+  where name.hasPrefix("kept-") || ["best.json", "selected.json"].contains(name) {
+    files[name] = try Data(contentsOf: checkpoints.appendingPathComponent(name))
   }
   return files
 }

@@ -23,6 +23,8 @@ public enum SeedStream: UInt64, Sendable, Codable, CaseIterable {
   case probe = 9
   /// Random changes of training images.
   case augmentation = 10
+  /// Examples that evaluations see before there is time for all.
+  case evaluation = 12
 }
 
 /// The project's random generator: xoshiro256** (Blackman and Vigna, 2018) seeded by SplitMix64.

@@ -87,11 +87,13 @@ public struct CellEstimator {
     if wanted.split == nil { try wanted.checkProbes(trainingExamples: cost.train) }
     let total = configuration.totalSteps(for: cost.train)
     let perEpoch = max(1, (cost.train + configuration.batchSize - 1) / configuration.batchSize)
-    let schedule = EvaluationSchedule(steps: total, stepsPerEpoch: perEpoch, every: configuration.evalEvery)
+    let schedule = EvaluationSchedule(
+      steps: total, stepsPerEpoch: perEpoch, examplesPerStep: configuration.batchSize,
+      counts: SplitCounts(train: cost.train, test: cost.test), every: configuration.evalEvery,
+      policy: configuration.evalSchedule)
     return CellEstimate(
       steps: total, training: Double(total) * cost.step,
-      evaluation: Double(schedule.count) * Double(cost.train + cost.test) * cost.example, memory: cost.memory,
-      disk: cost.disk)
+      evaluation: Double(schedule.examples(after: -1)) * cost.example, memory: cost.memory, disk: cost.disk)
   }
 
   private func trainer(_ configuration: TrainingConfiguration) throws -> Trainer {

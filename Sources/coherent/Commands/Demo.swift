@@ -35,6 +35,7 @@ struct Demo: ParsableCommand {
     settings.model = "mlp:512"
     settings.noise = noise
     settings.steps = steps
+    settings.evalSchedule = .dense
     return settings
   }
 
@@ -48,9 +49,9 @@ struct Demo: ParsableCommand {
       let run = try TrainingRun(
         Self.settings(noise: cell.noise, optimizer: cell.optimizer, steps: steps), at: out + "/" + cell.folder,
         existing: .replace, tool: Coherent.tool)
-      let progress = TrainingProgress(title: title, steps: run.trainer.steps, isQuiet: !Console.isTerminal)
+      let progress = TrainingProgress(title: title, of: run.trainer, isQuiet: !Console.isTerminal)
       if !Console.isTerminal { Console.note("Training on digits with \(title)") }
-      let outcome = try run.train(shouldStop: { Interruption.isWished }, observe: progress.observe)
+      let outcome = try run.train(shouldStop: { Interruption.isRequested }, observe: progress.observe)
       progress.finish()
       guard outcome == .completed else { throw ExitCode(130) }
       directories.append(run.directory)

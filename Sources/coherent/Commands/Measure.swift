@@ -24,7 +24,9 @@ struct Measure: ParsableCommand {
       """)
 
   @Option(help: "The run directory whose checkpoint is measured.") var checkpoint: String
-  @Option(help: "The checkpoint's step. (default: the newest)") var step: Int?
+  @Option(help: "Which of the run's weights: last, best (on the test set) or selected (by validation).")
+  var select: WeightSelection = .last
+  @Option(help: "The step of a checkpoint. (default: the newest)") var step: Int?
   @Option(help: "Which examples: train or test.") var split: Split = .train
   @Option(parsing: .unconditional, help: "How many examples. (default: all)") var examples: Int?
   @Option(help: "Another data set than the run's own.") var dataset: String?
@@ -45,6 +47,9 @@ struct Measure: ParsableCommand {
     if let chunkSize, chunkSize < 1 {
       throw ValidationError("--chunk-size must be at least 1, not \(chunkSize).")
     }
+    guard step == nil || select == .last else {
+      throw ValidationError("Give --step or --select, not both: best and selected weights have a step of their own.")
+    }
     guard records != "" else { throw ValidationError("--records has an empty name.") }
   }
 
@@ -54,7 +59,7 @@ struct Measure: ParsableCommand {
     // A measurement that could not be kept should not cost the wait for it.
     try records.map(Self.checkRecords)
     let trained = try TrainedModel(
-      run: checkpoint, step: step, split: split, datasetName: dataset, dataDirectory: dataDir, threads: threads)
+      run: checkpoint, select, step: step, split: split, datasetName: dataset, dataDirectory: dataDir, threads: threads)
     let begun = DispatchTime.now().uptimeNanoseconds
     let result = try coherence(of: trained, records: records)
     let seconds = Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
@@ -63,7 +68,7 @@ struct Measure: ParsableCommand {
       ? try trained.relatedMeasures(
         examples: min(RelatedMeasures.defaultSample, result.network.coherence.m), policy: bnPolicy) : nil
     let measurement = Measurement(
-      result, step: trained.step, split: split, policy: bnPolicy, seconds: seconds, related: more)
+      result, selection: select, step: trained.step, split: split, policy: bnPolicy, seconds: seconds, related: more)
     if json { return try Console.json(measurement) }
     print(measurement.text)
   }
@@ -111,7 +116,7 @@ struct Measure: ParsableCommand {
 
   struct Measurement: Encodable {
     let m, step: Int
-    let split: String
+    let split, weights: String
     let alpha, mCoherence, alphaUnbiased: Double?
     let alphaUnbiasedInterval: [Double]?
     let mCoherenceFromBatches, simpleNoiseScale: Double?
@@ -122,13 +127,15 @@ struct Measure: ParsableCommand {
     let related: Related?
 
     init(
-      _ result: CoherenceResult, step: Int, split: Split, policy: BatchNormPolicy, seconds: Double,
+      _ result: CoherenceResult, selection: WeightSelection, step: Int, split: Split, policy: BatchNormPolicy,
+      seconds: Double,
       related: RelatedMeasures?
     ) {
       let network = Layer(result.network)
       m = result.network.coherence.m
       self.step = step
       self.split = split.rawValue
+      weights = selection.rawValue
       alpha = network.alpha
       mCoherence = network.mCoherence
       alphaUnbiased = network.alphaUnbiased
@@ -143,7 +150,7 @@ struct Measure: ParsableCommand {
     }
 
     enum CodingKeys: String, CodingKey {
-      case m, step, split, alpha, seconds, layers, related
+      case m, step, split, weights, alpha, seconds, layers, related
       case mCoherence = "m_coherence"
       case alphaUnbiased = "alpha_unbiased"
       case alphaUnbiasedInterval = "alpha_unbiased_interval"
@@ -169,7 +176,7 @@ struct Measure: ParsableCommand {
       var lines = [Console.table(rows), ""]
       if alpha == nil { lines.append("Every gradient is 0, so coherence is undefined.") }
       lines.append(
-        "\(m) \(split) examples at step \(step), batch norm \(batchNormPolicy), "
+        "\(m) \(split) examples, \(weights) weights (step \(step)), batch norm \(batchNormPolicy), "
           + String(format: "%.2f s", seconds) + ", peak memory \(Console.bytes(peakResidentBytes))")
       if let related { lines += ["", related.text] }
       return lines.joined(separator: "\n")

@@ -13,13 +13,16 @@ extension NoiseKind: ExpressibleByArgument {}
 extension PixelNormalization: ExpressibleByArgument {}
 extension Initializer: ExpressibleByArgument {}
 extension HeadPolicy: ExpressibleByArgument {}
+extension EvaluationPolicy: ExpressibleByArgument {}
+extension WeightSelection: ExpressibleByArgument {}
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a model, on noisy labels if you like, and record how each group of examples is learned.",
     discussion: """
       The run directory receives config.yaml, manifest.json, metrics.csv, labels.csv, examples.csv, TensorBoard events, \
-      checkpoints and report.html. Ctrl-C writes a checkpoint; --resume continues to the same bits.
+      checkpoints and report.html. Ctrl-C writes a checkpoint; --resume continues to the same bits, and with --steps or \
+      --epochs a run becomes longer, also one that is complete.
 
       Example: coherent train --dataset mnist --data-dir data/mnist --model mlp:2048 --noise 0.5 --steps 6000 --out run
       """)
@@ -52,24 +55,27 @@ struct Train: ParsableCommand {
     guard (out ?? resume) != "" else {
       throw ValidationError("The run directory has an empty name; give --out or --resume a path.")
     }
-    if resume != nil, config != nil || force || options.isAnySet {
-      throw ValidationError("--resume continues with the run's own config.yaml; leave out the other training options.")
+    if resume != nil, config != nil || force || options.isMoreThanLengthSet {
+      throw ValidationError(
+        "--resume continues with the run's own config.yaml; leave out all training options but --steps or --epochs.")
     }
   }
 
   func run() throws {
     Runtime.keepFreedMemory()
+    // Nobody may be left to read what is said here: that ends no training.
+    signal(SIGPIPE, SIG_IGN)
     let parent = ParentWatch()
-    // Nobody may be left to read the words of an orphan.
-    if parent != nil { signal(SIGPIPE, SIG_IGN) }
     let run =
       try resume.map {
-        try TrainingRun(resuming: $0, tool: Coherent.tool, checksMemory: !ignoreMemoryEstimate)
+        try TrainingRun(resuming: $0, to: options.length, tool: Coherent.tool, checksMemory: !ignoreMemoryEstimate)
       } ?? start()
     run.warnings.forEach { Console.note("Warning: \($0).") }
+    run.notes.forEach { Console.note("Note: \($0).") }
     if run.isComplete {
       Console.note("The run in \(run.directory.url.path) is already complete.")
     } else if try train(run, parent) == .interrupted {
+      if report { writeReport(of: run.directory) }
       Console.note(
         "Interrupted at step \(run.trainer.step). Continue with: coherent train --resume \(run.directory.url.path)")
       throw ExitCode(130)
@@ -93,10 +99,10 @@ struct Train: ParsableCommand {
 
   private func train(_ run: TrainingRun, _ parent: ParentWatch?) throws -> TrainingOutcome {
     Interruption.listen()
-    let progress = TrainingProgress(steps: run.trainer.steps, isQuiet: quiet)
+    let progress = TrainingProgress(of: run.trainer, isQuiet: quiet)
     defer { progress.finish() }
     return try run.train(
-      shouldStop: { Interruption.isWished || parent?.isGone ?? false }, observe: progress.observe)
+      shouldStop: { Interruption.isRequested || parent?.isGone ?? false }, observe: progress.observe)
   }
 
   /// A run is no failure when its report cannot be drawn.
@@ -126,11 +132,26 @@ struct Train: ParsableCommand {
     let memory = manifest.summary?.peakRSSBytes ?? 0
     lines.append(
       "\(manifest.summary?.steps ?? 0) steps in \(Console.duration(seconds)), peak memory \(Console.bytes(memory))")
+    if let note = Self.sampleNote(manifest) { lines.append(note) }
     lines.append("Run: \(directory.url.path)")
     if FileManager.default.fileExists(atPath: directory.report.path) {
       lines.append("Report: \(directory.report.path)")
     }
     return lines.joined(separator: "\n")
+  }
+}
+
+extension Train {
+  /// Says so where the last accuracies are those of samples.
+  fileprivate static func sampleNote(_ manifest: RunManifest) -> String? {
+    guard let last = manifest.evaluation?.last, manifest.summary?.last?.step == manifest.plannedSteps else {
+      return nil
+    }
+    let (train, test) = (manifest.dataset.trainExamples ?? last.train, manifest.dataset.testExamples ?? last.test)
+    guard last.train < train || last.test < test else { return nil }
+    return
+      "The last evaluation saw \(last.train) of \(train) training and \(last.test) of \(test) test examples: the run is "
+      + "short. --eval-schedule dense evaluates all of them."
   }
 }
 

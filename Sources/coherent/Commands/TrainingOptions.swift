@@ -29,8 +29,11 @@ struct TrainingOptions: ParsableArguments {
     for setting in settings where setting.isGiven { setting.apply(&configuration) }
   }
 
-  /// Whether any option was given.
-  var isAnySet: Bool { settings.contains(where: \.isGiven) }
+  /// Whether any option was given beside the length of the run.
+  var isMoreThanLengthSet: Bool { settings.count(where: \.isGiven) > (length == nil ? 0 : 1) }
+
+  /// How long the run is to be; nil unless given.
+  var length: RunLength? { main.steps.map(RunLength.steps) ?? main.epochs.map(RunLength.epochs) }
 }
 
 /// Options that the help shows under one title.
@@ -191,8 +194,10 @@ struct ModelOptions: TrainingOptionGroup {
       "Which normalisation follows convolutions: batch, frozen (at the statistics of --weights) or group:N. (default: batch)"
   )
   var norm: String?
-  @Option(help: "A safetensors file with weights to start from, by torchvision's names.")
+  @Option(help: "Weights to start from: a safetensors file with torchvision's names, or a run directory.")
   var weights: String?
+  @Option(help: "Which weights of the run that --weights names: last, best or selected. (default: last)")
+  var select: WeightSelection?
   @Option(
     help: "Whether the last layer comes from --weights too: require, or replace for other classes. (default: require)")
   var weightsHead: HeadPolicy?
@@ -206,6 +211,7 @@ struct ModelOptions: TrainingOptionGroup {
     [
       Setting(\.norm, norm),
       Setting(\.weights, weights),
+      Setting(\.select, select),
       Setting(\.weightsHead, weightsHead),
       Setting(\.initializer, initializer),
     ]
@@ -249,8 +255,15 @@ struct OptimizationOptions: TrainingOptionGroup {
 struct MeasuringOptions: TrainingOptionGroup {
   static let title = "Measuring"
 
-  @Option(parsing: .unconditional, help: "Steps between evaluations. (default: dense at first, then every epoch)")
+  @Option(
+    parsing: .unconditional,
+    help: "Steps between evaluations of all examples. (default: as --eval-schedule says)")
   var evalEvery: Int?
+  @Option(
+    help:
+      "How evaluations are spread over the run: auto (at most a tenth of its time, on samples at first) or dense (all examples, often at first, then every epoch). (default: auto)"
+  )
+  var evalSchedule: EvaluationPolicy?
   @Option(
     help:
       "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence, contributions, examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others), median (what the median of three group means keeps of mini-batches' mean gradients) or stability (a qualitative bound: only its order between runs of the same length is meaningful), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
@@ -264,6 +277,7 @@ struct MeasuringOptions: TrainingOptionGroup {
   var settings: [Setting] {
     [
       Setting(\.evalEvery, evalEvery),
+      Setting(\.evalSchedule, evalSchedule),
       Setting(\.probe, probe.isEmpty ? nil : probe),
       Setting(\.noisyTestProbes, noisyTestProbes),
     ]
@@ -277,12 +291,18 @@ struct RecordOptions: TrainingOptionGroup {
   @Option(
     parsing: .unconditional, help: "Steps between checkpoints. (default: an epoch, longer if writing takes seconds)")
   var checkpointEvery: Int?
+  @Option(
+    help:
+      "The weights that a complete run keeps: best (on the test set), selected (by validation), last. (default: best,selected,last)"
+  )
+  var keep: String?
   @Option(help: ArgumentHelp("A word for the manifest, such as study=noise. May be repeated.", valueName: "key=value"))
   var tag: [Tag] = []
 
   var settings: [Setting] {
     [
       Setting(\.checkpointEvery, checkpointEvery),
+      Setting(\.keep, keep),
       Setting(isGiven: !tag.isEmpty) { for tag in tag { $0.tags[tag.key] = tag.value } },
     ]
   }

@@ -58,5 +58,24 @@ enum Console {
     return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
   }
 
+  /// The columns of the terminal that standard error is; 80 where it does not say.
+  static var width: Int {
+    var size = winsize()
+    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    return Int(size.ws_col)
+  }
+
+  /// The parts of a line that fit into a width, without the last ones where there is no room: a line that wraps would be
+  /// left standing.
+  static func fitted(_ parts: [String], width: Int = width) -> String {
+    var line = ""
+    for part in parts {
+      let longer = line.isEmpty ? part : line + "  " + part
+      guard longer.count < width else { break }
+      line = longer
+    }
+    return line
+  }
+
   private static func twoDigits(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
 }

@@ -4,30 +4,40 @@ import Foundation
 import RunStore
 import Training
 
-/// Shows a training as it goes: a bar with rate and time left on a terminal, a line for each evaluation elsewhere.
+/// Shows a training as it goes: a bar with rate and time left on a terminal; elsewhere a line for each evaluation, and
+/// one a minute in between.
 final class TrainingProgress {
   private let steps: Int
   private let title: String
   private let isQuiet: Bool
-  private var begun: (time: UInt64, step: Int)?
-  private var lastDrawn: UInt64 = 0
+  private var pace: Pace
+  private var lastShown: UInt64
   private var loss = Double.nan
   private var hasHeader = false
 
-  init(title: String = "", steps: Int, isQuiet: Bool) {
+  /// - Parameter trainer: what is about to train.
+  init(title: String = "", of trainer: Trainer, isQuiet: Bool) {
     self.title = title
-    self.steps = steps
     self.isQuiet = isQuiet
+    steps = trainer.steps
+    lastShown = DispatchTime.now().uptimeNanoseconds
+    pace = trainer.pace(now: lastShown)
+    guard !isQuiet, Console.isTerminal, trainer.step == 0 else { return }
+    let seen = trainer.evaluations.counts(of: trainer.evaluations.early).total
+    show(["evaluating \(seen) examples before the first step"])
   }
 
   func observe(_ event: TrainingEvent) {
     guard !isQuiet else { return }
+    let now = DispatchTime.now().uptimeNanoseconds
+    pace.note(event, now: now)
     switch event {
     case .stepped(let record):
       loss = record.loss
-      draw(step: record.step)
+      draw(step: record.step, now)
     case .evaluated(let records):
       report(records)
+      lastShown = now
     case .completedStep, .measured:
       break
     }
@@ -37,22 +47,24 @@ final class TrainingProgress {
     if Console.isTerminal, !isQuiet { write("\r\u{1B}[K") }
   }
 
-  /// The rate counts evaluations, as the time left has to.
-  private func draw(step: Int) {
-    let now = DispatchTime.now().uptimeNanoseconds
-    guard let begun else {
-      begun = (now, step)
-      return
-    }
-    guard Console.isTerminal, now - lastDrawn > 100_000_000, now > begun.time else { return }
-    lastDrawn = now
-    let rate = Double(step - begun.step) / (Double(now - begun.time) / 1e9)
-    let left = rate > 0 ? Console.duration(Double(steps - step) / rate) : "?"
-    let bar = Console.bar(steps > 0 ? Double(step) / Double(steps) : 1, width: 24)
-    let prefix = title.isEmpty ? "" : title + "  "
-    write(
-      "\r\u{1B}[K\(prefix)\(bar) \(step)/\(steps)  \(Int(rate)) steps/s  loss \(String(format: "%.4f", loss))  \(left) left"
-    )
+  private func draw(step: Int, _ now: UInt64) {
+    guard now - lastShown > (Console.isTerminal ? 100_000_000 : 60_000_000_000) else { return }
+    lastShown = now
+    let rate = pace.stepsPerSecond.map { ["\(Self.rate($0)) steps/s"] } ?? []
+    let left = pace.secondsLeft(after: step).map { ["\(Console.duration($0)) left"] } ?? []
+    let parts = ["\(step)/\(steps)"] + left + rate + ["loss \(String(format: "%.4f", loss))"]
+    guard Console.isTerminal else { return Console.note("step " + parts.joined(separator: ", ")) }
+    show([Console.bar(steps > 0 ? Double(step) / Double(steps) : 1, width: 24)] + parts)
+  }
+
+  /// Three digits where there are fewer than a hundred steps a second.
+  static func rate(_ perSecond: Double) -> String {
+    perSecond >= 100 ? String(format: "%.0f", perSecond) : String(format: "%.3g", perSecond)
+  }
+
+  /// Replaces the line on the terminal.
+  private func show(_ parts: [String]) {
+    write("\r\u{1B}[K" + Console.fitted((title.isEmpty ? [] : [title]) + parts))
   }
 
   private func report(_ records: [MetricRecord]) {

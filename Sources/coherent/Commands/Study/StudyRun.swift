@@ -61,7 +61,7 @@ extension StudyCommand {
         ignoresMemory: ignoreMemoryEstimate)
       Interruption.listen()
       let progress = GridConsole(isQuiet: quiet, count: cells.count)
-      let isDone = try runner.run(shouldStop: { Interruption.isWished }, observe: progress.observe)
+      let isDone = try runner.run(shouldStop: { Interruption.isRequested }, observe: progress.observe)
       progress.finish()
       let results = try StudyResults(folder)
       try results.write(to: folder)

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+import RunStore
+import Tensors
+
+/// What an evaluation found of training examples.
+public struct TrainEvaluation: Sendable {
+  /// The examples, by index into the training set, ascending.
+  public let indices: [Int]
+  /// Their losses and ranks, in that order.
+  public let evaluation: Evaluation
+}
+
+extension Trainer {
+  /// Evaluates training (all, pristine, corrupt), validation and test examples, and the groups of the split file.
+  ///
+  /// - Parameter extent: how much of each split; a sample is the same at every evaluation, drawn by the run's seed.
+  public func evaluate(_ extent: EvaluationExtent = .whole) throws -> [MetricRecord] {
+    let counts = evaluations.counts(of: extent)
+    let epoch = Double(step * aggregator.batchesPerStep) / Double(sampler.batchesPerEpoch)
+    let train = try evaluateTraining(extent)
+    var corrupt = GroupMetrics(), pristine = GroupMetrics()
+    for (position, index) in train.indices.enumerated() {
+      let (loss, rank) = (train.evaluation.losses[position], train.evaluation.ranks[position])
+      learning.observe(index, isCorrect: rank == 0, step: step)
+      if data.labels.isCorrupt(index) {
+        corrupt.accumulate(loss: loss, rank: rank)
+      } else {
+        pristine.accumulate(loss: loss, rank: rank)
+      }
+    }
+    let onTrain = train.evaluation.metrics
+    var records = [onTrain.record(epoch: epoch, step: step, split: "train", group: "all")]
+    for (group, metrics) in [("pristine", pristine), ("corrupt", corrupt)] where metrics.count > 0 {
+      records.append(metrics.record(epoch: epoch, step: step, split: "train", group: group))
+    }
+    func note(_ evaluation: Evaluation, of places: [Int], _ total: Int, _ split: String, _ groups: [TrainingData.Group])
+    {
+      guard !groups.isEmpty else { return }
+      var rows = Array(repeating: -1, count: total)
+      for (row, place) in places.enumerated() { rows[place] = row }
+      records += groups.compactMap { group in
+        let found = group.positions.lazy.map { rows[$0] }.filter { $0 >= 0 }
+        let metrics = evaluation.metrics(over: found)
+        return metrics.count > 0 ? metrics.record(epoch: epoch, step: step, split: split, group: group.name) : nil
+      }
+    }
+    note(
+      train.evaluation, of: places(counts.train, of: data.trainIndices.count, .train), data.trainIndices.count, "train",
+      data.trainGroups)
+    var selection: Double?
+    if !data.validationIndices.isEmpty {
+      let chosen = places(counts.validation, of: data.validationIndices.count, .validation)
+      let onValidation = try evaluator.evaluate(
+        model, on: data.train, indices: chosen.map { data.validationIndices[$0] }, labels: data.labels.assigned)
+      selection = onValidation.metrics.accuracy
+      records.append(onValidation.metrics.record(epoch: epoch, step: step, split: "validation", group: "all"))
+      note(onValidation, of: chosen, data.validationIndices.count, "validation", data.validationGroups)
+    }
+    let chosen = places(counts.test, of: data.test.count, .test)
+    let onTest = try evaluator.evaluate(model, on: data.test, indices: chosen, labels: data.test.labels)
+    records.append(onTest.metrics.record(epoch: epoch, step: step, split: "test", group: "all"))
+    note(onTest, of: chosen, data.test.count, "test", data.testGroups)
+    let most = evaluations.counts(of: evaluations.last)
+    milestones.note(
+      step: step, train: onTrain.accuracy, test: onTest.metrics.accuracy, validation: selection,
+      canBeBest: counts.test >= most.test, canBeSelected: counts.validation >= most.validation)
+    return records
+  }
+
+  /// An evaluation of the schedule. Where a sample is accurate enough to end the run, all training examples have the
+  /// last word.
+  func evaluateAsPlanned(_ extent: EvaluationExtent) throws -> [MetricRecord] {
+    let records = try evaluate(extent)
+    guard evaluations.counts(of: extent).train < data.trainIndices.count,
+      isAccurateEnough(milestones.last?.trainAccuracy)
+    else { return records }
+    return try evaluate(.whole)
+  }
+
+  /// What the last evaluation of a finished run saw, for one that comes back without it.
+  var finalExtent: EvaluationExtent {
+    isAccurateEnough(milestones.last?.trainAccuracy) ? .whole : evaluations.extent(at: step) ?? .whole
+  }
+
+  /// How the run evaluates, for its manifest.
+  var evaluationPlan: RunManifest.Evaluation {
+    let plan = evaluations
+    let all = plan.counts
+    func part(_ extent: EvaluationExtent) -> RunManifest.Evaluation.Part {
+      let counts = plan.counts(of: extent)
+      return .init(train: counts.train, test: counts.test, validation: all.validation > 0 ? counts.validation : nil)
+    }
+    return .init(
+      schedule: configuration.evalEvery.map { "every \($0) steps" } ?? configuration.evalSchedule.rawValue,
+      evaluations: plan.count(after: -1), early: part(plan.early), regular: part(plan.regular),
+      regularDistance: plan.distance < steps ? plan.distance : nil, last: part(plan.last))
+  }
+
+  /// What another number of steps means for the learning rate of those that follow.
+  func scheduleNote(from done: Int, planned: Int) -> String {
+    guard case .cosine = schedule else {
+      return
+        "The learning rate does not depend on the length of the run, so the weights are those of a run that was to be "
+        + "so long from its start"
+    }
+    func rate(_ steps: Int) -> String {
+      String(format: "%.3g", configuration.lr * schedule.factor(at: done, of: steps))
+    }
+    return "The cosine is that of the new length from here on: the learning rate goes on at \(rate(steps)), not at "
+      + "\(rate(planned)), and the run differs from one that was to be so long from its start"
+  }
+
+  /// What tells how long the run will take, from now on.
+  public func pace(now: UInt64) -> Pace {
+    let (specifications, steps, perEpoch) = (
+      (try? configuration.probe.flatMap(ProbeSpecification.parse)) ?? [], steps, stepsPerEpoch
+    )
+    return Pace(
+      evaluations: evaluations,
+      probesAfter: { step in
+        specifications.map { $0.schedule.count(after: step, steps: steps, stepsPerEpoch: perEpoch) }.max() ?? 0
+      }, now: now)
+  }
+
+  /// Whether an accuracy on training examples ends the run.
+  func isAccurateEnough(_ accuracy: Double?) -> Bool {
+    guard let wanted = configuration.stopAccuracy, let accuracy else { return false }
+    return accuracy >= wanted
+  }
+
+  /// Evaluates training examples alone, and keeps the result as the last such evaluation.
+  func evaluateTraining(_ extent: EvaluationExtent) throws -> TrainEvaluation {
+    let chosen = places(evaluations.counts(of: extent).train, of: data.trainIndices.count, .train)
+    let indices = chosen.map { data.trainIndices[$0] }
+    let found = TrainEvaluation(
+      indices: indices,
+      evaluation: try evaluator.evaluate(model, on: data.train, indices: indices, labels: data.labels.assigned))
+    lastTrainEvaluation = found
+    return found
+  }
+
+  /// The sampled splits, by the index of their random stream.
+  private enum SampledSplit: Int { case train, test, validation }
+
+  /// The places of a sample among `total` examples, ascending; a smaller sample is part of a larger one.
+  private func places(_ count: Int, of total: Int, _ split: SampledSplit) -> [Int] {
+    guard count < total else { return Array(0..<total) }
+    var generator = SeededGenerator(seed: configuration.seed, stream: .evaluation, index: split.rawValue)
+    return generator.permutation(count: total).prefix(count).sorted()
+  }
+}
