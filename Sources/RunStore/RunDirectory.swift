@@ -22,6 +22,7 @@ enum RunFile {
   static let contributions = "contributions.csv"
   static let measures = "measures.csv"
   static let labels = "labels.csv"
+  static let classes = "classes.csv"
   static let examples = "examples.csv"
   static let skipped = "skipped.csv"
   static let events = "events.jsonl"
@@ -46,7 +47,9 @@ enum RunFile {
 
   /// Whether a name is one that this program gives to a file of a run.
   static func isKnown(_ name: String) -> Bool {
-    let names = [config, manifest, labels, examples, skipped, checkpoints, exampleGradients, report, figures, lock]
+    let names = [
+      config, manifest, labels, classes, examples, skipped, checkpoints, exampleGradients, report, figures, lock,
+    ]
     return names.contains(name) || isLog(name) || isTemporaryName(name)
   }
 }

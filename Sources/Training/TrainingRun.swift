@@ -50,6 +50,7 @@ public final class TrainingRun {
     manifest = try Self.manifest(of: trainer, commandLine: commandLine, tool: tool)
     try directory.write(config: trainer.configuration.yaml())
     try directory.write(labels: Self.labelRecords(of: trainer))
+    try directory.write(classes: trainer.data.train.classNames)
     let skipped = trainer.data.skipped
     if !skipped.isEmpty {
       try directory.write(skipped: skipped.map { SkippedRecord(path: $0.path, reason: $0.reason) })
@@ -84,8 +85,7 @@ public final class TrainingRun {
     self.directory = directory
     lock = try directory.lock()
     manifest = try directory.manifest()
-    let source = directory.url.appendingPathComponent("config.yaml").path
-    let configuration = try TrainingConfiguration(yaml: directory.config(), source: source)
+    let configuration = try TrainingConfiguration(of: directory)
     let checkpoint = try Checkpoint.latest(in: directory.checkpoints)
     trainer = try Trainer(
       configuration, linearPolicy: Self.policy(in: manifest), loadsWeights: checkpoint == nil,
@@ -204,10 +204,10 @@ public final class TrainingRun {
     func step(_ value: Int) -> Int? { value < 0 ? nil : value }
     return data.trainIndices.enumerated().map { position, index in
       ExampleRecord(
-        sampleID: index, label: data.labels.assigned[index], isCorrupt: data.labels.isCorrupt(index),
+        index: index, label: data.labels.assigned[index], isCorrupt: data.labels.isCorrupt(index),
         firstLearned: step(learning.firstLearned[index]), lastLearned: step(learning.lastLearned[index]),
         forgettingEvents: learning.forgettingEvents[index], finalLoss: final.losses[position],
-        finalCorrect: final.ranks[position] == 0)
+        finalCorrect: final.ranks[position] == 0, file: data.train.file(at: index))
     }
   }
 }
@@ -216,9 +216,10 @@ public final class TrainingRun {
 
 extension TrainingRun {
   private static func labelRecords(of trainer: Trainer) -> [LabelRecord] {
-    let labels = trainer.data.labels
+    let (labels, examples) = (trainer.data.labels, trainer.data.train)
     return labels.original.indices.map {
-      LabelRecord(index: $0, original: labels.original[$0], assigned: labels.assigned[$0])
+      LabelRecord(
+        index: $0, original: labels.original[$0], assigned: labels.assigned[$0], file: examples.file(at: $0))
     }
   }
 
@@ -237,11 +238,12 @@ extension TrainingRun {
       dataset: .init(
         name: configuration.dataset, folder: configuration.dataDir, files: files,
         trainExamples: trainer.data.trainIndices.count, testExamples: trainer.data.test.count,
-        classes: trainer.data.train.classCount,
+        classes: trainer.data.train.classCount, testFraction: trainer.data.train.testFraction,
         skippedExamples: trainer.data.skipped.isEmpty ? nil : trainer.data.skipped.count),
       model: configuration.model, parameterCount: trainer.store.count, optimizer: configuration.optimizer,
       learningRate: configuration.lr, momentum: configuration.momentum, weightDecay: configuration.weightDecay,
-      schedule: configuration.schedule, batchSize: configuration.batchSize, plannedSteps: trainer.steps,
+      schedule: configuration.schedule, warmup: configuration.warmup == 0 ? nil : configuration.warmup,
+      batchSize: configuration.batchSize, plannedSteps: trainer.steps,
       noise: .init(
         kind: external
           ? RunManifest.Noise.external : configuration.noise > 0 ? configuration.noiseKind.rawValue : "none",
@@ -265,6 +267,10 @@ extension TrainingRun {
     let (own, usual) = (trainer.configuration, TrainingConfiguration())
     extra["norm"] = own.norm == usual.norm ? nil : own.norm
     extra["augment"] = own.augment == usual.augment ? nil : own.augment
+    if !own.freeze.isEmpty {
+      extra["freeze"] = own.freeze.joined(separator: " ")
+      extra["frozen_parameters"] = String(trainer.store.frozenCount)
+    }
     return extra
   }
 
@@ -279,7 +285,11 @@ extension TrainingRun {
   private static func checkLabels(_ trainer: Trainer, in directory: RunDirectory) throws {
     let (before, now) = (try directory.labels(), labelRecords(of: trainer))
     if before.isEmpty { return try directory.write(labels: now) }
-    guard before == now else {
+    // Runs of earlier versions do not name the files.
+    func isSame(_ a: LabelRecord, _ b: LabelRecord) -> Bool {
+      a.index == b.index && a.original == b.original && a.assigned == b.assigned && (a.file == nil || a.file == b.file)
+    }
+    guard before.count == now.count, zip(before, now).allSatisfy(isSame) else {
       throw TrainingError(
         .checkpoint,
         "config.yaml no longer gives the labels that the run began with (\(directory.url.path)/labels.csv); put its "

@@ -9,7 +9,7 @@ import Training
 struct TrainingOptions: ParsableArguments {
   @Option(
     help:
-      "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, or folder (your own pictures, in train/CLASS and val/CLASS). (default: mnist)"
+      "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, or folder (your own pictures, in train/CLASS and val/CLASS, or in CLASS alone). (default: mnist)"
   )
   var dataset: String?
   @Option(help: "The folder with the data set's files.")
@@ -24,7 +24,9 @@ struct TrainingOptions: ParsableArguments {
   var normalize: PixelNormalization?
   @Option(
     parsing: .unconditional,
-    help: "Height and width of the images. (default: 224 for a folder, as they are for other data sets)")
+    help:
+      "Height and width of the images. (default: of a folder what the model was made for, such as 32 for resnet20, 224 for resnet18 and 299 for inception_v3; as they are for other data sets)"
+  )
   var imageSize: Int?
   @Option(
     parsing: .unconditional,
@@ -41,6 +43,12 @@ struct TrainingOptions: ParsableArguments {
   var workers: Int?
   @Option(parsing: .unconditional, help: "Batches of images decoded ahead. (default: 2)")
   var prefetch: Int?
+  @Option(
+    parsing: .unconditional,
+    help:
+      "The share of every class that is held out to test on, drawn by the seed, in a folder without val or test. (default: 0.2)"
+  )
+  var testFraction: Double?
   @Option(parsing: .unconditional, help: "Train on the first N examples only.")
   var subset: Int?
   @Option(parsing: .unconditional, help: "Test on the first N test examples only.")
@@ -74,6 +82,11 @@ struct TrainingOptions: ParsableArguments {
     help: "Whether the last layer comes from --weights too: require, or replace for other classes. (default: require)")
   var weightsHead: HeadPolicy?
   @Option(
+    help: ArgumentHelp(
+      "Never update the parameters of this name or in this module; * stands for any characters, as in 'layer1' or '*.bias'. Their batch-norm statistics still follow the batches unless --norm is frozen, and probes still measure their gradients. May be repeated.",
+      valueName: "pattern"))
+  var freeze: [String] = []
+  @Option(
     help:
       "How weights are drawn: xavier, xavier-uniform, xavier-scaled, kaiming, pytorch. (default: xavier-scaled for mlp and linear, the architecture's own for others)"
   )
@@ -95,6 +108,10 @@ struct TrainingOptions: ParsableArguments {
   var weightDecay: Double?
   @Option(help: "The learning rate's course: constant, cosine, step:STEP[,STEP...][:FACTOR]. (default: constant)")
   var schedule: String?
+  @Option(
+    parsing: .unconditional,
+    help: "Updates over which the learning rate rises in equal steps to what the schedule says. (default: 0)")
+  var warmup: Int?
   @Option(parsing: .unconditional, help: "Examples in a mini-batch. (default: 100)")
   var batchSize: Int?
   @Option(parsing: .unconditional, help: "Updates to make. (default: 10 epochs)")
@@ -146,6 +163,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.skipBad, skipBad)
     set(&configuration.workers, workers)
     set(&configuration.prefetch, prefetch)
+    set(&configuration.testFraction, testFraction)
     set(&configuration.subset, subset)
     set(&configuration.testSubset, testSubset)
     set(&configuration.labels, labels)
@@ -157,6 +175,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.norm, norm)
     set(&configuration.weights, weights)
     set(&configuration.weightsHead, weightsHead)
+    if !freeze.isEmpty { configuration.freeze = freeze }
     set(&configuration.initializer, initializer)
     set(&configuration.optimizer, optimizer)
     set(&configuration.lr, lr)
@@ -165,6 +184,7 @@ struct TrainingOptions: ParsableArguments {
     set(&configuration.allowMomentum, allowMomentum)
     set(&configuration.weightDecay, weightDecay)
     set(&configuration.schedule, schedule)
+    set(&configuration.warmup, warmup)
     set(&configuration.batchSize, batchSize)
     set(&configuration.stopAccuracy, stopAccuracy)
     set(&configuration.seed, seed)
@@ -189,11 +209,12 @@ struct TrainingOptions: ParsableArguments {
     ]
     let integers: [Int?] = [
       imageSize, resize, workers, prefetch, subset, testSubset, validation, batchSize, steps, threads, evalEvery,
-      checkpointEvery,
+      checkpointEvery, warmup,
     ]
-    let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs, stopAccuracy]
+    let numbers: [Double?] = [noise, lr, momentum, weightDecay, epochs, stopAccuracy, testFraction]
     return words.contains { $0 != nil } || integers.contains { $0 != nil } || numbers.contains { $0 != nil }
-      || !probe.isEmpty || !tag.isEmpty || noiseKind != nil || weightsHead != nil || initializer != nil
+      || !probe.isEmpty || !freeze.isEmpty || !tag.isEmpty || noiseKind != nil || weightsHead != nil
+      || initializer != nil
       || nesterov != nil
       || allowMomentum != nil || seed != nil || allowMissing != nil || noisyTestProbes != nil || normalize != nil
       || skipBad != nil
