@@ -149,7 +149,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "coherent", "own-model-example", "Datasets", "RunStore", "Studies", "Training", "TestSupport",
+        "coherent", "own-model-example", "Datasets", "Reports", "RunStore", "Studies", "Training", "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["Snapshots"],

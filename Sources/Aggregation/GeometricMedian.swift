@@ -62,6 +62,8 @@ public final class GeometricMedian: Aggregator {
       means = points
     }
     try matrix.groupMeans(into: points, groups: GradientMatrix.groups(of: matrix.exampleCount, count: groupCount))
+    // Distances are those of what is trained.
+    for range in store.frozenRanges { try points.narrow(1, from: range.lowerBound, length: range.count).fill(0) }
     // About their mean, or the differences of distances would drown in rounding.
     let centre = try points.mean([0])
     try store.gradient.copy(from: centre)

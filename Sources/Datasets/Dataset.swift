@@ -40,6 +40,10 @@ public struct Dataset: Sendable {
   public let sourceChecksums: [String: String]
   /// How pixels become numbers; nil for byte / 255.
   public var normalization: Normalization?
+  /// The share of every class that was held out to test on; nil where the data set has test examples of its own.
+  public internal(set) var testFraction: Double?
+  /// The paths of the examples' files below the data folder, in the order of the examples; nil where they have none.
+  var paths: PathList?
   /// Files that were left out.
   public internal(set) var skipped: [SkippedImage] = []
   /// What a person should know about how it was read, such as files that were missing.
@@ -55,6 +59,11 @@ public struct Dataset: Sendable {
   public var classCount: Int { classNames.count }
   /// Values in one example: channels × height × width.
   public let exampleSize: Int
+
+  /// The path of an example's file below the data folder; nil where the data set is no folder of pictures.
+  ///
+  /// - Parameter index: in 0 ..< `count`.
+  public func file(at index: Int) -> String? { labels.indices.contains(index) ? paths?[index] : nil }
 
   /// Creates a data set from parts and checks that they fit together.
   ///
@@ -113,7 +122,7 @@ public struct Dataset: Sendable {
       case .memory(let images): .memory(images.prefix(n * exampleSize))
       case .files(let files): .files(files.selecting(0..<n))
       }
-    return try with(part, labels: Array(labels[0..<n]))
+    return try with(part, labels: Array(labels[0..<n]), paths: paths?.selecting(0..<n))
   }
 
   /// The examples at `indices`, in that order; an index may occur more than once.
@@ -130,7 +139,7 @@ public struct Dataset: Sendable {
       case .memory: .memory(try ByteStorage(count: total) { buffer in try copyBytes(of: indices, into: buffer) })
       case .files(let files): .files(files.selecting(indices))
       }
-    return try with(chosen, labels: indices.map { labels[$0] })
+    return try with(chosen, labels: indices.map { labels[$0] }, paths: paths?.selecting(indices))
   }
 
   /// The same images with other labels, for example from `ExternalLabels`.
@@ -140,15 +149,17 @@ public struct Dataset: Sendable {
     guard labels.count == count else {
       throw DatasetError("\(labels.count) labels were given for the \(count) examples of \(name) (\(split.rawValue)).")
     }
-    return try with(storage, labels: labels)
+    return try with(storage, labels: labels, paths: paths)
   }
 
   // Other examples of the same source.
-  private func with(_ storage: ExampleStorage, labels: [Int]) throws -> Dataset {
+  private func with(_ storage: ExampleStorage, labels: [Int], paths: PathList?) throws -> Dataset {
     var other = try Dataset(
       name: name, split: split, exampleShape: exampleShape, classNames: classNames, storage: storage, labels: labels,
       sourceChecksums: sourceChecksums)
     other.skipped = skipped
+    other.paths = paths
+    other.testFraction = testFraction
     other.normalization = normalization
     other.notes = notes
     return other

@@ -183,7 +183,8 @@ public enum DatasetCatalog {
     ])
 
   static let folder = DatasetEntry(
-    name: "folder", title: "Your own JPEG and PNG pictures: train/CLASS/... and val/CLASS/... (or test/CLASS/...)",
+    name: "folder",
+    title: "Your own JPEG and PNG pictures: train/CLASS/... and val/CLASS/... (or test/CLASS/...), or CLASS/... alone",
     citation: "", exampleShape: [3, 224, 224], classNames: [], counts: [:], files: [], mirrors: [],
     normalization: .imageNet, format: .folder)
 

@@ -20,6 +20,13 @@ public struct DatasetOptions: Sendable, Equatable {
   public var resize: Int?
   /// How training images will be changed at random: a folder that is cropped anew each time is not kept decoded.
   public var augmentation = Augmentation.none
+  /// The share of every class that is held out to test on where an image folder has no test pictures of its own, above
+  /// 0 and below 1; a fifth when nil. Without a meaning where it has them.
+  public var testFraction: Double?
+  /// The seed that those pictures are drawn by.
+  public var testSeed: UInt64 = 1
+  /// Whether such a folder is not divided but all of it training examples, as a split file takes them.
+  public var keepsFolderWhole = false
   /// Whether images that cannot be decoded are left out of a folder; they are an error otherwise.
   public var skipsBadImages = false
   /// Threads that decode; as many as the machine has cores when nil.

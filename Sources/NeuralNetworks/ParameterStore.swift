@@ -70,6 +70,9 @@ public final class ParameterStore {
     }
   }
 
+  /// Elements that optimizers leave as they are: those of frozen parameters, ascending; see `freeze`.
+  public internal(set) var frozenRanges: [Range<Int>] = []
+
   /// The number of parameters P.
   public var count: Int { values.count }
 

@@ -5,13 +5,28 @@ import Foundation
 /// What can be written as one line of a CSV file.
 protocol CSVLine {
   static var columns: [String] { get }
+  /// Columns behind those, which a file has when one of its records has a value there.
+  static var optionalColumns: [String] { get }
   /// The cells in column order, not yet quoted; an absent value is an empty cell.
   var cells: [String] { get }
+  /// The cells of `optionalColumns`.
+  var optionalCells: [String] { get }
+}
+
+extension CSVLine {
+  static var optionalColumns: [String] { [] }
+  var optionalCells: [String] { [] }
 }
 
 /// A line that is also read.
 protocol CSVRecord: CSVLine {
+  /// Names that columns had in files of earlier versions, with those of today.
+  static var formerNames: [String: String] { get }
   init(_ row: CSVRow) throws
+}
+
+extension CSVRecord {
+  static var formerNames: [String: String] { [:] }
 }
 
 /// One line of a CSV file while it is read; knows where it stands, so that errors can say so.
@@ -22,6 +37,11 @@ struct CSVRow {
   let cells: [String]
 
   func string(_ column: Int) -> String { cells[column] }
+
+  /// The cell of a column that the file may not have; `nil` when it is not there or empty.
+  func optionalString(_ column: Int) -> String? {
+    cells.indices.contains(column) && !cells[column].isEmpty ? cells[column] : nil
+  }
 
   func integer(_ column: Int) throws -> Int {
     guard let value = Int(cells[column]) else { throw unreadable(column, "a whole number") }
@@ -61,11 +81,20 @@ enum CSV {
     Line.columns.joined(separator: ",") + "\n"
   }
 
-  static func lines(_ records: some Sequence<some CSVLine>) -> String {
+  /// Records as a whole file, with the optional columns where a record has a value for one.
+  static func table<Line: CSVLine>(_ records: [Line]) -> String {
+    guard records.contains(where: { !$0.optionalCells.allSatisfy(\.isEmpty) }) else {
+      return header(Line.self) + lines(records)
+    }
+    let columns = Line.columns + Line.optionalColumns
+    return columns.joined(separator: ",") + "\n" + lines(records, withOptional: true)
+  }
+
+  static func lines(_ records: some Sequence<some CSVLine>, withOptional: Bool = false) -> String {
     var text = ""
     for record in records {
       var first = true
-      for cell in record.cells {
+      for cell in withOptional ? record.cells + record.optionalCells : record.cells {
         if !first { text.append(",") }
         first = false
         text.append(quoted(cell))
@@ -92,29 +121,34 @@ enum CSV {
     var records: [Record] = []
     var number = 0
     var headerSeen = !checkHeader
+    var columns = Record.columns
     try forEachLine(of: data) { bytes, isFinished in
       number += 1
       if !isFinished && ignoreUnfinished { return }
       if !headerSeen {
         headerSeen = true
-        try check(header: split(bytes), of: Record.self, file: file)
+        columns = try check(header: split(bytes), of: Record.self, file: file)
       } else if !bytes.isEmpty {
         let cells = split(bytes)
-        guard cells.count == Record.columns.count else {
+        guard cells.count == columns.count else {
           throw RunStoreError(
-            "\(file):\(number): expected \(Record.columns.count) columns (\(Record.columns.joined(separator: ",")))"
+            "\(file):\(number): expected \(columns.count) columns (\(columns.joined(separator: ",")))"
               + " but found \(cells.count).",
             remedy: "Correct or remove this line, or restore the file from a copy.")
         }
-        records.append(try Record(CSVRow(file: file, line: number, columns: Record.columns, cells: cells)))
+        records.append(try Record(CSVRow(file: file, line: number, columns: columns, cells: cells)))
       }
     }
-    if !headerSeen && !ignoreUnfinished { try check(header: [], of: Record.self, file: file) }
+    if !headerSeen && !ignoreUnfinished { _ = try check(header: [], of: Record.self, file: file) }
     return records
   }
 
-  private static func check<Record: CSVRecord>(header: [String], of _: Record.Type, file: String) throws {
-    guard header != Record.columns else { return }
+  /// The columns that a file has, by their names of today.
+  private static func check<Record: CSVRecord>(
+    header: [String], of _: Record.Type, file: String
+  ) throws -> [String] {
+    let names = header.map { Record.formerNames[$0] ?? $0 }
+    if names == Record.columns || names == Record.columns + Record.optionalColumns { return names }
     throw RunStoreError(
       "\(file):1: the header is \"\(header.joined(separator: ","))\" "
         + "but should be \"\(Record.columns.joined(separator: ","))\".",

@@ -173,30 +173,54 @@ public struct LabelRecord: Sendable, Equatable {
   /// The class trained on.
   public var assigned: Int
 
+  /// The example's file, by its path below the data folder; `nil` where the data set is no folder of pictures.
+  public var file: String?
+
   /// Whether noise changed the label.
   public var isCorrupt: Bool { original != assigned }
 
   /// A record from its fields.
-  public init(index: Int, original: Int, assigned: Int) {
+  public init(index: Int, original: Int, assigned: Int, file: String? = nil) {
     self.index = index
     self.original = original
     self.assigned = assigned
+    self.file = file
   }
 }
 
 extension LabelRecord: CSVRecord {
   static let columns = ["index", "original", "assigned", "is_corrupt"]
+  static let optionalColumns = ["file"]
 
   var cells: [String] { [CSV.cell(index), CSV.cell(original), CSV.cell(assigned), CSV.cell(isCorrupt)] }
+  var optionalCells: [String] { [file ?? ""] }
 
   init(_ row: CSVRow) throws {
-    self.init(index: try row.integer(0), original: try row.integer(1), assigned: try row.integer(2))
+    self.init(
+      index: try row.integer(0), original: try row.integer(1), assigned: try row.integer(2),
+      file: row.optionalString(4))
     guard try row.boolean(3) == isCorrupt else {
       throw RunStoreError(
         "\(row.file):\(row.line): column is_corrupt is \(row.string(3)), but the labels are \(original) and \(assigned).",
         remedy: "Correct this line: is_corrupt is 1 exactly when the two labels differ.")
     }
   }
+}
+
+/// The name of a class: a line of `classes.csv`.
+struct ClassRecord: Sendable, Equatable {
+  /// The class, from 0.
+  var number: Int
+  /// Its name in the data set.
+  var name: String
+}
+
+extension ClassRecord: CSVRecord {
+  static let columns = ["class", "name"]
+
+  var cells: [String] { [CSV.cell(number), name] }
+
+  init(_ row: CSVRow) throws { self.init(number: try row.integer(0), name: row.string(1)) }
 }
 
 /// A file of the data set that was left out because it cannot be used: a line of `skipped.csv`.
@@ -224,7 +248,7 @@ extension SkippedRecord: CSVRecord {
 /// What training did with one example: a line of `examples.csv`.
 public struct ExampleRecord: Sendable, Equatable {
   /// The example's place in the data set, from 0.
-  public var sampleID: Int
+  public var index: Int
   /// The class trained on.
   public var label: Int
   /// Whether noise changed the label.
@@ -239,13 +263,15 @@ public struct ExampleRecord: Sendable, Equatable {
   public var finalLoss: Double?
   /// Whether it is classified as its label at the end.
   public var finalCorrect: Bool?
+  /// The example's file, by its path below the data folder; `nil` where the data set is no folder of pictures.
+  public var file: String?
 
   /// A record from its fields.
   public init(
-    sampleID: Int, label: Int, isCorrupt: Bool, firstLearned: Int? = nil, lastLearned: Int? = nil,
-    forgettingEvents: Int = 0, finalLoss: Double? = nil, finalCorrect: Bool? = nil
+    index: Int, label: Int, isCorrupt: Bool, firstLearned: Int? = nil, lastLearned: Int? = nil,
+    forgettingEvents: Int = 0, finalLoss: Double? = nil, finalCorrect: Bool? = nil, file: String? = nil
   ) {
-    self.sampleID = sampleID
+    self.index = index
     self.label = label
     self.isCorrupt = isCorrupt
     self.firstLearned = firstLearned
@@ -253,27 +279,31 @@ public struct ExampleRecord: Sendable, Equatable {
     self.forgettingEvents = forgettingEvents
     self.finalLoss = finalLoss
     self.finalCorrect = finalCorrect
+    self.file = file
   }
 }
 
 extension ExampleRecord: CSVRecord {
   static let columns = [
-    "sample_id", "label", "is_corrupt", "first_learned", "last_learned", "forgetting_events", "final_loss",
+    "index", "label", "is_corrupt", "first_learned", "last_learned", "forgetting_events", "final_loss",
     "final_correct",
   ]
+  static let optionalColumns = ["file"]
+  static let formerNames = ["sample_id": "index"]
 
   var cells: [String] {
     [
-      CSV.cell(sampleID), CSV.cell(label), CSV.cell(isCorrupt), CSV.cell(firstLearned), CSV.cell(lastLearned),
+      CSV.cell(index), CSV.cell(label), CSV.cell(isCorrupt), CSV.cell(firstLearned), CSV.cell(lastLearned),
       CSV.cell(forgettingEvents), CSV.cell(finalLoss), CSV.cell(finalCorrect),
     ]
   }
+  var optionalCells: [String] { [file ?? ""] }
 
   init(_ row: CSVRow) throws {
     self.init(
-      sampleID: try row.integer(0), label: try row.integer(1), isCorrupt: try row.boolean(2),
+      index: try row.integer(0), label: try row.integer(1), isCorrupt: try row.boolean(2),
       firstLearned: try row.optional(3, row.integer), lastLearned: try row.optional(4, row.integer),
       forgettingEvents: try row.integer(5), finalLoss: try row.optional(6, row.double),
-      finalCorrect: try row.optional(7, row.boolean))
+      finalCorrect: try row.optional(7, row.boolean), file: row.optionalString(8))
   }
 }

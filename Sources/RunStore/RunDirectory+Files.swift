@@ -50,6 +50,29 @@ extension RunDirectory {
     try records(LabelRecord.self, in: RunFile.labels, isLog: false)
   }
 
+  /// Writes `classes.csv`.
+  ///
+  /// - Parameter classes: the name of every class, in their order.
+  /// - Throws: `RunStoreError` when it cannot be written.
+  public func write(classes: [String]) throws {
+    try write(classes.enumerated().map { ClassRecord(number: $0, name: $1) }, to: RunFile.classes)
+  }
+
+  /// Reads `classes.csv`, the name of every class in their order; `nil` when there is none, as in runs of earlier
+  /// versions.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell, or a class out of order.
+  public func classes() throws -> [String]? {
+    guard FileManager.default.fileExists(atPath: file(RunFile.classes).path) else { return nil }
+    let records = try records(ClassRecord.self, in: RunFile.classes, isLog: false)
+    if let (place, record) = zip(0..., records).first(where: { $0 != $1.number }) {
+      throw RunStoreError(
+        "\(file(RunFile.classes).path): class \(record.number) stands where \(place) should.",
+        remedy: "Give every class one line, in ascending order from 0, or restore the file from a copy.")
+    }
+    return records.map(\.name)
+  }
+
   /// Writes `skipped.csv`.
   ///
   /// - Throws: `RunStoreError` when it cannot be written.
@@ -188,8 +211,7 @@ extension RunDirectory {
   }
 
   private func write(_ records: [some CSVRecord], to name: String) throws {
-    func text<Record: CSVRecord>(_ records: [Record]) -> String { CSV.header(Record.self) + CSV.lines(records) }
-    try writeAtomically(Data(text(records).utf8), to: file(name))
+    try writeAtomically(Data(CSV.table(records).utf8), to: file(name))
   }
 
   private func records<Record: CSVRecord>(_: Record.Type, in name: String, isLog: Bool) throws -> [Record] {

@@ -23,6 +23,7 @@ enum RunFile {
   static let contributions = "contributions.csv"
   static let measures = "measures.csv"
   static let labels = "labels.csv"
+  static let classes = "classes.csv"
   static let examples = "examples.csv"
   static let skipped = "skipped.csv"
   static let events = "events.jsonl"
@@ -48,10 +49,10 @@ enum RunFile {
   static func isLog(_ name: String) -> Bool { logs.contains(name) || name.hasPrefix(tensorBoardPrefix) }
 
   /// The files, beside the logs, that training writes into a run directory.
-  static let own = [config, manifest, labels, examples, skipped, report]
+  static let own = [config, manifest, labels, classes, examples, skipped, report]
 
   /// What is there before the manifest makes the folder a run.
-  static let setUp = [config, labels, skipped, checkpoints, lock, replaced]
+  static let setUp = [config, labels, classes, skipped, checkpoints, lock, replaced]
 
   /// Whether a name in `checkpoints/` is that of a checkpoint's file or of weights that a run keeps.
   static func isCheckpointFile(_ name: String) -> Bool {

@@ -81,13 +81,15 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var testExamples: Int?
     /// How many classes there are.
     public var classes: Int?
+    /// The share of every class that was held out to test on, in a folder without test pictures of its own.
+    public var testFraction: Double?
     /// How many files of both splits could not be used and were left out; `skipped.csv` lists them.
     public var skippedExamples: Int?
 
     /// A data set from its fields.
     public init(
       name: String, folder: String? = nil, files: [String: String] = [:], trainExamples: Int? = nil,
-      testExamples: Int? = nil, classes: Int? = nil, skippedExamples: Int? = nil
+      testExamples: Int? = nil, classes: Int? = nil, testFraction: Double? = nil, skippedExamples: Int? = nil
     ) {
       self.name = name
       self.folder = folder
@@ -95,6 +97,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
       self.trainExamples = trainExamples
       self.testExamples = testExamples
       self.classes = classes
+      self.testFraction = testFraction
       self.skippedExamples = skippedExamples
     }
 
@@ -102,6 +105,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
       case name, folder, files, classes
       case trainExamples = "train_examples"
       case testExamples = "test_examples"
+      case testFraction = "test_fraction"
       case skippedExamples = "skipped_examples"
     }
   }
@@ -222,6 +226,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
   public var weightDecay: Double?
   /// The learning rate's course as given with `--schedule`.
   public var schedule: String?
+  /// Steps over which the learning rate rises to the schedule's; `nil` for none.
+  public var warmup: Int?
   /// Examples per step.
   public var batchSize: Int?
   /// Optimizer steps planned.
@@ -236,8 +242,9 @@ public struct RunManifest: Codable, Sendable, Equatable {
   public var status: Status
   /// The results so far.
   public var summary: RunSummary?
-  /// Anything else worth keeping: the run's tags, `split` and `weights`, the names of those files, and `norm` and
-  /// `augment` where they are not the usual.
+  /// Anything else worth keeping: the run's tags, `split` and `weights`, the names of those files, `norm` and
+  /// `augment` where they are not the usual, and `freeze`, the patterns of parameters that were never updated, with
+  /// `frozen_parameters`, their number.
   public var extra: [String: String]
 
   /// A manifest from its fields.
@@ -245,7 +252,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
     tool: Tool, libtorch: Libtorch? = nil, machine: Machine = Machine(), created: Date = Date(),
     commandLine: [String], seed: UInt64, dataset: Dataset, model: String, parameterCount: Int? = nil,
     optimizer: String? = nil, learningRate: Double? = nil, momentum: Double? = nil, weightDecay: Double? = nil,
-    schedule: String? = nil, batchSize: Int? = nil, plannedSteps: Int? = nil, noise: Noise = Noise(),
+    schedule: String? = nil, warmup: Int? = nil, batchSize: Int? = nil, plannedSteps: Int? = nil,
+    noise: Noise = Noise(),
     numerics: [String: String] = [:], status: Status = .running,
     summary: RunSummary? = nil, extra: [String: String] = [:]
   ) {
@@ -263,6 +271,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
     self.momentum = momentum
     self.weightDecay = weightDecay
     self.schedule = schedule
+    self.warmup = warmup
     self.batchSize = batchSize
     self.plannedSteps = plannedSteps
     self.noise = noise
@@ -275,7 +284,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
   private enum CodingKeys: String, CodingKey {
     case tool, libtorch, machine, created, seed, dataset, model, optimizer, noise, numerics, status, summary, extra
     case evaluation
-    case momentum, schedule
+    case momentum, schedule, warmup
     case weightDecay = "weight_decay"
     case commandLine = "command_line"
     case parameterCount = "parameter_count"

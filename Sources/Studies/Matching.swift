@@ -4,7 +4,7 @@ import Foundation
 
 /// What a manifest says that decides whether two runs compare.
 enum Trait: CaseIterable {
-  case dataset, examples, split, augmentation, model, normalization, weights, optimizer, learningRate, schedule,
+  case dataset, examples, split, augmentation, model, normalization, weights, frozen, optimizer, learningRate, schedule,
     momentum, weightDecay, batchSize, steps, ending, noise, seed
 
   func text(of run: StudyRun) -> String {
@@ -17,12 +17,16 @@ enum Trait: CaseIterable {
     case .model: return manifest.model
     case .normalization: return run.normalization.map { "norm \($0)" } ?? ""
     case .weights: return run.weights.map { "from weights \($0)" } ?? ""
+    case .frozen: return run.manifest.extra["freeze"].map { "frozen \($0)" } ?? ""
     case .optimizer: return (manifest.optimizer ?? "sgd").lowercased()
     case .learningRate: return manifest.learningRate.map { "lr \($0)" } ?? ""
     // Its kind: milestones are steps, and differ where steps do.
     case .schedule:
       let kind = manifest.schedule?.split(separator: ":").first ?? "constant"
-      return kind == "constant" ? "" : "\(kind) schedule"
+      let words = [
+        kind == "constant" ? "" : "\(kind) schedule", manifest.warmup.map { "warm-up of \($0) steps" } ?? "",
+      ]
+      return words.filter { !$0.isEmpty }.joined(separator: ", ")
     case .momentum: return manifest.momentum.flatMap { $0 == 0 ? nil : "momentum \($0)" } ?? ""
     case .weightDecay: return manifest.weightDecay.flatMap { $0 == 0 ? nil : "weight decay \($0)" } ?? ""
     case .batchSize: return manifest.batchSize.map { "batch \($0)" } ?? ""

@@ -114,7 +114,7 @@ public struct CoherenceProbe: Sendable {
     let examples = ExampleGradients(
       split: split, indices: indices, labels: targets, isCorrupt: indices.map { labels[$0] != dataset.labels[$0] },
       meanSquaredNorm: try mean.dot(mean), dots: dots, squaredNorms: squaredNorms, losses: losses, margins: margins,
-      isCorrect: isCorrect)
+      isCorrect: isCorrect, files: dataset.file(at: 0).map { _ in indices.map { dataset.file(at: $0) ?? "" } })
     return (examples, coherence)
   }
 }

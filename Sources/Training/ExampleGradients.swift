@@ -28,10 +28,13 @@ public struct ExampleGradients: Sendable, Equatable {
   public let margins: [Float]
   /// Whether the largest logit is the label's.
   public let isCorrect: [Bool]
+  /// The examples' files by their paths below the data folder; nil where the data set is no folder of pictures, and for
+  /// records read back.
+  public let files: [String]?
 
   init(
     split: String, indices: [Int], labels: [Int], isCorrupt: [Bool], meanSquaredNorm: Double, dots: [Double],
-    squaredNorms: [Double], losses: [Float], margins: [Float], isCorrect: [Bool]
+    squaredNorms: [Double], losses: [Float], margins: [Float], isCorrect: [Bool], files: [String]?
   ) {
     self.split = split
     self.indices = indices
@@ -43,6 +46,7 @@ public struct ExampleGradients: Sendable, Equatable {
     self.losses = losses
     self.margins = margins
     self.isCorrect = isCorrect
+    self.files = files
   }
 
   /// ⟨gᵢ, ḡ⟩/(‖gᵢ‖‖ḡ‖); NaN when either gradient is 0.
@@ -53,7 +57,7 @@ public struct ExampleGradients: Sendable, Equatable {
     }
   }
 
-  /// The bytes of a safetensors file with one array for each column of `csv`, under the same name but for `index`.
+  /// The bytes of a safetensors file with one array for each column of `csv`, under the same name, but for `file`.
   ///
   /// - Throws: `TensorError` when memory runs out.
   public func safetensors(step: Int) throws -> Data {
@@ -96,15 +100,27 @@ public struct ExampleGradients: Sendable, Equatable {
     (indices, labels, isCorrupt) = try (array("index"), array("label"), array("is_corrupt"))
     (dots, squaredNorms) = try (array("dot"), array("squared_norm"))
     (losses, margins, isCorrect) = try (array("loss"), array("margin"), array("correct"))
+    files = nil
   }
+
+  /// The columns of `csv`; `file` stands behind them where the examples have files.
+  static let columns = ["index", "label", "is_corrupt", "dot", "squared_norm", "cosine", "loss", "margin", "correct"]
 
   /// One line for each example, after a header; a cosine that is undefined is an empty cell.
   public var csv: String {
-    var text = "sample_id,label,is_corrupt,dot,squared_norm,cosine,loss,margin,correct\n"
+    var text = (Self.columns + (files == nil ? [] : ["file"])).joined(separator: ",") + "\n"
     for (place, cosine) in cosines.enumerated() {
       text += "\(indices[place]),\(labels[place]),\(isCorrupt[place] ? 1 : 0),\(dots[place]),\(squaredNorms[place]),"
-      text += "\(cosine.isNaN ? "" : "\(cosine)"),\(losses[place]),\(margins[place]),\(isCorrect[place] ? 1 : 0)\n"
+      text += "\(cosine.isNaN ? "" : "\(cosine)"),\(losses[place]),\(margins[place]),\(isCorrect[place] ? 1 : 0)"
+      text += (files.map { "," + Self.cell($0[place]) } ?? "") + "\n"
     }
     return text
+  }
+
+  /// A path as a cell: in quotes where it needs them, and on one line.
+  private static func cell(_ path: String) -> String {
+    guard path.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return path }
+    let line = path.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: " ")
+    return "\"" + line.replacingOccurrences(of: "\"", with: "\"\"") + "\""
   }
 }

@@ -7,6 +7,7 @@ import Tensors
 /// Stochastic gradient descent with momentum, Nesterov's look-ahead and weight decay, over flat buffers.
 ///
 /// d = g + λw; v ← μv + d (v starts as d); w ← w − η·(v, or d + μv with Nesterov). Without momentum w ← w − ηd.
+/// Parameters that the store has frozen keep their bits: neither gradient nor weight decay reaches them.
 public final class SGD {
   /// μ
   public let momentum: Double
@@ -38,13 +39,33 @@ public final class SGD {
     case .none: return true
     case .gradient:
       hasStarted = true
-      return try store.values.updateSGD(gradient: store.gradient, velocity: velocity, update)
+      return try forTrained(of: store) { part in
+        try part(store.values).updateSGD(gradient: part(store.gradient), velocity: velocity.map(part), update)
+      }
     case .ofThree(let previous, let isMedian, let decaysBefore):
       hasStarted = true
-      return try store.values.updateFromThree(
-        current: store.gradient, previous: previous, velocity: velocity, isMedian: isMedian,
-        decaysBefore: decaysBefore, update)
+      return try forTrained(of: store) { part in
+        try part(store.values).updateFromThree(
+          current: part(store.gradient), previous: (part(previous.0), part(previous.1)), velocity: velocity.map(part),
+          isMedian: isMedian, decaysBefore: decaysBefore, update)
+      }
     }
+  }
+
+  /// Calls `body` for every range of parameters that is trained, with what cuts it out of a flat buffer: once, and with
+  /// the buffers as they are, where nothing is frozen.
+  ///
+  /// - Returns: whether every updated parameter is finite.
+  private func forTrained(
+    of store: ParameterStore, _ body: ((Tensor) throws -> Tensor) throws -> Bool
+  ) throws -> Bool {
+    guard store.frozenCount > 0 else { return try body { $0 } }
+    var isFinite = true
+    for range in store.trainedRanges {
+      let isPartFinite = try body { try $0.narrow(0, from: range.lowerBound, length: range.count) }
+      isFinite = isFinite && isPartFinite
+    }
+    return isFinite
   }
 
   /// The arrays that a checkpoint needs.

@@ -39,13 +39,20 @@ public enum Schedule: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// The factor on the learning rate for the update that follows `step` finished ones, of `steps` in all.
-  public func factor(at step: Int, of steps: Int) -> Double {
-    switch self {
-    case .constant: 1
-    case .step(let milestones, let factor): pow(factor, Double(milestones.count { $0 <= step }))
-    case .cosine: 0.5 * (1 + cos(.pi * Double(step) / Double(max(steps, 1))))
-    }
+  /// The factor on the learning rate for the update that follows `step` finished ones, t, of `steps` in all, T.
+  ///
+  /// With a warm-up of N updates the schedule's factor is multiplied by (t + 1)/N for t < N (P. Goyal et al. 2017, §2.2):
+  /// the first update has an Nth of the learning rate, and the N-th the first that is whole.
+  ///
+  /// - Parameter warmup: N; 0 or less for none.
+  public func factor(at step: Int, of steps: Int, warmup: Int = 0) -> Double {
+    let factor: Double =
+      switch self {
+      case .constant: 1
+      case .step(let milestones, let factor): pow(factor, Double(milestones.count { $0 <= step }))
+      case .cosine: 0.5 * (1 + cos(.pi * Double(step) / Double(max(steps, 1))))
+      }
+    return step < warmup ? factor * (Double(step + 1) / Double(warmup)) : factor
   }
 
   /// The word.

@@ -50,8 +50,7 @@ public final class TrainedModel {
   ) throws {
     let run = try RunDirectory.open(at: path)
     let manifest = try run.manifest()
-    configuration = try TrainingConfiguration(
-      yaml: run.config(), source: run.url.appendingPathComponent("config.yaml").path)
+    configuration = try TrainingConfiguration(of: run)
     var runtime = configuration
     if let threads { runtime.threads = threads }
     try runtime.validate()

@@ -114,6 +114,8 @@ public final class Trainer {
     resolved.steps = steps
     resolved.epochs = nil
     resolved.threads = Runtime.threadCount
+    resolved.imageSize = configuration.resolvedImageSize
+    resolved.testFraction = data.train.testFraction
     // A run started in another folder has to find its files when it is resumed from here.
     resolved.dataDir = configuration.dataDir.map(Self.absolutePath)
     resolved.labels = configuration.labels.map(Self.absolutePath)
@@ -138,6 +140,7 @@ public final class Trainer {
       try PretrainedWeights(file: file).load(into: model, specification, head: configuration.weightsHead)
     }
     store = try ParameterStore(model, device: device)
+    try store.freeze(configuration.freeze)
     aggregator = try AggregatorSpecification(configuration.optimizer).make()
     try Self.checkBatches(of: sampler, for: aggregator, word: configuration.optimizer)
     optimizer = try SGD(
@@ -256,15 +259,20 @@ public final class Trainer {
       found = try probes?.measure(step: step, isLast: isFinished)
     } catch let error as CoherenceError where error.isDivergence {
       // The loss of the mini-batch may still have been finite.
-      throw divergence(error.description, rate: configuration.lr * schedule.factor(at: step, of: steps), at: step)
+      throw divergence(error.description, rate: rate, at: step)
     }
     guard let found, !found.isEmpty else { return }
     try observe(.measured(found))
   }
 
+  /// The learning rate of the next update.
+  private var rate: Double {
+    configuration.lr * schedule.factor(at: step, of: steps, warmup: configuration.warmup)
+  }
+
   /// One update, from one mini-batch or as many as the aggregator takes.
   public func update() throws -> StepRecord {
-    let rate = configuration.lr * schedule.factor(at: step, of: steps)
+    let rate = self.rate
     var (total, count) = (0.0, 0)
     for _ in 0..<aggregator.batchesPerStep {
       let batch = try loader.next(&sampler, device: device)

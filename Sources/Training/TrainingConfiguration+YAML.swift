@@ -74,7 +74,7 @@ extension TrainingConfiguration {
     // The encoder keeps 15 digits of some numbers; a run that is resumed needs them all.
     for (key, value) in [
       (CodingKeys.lr, lr), (.momentum, momentum), (.weightDecay, weightDecay), (.noise, noise), (.epochs, epochs),
-      (.stopAccuracy, stopAccuracy),
+      (.stopAccuracy, stopAccuracy), (.testFraction, testFraction),
     ] {
       if let value { node[key.rawValue] = Node("\(value)", Tag(.float)) }
     }
@@ -105,9 +105,10 @@ extension TrainingConfiguration {
 
   private static func expectation(of key: CodingKeys) -> String {
     switch key {
-    case .noise, .lr, .momentum, .weightDecay, .epochs, .stopAccuracy: "a number"
+    case .noise, .lr, .momentum, .weightDecay, .epochs, .stopAccuracy, .testFraction: "a number"
     case .noisyTestProbes, .nesterov, .allowMomentum, .allowMissing, .skipBad: "true or false"
     case .probe: "a list of words such as [coherence@log]"
+    case .freeze: "a list of patterns such as [layer1, '*.bias']"
     case .tags: "a map of words such as {study: noise}"
     case .normalize: "one of " + PixelNormalization.allCases.map(\.rawValue).joined(separator: ", ")
     case .noiseKind: "one of " + NoiseKind.allCases.map(\.rawValue).joined(separator: ", ")
@@ -119,7 +120,7 @@ extension TrainingConfiguration {
       .linear, .keep:
       "a word"
     case .seed: "a whole number of at least 0"
-    case .imageSize, .resize, .workers, .prefetch: "a whole number"
+    case .imageSize, .resize, .workers, .prefetch, .warmup: "a whole number"
     case .subset, .testSubset, .validation, .batchSize, .steps, .threads, .evalEvery, .checkpointEvery: "a whole number"
     }
   }

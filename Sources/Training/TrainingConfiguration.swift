@@ -17,7 +17,9 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var allowMissing = false
   /// Whether pixels are normalised: "auto", as is usual for the data set, or "none", bytes / 255.
   public var normalize = PixelNormalization.auto
-  /// Height and width of the images; those of a folder are 224 by default, those of other data sets as they are.
+  /// The share of every class held out to test on where a folder has no test pictures; a fifth by default.
+  public var testFraction: Double?
+  /// Height and width of the images; see `resolvedImageSize`.
   public var imageSize: Int?
   /// The shorter side of a folder's pictures before they are cropped; image-size·256/224 by default.
   public var resize: Int?
@@ -56,6 +58,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var select: WeightSelection?
   /// Whether the last layer comes from `weights` too.
   public var weightsHead = HeadPolicy.require
+  /// Parameters that are never updated, as patterns of names; see `ParameterStore.freeze`.
+  public var freeze: [String] = []
   /// How weights are drawn; by default `xavierScaled` for perceptrons, and as the architecture's authors do for others.
   public var initializer: Initializer?
   /// How the examples' gradients become a step, as a word; see `AggregatorSpecification`.
@@ -72,6 +76,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var weightDecay = 0.0
   /// How the learning rate changes, as a word.
   public var schedule = "constant"
+  /// Updates over which the learning rate rises to the schedule's; see `Schedule.factor`.
+  public var warmup = 0
   /// Examples in a mini-batch.
   public var batchSize = 100
   /// Updates to make; or give `epochs`.
@@ -110,7 +116,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
     case steps, epochs, seed, threads, device, linear, probe, normalize, resize, augment
-    case workers, prefetch, norm, weights, split, tags, keep, select
+    case workers, prefetch, norm, weights, split, tags, keep, select, warmup, freeze
+    case testFraction = "test-fraction"
     case stopAccuracy = "stop-accuracy"
     case imageSize = "image-size"
     case testSubset = "test-subset"
@@ -146,6 +153,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.noiseKind, &noiseKind)
     try read(.model, &model)
     try read(.norm, &norm)
+    try read(.freeze, &freeze)
     try read(.weightsHead, &weightsHead)
     try read(.optimizer, &optimizer)
     try read(.lr, &lr)
@@ -154,6 +162,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.allowMomentum, &allowMomentum)
     try read(.weightDecay, &weightDecay)
     try read(.schedule, &schedule)
+    try read(.warmup, &warmup)
     try read(.batchSize, &batchSize)
     try read(.seed, &seed)
     try read(.evalSchedule, &evalSchedule)
@@ -163,6 +172,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.probe, &probe)
     try read(.tags, &tags)
     dataDir = try values.decodeIfPresent(String.self, forKey: .dataDir)
+    testFraction = try values.decodeIfPresent(Double.self, forKey: .testFraction)
     imageSize = try values.decodeIfPresent(Int.self, forKey: .imageSize)
     resize = try values.decodeIfPresent(Int.self, forKey: .resize)
     workers = try values.decodeIfPresent(Int.self, forKey: .workers)
@@ -202,6 +212,10 @@ extension TrainingConfiguration {
     try require(select == nil || weights != nil, "select says which weights of a run to start from; give weights too")
     _ = try KeepPolicy(keep)
     _ = try Schedule(schedule)
+    try require(
+      warmup >= 0 && warmup <= steps ?? .max,
+      "warmup must be at least 0 and at most the steps of the run, not \(warmup)")
+    try require(!freeze.contains(""), "freeze has an empty pattern; give names of parameters such as layer1 or *.bias")
     for word in probe { try ProbeSpecification.parse(word).forEach { try $0.check(batchSize: batchSize) } }
     try validateTags()
     let aggregator = try AggregatorSpecification(optimizer).make()
@@ -272,7 +286,10 @@ extension TrainingConfiguration {
     var options = DatasetOptions()
     options.allowsMissingFiles = allowMissing
     options.normalize = normalize
-    options.imageSize = imageSize
+    options.imageSize = resolvedImageSize
+    options.testFraction = testFraction
+    options.testSeed = seed
+    options.keepsFolderWhole = split != nil
     options.resize = resize
     options.skipsBadImages = skipBad
     options.workers = workers
@@ -297,7 +314,9 @@ extension TrainingConfiguration {
   }
 
   /// What a run itself writes to the manifest's `extra`.
-  static let manifestEntries = ["split", "weights", "norm", "augment", "memory_estimate_bytes"]
+  static let manifestEntries = [
+    "split", "weights", "norm", "augment", "freeze", "frozen_parameters", "memory_estimate_bytes",
+  ]
 
   private func validateImages() throws {
     func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
@@ -306,7 +325,16 @@ extension TrainingConfiguration {
     let isFolder = try DatasetCatalog.entry(named: dataset).format == .folder
     try require(
       isFolder || (resize == nil && !skipBad), "resize and skip-bad are for image folders, not for \(dataset)")
-    if isFolder || imageSize != nil { _ = try ImageTransform(size: imageSize ?? 224, resize: resize) }
+    if let size = resolvedImageSize { _ = try ImageTransform(size: size, resize: resize) }
+    try require(
+      isFolder || testFraction == nil,
+      "test-fraction is for image folders without val and test; \(dataset) has test examples of its own")
+    try require(
+      testFraction.map { $0 > 0 && $0 < 1 } ?? true,
+      "test-fraction must be above 0 and below 1, not \(testFraction ?? 0)")
+    try require(
+      split == nil || testFraction == nil,
+      "give split or test-fraction, not both: a split file says which examples are tested on")
     let augmentation = try Augmentation(augment)
     try require(
       isFolder || augmentation.crop != .resized,

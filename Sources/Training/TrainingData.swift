@@ -68,6 +68,12 @@ public struct TrainingData: Sendable {
       assigned = try ExternalLabels.load(from: path, expectedCount: whole.count, classCount: whole.classCount)
     }
     train = try configuration.subset.map { try whole.subset(first: $0) } ?? whole
+    if let share = configuration.testFraction, train.testFraction == nil {
+      throw TrainingError(
+        .configuration,
+        "test-fraction \(share) is for folders without val and test, but \(configuration.dataDir ?? "") has one; leave "
+          + "test-fraction out, or move that folder away")
+    }
     // Noise is drawn over the whole set, so that a label is the same whichever examples are chosen.
     if let assigned {
       labels = try NoisyLabels(original: train.labels, assigned: Array(assigned.prefix(train.count)))

@@ -56,6 +56,7 @@ public final class TrainingRun {
     manifest = try Self.manifest(of: trainer, commandLine: commandLine, tool: tool)
     try directory.write(config: trainer.configuration.yaml())
     try directory.write(labels: Self.labelRecords(of: trainer))
+    try directory.write(classes: trainer.data.train.classNames)
     let skipped = trainer.data.skipped
     if !skipped.isEmpty {
       try directory.write(skipped: skipped.map { SkippedRecord(path: $0.path, reason: $0.reason) })
@@ -96,7 +97,7 @@ public final class TrainingRun {
     self.directory = directory
     lock = try directory.lock()
     manifest = try directory.manifest()
-    var configuration = try Self.configuration(of: directory)
+    var configuration = try TrainingConfiguration(of: directory)
     keepPolicy = try KeepPolicy(configuration.keep)
     let checkpoint = try Checkpoint.latest(in: directory.checkpoints)
     if checkpoint == nil { try Self.refuseToStartOver(directory, manifest) }
@@ -119,16 +120,6 @@ public final class TrainingRun {
       logs = checkpoint.logs
     }
     if length != nil { try noteLength(before: before) }
-  }
-
-  /// The configuration that a run began with. A run from before there was a choice of schedules evaluates as it did.
-  static func configuration(of directory: RunDirectory) throws -> TrainingConfiguration {
-    let text = try directory.config()
-    let source = directory.url.appendingPathComponent("config.yaml").path
-    var configuration = try TrainingConfiguration(yaml: text, source: source)
-    let key = TrainingConfiguration.CodingKeys.evalSchedule.rawValue
-    if !text.split(separator: "\n").contains(where: { $0.hasPrefix(key + ":") }) { configuration.evalSchedule = .dense }
-    return configuration
   }
 
   /// A run that has come further than its start is worth more than a fresh one.
@@ -271,10 +262,10 @@ public final class TrainingRun {
     return data.trainIndices.map { index in
       let row = rows[index]
       return ExampleRecord(
-        sampleID: index, label: data.labels.assigned[index], isCorrupt: data.labels.isCorrupt(index),
+        index: index, label: data.labels.assigned[index], isCorrupt: data.labels.isCorrupt(index),
         firstLearned: step(learning.firstLearned[index]), lastLearned: step(learning.lastLearned[index]),
         forgettingEvents: learning.forgettingEvents[index], finalLoss: row.map { final.evaluation.losses[$0] },
-        finalCorrect: row.map { final.evaluation.ranks[$0] == 0 })
+        finalCorrect: row.map { final.evaluation.ranks[$0] == 0 }, file: data.train.file(at: index))
     }
   }
 }
@@ -283,9 +274,10 @@ public final class TrainingRun {
 
 extension TrainingRun {
   private static func labelRecords(of trainer: Trainer) -> [LabelRecord] {
-    let labels = trainer.data.labels
+    let (labels, examples) = (trainer.data.labels, trainer.data.train)
     return labels.original.indices.map {
-      LabelRecord(index: $0, original: labels.original[$0], assigned: labels.assigned[$0])
+      LabelRecord(
+        index: $0, original: labels.original[$0], assigned: labels.assigned[$0], file: examples.file(at: $0))
     }
   }
 
@@ -304,11 +296,12 @@ extension TrainingRun {
       dataset: .init(
         name: configuration.dataset, folder: configuration.dataDir, files: files,
         trainExamples: trainer.data.trainIndices.count, testExamples: trainer.data.test.count,
-        classes: trainer.data.train.classCount,
+        classes: trainer.data.train.classCount, testFraction: trainer.data.train.testFraction,
         skippedExamples: trainer.data.skipped.isEmpty ? nil : trainer.data.skipped.count),
       model: configuration.model, parameterCount: trainer.store.count, optimizer: configuration.optimizer,
       learningRate: configuration.lr, momentum: configuration.momentum, weightDecay: configuration.weightDecay,
-      schedule: configuration.schedule, batchSize: configuration.batchSize, plannedSteps: trainer.steps,
+      schedule: configuration.schedule, warmup: configuration.warmup == 0 ? nil : configuration.warmup,
+      batchSize: configuration.batchSize, plannedSteps: trainer.steps,
       noise: .init(
         kind: external
           ? RunManifest.Noise.external : configuration.noise > 0 ? configuration.noiseKind.rawValue : "none",
@@ -332,6 +325,10 @@ extension TrainingRun {
     let (own, usual) = (trainer.configuration, TrainingConfiguration())
     extra["norm"] = own.norm == usual.norm ? nil : own.norm
     extra["augment"] = own.augment == usual.augment ? nil : own.augment
+    if !own.freeze.isEmpty {
+      extra["freeze"] = own.freeze.joined(separator: " ")
+      extra["frozen_parameters"] = String(trainer.store.frozenCount)
+    }
     return extra
   }
 
@@ -354,7 +351,11 @@ extension TrainingRun {
   private static func checkLabels(_ trainer: Trainer, in directory: RunDirectory) throws {
     let (before, now) = (try directory.labels(), labelRecords(of: trainer))
     if before.isEmpty { return try directory.write(labels: now) }
-    guard before == now else {
+    // Runs of earlier versions do not name the files.
+    func isSame(_ a: LabelRecord, _ b: LabelRecord) -> Bool {
+      a.index == b.index && a.original == b.original && a.assigned == b.assigned && (a.file == nil || a.file == b.file)
+    }
+    guard before.count == now.count, zip(before, now).allSatisfy(isSame) else {
       throw TrainingError(
         .checkpoint,
         "config.yaml no longer gives the labels that the run began with (\(directory.url.path)/labels.csv); put its "

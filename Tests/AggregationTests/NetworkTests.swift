@@ -161,6 +161,25 @@ private func mean(_ rows: some Collection<[Double]>) -> [Double] {
     }
   }
 
+  /// What is frozen has no say in the distances: the weights are those of the trained coordinates alone.
+  @Test func frozenParametersDoNotCountInDistances() throws {
+    let network = try Network(batch: 10, dtype: .float64)
+    let first = network.store.entries[0]
+    try network.store.freeze([first.name])
+    try GeometricMedian(groupCount: 5, tolerance: 1e-12, mostIterations: 10_000).aggregate(
+      network.matrix(), network.store)
+    let rows = try network.explicit()
+    let points = try GradientMatrix.groups(of: 10, count: 5).map { Array(mean(rows[$0])[first.range.upperBound...]) }
+    let found = Array(try network.store.gradient.values(as: Double.self)[first.range.upperBound...])
+    func distance(_ a: [Double], _ b: [Double]) -> Double {
+      zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }.squareRoot()
+    }
+    let pull = found.indices.map { column in
+      points.reduce(0) { $0 + ($1[column] - found[column]) / distance($1, found) }
+    }
+    #expect(distance(pull, Array(repeating: 0, count: pull.count)) < 1e-5)
+  }
+
   @Test func aPointCanBeTheGeometricMedian() {
     // Four corners and the centre, as inner products about their mean (which is the centre).
     let corners = [[1.0, 1], [1, -1], [-1, 1], [-1, -1], [0, 0]]

@@ -79,7 +79,7 @@ import Testing
     }
     #expect(lines.count == 201)
     #expect(
-      lines[0].joined(separator: ",") == "sample_id,label,is_corrupt,dot,squared_norm,cosine,loss,margin,correct")
+      lines[0].joined(separator: ",") == "index,label,is_corrupt,dot,squared_norm,cosine,loss,margin,correct")
     let corrupt = try scratch.text("records.csv").split(separator: "\n").dropFirst().map { $0.split(separator: ",")[2] }
     #expect(corrupt.contains("1") && corrupt.contains("0"))
     // Σ⟨gᵢ, ḡ⟩/Σ‖gᵢ‖² = m‖ḡ‖²/Q = α.

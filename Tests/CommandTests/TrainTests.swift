@@ -3,6 +3,7 @@
 import Datasets
 import Foundation
 import RunStore
+import TestSupport
 import Testing
 
 @testable import coherent
@@ -24,9 +25,9 @@ import Testing
     let columns = [
       "metrics.csv": "epoch,step,split,group,count,loss,acc1,acc5",
       "coherence.csv": "step,split,layer,m,alpha,m_coherence,alpha_unbiased,share,bn_policy",
-      "labels.csv": "index,original,assigned,is_corrupt",
+      "labels.csv": "index,original,assigned,is_corrupt", "classes.csv": "class,name",
       "examples.csv":
-        "sample_id,label,is_corrupt,first_learned,last_learned,forgetting_events,final_loss,final_correct",
+        "index,label,is_corrupt,first_learned,last_learned,forgetting_events,final_loss,final_correct",
     ]
     for (name, header) in columns {
       #expect(try scratch.text("run/" + name).split(separator: "\n").first.map(String.init) == header)
@@ -115,6 +116,34 @@ import Testing
     #expect(records.contains(where: \.isCorrupt) && records.contains { !$0.isCorrupt })
   }
 
+  /// Somebody's own pictures, in a folder for each class and nothing else.
+  @Test func aFolderOfPicturesAlone() throws {
+    let scratch = try Scratch()
+    try PictureFixtures.load().writeFolder(at: scratch.path("pictures"))
+    let options = [
+      "--dataset", "folder", "--data-dir", scratch.path("pictures/train"), "--image-size", "12", "--model", "mlp:4",
+      "--batch-size", "5", "--steps", "3", "--threads", "1", "--freeze", "fc1.weight", "--warmup", "2",
+    ]
+    let result = try train(options + ["--test-fraction", "0.34", "--out", scratch.path("run")])
+    #expect(result.errors.contains("34 % of every class, 4 of 12 pictures"), "\(result.errors)")
+    #expect(try scratch.text("run/classes.csv") == "class,name\n0,cat\n1,dog\n")
+    #expect(try scratch.text("run/examples.csv").contains(",file\n0,0,0,"))
+    let measured = try Program.run([
+      "measure", "--checkpoint", scratch.path("run"), "--split", "test", "--records", scratch.path("records.csv"),
+    ])
+    #expect(measured.code == 0, "\(measured.errors)")
+    let lines = try scratch.text("records.csv").split(separator: "\n")
+    #expect(lines.count == 5 && lines[0].hasSuffix(",correct,file") && lines[1].contains(",cat/"))
+    let typo = try Program.run(["train"] + options + ["--freeze", "fc3", "--out", scratch.path("none")])
+    #expect(typo.code == 1 && typo.errors.contains("did you mean \"fc1\"?"), "\(typo.errors)")
+    let one = try Program.run(
+      ["train"] + options + [
+        "--data-dir", scratch.path("pictures"), "--test-fraction", "0.5", "--out", scratch.path("x"),
+      ]
+    )
+    #expect(one.code == 1 && one.errors.contains("test-fraction 0.5 is for folders without val and test"))
+  }
+
   @Test func divergenceIsAFailureWithARemedy() throws {
     let scratch = try Scratch()
     let result = try Program.run(
@@ -169,6 +198,7 @@ import Testing
       ["--allow-missing"], ["--no-skip-bad"], ["--noisy-test-probes"], ["--normalize", "auto"], ["--image-size", "8"],
       ["--resize", "9"], ["--augment", "none"], ["--workers", "1"], ["--prefetch", "0"], ["--test-subset", "1"],
       ["--allow-momentum"], ["--probe", "economy"],
+      ["--test-fraction", "0.2"], ["--warmup", "0"], ["--freeze", "fc1"],
     ] {
       #expect(try TrainingOptions.parse(arguments).isMoreThanLengthSet, "\(arguments)")
     }

@@ -28,7 +28,8 @@ import Testing
 
   @Test(arguments: [
     "3\n0\n9\n", "3\r\n0\r\n9", "label\n3\n0\n9\n", "\u{FEFF}label\n3\n\n0\n9\n\n", " 3 \n 0\n9",
-    "sample_id,label\n2,9\n0,3\n1,0\n", "Index, Label\n0,3\n1,0\n2,9\n", "\"label\",name\n\"3\",x\n0,y\n9,z\n",
+    "sample_id,label\n2,9\n0,3\n1,0\n", "index,label,file\n0,3,\"a,b.png\"\n1,0,c.png\n2,9,d.png\n",
+    "Index, Label\n0,3\n1,0\n2,9\n", "\"label\",name\n\"3\",x\n0,y\n9,z\n",
     "index,original,assigned,is_corrupt\n0,1,3,1\n1,0,0,0\n2,9,9,0\n",
   ])
   func csv(text: String) throws {

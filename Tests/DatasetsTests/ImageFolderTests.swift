@@ -112,7 +112,9 @@ import Testing
     try remove("test/dog")
     expectError("test has no folder for any class") { _ = try load(.test) }
     try remove("test")
-    expectError("has no folder val or test") { _ = try load(.test) }
+    try folder.write(fixtures.data("grey"), "validation/cat/1.jpg")
+    expectError("has a folder validation beside train, but no val or test", "test on val") { _ = try load(.test) }
+    try remove("validation")
     try folder.write([1], "val")
     expectError("val is a file, but a folder") { _ = try load(.test) }
     expectError("There is no folder /nowhere") {

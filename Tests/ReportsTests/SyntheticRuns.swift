@@ -100,7 +100,7 @@ struct SyntheticRun {
       let quantile = (Double(rank) + 0.5) / Double(isCorrupt ? corruptCount : examples - corruptCount)
       let first = evaluated.first { (isCorrupt ? corrupt($0) : pristine($0)) >= quantile }
       return ExampleRecord(
-        sampleID: index, label: index % 10, isCorrupt: isCorrupt, firstLearned: first, lastLearned: first,
+        index: index, label: index % 10, isCorrupt: isCorrupt, firstLearned: first, lastLearned: first,
         forgettingEvents: index % 3, finalLoss: first == nil ? 2 : 0.01, finalCorrect: first != nil)
     }
   }

@@ -183,16 +183,61 @@ import Testing
     let labels = [LabelRecord(index: 0, original: 7, assigned: 3), LabelRecord(index: 1, original: 2, assigned: 2)]
     let examples = [
       ExampleRecord(
-        sampleID: 0, label: 3, isCorrupt: true, firstLearned: 900, lastLearned: 1200, forgettingEvents: 2,
+        index: 0, label: 3, isCorrupt: true, firstLearned: 900, lastLearned: 1200, forgettingEvents: 2,
         finalLoss: 1e-7, finalCorrect: true),
-      ExampleRecord(sampleID: 1, label: 2, isCorrupt: false),
+      ExampleRecord(index: 1, label: 2, isCorrupt: false),
     ]
     try run.write(labels: labels)
     try run.write(examples: examples)
     #expect(try run.labels() == labels)
     #expect(try run.examples() == examples)
     #expect(try text(run.file(RunFile.labels)) == "index,original,assigned,is_corrupt\n0,7,3,1\n1,2,2,0\n")
-    #expect(try text(run.file(RunFile.examples)).hasPrefix("sample_id,"))
+    #expect(try text(run.file(RunFile.examples)).hasPrefix("index,"))
+  }
+
+  /// Only where an example has a file is there a column for it, and then for all.
+  @Test func filesOfExamples() throws {
+    let scratch = try Scratch()
+    let folder = try scratch.newRun()
+    let labels = [
+      LabelRecord(index: 0, original: 1, assigned: 1, file: "train/cat/a, \"b\".jpg"),
+      LabelRecord(index: 1, original: 0, assigned: 1),
+    ]
+    let examples = [ExampleRecord(index: 3, label: 2, isCorrupt: false, finalCorrect: true, file: "cat/é.png")]
+    try folder.write(labels: labels)
+    try folder.write(examples: examples)
+    #expect(try folder.labels() == labels && folder.examples() == examples)
+    #expect(
+      try text(folder.file(RunFile.labels))
+        == "index,original,assigned,is_corrupt,file\n0,1,1,0,\"train/cat/a, \"\"b\"\".jpg\"\n1,0,1,1,\n")
+    #expect(try text(folder.file(RunFile.examples)).contains("final_correct,file\n3,2,0,,,0,,1,cat/é.png\n"))
+    try Data("index,original,assigned,is_corrupt,file\n0,1,1,0\n".utf8).write(to: folder.file(RunFile.labels))
+    #expect(message { _ = try folder.labels() }.contains("labels.csv:2: expected 5 columns"))
+  }
+
+  /// Earlier versions called the index sample_id.
+  @Test func formerNamesAreRead() throws {
+    let scratch = try Scratch()
+    let run = try scratch.newRun()
+    let columns = "label,is_corrupt,first_learned,last_learned,forgetting_events,final_loss,final_correct\n"
+    try Data(("sample_id," + columns + "7,2,0,5,,1,0.5,1\n").utf8).write(to: run.file(RunFile.examples))
+    let record = ExampleRecord(
+      index: 7, label: 2, isCorrupt: false, firstLearned: 5, forgettingEvents: 1, finalLoss: 0.5, finalCorrect: true)
+    #expect(try run.examples() == [record])
+    try Data(("id," + columns).utf8).write(to: run.file(RunFile.examples))
+    #expect(message { _ = try run.examples() }.contains("should be \"index,label"))
+  }
+
+  @Test func namesOfClasses() throws {
+    let scratch = try Scratch()
+    let run = try scratch.newRun()
+    #expect(try run.classes() == nil)
+    try run.write(classes: ["T-shirt/top", "cat, big", "9"])
+    #expect(try run.classes() == ["T-shirt/top", "cat, big", "9"])
+    #expect(try text(run.file(RunFile.classes)) == "class,name\n0,T-shirt/top\n1,\"cat, big\"\n2,9\n")
+    try Data("class,name\n1,b\n0,a\n".utf8).write(to: run.file(RunFile.classes))
+    #expect(message { _ = try run.classes() }.contains("class 1 stands where 0 should"))
+    #expect(RunFile.isKnown(RunFile.classes))
   }
 
   @Test func badCellsAreNamed() throws {

@@ -51,6 +51,12 @@ import Testing
     ("linear", { $0.linear = "mkl" }),
     ("optimizer", { $0.optimizer = "adam" }),
     ("schedule", { $0.schedule = "warm" }),
+    ("warmup", { $0.warmup = -1 }), ("warmup", { ($0.steps, $0.warmup) = (10, 11) }),
+    ("freeze has an empty pattern", { $0.freeze = ["layer1", ""] }),
+    ("test-fraction is for image folders", { $0.testFraction = 0.2 }),
+    ("test-fraction must be above 0", { ($0.dataset, $0.testFraction) = ("folder", 1) }),
+    ("test-fraction must be above 0", { ($0.dataset, $0.testFraction) = ("folder", .nan) }),
+    ("split or test-fraction", { ($0.dataset, $0.testFraction, $0.split) = ("folder", 0.5, "s.csv") }),
     ("model", { $0.model = "resnet" }), ("width", { $0.model = "mlp" }), ("width", { $0.model = "mlp:0" }),
     ("width", { $0.model = "mlp:-1" }), ("width", { $0.model = "mlp:99999999999999999999" }),
     ("width", { $0.model = "mlp:8,,8" }),
@@ -168,12 +174,13 @@ import Testing
     full.linear = "native"
     full.testSubset = 17
     full.noisyTestProbes = true
+    (full.testFraction, full.warmup, full.freeze) = (0.1 + 0.2, 7, ["layer1.*", "*.bias", "fc?"])
     (full.imageSize, full.resize, full.augment, full.skipBad) = (64, 80, "flip+crop", true)
     (full.workers, full.prefetch, full.allowMissing, full.normalize) = (3, 0, true, .none)
     #expect(try read(full.yaml()) == full)
     let text = try full.yaml()
     // Every option is written, in order.
-    let lines = text.split(separator: "\n").filter { !$0.hasPrefix(" ") }
+    let lines = text.split(separator: "\n").filter { !$0.hasPrefix(" ") && !$0.hasPrefix("-") }
     let keys = lines.compactMap { $0.split(separator: ":").first.map(String.init) }
     #expect(keys == keys.sorted())
     #expect(Set(keys) == Set(TrainingConfiguration.CodingKeys.allCases.map(\.rawValue)).subtracting(["steps"]))
@@ -210,6 +217,8 @@ import Testing
     ("noise-kind: shuffle", "noise-kind must be one of permute, uniform, not \"shuffle\""),
     ("weights-head: keep", "weights-head must be one of require, replace, not \"keep\""),
     ("initializer: he", "initializer must be one of xavier, "), ("model: {a: b}", "model must be a word"),
+    ("freeze: layer1", "freeze must be a list of patterns"), ("warmup: some", "warmup must be a whole number"),
+    ("test-fraction: half", "test-fraction must be a number"),
   ])
   func wrongTypesAreNamed(_ line: String, _ expected: String) {
     expectError(.configuration, "run.yaml, line 2: ", expected) { _ = try read("batch-size: 5\n\(line)\n") }

@@ -32,6 +32,11 @@ import Testing
       $0.checkpointEvery = 1000
       $0.initializer = .pytorch
     },
+    // Two of the four parameters frozen, the first steps at a rising rate.
+    smallConfiguration {
+      ($0.freeze, $0.warmup, $0.checkpointEvery) = (["fc1.weight", "fc2.bias"], 9, 5)
+      ($0.momentum, $0.weightDecay, $0.optimizer, $0.allowMomentum) = (0.5, 0.01, "rm3", true)
+    },
     // The cumulative contributions go on from where they were.
     smallConfiguration {
       $0.checkpointEvery = 4

@@ -39,6 +39,42 @@ import Testing
     #expect(Schedule.constant.factor(at: 7, of: 9) == 1)
   }
 
+  /// The first update has a quarter of the rate, the fourth the whole of what the schedule says.
+  @Test func warmUpRisesToTheSchedule() throws {
+    #expect((0..<6).map { Schedule.constant.factor(at: $0, of: 6, warmup: 4) } == [0.25, 0.5, 0.75, 1, 1, 1])
+    for schedule in [try Schedule("cosine"), try Schedule("step:3:0.5")] {
+      for step in 0..<20 {
+        let plain = schedule.factor(at: step, of: 20)
+        #expect(schedule.factor(at: step, of: 20, warmup: 8) == plain * min(1, Double(step + 1) / 8))
+        for none in [0, -3] { #expect(schedule.factor(at: step, of: 20, warmup: none) == plain) }
+      }
+    }
+    let trainer = try Trainer(
+      smallConfiguration { ($0.lr, $0.warmup, $0.schedule, $0.steps) = (0.08, 4, "step:5:0.5", 6) })
+    #expect(try (0..<6).map { _ in try trainer.update().learningRate } == [0.02, 0.04, 0.06, 0.08, 0.08, 0.04])
+    expectError(.configuration, "warmup must be at least 0 and at most the steps of the run, not 13") {
+      _ = try Trainer(smallConfiguration { ($0.steps, $0.epochs, $0.warmup) = (nil, 2, 13) })
+    }
+  }
+
+  /// The manifest says that there was one, and the stability bound sums the rates that were taken.
+  @Test func warmUpIsSeenByManifestAndProbes() throws {
+    let scratch = try Scratch()
+    func sum(_ name: String, _ change: (inout TrainingConfiguration) -> Void) throws -> Double {
+      let run = try startRun(
+        smallConfiguration {
+          ($0.steps, $0.lr, $0.probe) = (4, 1e-5, ["stability:m=20@dense:0-4"])
+          change(&$0)
+        }, at: scratch.path(name))
+      _ = try run.train()
+      #expect(try run.directory.manifest().warmup == (name == "warm" ? 4 : nil))
+      return try #require(try run.directory.measures().last { $0.measure == "stability_log_sum" }).value
+    }
+    // Steps too small to change anything else: rates of 1/4, 2/4, 3/4 and 1 sum to 5/8 of four whole ones.
+    let (plain, warm) = (try sum("plain") { _ in }, try sum("warm") { $0.warmup = 4 })
+    #expect(abs(warm - plain - log(0.625)) < 1e-2)
+  }
+
   @Test func theTrainerFollowsIt() throws {
     let trainer = try Trainer(
       smallConfiguration {

@@ -38,7 +38,7 @@ import Testing
     // The noise is that of a run without a split.
     let plain = try startRun(smallConfiguration(), at: scratch.path("plain"))
     #expect(try run.directory.labels() == plain.directory.labels())
-    #expect(try run.directory.examples().map(\.sampleID) == data.trainIndices)
+    #expect(try run.directory.examples().map(\.index) == data.trainIndices)
     let manifest = try run.directory.manifest()
     #expect(manifest.dataset.trainExamples == 30 && manifest.dataset.testExamples == 20)
     #expect(manifest.extra["split"] == "easy-first")

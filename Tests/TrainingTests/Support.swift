@@ -109,7 +109,7 @@ func expectError(
 func lastingFiles(_ run: String) throws -> [String: Data] {
   let folder = URL(fileURLWithPath: run)
   var files: [String: Data] = [:]
-  for name in ["config.yaml", "metrics.csv", "examples.csv", "labels.csv", "coherence.csv"] {
+  for name in ["config.yaml", "metrics.csv", "examples.csv", "labels.csv", "classes.csv", "coherence.csv"] {
     files[name] = try Data(contentsOf: folder.appendingPathComponent(name))
   }
   // Made with their first record, so only some runs have them.

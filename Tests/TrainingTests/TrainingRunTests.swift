@@ -26,7 +26,7 @@ import Testing
     #expect(try directory.events().map(\.kind) == ["started", "completed"])
     #expect(try directory.labels().count == 60)
     let examples = try directory.examples()
-    #expect(examples.map(\.sampleID) == run.trainer.data.trainIndices)
+    #expect(examples.map(\.index) == run.trainer.data.trainIndices)
     #expect(examples.allSatisfy { $0.finalLoss != nil && $0.finalCorrect != nil })
     let last = try #require(try directory.metrics().last { $0.split == "train" && $0.group == "all" })
     let right = examples.count { $0.finalCorrect == true }

@@ -16,7 +16,7 @@ extension ImageFolder {
   ///
   /// - Throws: `DatasetError` for folders and files that cannot be used.
   static func load(_ directory: String, split: Split, count: Int?, options: DatasetOptions) throws -> Dataset {
-    let folder = try ImageFolder(directory, split: split)
+    let folder = try ImageFolder(directory, split: split, options)
     let transform = try ImageTransform(size: options.imageSize ?? 224, resize: options.resize)
     let files = ImageFiles(
       root: URL(fileURLWithPath: directory).path, paths: folder.paths, transform: transform,
@@ -40,9 +40,11 @@ extension ImageFolder {
       storage: images.map { .memory($0) } ?? .files(files), labels: folder.labels,
       sourceChecksums: [split.rawValue + " (paths and sizes)": folder.checksum])
     dataset.notes = folder.notes
+    dataset.paths = folder.paths
+    dataset.testFraction = folder.testFraction
     if !skipped.isEmpty {
       let kept = (0..<files.count).filter { problems[$0] == nil }
-      try check(kept.map { folder.labels[$0] }, classNames: folder.classNames, skipped, in: directory)
+      try check(kept.map { folder.labels[$0] }, split, classNames: folder.classNames, skipped, in: directory)
       dataset = try dataset.subset(indices: kept)
       dataset.skipped = skipped
       dataset.notes.append(
@@ -54,13 +56,13 @@ extension ImageFolder {
   }
 
   private static func check(
-    _ labels: [Int], classNames: [String], _ skipped: [SkippedImage], in directory: String
+    _ labels: [Int], _ split: Split, classNames: [String], _ skipped: [SkippedImage], in directory: String
   ) throws {
     let present = Set(labels)
     guard let lost = classNames.indices.first(where: { !present.contains($0) }) else { return }
     throw DatasetError(
-      "No image of the class \"\(classNames[lost])\" in \(directory) can be used, such as \(skipped[0].path): "
-        + "\(skipped[0].reason).")
+      "No \(split.rawValue) image of the class \"\(classNames[lost])\" in \(directory) can be used, such as "
+        + "\(skipped[0].path): \(skipped[0].reason).")
   }
 }
 

@@ -4,11 +4,17 @@ import Crypto
 import Foundation
 
 /// A folder with `train` and `val` (or `test`), each with a folder of images for each class: torchvision's
-/// `ImageFolder`. Classes are numbered in the order of their names, examples in the order of class, folder and name.
+/// `ImageFolder`. Without test pictures of its own some of every class are held out to test on, and then the class
+/// folders may also lie in the folder itself. Classes are numbered in the order of their names, examples in the order of
+/// class, folder and name.
 struct ImageFolder {
   private let root: String
   private let split: Split
-  private let splitFolder: String
+  /// The folder with the class folders, and a slash behind it; empty for the data folder itself.
+  private let prefix: String
+  /// The share of every class that is held out to test on; nil where there are test pictures, or none are wanted.
+  let testFraction: Double?
+  private let testSeed: UInt64
   private(set) var classNames: [String] = []
   private(set) var labels: [Int] = []
   private(set) var paths = PathList()
@@ -19,34 +25,37 @@ struct ImageFolder {
 
   /// Lists the files of a split.
   ///
-  /// - Throws: `DatasetError` when a folder is missing, is a file or is empty, or the classes of both splits differ.
-  init(_ directory: String, split: Split) throws {
+  /// - Throws: `DatasetError` when a folder is missing, is a file or is empty, the classes of both splits differ, or a
+  ///   class has too few pictures to hold any out.
+  init(_ directory: String, split: Split, _ options: DatasetOptions) throws {
     root = URL(fileURLWithPath: directory).path
     self.split = split
+    testSeed = options.testSeed
     try Self.requireFolder(root)
-    let train = try Self.folder(of: .train, in: root)
-    let test = try Self.folder(of: .test, in: root)
-    splitFolder = split == .train ? train.name : test.name
-    if split == .test, let note = test.note { notes.append(note) }
-    classNames = try Self.classes(in: root, splitFolder)
-    try checkSameClasses(train.name, test.name)
-    try list()
-  }
-
-  private static func folder(of split: Split, in root: String) throws -> (name: String, note: String?) {
-    let names = split == .train ? ["train"] : ["val", "test"]
-    let found = names.filter { FileManager.default.fileExists(atPath: root + "/" + $0) }
-    guard let first = found.first else {
-      throw DatasetError(
-        "\(root) has no folder \(names.joined(separator: " or ")).",
-        remedy: "An image folder has train and val (or test), each with a folder of images for each class.")
+    switch try Self.layout(of: root) {
+    case .splits(let train, let test, let note):
+      prefix = (split == .train ? train : test) + "/"
+      testFraction = nil
+      if split == .test, let note { notes.append(note) }
+      classNames = try Self.classes(in: root, prefix)
+      try checkSameClasses(train, test)
+      try list()
+    case .undivided(let folder):
+      prefix = folder.isEmpty ? "" : folder + "/"
+      testFraction =
+        try options.keepsFolderWhole ? nil : Self.checked(options.testFraction ?? Self.usualTestFraction)
+      classNames = try Self.classes(in: root, prefix)
+      guard testFraction != nil || split == .train else {
+        throw DatasetError(
+          "\(root) has no folder val or test, and nothing else says which pictures are tested on.",
+          remedy: "Add lines with the split test to the split file, or leave it out to hold some pictures out.")
+      }
+      let total = try list()
+      if split == .train { noteHeldOut(of: total, isChosen: options.testFraction != nil) }
     }
-    try requireFolder(root + "/" + first)
-    let note = found.count > 1 ? "\(root) has val and test; val is used" : nil
-    return (first, note)
   }
 
-  private static func requireFolder(_ path: String) throws {
+  static func requireFolder(_ path: String) throws {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw DatasetError("There is no folder \(path).", remedy: "Check --data-dir.")
@@ -57,12 +66,13 @@ struct ImageFolder {
   }
 
   // The folders below a split, hidden ones left out, in the order of their names.
-  private static func classes(in root: String, _ name: String) throws -> [String] {
-    let entries = try listing(root + "/" + name)
+  private static func classes(in root: String, _ prefix: String) throws -> [String] {
+    let path = String((root + "/" + prefix).dropLast())
+    let entries = try listing(path)
     let folders = entries.filter(\.isFolder).map(\.name)
     guard !folders.isEmpty else {
       throw DatasetError(
-        "\(root)/\(name) has no folder for any class.",
+        "\(path) has no folder for any class.",
         remedy: entries.isEmpty
           ? "It is empty." : "Put the images of each class into a folder of its own, named as the class.")
     }
@@ -70,7 +80,7 @@ struct ImageFolder {
   }
 
   private func checkSameClasses(_ train: String, _ test: String) throws {
-    let other = try Self.classes(in: root, split == .train ? test : train)
+    let other = try Self.classes(in: root, (split == .train ? test : train) + "/")
     let (inTrain, inTest) = split == .train ? (classNames, other) : (other, classNames)
     guard inTrain != inTest else { return }
     func missing(_ names: [String], from others: [String], _ folder: String) -> String? {
@@ -85,12 +95,15 @@ struct ImageFolder {
       remedy: "Give both the same class folders.")
   }
 
-  private mutating func list() throws {
+  /// - Returns: the number of pictures in the folder, those of the other split included where they are held out of it.
+  @discardableResult
+  private mutating func list() throws -> Int {
     var hash = SHA256()
+    var total = 0
     for (label, name) in classNames.enumerated() {
-      let before = labels.count
+      var found: [(path: String, size: Int)] = []
       // Folders first in the order of their paths, then the files in each: torchvision's order.
-      var folders = [splitFolder + "/" + name]
+      var folders = [prefix + name]
       var next = 0
       var files: [String: [Entry]] = [:]
       while next < folders.count {
@@ -105,21 +118,50 @@ struct ImageFolder {
       }
       for folder in folders.sorted(by: Self.precedes) {
         for file in files[folder] ?? [] {
-          let path = folder + "/" + file.name
-          paths.append(path)
-          labels.append(label)
-          hash.update(data: Data("\(path)\u{0}\(file.size)\n".utf8))
+          found.append((folder + "/" + file.name, file.size))
         }
       }
-      guard labels.count > before else {
+      guard !found.isEmpty else {
         throw DatasetError(
-          "The class folder \(root)/\(splitFolder)/\(name) is empty.", remedy: "Put images into it, or remove it.")
+          "The class folder \(root)/\(prefix)\(name) is empty.", remedy: "Put images into it, or remove it.")
+      }
+      total += found.count
+      for place in try chosen(of: found.count, label: label) {
+        let file = found[place]
+        paths.append(file.path)
+        labels.append(label)
+        hash.update(data: Data("\(file.path)\u{0}\(file.size)\n".utf8))
       }
     }
     checksum = hexadecimal(hash.finalize())
+    return total
   }
 
-  private struct Entry {
+  /// The places of a class's pictures that belong to the split, ascending; at least one of each class does.
+  private func chosen(of count: Int, label: Int) throws -> [Int] {
+    guard let testFraction else { return Array(0..<count) }
+    guard count > 1 else {
+      throw DatasetError(
+        "The class folder \(root)/\(prefix)\(classNames[label]) has one picture, but one to train on and one to test on "
+          + "are needed.", remedy: "Put more pictures into it, or remove it.")
+    }
+    let tests = min(count - 1, max(1, Int((testFraction * Double(count)).rounded())))
+    var generator = SeededGenerator(seed: testSeed, stream: .testExamples, index: label)
+    let order = generator.permutation(count: count)
+    return (split == .test ? order[..<tests] : order[tests...]).sorted()
+  }
+
+  private mutating func noteHeldOut(of total: Int, isChosen: Bool) {
+    guard let testFraction else { return }
+    let percent = (testFraction * 1000).rounded() / 10
+    let share = percent == percent.rounded() ? "\(Int(percent))" : "\(percent)"
+    notes.append(
+      "\(root) has no folder val or test, so \(share) % of every class, \(total - labels.count) of \(total) pictures drawn "
+        + "by the seed, are held out to test on"
+        + (isChosen ? "" : "; choose another share with --test-fraction (test-fraction)"))
+  }
+
+  struct Entry {
     let name: String
     let isFolder: Bool
     let size: Int
@@ -128,7 +170,7 @@ struct ImageFolder {
   // Code points in ascending order, which is the order of the bytes, whatever the language of the system.
   private static func precedes(_ a: String, _ b: String) -> Bool { a.utf8.lexicographicallyPrecedes(b.utf8) }
 
-  private static func listing(_ path: String) throws -> [Entry] {
+  static func listing(_ path: String) throws -> [Entry] {
     let names: [String]
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: path)

@@ -7,7 +7,7 @@ import Foundation
 /// | ending | content |
 /// |---|---|
 /// | `.npy` | a NumPy array of one dimension and any integer type (or bool) |
-/// | `.csv` | one label a line; or a header with a column `label` or `assigned`, and maybe `sample_id` or `index` |
+/// | `.csv` | one label a line; or a header with a column `label` or `assigned`, and maybe `index` (or `sample_id`) |
 /// | `.u8` | one byte for each label |
 public struct ExternalLabels: Sendable, Equatable {
   /// The file they came from.
@@ -82,7 +82,7 @@ enum CSVLabels {
     var table = Table()
     var places: [Int] = []
     for (number, line) in zip(1..., lines) where !line.allSatisfy(\.isWhitespace) {
-      let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(clean)
+      let cells = cells(of: line)
       guard let known = columns else {
         let found = try Columns(firstLine: cells, path: path, line: number)
         columns = found
@@ -108,12 +108,27 @@ enum CSVLabels {
       guard let label = names.firstIndex(of: "label") ?? names.firstIndex(of: "assigned") else {
         throw DatasetError(
           "\(path), line \(line): there is no column `label`.",
-          remedy: "Give one label on each line, or a header with the columns sample_id and label.")
+          remedy: "Give one label on each line, or a header with the columns index and label.")
       }
       self.label = label
       index = names.firstIndex(of: "sample_id") ?? names.firstIndex(of: "index")
       hasHeader = true
     }
+  }
+
+  // Commas inside quotes belong to a cell: labels.csv of a folder names files.
+  private static func cells(of line: Substring) -> [String] {
+    guard line.contains("\"") else { return line.split(separator: ",", omittingEmptySubsequences: false).map(clean) }
+    var (cells, isQuoted) = ([""], false)
+    for character in line {
+      if character == "\"" { isQuoted.toggle() }
+      if character == ",", !isQuoted {
+        cells.append("")
+      } else {
+        cells[cells.count - 1].append(character)
+      }
+    }
+    return cells.map { clean($0[...]) }
   }
 
   private static func clean(_ cell: Substring) -> String {

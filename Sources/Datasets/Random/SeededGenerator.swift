@@ -23,6 +23,8 @@ public enum SeedStream: UInt64, Sendable, Codable, CaseIterable {
   case probe = 9
   /// Random changes of training images.
   case augmentation = 10
+  /// Pictures held out of a folder to test on.
+  case testExamples = 11
   /// Examples that evaluations see before there is time for all.
   case evaluation = 12
 }

@@ -22,13 +22,16 @@ extension Figure {
   /// The data as one tidy table with the columns panel, series, x, y, low and high, for spreadsheets and data frames;
   /// absent values are empty cells. Curves are whole, even where the chart thins them for the screen.
   public var csv: String {
+    let header = Self.tableColumns.joined(separator: ",")
     let rows = table.isEmpty ? data.flatMap(Self.rows) : table
     let lines = rows.map { row in
       let numbers = [row.y, row.low, row.high].map { $0.map(FigureRow.text) ?? "" }
       return ([row.panel, row.series, row.x].map(Self.cell) + numbers).joined(separator: ",")
     }
-    return (["panel,series,x,y,low,high"] + lines).joined(separator: "\n") + "\n"
+    return ([header] + lines).joined(separator: "\n") + "\n"
   }
+
+  static let tableColumns = ["panel", "series", "x", "y", "low", "high"]
 
   private static func rows(of set: FigureData) -> [FigureRow] {
     let curves = set.series.flatMap { series in

@@ -13,7 +13,7 @@ enum LearningOrder {
   static func quantities(of url: URL) throws -> [QuantityRecord] {
     let run = try RunDirectory.open(at: url.path)
     let learned = Dictionary(
-      try run.examples().map { ($0.sampleID, $0.firstLearned) }, uniquingKeysWith: { first, _ in first })
+      try run.examples().map { ($0.index, $0.firstLearned) }, uniquingKeysWith: { first, _ in first })
     let files = run.exampleGradientFiles()
     guard !learned.isEmpty, !files.isEmpty else {
       throw StudyError(

@@ -80,7 +80,7 @@ enum PreparedInput: Sendable, Equatable {
         "\(cell) ended at \(Int(reached * 100)) % training accuracy; examples are told apart at half.",
         remedy: "Start the study in another folder with more epochs (--set epochs=N).")
     }
-    let pairs = try run.examples().compactMap { record in record.finalCorrect.map { (record.sampleID, $0) } }
+    let pairs = try run.examples().compactMap { record in record.finalCorrect.map { (record.index, $0) } }
     guard !pairs.isEmpty else {
       throw StudyError(
         "\(run.url.path) does not say which examples were learned: examples.csv is missing or empty.",

@@ -97,8 +97,9 @@ struct GM4: Rule {
     for (point, next) in zip(points, points.dropFirst()) {
       guard (try? accountant.observe(alpha: min(1, max(0, point.value / Double(size))))) != nil else { return nil }
       for step in point.step..<next.step {
-        let rate = rate * schedule.factor(at: step, of: run.manifest.plannedSteps ?? end)
-        guard (try? accountant.step(learningRate: rate)) != nil else { return nil }
+        let factor = schedule.factor(
+          at: step, of: run.manifest.plannedSteps ?? end, warmup: run.manifest.warmup ?? 0)
+        guard (try? accountant.step(learningRate: rate * factor)) != nil else { return nil }
       }
     }
     return accountant.logSum(smoothness: smoothness)

@@ -20,9 +20,13 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a model, on noisy labels if you like, and record how each group of examples is learned.",
     discussion: """
-      The run directory receives config.yaml, manifest.json, metrics.csv, labels.csv, examples.csv, TensorBoard events, \
-      checkpoints and report.html. Ctrl-C writes a checkpoint; --resume continues to the same bits, and with --steps or \
-      --epochs a run becomes longer, also one that is complete.
+      The run directory receives config.yaml, manifest.json, metrics.csv, labels.csv, classes.csv, examples.csv, \
+      TensorBoard events, checkpoints and report.html; docs/files.md explains every column. Ctrl-C writes a checkpoint; \
+      --resume continues to the same bits, and with --steps or --epochs a run becomes longer, also one that is complete.
+
+      Bundles of probes: economy is coherence:m=500@log; business is coherence:m=2000@dense:0-50,log and measures@log; \
+      full is coherence:m=5000@dense:0-50,log, contributions:m=5000@dense:0-50,log, examples@epoch, measures@log and \
+      stability@log.
 
       Example: coherent train --dataset mnist --data-dir data/mnist --model mlp:2048 --noise 0.5 --steps 6000 --out run
       """)

@@ -69,7 +69,7 @@ struct MainOptions: TrainingOptionGroup {
 
   @Option(
     help:
-      "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, or folder (your own pictures, in train/CLASS and val/CLASS). (default: mnist)"
+      "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, or folder (your own pictures, in train/CLASS and val/CLASS, or in CLASS alone). (default: mnist)"
   )
   var dataset: String?
   @Option(help: "The folder with the data set's files.")
@@ -126,7 +126,9 @@ struct DataOptions: TrainingOptionGroup {
   var normalize: PixelNormalization?
   @Option(
     parsing: .unconditional,
-    help: "Height and width of the images. (default: 224 for a folder, as they are for other data sets)")
+    help:
+      "Height and width of the images. (default: of a folder what the model was made for, such as 32 for resnet20, 224 for resnet18 and 299 for inception_v3; as they are for other data sets)"
+  )
   var imageSize: Int?
   @Option(
     parsing: .unconditional,
@@ -139,6 +141,12 @@ struct DataOptions: TrainingOptionGroup {
   var augment: String?
   @Flag(inversion: .prefixedNo, help: "Leave out images of a folder that cannot be decoded.")
   var skipBad: Bool?
+  @Option(
+    parsing: .unconditional,
+    help:
+      "The share of every class that is held out to test on, drawn by the seed, in a folder without val or test. (default: 0.2)"
+  )
+  var testFraction: Double?
   @Option(parsing: .unconditional, help: "Train on the first N examples only.")
   var subset: Int?
   @Option(parsing: .unconditional, help: "Test on the first N test examples only.")
@@ -159,6 +167,7 @@ struct DataOptions: TrainingOptionGroup {
       Setting(\.resize, resize),
       Setting(\.augment, augment),
       Setting(\.skipBad, skipBad),
+      Setting(\.testFraction, testFraction),
       Setting(\.subset, subset),
       Setting(\.testSubset, testSubset),
       Setting(\.split, split),
@@ -202,6 +211,11 @@ struct ModelOptions: TrainingOptionGroup {
     help: "Whether the last layer comes from --weights too: require, or replace for other classes. (default: require)")
   var weightsHead: HeadPolicy?
   @Option(
+    help: ArgumentHelp(
+      "Never update the parameters of this name or in this module; * stands for any characters, as in 'layer1' or '*.bias'. Their batch-norm statistics still follow the batches unless --norm is frozen, and probes still measure their gradients. May be repeated.",
+      valueName: "pattern"))
+  var freeze: [String] = []
+  @Option(
     help:
       "How weights are drawn: xavier, xavier-uniform, xavier-scaled, kaiming, pytorch. (default: xavier-scaled for mlp and linear, the architecture's own for others)"
   )
@@ -213,6 +227,7 @@ struct ModelOptions: TrainingOptionGroup {
       Setting(\.weights, weights),
       Setting(\.select, select),
       Setting(\.weightsHead, weightsHead),
+      Setting(\.freeze, freeze.isEmpty ? nil : freeze),
       Setting(\.initializer, initializer),
     ]
   }
@@ -236,6 +251,10 @@ struct OptimizationOptions: TrainingOptionGroup {
   var schedule: String?
   @Option(
     parsing: .unconditional,
+    help: "Updates over which the learning rate rises in equal steps to what the schedule says. (default: 0)")
+  var warmup: Int?
+  @Option(
+    parsing: .unconditional,
     help: "Stop once training accuracy reaches this value, above 0 to 1.")
   var stopAccuracy: Double?
 
@@ -246,6 +265,7 @@ struct OptimizationOptions: TrainingOptionGroup {
       Setting(\.allowMomentum, allowMomentum),
       Setting(\.weightDecay, weightDecay),
       Setting(\.schedule, schedule),
+      Setting(\.warmup, warmup),
       Setting(\.stopAccuracy, stopAccuracy),
     ]
   }
