@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct FreezingTests {
   /// A store of a ResNet-20 with some parameters frozen.
-  private func store(_ model: String = "resnet20", _ patterns: [String]) throws -> ParameterStore {
+  private func store(_ patterns: [String], of model: String = "resnet20") throws -> ParameterStore {
     let built = try ModelSpecification(model).build(
       exampleShape: [3, 8, 8], classes: 3, generator: Generator(seed: 1))
     let store = try ParameterStore(built)
@@ -41,13 +41,13 @@ import Testing
   }
 
   @Test func rangesAreJoined() throws {
-    let store = try store("mlp:5,4", ["fc1.bias", "fc2.weight"])
+    let store = try store(["fc1.bias", "fc2.weight"], of: "mlp:5,4")
     // fc1: 192·5 weights and 5 biases; fc2: 20 and 4; fc3: 12 and 3.
     #expect(store.frozenRanges == [960..<985] && store.trainedRanges == [0..<960, 985..<1004])
     // A second call freezes more.
     try store.freeze(["fc3"])
     #expect(store.trainedRanges == [0..<960, 985..<989])
-    #expect(try self.store("mlp:5,4", []).trainedRanges == [0..<1004])
+    #expect(try self.store([], of: "mlp:5,4").trainedRanges == [0..<1004])
   }
 
   @Test(arguments: [

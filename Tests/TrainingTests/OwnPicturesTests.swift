@@ -125,7 +125,12 @@ import Testing
 
   /// A run of an earlier version, whose file has no image-size, goes on at 224 with whatever model.
   @Test func runsOfEarlierVersionsKeepTheirSize() throws {
-    let old = { configuration { ($0.model, $0.imageSize, $0.steps) = ("resnet20", 224, 2) } }
+    let old = {
+      configuration {
+        ($0.model, $0.imageSize, $0.steps) = ("resnet20", 224, 2)
+        ($0.subset, $0.testSubset, $0.batchSize) = (4, 2, 2)
+      }
+    }
     _ = try startRun(old(), at: scratch.path("whole")).train()
     let run = try startRun(old(), at: scratch.path("run"))
     #expect(try run.train(shouldStop: { run.trainer.step == 1 }) == .interrupted)
