@@ -39,10 +39,11 @@ public final class TrainedModel {
   ///   - datasetName: another data set than the run's own.
   ///   - dataDirectory: where its files are, when not where the run found them.
   ///   - threads: threads for the computation; as in the run by default.
+  ///   - device: where to compute; as in the run by default.
   /// - Throws: `RunStoreError`, `TrainingError` or `DatasetError` that name what does not fit.
   public init(
     run path: String, step: Int? = nil, split: Split = .train, datasetName: String? = nil,
-    dataDirectory: String? = nil, threads: Int? = nil
+    dataDirectory: String? = nil, threads: Int? = nil, device deviceName: String? = nil
   ) throws {
     let run = try RunDirectory.open(at: path)
     let manifest = try run.manifest()
@@ -50,6 +51,7 @@ public final class TrainedModel {
       yaml: run.config(), source: run.url.appendingPathComponent("config.yaml").path)
     var runtime = configuration
     if let threads { runtime.threads = threads }
+    if let deviceName { runtime.device = deviceName }
     try runtime.validate()
     let device = try runtime.prepareRuntime()
     guard let checkpoint = try Checkpoint.find(step: step, in: run.checkpoints) else {
