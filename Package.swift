@@ -4,19 +4,30 @@ import Foundation
 import PackageDescription
 
 // libtorch comes from `.deps/` (filled by `make setup`), or from the folder that LIBTORCH names: the `torch` folder
-// of a Python install or an unpacked libtorch archive, each with `include/` and `lib/`.
-let dependencies = Context.packageDirectory + "/.deps"
+// of a Python install or an unpacked libtorch archive, each with `include/` and `lib/`. Checked out for another package
+// (ROOT/.build/checkouts/NAME), this one takes the `.deps/` of that package, where scripts/setup.py then puts it.
+// What exists is not asked here: SwiftPM would keep the answer from before the set-up.
+let folders = Context.packageDirectory.split(separator: "/", omittingEmptySubsequences: false)
+let isCheckout = folders.count > 3 && Array(folders.dropLast().suffix(2)) == [".build", "checkouts"]
+let root = isCheckout ? folders.dropLast(3).joined(separator: "/") : Context.packageDirectory
+let dependencies = root + "/.deps"
 let libtorch = Context.environment["LIBTORCH"] ?? dependencies + "/torch"
+
+// Whether the program is to run elsewhere: `make dist`. It brings all of Swift along, looks for its other libraries
+// beside itself, and does without FoundationNetworking, which would need libcurl.
+let isPacked = Context.environment["COHERENT_PACKED"] == "1"
 
 // Only torch_cpu and c10 are linked: libtorch.so would pull in every CUDA library. The CUDA runtime and profiler
 // folders are on the run path because the PyPI build of torch_cpu itself needs them.
-let runPaths = [
-  libtorch + "/lib",
-  dependencies + "/nvidia/cu13/lib",
-]
+let runPaths =
+  isPacked
+  ? ["$ORIGIN/../lib", "$ORIGIN/../torch/lib", "$ORIGIN/../../torch/lib"]
+  : [libtorch + "/lib", dependencies + "/nvidia/cu13/lib"]
 
 let shimFlags: [CXXSetting] = [
   .unsafeFlags([
+    // Says what to do where libtorch is missing, before the first header that is not there.
+    "-include", Context.packageDirectory + "/Sources/CLibTorch/libtorch_check.h",
     "-isystem", libtorch + "/include",
     "-isystem", libtorch + "/include/torch/csrc/api/include",
     // Kernels at full speed in debug builds too: the tests run whole trainings.
@@ -34,6 +45,8 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
   .enableUpcomingFeature("ExistentialAny"),
 ]
+
+let packing: [SwiftSetting] = isPacked ? [.define("PACKED")] : []
 
 // `make build` sets it. Git is not asked here: SwiftPM would keep the first answer for later commits too.
 let commit = (Context.environment["COHERENT_COMMIT"] ?? "").filter {
@@ -77,8 +90,8 @@ let package = Package(
     .target(
       name: "Datasets",
       dependencies: ["Tensors", "CImageCodecs", "CZlib", .product(name: "Crypto", package: "swift-crypto")],
-      exclude: ["README.md"],
-      swiftSettings: strict),
+      exclude: ["README.md"] + (isPacked ? ["Fetch/Download.swift"] : []),
+      swiftSettings: strict + packing),
     .target(name: "GradientMatrix", dependencies: ["NeuralNetworks"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "Coherence", dependencies: ["GradientMatrix"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "Aggregation", dependencies: ["GradientMatrix"], exclude: ["README.md"], swiftSettings: strict),
@@ -90,7 +103,7 @@ let package = Package(
       ],
       exclude: ["README.md"],
       swiftSettings: strict),
-    .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict + packing),
     .target(
       name: "Studies",
       dependencies: [

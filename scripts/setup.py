@@ -11,6 +11,9 @@
 Each part is installed into .deps/.partial, checked, moved into place, and only then stamped in .deps/stamps; an
 interrupted run leaves no part that looks complete. A part whose stamp matches its pinned requirements is left alone.
 LIBTORCH in the environment names another libtorch 2.11, and then none is downloaded.
+
+Run from a checkout that SwiftPM made for another package, ROOT/.build/checkouts/NAME, it fills ROOT/.deps, which is where
+that build looks; --into names another folder.
 """
 
 import argparse
@@ -536,11 +539,18 @@ def set_up(deps, venvs):
     return [text for text in done if text]
 
 
+def usual_deps():
+    """Where Package.swift looks: .deps beside it, or in the package that it is checked out for."""
+    is_checkout = ROOT.parent.name == "checkouts" and ROOT.parent.parent.name == ".build"
+    return (ROOT.parents[2] if is_checkout else ROOT) / ".deps"
+
+
 def main():
     parser = argparse.ArgumentParser(description="Installs what the build needs into .deps. Safe to run again.")
-    parser.add_argument("--deps", metavar="DIR", type=Path, default=Path(os.environ.get("DEPS") or ROOT / ".deps"),
-                        help="the folder to fill (default: DEPS in the environment, or .deps beside Package.swift; "
-                             "the build itself looks in .deps)")
+    parser.add_argument("--into", "--deps", dest="deps", metavar="DIR", type=Path,
+                        default=Path(os.environ.get("DEPS") or usual_deps()),
+                        help="the folder to fill (default: DEPS in the environment, or .deps of the package that is "
+                             "built, where the build looks; for another folder set LIBTORCH=DIR/torch when building)")
     parser.add_argument("--venv", action="append", choices=sorted(VENVS), default=[],
                         help="also make this Python environment; may be given twice")
     arguments = parser.parse_args()

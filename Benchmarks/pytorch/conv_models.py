@@ -10,12 +10,16 @@ import argparse
 from functools import partial
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional
 
+try:
+    import torchvision
+except ImportError:  # resnet18-32 does without it
+    torchvision = None
+
 CIFAR_BLOCKS = {"resnet8": 1, "resnet20": 3, "resnet32": 5}  # per stage; resnet8 is for checks
-TORCHVISION = {"resnet18": torchvision.models.resnet18, "resnet50": torchvision.models.resnet50}
+TORCHVISION = ("resnet18", "resnet50")
 MODELS = ["resnet20", "resnet32", "resnet18-32", *TORCHVISION]
 LAYOUTS = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
 
@@ -66,6 +70,50 @@ class CifarResNet(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class WideBlock(nn.Module):
+    """torchvision's BasicBlock: as above, with a convolution in the shortcut where sizes change."""
+
+    def __init__(self, inputs, outputs, stride, norm):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = norm(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = norm(outputs)
+        self.downsample = None if stride == 1 and inputs == outputs else nn.Sequential(
+            nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm(outputs))
+
+    def forward(self, x):
+        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
+        y += x if self.downsample is None else self.downsample(x)
+        return functional.relu(y, inplace=True)
+
+
+class SmallImageResNet18(nn.Module):
+    """torchvision's resnet18 with a 3 x 3 convolution first and no pooling after it, for where there is no torchvision.
+
+    The same names of parameters, the same results, the same distributions of new weights.
+    """
+
+    def __init__(self, classes=10, norm=nn.BatchNorm2d):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        self.bn1 = norm(64)
+        widths = [64, 64, 128, 256, 512]
+        for stage, (inputs, outputs) in enumerate(zip(widths, widths[1:]), start=1):
+            setattr(self, f"layer{stage}", nn.Sequential(
+                WideBlock(inputs, outputs, 1 if stage == 1 else 2, norm), WideBlock(outputs, outputs, 1, norm)))
+        self.fc = nn.Linear(512, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x):
+        x = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(x.mean((2, 3)))
+
+
 def normalization(text):
     """What makes a layer from a number of channels: "batch", or "group:8" with its number of groups."""
     kind, _, groups = text.partition(":")
@@ -81,13 +129,17 @@ def build(name, norm="batch", inplace=True, layout="contiguous"):
     norm = normalization(norm)
     if name in CIFAR_BLOCKS:
         model = CifarResNet(CIFAR_BLOCKS[name], norm=norm, inplace=inplace)
+    elif name == "resnet18-32" and torchvision is None:
+        model = SmallImageResNet18(norm=norm)
+    elif torchvision is None:
+        raise RuntimeError(f"{name} is torchvision's, which is not installed. Run: python3 -m pip install torchvision")
     elif name == "resnet18-32":
         model = torchvision.models.resnet18(weights=None, num_classes=10, norm_layer=norm)
         model.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
         model.maxpool = nn.Identity()
     else:
-        model = TORCHVISION[name](weights=None, norm_layer=norm)
+        model = getattr(torchvision.models, name)(weights=None, norm_layer=norm)
     return model.to(memory_format=LAYOUTS[layout])
 
 

@@ -7,11 +7,12 @@
 #include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <caffe2/core/common.h>
 #include <dlfcn.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstring>
-#include <mutex>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -55,24 +56,56 @@ void check_twister(const at::Tensor &state) {
                     "the state of the random generator is damaged");
 }
 
+// Loads libtorch_cuda: beside torch_cpu, or wherever the loader finds it. Empty when it is there, else why it is not.
+std::string load_cuda_library() {
+#if defined(__linux__)
+  const char *name = "libtorch_cuda.so";
+  const std::string folder = library_folder(), beside = folder + "/" + name;
+  const bool is_beside = access(beside.c_str(), F_OK) == 0;
+  if (dlopen(is_beside ? beside.c_str() : name, RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    const char *words = dlerror();
+    const std::string error = words != nullptr ? words : "the loader does not say why";
+    if (!is_beside && error.rfind(std::string(name) + ":", 0) == 0) {
+      return "there is no " + std::string(name) + " in " + folder + ": this libtorch is for processors alone";
+    }
+    return (is_beside ? beside : name) + " cannot be loaded: " + error;
+  }
+#endif
+  if (at::hasCUDA()) return "";
+  return "libtorch was asked about CUDA before libtorch_cuda was loaded, and keeps its answer; ask for the CUDA devices "
+         "before anything else";
+}
+
+// Why the runtime finds no device: "no CUDA-capable device is detected", "CUDA driver version is insufficient ...".
+std::string cuda_runtime_error() {
+  using Count = int (*)(int *);
+  using Text = const char *(*)(int);
+  const auto count = reinterpret_cast<Count>(dlsym(RTLD_DEFAULT, "cudaGetDeviceCount"));
+  const auto text = reinterpret_cast<Text>(dlsym(RTLD_DEFAULT, "cudaGetErrorString"));
+  int devices = 0;
+  const int error = count != nullptr ? count(&devices) : 0;
+  return error != 0 && text != nullptr ? text(error) : "no device is found";
+}
+
 }  // namespace
 
 namespace coherent {
 
-bool load_cuda() {
-  static std::once_flag once;
-  static bool loaded = false;
-  std::call_once(once, [] {
-    if (at::hasCUDA()) {
-      loaded = true;
-      return;
-    }
-#if defined(__linux__)
-    const std::string path = library_folder() + "/libtorch_cuda.so";
-    loaded = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr && at::hasCUDA();
-#endif
-  });
-  return loaded;
+// libtorch keeps the answer to the first question about CUDA for good, and other calls of its own ask too: so every
+// question comes here first, and computing on the CPU, which asks none, does without the 0.2 s that loading takes.
+const std::string &cuda_library_problem() {
+  static const std::string problem = load_cuda_library();
+  return problem;
+}
+
+int cuda_device_count() {
+  if (!cuda_library_problem().empty()) return 0;
+  return at::detail::getCUDAHooks().deviceCount();
+}
+
+std::string cuda_problem() {
+  if (!cuda_library_problem().empty()) return cuda_library_problem();
+  return cuda_device_count() > 0 ? "" : "libtorch_cuda is loaded, but has no device: " + cuda_runtime_error();
 }
 
 void parallel_for_each(int64_t count, const std::function<void(int64_t)> &body) {
@@ -97,7 +130,18 @@ void parallel_for_each(int64_t count, const std::function<void(int64_t)> &body) 
 const char *ct_compiled_version(void) { return TORCH_VERSION; }
 
 ct_status *ct_loaded_description(char **out) {
-  return guarded([&] { *out = copy(at::show_config()); });
+  return guarded([&] {
+    coherent::cuda_library_problem();  // the description asks about CUDA
+    *out = copy(at::show_config());
+  });
+}
+
+ct_status *ct_loaded_version(char **out) {
+  return guarded([&] {
+    const auto &options = caffe2::GetBuildOptions();
+    const auto version = options.find("TORCH_VERSION");
+    *out = version == options.end() ? nullptr : copy(version->second);
+  });
 }
 
 void ct_string_free(char *string) { free(string); }
@@ -122,7 +166,14 @@ ct_status *ct_set_thread_count(int32_t count) {
 }
 
 ct_status *ct_cuda_device_count(int32_t *out) {
-  return guarded([&] { *out = coherent::load_cuda() ? at::detail::getCUDAHooks().deviceCount() : 0; });
+  return guarded([&] { *out = coherent::cuda_device_count(); });
+}
+
+ct_status *ct_cuda_problem(char **out) {
+  return guarded([&] {
+    const auto problem = coherent::cuda_problem();
+    *out = problem.empty() ? nullptr : copy(problem);
+  });
 }
 
 ct_status *ct_cuda_synchronize(ct_device d) {

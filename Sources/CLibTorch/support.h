@@ -3,10 +3,6 @@
 // What every file of the shim shares: the opaque types' insides, the guard at the border, conversions.
 #pragma once
 
-#if !__has_include(<ATen/ATen.h>)
-#error "libtorch was not found: run `make setup`, or set LIBTORCH to a folder with include/ and lib/."
-#endif
-
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/version.h>
@@ -151,8 +147,12 @@ const T *read(const at::Tensor &t) {
   return static_cast<const T *>(t.const_data_ptr());
 }
 
-// Loads libtorch_cuda when it lies beside torch_cpu; false when there is none.
-bool load_cuda();
+// Loads libtorch_cuda at the first call; empty when it is there, else why it is not.
+const std::string &cuda_library_problem();
+// The number of usable devices.
+int cuda_device_count();
+// Why there is none; empty when there is one.
+std::string cuda_problem();
 
 // Runs body(i) for i in 0..<count on libtorch's own thread pool: contiguous shares, one per thread. A second OpenMP
 // runtime beside libtorch's would oversubscribe the cores, so its TensorIterator does the splitting.

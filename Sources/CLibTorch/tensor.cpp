@@ -45,9 +45,9 @@ ct_dtype dtype_of(at::ScalarType type) {
 
 at::Device device(ct_device d) {
   if (d.kind == CT_CPU) return at::kCPU;
-  TORCH_CHECK_VALUE(load_cuda(), "no CUDA device: libtorch_cuda is missing beside torch_cpu, or no driver is loaded");
-  TORCH_CHECK_VALUE(d.index >= 0 && d.index < at::detail::getCUDAHooks().deviceCount(), "there is no CUDA device ",
-                    d.index);
+  const int count = cuda_device_count();
+  TORCH_CHECK_VALUE(count > 0, "there is no CUDA device: ", cuda_problem());
+  TORCH_CHECK_VALUE(d.index >= 0 && d.index < count, "there is no CUDA device ", d.index, ": ", count, " found");
   return {at::kCUDA, static_cast<c10::DeviceIndex>(d.index)};
 }
 

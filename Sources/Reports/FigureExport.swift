@@ -76,7 +76,7 @@ extension Figure {
     guard !jobs.isEmpty else { return }
     for needed in [assets.exporter, assets.python] where !FileManager.default.fileExists(atPath: needed.path) {
       throw ReportError(
-        "Figures cannot be drawn: \(needed.path) does not exist.", remedy: "Run make setup in the project's folder.")
+        "Figures cannot be drawn: \(needed.path) does not exist.", remedy: ReportAssets.remedy)
     }
     let work = FileManager.default.temporaryDirectory.appendingPathComponent("coherent-figures-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: work) }

@@ -9,6 +9,18 @@ public struct ReportAssets: Sendable, Equatable {
   /// The folder with the project's scripts.
   public let scripts: URL
 
+  #if PACKED
+    /// Whether this is a packed program, which comes with all that HTML reports need, and without the exporter's Python.
+    public static let isPacked = true
+  #else
+    /// Whether this is a packed program, which comes with all that HTML reports need, and without the exporter's Python.
+    public static let isPacked = false
+  #endif
+
+  /// What to do where the exporter is missing.
+  static let remedy =
+    isPacked ? "Install vl-convert as the README beside the program says." : "Run make setup in the project's folder."
+
   /// Assets at known places.
   public init(dependencies: URL, scripts: URL) {
     self.dependencies = dependencies

@@ -8,23 +8,19 @@ public enum Runtime {
   /// The libtorch version compiled against, such as "2.11.0".
   public static var compiledVersion: String { String(cString: ct_compiled_version()) }
 
-  /// The version of the libtorch that is loaded, read from its own build description; nil when it does not say.
-  public static func loadedVersion() throws -> String? {
-    let key = "TORCH_VERSION="
-    let entries = try loadedDescription().split { $0 == "," || $0.isWhitespace }
-    return entries.first { $0.hasPrefix(key) }.map { String($0.dropFirst(key.count)) }
-  }
+  /// The version of the libtorch that is loaded; nil when it does not say.
+  public static func loadedVersion() throws -> String? { try string("loadedVersion") { ct_loaded_version($0) } }
 
-  /// libtorch's own build description.
+  /// libtorch's own build description. Loads `libtorch_cuda`, which it describes too.
   public static func loadedDescription() throws -> String {
-    try string("loadedDescription") { ct_loaded_description($0) }
+    try string("loadedDescription") { ct_loaded_description($0) } ?? ""
   }
 
   /// The folder the loaded libtorch lives in.
-  public static func libraryPath() throws -> String { try string("libraryPath") { ct_library_path($0) } }
+  public static func libraryPath() throws -> String { try string("libraryPath") { ct_library_path($0) } ?? "" }
 
   /// The widest vector instruction set libtorch uses here, such as "AVX512".
-  public static func cpuCapability() throws -> String { try string("cpuCapability") { ct_cpu_capability($0) } }
+  public static func cpuCapability() throws -> String { try string("cpuCapability") { ct_cpu_capability($0) } ?? "" }
 
   /// The number of threads operations use.
   public static var threadCount: Int { Int(ct_thread_count()) }
@@ -49,12 +45,19 @@ public enum Runtime {
       .first
   }
 
-  /// The number of usable CUDA devices; 0 without libtorch_cuda or a driver.
+  /// The number of usable CUDA devices; 0 without `libtorch_cuda` or a driver.
+  ///
+  /// Loads `libtorch_cuda`, which takes 0.2 s. libtorch keeps what it first learned of CUDA, and a backward pass on the
+  /// CPU may be what asks: a program that computes on both asks for the devices before anything else.
   public static func cudaDeviceCount() throws -> Int {
     var out: Int32 = 0
     try check(ct_cuda_device_count(&out), "cudaDeviceCount")
     return Int(out)
   }
+
+  /// Why there is no usable CUDA device: the library is missing, cannot be loaded (with the loader's words), or finds no
+  /// device; nil when there is one.
+  public static func cudaProblem() throws -> String? { try string("cudaProblem") { ct_cuda_problem($0) } }
 
   /// Waits until everything queued on a device is done.
   public static func synchronize(_ device: Device) throws {
@@ -87,10 +90,10 @@ public enum Runtime {
 
   private static func string(
     _ operation: String, _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> OpaquePointer?
-  ) throws -> String {
+  ) throws -> String? {
     var out: UnsafeMutablePointer<CChar>?
     try check(body(&out), operation)
     defer { ct_string_free(out) }
-    return out.map { String(cString: $0) } ?? ""
+    return out.map { String(cString: $0) }
   }
 }

@@ -42,17 +42,18 @@ public final class TrainedModel {
   ///   - datasetName: another data set than the run's own.
   ///   - dataDirectory: where its files are, when not where the run found them.
   ///   - threads: threads for the computation; as in the run by default.
+  ///   - device: where to compute; as in the run by default.
   /// - Throws: `RunStoreError`, `TrainingError` or `DatasetError` that name what does not fit.
   public init(
     run path: String, _ selection: WeightSelection = .last, step: Int? = nil, split: Split = .train,
-    datasetName: String? = nil,
-    dataDirectory: String? = nil, threads: Int? = nil
+    datasetName: String? = nil, dataDirectory: String? = nil, threads: Int? = nil, device deviceName: String? = nil
   ) throws {
     let run = try RunDirectory.open(at: path)
     let manifest = try run.manifest()
     configuration = try TrainingConfiguration(of: run)
     var runtime = configuration
     if let threads { runtime.threads = threads }
+    if let deviceName { runtime.device = deviceName }
     try runtime.validate()
     let device = try runtime.prepareRuntime()
     let weights = try SelectedWeights(of: run, selection, step: step)

@@ -264,9 +264,9 @@ extension TrainingConfiguration {
     if case .cuda(let index) = chosen {
       let count = try Runtime.cudaDeviceCount()
       guard index < count else {
+        let reason = try Runtime.cudaProblem() ?? "\(count) found"
         throw TrainingError(
-          .configuration,
-          "there is no CUDA device \(index): \(count) found. Use --device cpu; coherent doctor says more")
+          .configuration, "there is no CUDA device \(index): \(reason). Use --device cpu, or see docs/gpu.md")
       }
     }
     return chosen

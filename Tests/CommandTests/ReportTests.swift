@@ -95,14 +95,26 @@ struct ReportCommandTests {
     for row in ["coherent", "libtorch", "processor", "threads", "linear layers", "devices"] {
       #expect(words.output.contains(row))
     }
+    #expect(words.output.contains("cuda"))
     let json = try Program.run(["doctor", "--json"])
     let findings = try object(json.output)
+    // Either there are devices or it is said why there are none.
+    #expect(((findings["devices"] as? [String])?.count == 1) == (findings["cuda_problem"] is String))
     #expect(findings["libtorch_compiled"] as? String == findings["libtorch_loaded"] as? String)
     #expect((findings["devices"] as? [String])?.first == "cpu")
     #expect(findings["problems"] is [[String: Any]])
     let problems = (findings["problems"] as? [[String: Any]]) ?? []
     #expect(json.code == (problems.isEmpty ? 0 : 1))
     #expect(problems.allSatisfy { $0["problem"] is String && $0["remedy"] is String })
+  }
+
+  @Test func runWithoutADeviceSaysWhy() throws {
+    let doctor = try object(Program.run(["doctor", "--json"]).output)
+    guard let problem = doctor["cuda_problem"] as? String else { return }
+    let scratch = try Scratch()
+    let result = try Program.run(["train"] + SmallData.options + ["--device", "cuda", "--out", scratch.path("run")])
+    #expect(result.code == 1)
+    #expect(result.errors.contains("there is no CUDA device 0: \(problem). Use --device cpu"), "\(result.errors)")
   }
 
   @Test func aFolderWithoutDataIsAProblem() throws {

@@ -112,6 +112,16 @@ import Testing
     #expect(try y.values(as: Float.self).map(\.isNaN) == [false, true, false, false])
   }
 
+  @Test func residualOnAnotherDeviceIsRefused() throws {
+    guard try Runtime.cudaDeviceCount() > 0 else { return }
+    let x = try Tensor.ones([4, 3, 2, 2]).channelsLast()
+    expectTensorError(.invalid, "batchNormReLU", containing: "the residual is on cuda:0") {
+      try x.batchNormReLU(
+        weight: .ones([3]), bias: .zeros([3]), mean: .zeros([3]), variance: .ones([3]),
+        residual: x.to(device: .cuda(0)), relu: true, training: true, momentum: 0.1, epsilon: 1e-5)
+    }
+  }
+
   @Test func whatDoesNotFitIsRefused() throws {
     func run(_ x: Tensor, channels: Int = 3, groups: [Range<Int>] = [], residual: Tensor? = nil) throws {
       _ = try x.batchNormReLU(

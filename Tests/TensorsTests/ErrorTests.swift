@@ -169,6 +169,18 @@ import Testing
     expectTensorError(.invalid, "Generator") { try Generator(seed: 1, device: .cuda(0)) }
   }
 
+  @Test func whyThereIsNoCUDAIsSaid() throws {
+    guard try Runtime.cudaDeviceCount() == 0 else {
+      #expect(try Runtime.cudaProblem() == nil)
+      return
+    }
+    let problem = try #require(try Runtime.cudaProblem())
+    // The library is missing, does not load, has no device, or a test before this one made libtorch decide.
+    let known = ["no libtorch_cuda.so in", "cannot be loaded: ", "but has no device: ", "before libtorch_cuda"]
+    #expect(known.contains { problem.contains($0) }, "\(problem)")
+    expectTensorError(.invalid, "Generator", containing: problem) { try Generator(seed: 1, device: .cuda(0)) }
+  }
+
   @Test func theRuntimeDescribesItself() throws {
     #expect(Runtime.compiledVersion.hasPrefix("2.11"))
     #expect(try Runtime.loadedVersion()?.hasPrefix("2.11") ?? true)

@@ -10,7 +10,9 @@ CT_BEGIN
 
 // The libtorch whose headers were compiled against, such as "2.11.0".
 const char *CT_NONNULL ct_compiled_version(void);
-// The build description of the libtorch that is loaded; the caller frees it with ct_string_free.
+// The version of the libtorch that is loaded, or NULL when it does not say; the caller frees it with ct_string_free.
+CT_CALL ct_loaded_version(char *CT_NULLABLE *CT_NONNULL out);
+// Its build description, freed likewise. Loads libtorch_cuda, which the description is about, too.
 CT_CALL ct_loaded_description(char *CT_NULLABLE *CT_NONNULL out);
 void ct_string_free(char *CT_NULLABLE string);
 // The folder the loaded torch_cpu lives in; freed with ct_string_free.
@@ -22,8 +24,10 @@ int32_t ct_thread_count(void);
 // For the calling thread, and for threads that use libtorch later for the first time.
 CT_CALL ct_set_thread_count(int32_t count);
 
-// Loads libtorch_cuda if it lies beside torch_cpu. Writes 0 when there is none or no usable device.
+// Loads libtorch_cuda. Writes 0 when there is none or no usable device.
 CT_CALL ct_cuda_device_count(int32_t *CT_NONNULL out);
+// Why there is no usable device, or NULL when there is one; freed with ct_string_free.
+CT_CALL ct_cuda_problem(char *CT_NULLABLE *CT_NONNULL out);
 CT_CALL ct_cuda_synchronize(ct_device device);
 
 // Peak resident memory of the process, in bytes.

@@ -279,6 +279,7 @@ ct_status *ct_batch_norm_relu(ct_tensor **out, const ct_tensor *input, const ct_
     at::Tensor rest = residual != nullptr ? residual->value : at::Tensor();
     TORCH_CHECK_VALUE(!rest.defined() || (rest.sizes() == x.sizes() && rest.scalar_type() == at::kFloat),
                       "a residual of shape ", rest.sizes(), " does not fit an input of shape ", x.sizes());
+    TORCH_CHECK_VALUE(!rest.defined() || rest.is_cpu(), "the residual is on ", rest.device(), ", the input on the CPU");
     if (rest.defined()) rest = rest.contiguous(at::MemoryFormat::ChannelsLast);
 
     Statistics statistics;

@@ -27,6 +27,8 @@ public struct DatasetFetcher: Sendable {
   public var retryDelay: Double
   /// Seconds without a byte after which a transfer has failed; at most a day, and 30 when not above 0.
   public var timeout: Double
+  /// Whether the program `curl` transfers, as in a build without FoundationNetworking.
+  var usesCurl = Self.leavesNetworkingOut
 
   /// Creates a fetcher.
   public init(attemptsPerMirror: Int = 3, retryDelay: Double = 1, timeout: Double = 30) {
@@ -150,11 +152,11 @@ public struct DatasetFetcher: Sendable {
       offset = 0
     }
     onEvent(.started(file: file.name, mirror: base.absoluteString, offset: offset))
-    let download = Download(path: part, offset: offset, expectedSize: file.size) { received in
+    let url = base.appendingPathComponent(file.name)
+    let outcome = await transfer(url, to: part, offset: offset, size: file.size) { received in
       onEvent(.progress(file: file.name, received: received, total: file.size))
     }
-    let url = base.appendingPathComponent(file.name)
-    switch await download.run(url, timeout: timeout > 0 ? min(timeout, 86_400) : 30) {
+    switch outcome {
     case .complete: break
     case .failed(let reason): return Result(reason: reason, mayRetry: true)
     case .unwritable(let reason):
@@ -180,6 +182,26 @@ public struct DatasetFetcher: Sendable {
       reason: "checksum mismatch (\(file.checksum.name) \(sum) instead of \(file.checksum.value))\(resumed)",
       mayRetry: offset > 0)
   }
+
+  private func transfer(
+    _ url: URL, to part: String, offset: Int, size: Int, progress: @escaping @Sendable (Int) -> Void
+  ) async -> TransferOutcome {
+    let timeout = timeout > 0 ? min(timeout, 86_400) : 30
+    #if !PACKED
+      if !usesCurl {
+        return await Download(path: part, offset: offset, expectedSize: size, progress: progress)
+          .run(url, timeout: timeout)
+      }
+    #endif
+    return await CurlTransfer(path: part, offset: offset, expectedSize: size, progress: progress)
+      .run(url, timeout: timeout)
+  }
+
+  #if PACKED
+    private static let leavesNetworkingOut = true
+  #else
+    private static let leavesNetworkingOut = false
+  #endif
 
   private static func refusal(_ code: Int, _ url: URL) -> Result {
     switch code {

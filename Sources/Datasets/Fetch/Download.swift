@@ -12,21 +12,7 @@ import Foundation
 /// The session calls its delegate on one serial queue, and the lock guards against cancellation from elsewhere; hence
 /// the unchecked conformance.
 final class Download: NSObject, URLSessionDataDelegate, @unchecked Sendable {
-  /// How a transfer ended.
-  enum Outcome: Sendable, Equatable {
-    /// The server sent all that it announced.
-    case complete
-    /// The server has nothing after the bytes that are there (HTTP 416).
-    case nothingMore
-    /// The server answered with another status.
-    case status(Int)
-    /// More bytes came than the file has.
-    case tooLong
-    /// The connection failed; what arrived is kept.
-    case failed(String)
-    /// The file could not be written.
-    case unwritable(String)
-  }
+  typealias Outcome = TransferOutcome
 
   private let path: String
   private let expectedSize: Int

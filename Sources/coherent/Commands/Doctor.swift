@@ -43,6 +43,7 @@ struct Doctor: ParsableCommand {
     var threadWaiting: String
     var linearPolicy: String
     var devices = ["cpu"]
+    var cudaProblem: String?
     var reportBundle: String?
     var python: String?
     var data: [String: String] = [:]
@@ -55,6 +56,8 @@ struct Doctor: ParsableCommand {
       threadWaiting = Self.threadWaiting()
       linearPolicy = LinearPolicy.suited(toVendor: Processor.current.vendor).rule.rawValue
       devices += (0..<(try Runtime.cudaDeviceCount())).map { "cuda:\($0)" }
+      cudaProblem = try Runtime.cudaProblem()
+      checkDriver()
       if libtorchLoaded != libtorchCompiled {
         problems.append(
           Problem(
@@ -78,11 +81,21 @@ struct Doctor: ParsableCommand {
       return setting == own ? "\(setting): briefly, then they sleep" : "\(setting), from the environment"
     }
 
+    /// A machine without a graphics processor lacks nothing; one with NVIDIA's driver should have CUDA.
+    private mutating func checkDriver() {
+      guard let cudaProblem, FileManager.default.fileExists(atPath: "/proc/driver/nvidia/version") else { return }
+      problems.append(
+        Problem(
+          problem: "NVIDIA's driver is installed, but there is no CUDA device: \(cudaProblem)",
+          remedy: "install torch \(libtorchCompiled) with its CUDA libraries and name it in LIBTORCH; see docs/gpu.md"))
+    }
+
     private mutating func checkReports() {
       do {
         let assets = try ReportAssets.locate()
         reportBundle = assets.bundle.path
-        if !FileManager.default.fileExists(atPath: assets.python.path) {
+        // A packed program is whole without it.
+        if !ReportAssets.isPacked, !FileManager.default.fileExists(atPath: assets.python.path) {
           problems.append(
             Problem(problem: "vl-convert is missing, so figures cannot be exported", remedy: "run make setup"))
         }
@@ -122,6 +135,7 @@ struct Doctor: ParsableCommand {
         ["threads wait", threadWaiting],
         ["linear layers", linearPolicy],
         ["devices", devices.joined(separator: ", ")],
+        ["cuda", cudaProblem.map { "none: \($0)" } ?? "\(devices.count - 1) found"],
         ["reports", reportBundle ?? "not available"],
         ["python", python ?? "not found"],
       ]

@@ -37,6 +37,7 @@ struct Measure: ParsableCommand {
     help: "Examples in a pass; results do not depend on it. (default: 150, or fewer for a large model)"
   ) var chunkSize: Int?
   @Option(parsing: .unconditional, help: "Threads for the computation. (default: as in the run)") var threads: Int?
+  @Option(help: "Where to compute: cpu or cuda[:INDEX]. (default: as in the run)") var device: String?
   @Flag(inversion: .prefixedNo, help: "Give confidence intervals.") var intervals = true
   @Option(help: "Write a line for each example to this CSV file; takes twice as long.") var records: String?
   @Flag(help: "Measure stiffness, confusion, noise scale and others too, on at most 400 of the examples.")
@@ -59,7 +60,8 @@ struct Measure: ParsableCommand {
     // A measurement that could not be kept should not cost the wait for it.
     try records.map(Self.checkRecords)
     let trained = try TrainedModel(
-      run: checkpoint, select, step: step, split: split, datasetName: dataset, dataDirectory: dataDir, threads: threads)
+      run: checkpoint, select, step: step, split: split, datasetName: dataset, dataDirectory: dataDir, threads: threads,
+      device: device)
     let begun = DispatchTime.now().uptimeNanoseconds
     let result = try coherence(of: trained, records: records)
     let seconds = Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
