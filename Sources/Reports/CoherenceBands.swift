@@ -8,8 +8,6 @@ import RunStore
 struct CoherenceBands {
   private static let bandData = "coherence-intervals"
   private static let pointData = "coherence-from-batches"
-  /// More steps than this do not show in a band.
-  private static let mostSteps = 300
   /// More points than this hide the curve.
   private static let mostPoints = 40
 
@@ -18,6 +16,9 @@ struct CoherenceBands {
   private let checks: [JSON]
   /// The split shown, where it is not every one: six bands on top of each other would be a fog.
   private let only: String?
+  /// Run and split of the curves with intervals.
+  private let measured: Set<[String]>
+  private let splits: [String]
 
   /// - Parameter range: The ends of the r axis. A band that goes beyond them, as far as to 0, which a logarithmic axis
   ///   cannot show, ends there.
@@ -27,17 +28,28 @@ struct CoherenceBands {
     let shown = only.map { [$0] } ?? splits
     func number(_ value: Double) -> JSON { .number(Wording.rounded(min(range.high, max(range.low, value)))) }
     var (bands, checks): ([JSON], [JSON]) = ([], [])
+    var measured: Set<[String]> = []
     for run in runs {
       for split in shown {
         let records = run.coherenceIntervals(split)
-        let kept = Set(EarlySteps.thinned(records.map(\.step), limit: Self.mostSteps))
+        if !records.isEmpty { measured.insert([run.label, split]) }
         func row(_ record: CoherenceIntervalRecord, _ values: KeyValuePairs<String, JSON?>) -> JSON {
           JSON.object([
             "run": .string(run.label), "measure": .string(split), "step": .number(Double(record.step)),
           ]).merging(values)
         }
-        bands += records.filter { kept.contains($0.step) }.map { record in
-          row(record, ["low": number(record.mCoherenceLow), "high": number(record.mCoherenceHigh)])
+        // Both ends as the curve itself is drawn, so that it lies between them.
+        func end(_ value: (CoherenceIntervalRecord) -> Double) -> [Point] {
+          let points = records.map { Point(step: $0.step, value: min(range.high, max(range.low, value($0)))) }
+          return Series(run: run.label, points: points, limit: .max).map {
+            EarlySteps.joined($0, scale: .logarithmic).points
+          } ?? []
+        }
+        bands += zip(end(\.mCoherenceLow), end(\.mCoherenceHigh)).map { low, high in
+          .object([
+            "run": .string(run.label), "measure": .string(split), "step": .number(Double(low.step)),
+            "low": number(low.value), "high": number(high.value),
+          ])
         }
         let checked = records.filter { record in
           record.mCoherenceFromBatches.map { $0.isFinite && $0 >= range.low && $0 <= range.high } ?? false
@@ -49,7 +61,11 @@ struct CoherenceBands {
       }
     }
     (self.bands, self.checks) = (bands, checks)
+    (self.measured, self.splits) = (measured, splits)
   }
+
+  /// Whether a curve's intervals are shown.
+  func hasIntervals(of series: Series) -> Bool { measured.contains([series.run, series.measure ?? ""]) }
 
   /// The data sets of the layers below; none without intervals.
   var data: [FigureData] {
@@ -61,7 +77,7 @@ struct CoherenceBands {
   /// What captions say of them.
   var note: String {
     let place = only.map { ", of \(CoherenceByLayer.name($0)) examples only" } ?? ""
-    return (bands.isEmpty ? "" : "Shaded: 95% intervals over the examples (jackknife)\(place). ")
+    return (bands.isEmpty ? "" : "Shaded: 95 % intervals over the examples (jackknife)\(place). ")
       + (checks.isEmpty
         ? "" : "Hollow points: the same r estimated from the gradients of batches alone, as a cross-check. ")
   }
@@ -74,7 +90,8 @@ struct CoherenceBands {
         "data": ["name": .string(Self.bandData)],
         "mark": ["type": "area", "fillOpacity": 0.16, "clip": true, "strokeWidth": 0],
         "encoding": [
-          "x": x, "y": y.merging(["field": "low"]), "y2": ["field": "high"], "color": ChartStyle.runColor(runs),
+          "x": x, "y": y.merging(["field": "low"]), "y2": ["field": "high"],
+          "color": ChartStyle.splitColor(runs, splits: splits),
           "detail": ["field": "measure", "type": "nominal"],
         ],
       ]
@@ -88,7 +105,7 @@ struct CoherenceBands {
       [
         "data": ["name": .string(Self.pointData)],
         "mark": ["type": "point", "filled": false, "size": 16, "strokeWidth": 1, "opacity": 0.8, "clip": true],
-        "encoding": ["x": x, "y": y, "color": ChartStyle.runColor(runs)],
+        "encoding": ["x": x, "y": y, "color": ChartStyle.splitColor(runs, splits: splits)],
       ]
     ]
   }

@@ -22,6 +22,14 @@ enum EarlySteps {
     ])
   }
 
+  /// How many points of a curve fit side by side on a chart of the report, about one every three pixels.
+  private static let bins = 130
+
+  /// A curve whose points can be told apart on this axis; see `CurveBins`.
+  static func joined(_ series: Series, scale: FigureScale, range: ClosedRange<Double>? = nil) -> Series {
+    series.through(CurveBins(count: bins, x: .logarithmicFromZero, y: scale, range: range).joined(series.points))
+  }
+
   /// A step's place on the axis.
   static func place(_ step: Double) -> Double { log1p(step) }
 

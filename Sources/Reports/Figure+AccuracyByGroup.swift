@@ -10,12 +10,13 @@ struct AccuracyByGroup: FigureBuilder {
 
   func figures(for runs: [RunData]) -> [Figure] {
     guard runs.count <= Self.mostRuns else { return [] }
+    let ends = AccuracyAxis.ends(for: runs)
     return runs.enumerated().compactMap { index, run in
-      figure(for: run, number: index + 1, isOnly: runs.count == 1)
+      figure(for: run, number: index + 1, isOnly: runs.count == 1, ends: ends)
     }
   }
 
-  private func figure(for run: RunData, number: Int, isOnly: Bool) -> Figure? {
+  private func figure(for run: RunData, number: Int, isOnly: Bool, ends: ClosedRange<Double>) -> Figure? {
     let measures: [(String, Shade, [Point])] = [
       ("pristine", Palette.pristine, run.pristineAccuracy), ("corrupt", Palette.corrupt, run.corruptAccuracy),
       ("training", Palette.neutral, run.accuracy("train")), ("test", Palette.test, run.accuracy("test")),
@@ -26,27 +27,26 @@ struct AccuracyByGroup: FigureBuilder {
     guard !run.corruptAccuracy.isEmpty, shown.count > 1 else { return nil }
     let title = "Accuracy by group" + (isOnly ? "" : ": \(run.label)")
     let id = "accuracy-by-group-\(number)"
-    let chart: JSON = [
+    let frame: JSON = [
       "title": .string(title), "width": 400, "height": 260, "data": ["name": .string(id)],
-      "mark": ["type": "line", "strokeWidth": 1.8, "point": .bool(shown.contains { $0.2.points.count < 3 })],
-      "encoding": [
-        "x": ChartStyle.stepAxis,
-        "y": [
-          "field": "value", "type": "quantitative", "title": "Accuracy", "scale": ["domain": [0, 1]],
-          "axis": ["format": ".0%", "tickCount": 5],
-        ],
-        "color": [
-          "field": "measure", "type": "nominal",
-          "scale": ["domain": .strings(shown.map(\.0)), "range": .strings(shown.map(\.1.light))],
-          "legend": ["title": nil, "orient": "top", "symbolType": "stroke", "columnPadding": 12, "offset": 4],
-        ],
+      "usermeta": AccuracyAxis.mark,
+    ]
+    let encoding: JSON = [
+      "x": ChartStyle.stepAxis, "y": AccuracyAxis.encoding(title: "Accuracy", ends: ends),
+      "color": [
+        "field": "measure", "type": "nominal",
+        "scale": ["domain": .strings(shown.map(\.0)), "range": .strings(shown.map(\.1.light))],
+        "legend": ["title": nil, "orient": "top", "symbolType": "stroke", "columnPadding": 12, "offset": 4],
       ],
     ]
     return Figure(
       id: id, title: title,
       caption: "Training accuracy on pristine and on corrupt examples, each against the label trained with, beside "
-        + "accuracy on the whole training set and on the test set.",
-      section: "Pristine against corrupt examples", isComposite: false, chart: chart,
+        + "accuracy on the whole training set and on the test set." + AccuracyAxis.note(ends)
+        + RunData.poolingNote([run]),
+      section: "Pristine against corrupt examples", isComposite: false,
+      chart: frame.merging(
+        members: ChartStyle.curves(encoding, series: shown.map(\.2), isClipped: ends != AccuracyAxis.whole)),
       data: [FigureData(name: id, series: shown.map(\.2))])
   }
 }

@@ -57,7 +57,7 @@ struct CoherenceByLayer: FigureBuilder {
           "field": "r", "type": "quantitative",
           "scale": ["type": "log", "scheme": "viridis", "domain": .numbers([range.low, range.high]), "nice": false],
           "legend": [
-            "title": "r", "orient": "right", "gradientThickness": 10, "format": "~g",
+            "title": "m-coherence r", "orient": "right", "gradientThickness": 10, "format": "~g",
             "values": .numbers(LogarithmicAxis.ticks(from: range.low, to: range.high)),
           ],
         ],
@@ -65,7 +65,7 @@ struct CoherenceByLayer: FigureBuilder {
           ["field": "layer", "title": "layer"], ["field": "step", "title": "step"],
           ["field": "r", "title": "r", "format": ".4~g"], ["field": "m", "title": "m"],
           ["field": "alpha", "title": "α, unbiased", "format": ".3~g"],
-          ["field": "share", "title": "share of Σ‖gᵢ‖²", "format": ".1%"],
+          ["field": "percent", "title": "share of Σ‖gᵢ‖²"],
         ],
       ],
     ]
@@ -75,7 +75,8 @@ struct CoherenceByLayer: FigureBuilder {
       caption: "r of each layer’s gradients on the probe of \(CoherenceByStep.sizes(sizes)) \(Self.name(split)) "
         + "examples, in the order of the network; the colour scale is logarithmic\(isOnly ? "" : " and the same for all runs"). "
         + "A cell reaches half-way to the next probe. The first row is the whole network: the mean of the layers, each "
-        + "weighed with its share of Σ‖gᵢ‖². \(EarlySteps.note)",
+        + "weighed with its share of Σ‖gᵢ‖². \(EarlySteps.note)"
+        + (run.members.isEmpty ? "" : " Means over \(run.members.count) runs."),
       section: CoherenceByStep.section, isComposite: false, chart: chart,
       data: [FigureData(name: "cells", rows: cells.map(row))])
   }
@@ -123,6 +124,7 @@ struct CoherenceByLayer: FigureBuilder {
       "layer": .string(cell.layer), "step": .number(Double(cell.record.step)), "from": number(cell.from),
       "to": number(cell.to), "r": number(cell.r), "m": .number(Double(cell.record.m)),
       "alpha": number(cell.record.alphaUnbiased), "share": number(cell.record.share),
+      "percent": cell.record.share.map { .string(Wording.percent($0)) },
     ])
   }
 }

@@ -40,7 +40,8 @@ struct CoherenceByLoss: FigureBuilder {
           "axis": LogarithmicAxis.axis(from: low, to: high),
         ],
         "order": ["field": "step", "type": "quantitative"],
-        "color": ChartStyle.runColor(runs), "strokeDash": CoherenceByStep.dash(for: splits),
+        "color": ChartStyle.splitColor(runs, splits: splits),
+        "strokeDash": CoherenceByStep.dash(for: splits, isColored: runs.count == 1),
         "tooltip": [
           ["field": "run", "title": "run"], ["field": "measure", "title": "probe"],
           ["field": "step", "title": "step"], ["field": "loss", "title": "training loss", "format": ".4~g"],
@@ -64,6 +65,7 @@ struct CoherenceByLoss: FigureBuilder {
       + "joined in the order of training. Nothing is interpolated: probes at steps without an evaluation are left out"
     text += shown.count < probes ? " (\(Wording.integer(probes - shown.count)) of \(Wording.integer(probes)))." : "."
     if splits.count > 1 { text += " Solid: training examples; dashed: \(splits[1]) examples." }
+    if runs.contains(where: { !$0.members.isEmpty }) { text += " r and loss are means over runs." }
     return text
   }
 

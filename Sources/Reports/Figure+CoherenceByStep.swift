@@ -9,14 +9,14 @@ struct CoherenceByStep: FigureBuilder {
 
   func figures(for runs: [RunData]) -> [Figure] {
     let splits = Self.splits(of: runs)
-    let series = runs.flatMap { run in
-      splits.compactMap { Series(run: run.label, measure: $0, points: run.mCoherence($0)) }
+    let whole = runs.flatMap { run in
+      splits.compactMap { Series(run: run.label, measure: $0, points: run.mCoherence($0), limit: .max) }
     }
-    guard !series.isEmpty else { return [] }
+    guard !whole.isEmpty else { return [] }
     let id = "coherence-by-step"
     let title = "m-coherence by step"
     let sizes = runs.reduce(into: Set<Int>()) { $0.formUnion($1.probeSizes) }.sorted()
-    let values = series.flatMap(\.points).map(\.value)
+    let values = whole.flatMap(\.points).map(\.value)
     let low = min(0.8, (values.min() ?? 1) * 0.8)
     let high = max(2, values.max() ?? 2, Double(sizes.last ?? 2)) * 1.25
     let y: JSON = [
@@ -24,28 +24,32 @@ struct CoherenceByStep: FigureBuilder {
       "scale": ["type": "log", "domain": .numbers([low, high]), "nice": false],
       "axis": LogarithmicAxis.axis(from: low, to: high),
     ]
-    let x = EarlySteps.axis(last: series.flatMap(\.points).map(\.step).max() ?? 1)
-    let fewPoints = series.contains { $0.points.count < 3 }
-    let lines: JSON = .object([
-      "mark": .object([
-        "type": "line", "strokeWidth": 1.8,
-        "point": fewPoints ? .object(["filled": true, "size": 36]) : nil,
-      ]),
-      "encoding": .object([
-        "x": x, "y": y, "color": ChartStyle.runColor(runs), "strokeDash": Self.dash(for: splits),
-      ]),
-    ])
+    let x = EarlySteps.axis(last: whole.flatMap(\.points).map(\.step).max() ?? 1)
     let bands = CoherenceBands(runs: runs, splits: splits, range: (low, high))
+    let series = whole.map { EarlySteps.joined($0, scale: .logarithmic, range: low...high) }.map { series in
+      // One band is enough: where there are intervals, they say more than the range of neighbours.
+      bands.hasIntervals(of: series) ? series.withoutBand : series
+    }
+    let isJoined = series.contains(where: \.hasBand) && !whole.contains(where: \.hasBand)
+    let lines = ChartStyle.curves(
+      .object([
+        "x": x, "y": y, "color": ChartStyle.splitColor(runs, splits: splits),
+        "strokeDash": Self.dash(for: splits, isColored: runs.count == 1),
+      ]), series: series)
     let chart: JSON = [
       "title": .string(title), "width": 400, "height": 280, "data": ["name": .string(id)],
       "usermeta": EarlySteps.fixed,
-      "layer": .array(bands.areas(x: x, y: y) + Self.references(sizes: sizes) + [lines] + bands.points(x: x, y: y)),
+      "layer": .array(
+        bands.areas(x: x, y: y) + Self.references(sizes: sizes) + lines.layers + bands.points(x: x, y: y)),
     ]
     return [
       Figure(
-        id: id, title: title, caption: caption(splits: splits, sizes: sizes) + bands.note + EarlySteps.note,
+        id: id, title: title,
+        caption: caption(splits: splits, sizes: sizes) + bands.note + (isJoined ? CurveBins.note + " " : "")
+          + EarlySteps.note + RunData.poolingNote(runs),
         section: Self.section, isComposite: false, chart: chart,
-        data: [FigureData(name: id, series: series)] + bands.data)
+        data: [FigureData(name: id, series: series)] + bands.data,
+        table: FigureData(name: id, series: whole).table + bands.data.flatMap(\.table))
     ]
   }
 
@@ -71,7 +75,9 @@ struct CoherenceByStep: FigureBuilder {
   }
 
   /// Training solid, test dashed; nil where there is only one split.
-  static func dash(for splits: [String]) -> JSON? {
+  ///
+  /// - Parameter isColored: Whether the curves also have colours by split, so that the legend takes these.
+  static func dash(for splits: [String], isColored: Bool = false) -> JSON? {
     guard splits.count > 1 else { return nil }
     let patterns: [JSON] = [[1, 0], [5, 3], [1.5, 3]]
     return [
@@ -79,10 +85,9 @@ struct CoherenceByStep: FigureBuilder {
       "scale": [
         "domain": .strings(splits), "range": .array(splits.indices.map { patterns[min($0, patterns.count - 1)] }),
       ],
-      "legend": [
-        "title": nil, "orient": "top", "symbolType": "stroke", "direction": "horizontal", "offset": 2,
-        "symbolStrokeColor": .string(Palette.neutral.light), "symbolStrokeWidth": 1.8, "columnPadding": 12,
-      ],
+      "legend": isColored
+        ? ChartStyle.dashLegend
+        : ChartStyle.dashLegend.merging(["symbolStrokeColor": .string(Palette.neutral.light)]),
     ]
   }
 

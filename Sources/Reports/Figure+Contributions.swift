@@ -101,7 +101,7 @@ struct Contributions: FigureBuilder {
   private static func nullNote(_ curves: ContributionCurves) -> String {
     guard curves.worlds > 0 else { return "" }
     return "Shaded: the same in \(curves.worlds) null worlds, in which the designations are permuted among the "
-      + "examples: their 5–95% band (darker) and their range (lighter). "
+      + "examples: their 5–95 % band (darker) and their range (lighter). "
   }
 
   /// How iᵖ − iᶜ at the last step compares with the null worlds.
@@ -133,7 +133,7 @@ struct Contributions: FigureBuilder {
       "field": "value", "type": "quantitative", "title": .string(panel.axisTitle),
       "scale": panel.domain.map { ["domain": .numbers([$0.lowerBound, $0.upperBound]), "nice": false] }
         ?? ["zero": true, "nice": 5],
-      "axis": panel.domain != nil ? ["format": ".0%", "tickCount": 5] : ["tickCount": 5, "format": "~g"],
+      "axis": panel.domain != nil ? ChartStyle.shareAxis : ["tickCount": 5, "format": "~g"],
     ])
     let reference = panel.reference.map { value -> JSON in
       [
@@ -170,13 +170,16 @@ struct Contributions: FigureBuilder {
       "title": .string(title), "width": 400, "height": 260, "data": ["name": .string(panel.id)],
       "usermeta": EarlySteps.fixed, "layer": .array(bands + [reference, lines].compactMap { $0 }),
     ]
-    let series = panel.groups.compactMap { Series(run: run.label, measure: $0.name, points: $0.points) }
+    let whole = panel.groups.compactMap { Series(run: run.label, measure: $0.name, points: $0.points, limit: .max) }
+    // Bands are those of the null worlds.
+    let series = whole.map { EarlySteps.joined($0, scale: .linear).withoutBand }
     let rows = panel.groups.flatMap { group in group.bands.map { row($0, group: group.name, run: run.label) } }
     return Figure(
-      id: panel.id, title: title, caption: panel.caption, section: CoherenceByStep.section, isComposite: false,
-      chart: chart,
+      id: panel.id, title: title, caption: panel.caption + run.firstRunNote, section: CoherenceByStep.section,
+      isComposite: false, chart: chart,
       data: [FigureData(name: panel.id, series: series)]
-        + (rows.isEmpty ? [] : [FigureData(name: nullData, rows: rows)]))
+        + (rows.isEmpty ? [] : [FigureData(name: nullData, rows: rows)]),
+      table: FigureData(name: panel.id, series: whole).table + FigureData(name: nullData, rows: rows).table)
   }
 
   private func band(

@@ -27,7 +27,8 @@ struct FirstLearned: FigureBuilder {
       id: "first-learned-\(number)", title: title,
       caption:
         "When the examples of each group were first classified as their training label. Height is the share of the "
-        + "group per doubling of the step, so equal areas are equal shares. Never learned: \(never) examples.",
+        + "group per doubling of the step, so equal areas are equal shares. Never learned: \(never) examples."
+        + (run.members.isEmpty ? "" : " The examples of \(run.members.count) runs together."),
       section: "Pristine against corrupt examples", isComposite: false, chart: chart(title: title, edges: edges),
       data: [FigureData(name: "bins", rows: rows)])
   }
@@ -35,7 +36,7 @@ struct FirstLearned: FigureBuilder {
   private func chart(title: String, edges: [Double]) -> JSON {
     let shades = [Palette.pristine, Palette.corrupt]
     return [
-      "title": .string(title), "width": 400, "height": 220, "data": ["name": "bins"],
+      "title": .string(title), "width": 400, "height": 260, "data": ["name": "bins"],
       "mark": ["type": "bar", "opacity": 0.62, "binSpacing": 0, "tooltip": true],
       "encoding": [
         "x": [
@@ -49,7 +50,7 @@ struct FirstLearned: FigureBuilder {
         "x2": ["field": "to"],
         "y": [
           "field": "density", "type": "quantitative", "title": "Share of group per doubling", "stack": nil,
-          "scale": ["zero": true, "nice": 5], "axis": ["format": ".0%", "tickCount": 5],
+          "scale": ["zero": true, "nice": 5], "axis": ChartStyle.shareAxis,
         ],
         "y2": ["datum": 0],
         "color": [
@@ -59,7 +60,7 @@ struct FirstLearned: FigureBuilder {
         ],
         "tooltip": [
           ["field": "group", "title": "group"], ["field": "from", "title": "after step"],
-          ["field": "to", "title": "up to step"], ["field": "share", "title": "share of group", "format": ".1%"],
+          ["field": "to", "title": "up to step"], ["field": "percent", "title": "share of group"],
         ],
       ],
     ]
@@ -97,7 +98,7 @@ struct FirstLearned: FigureBuilder {
       [
         "group": .string(group), "from": .number(Wording.rounded(edges[bin])),
         "to": .number(Wording.rounded(edges[bin + 1])),
-        "share": .number(Wording.rounded(share(counts[bin]))),
+        "share": .number(Wording.rounded(share(counts[bin]))), "percent": .string(Wording.percent(share(counts[bin]))),
         "density": .number(Wording.rounded(share(counts[bin]) / log2(edges[bin + 1] / edges[bin]))),
       ]
     }

@@ -24,13 +24,16 @@ extension Figure {
   }
 
   private static func logarithmic(_ chart: JSON, ticks: JSON) -> JSON {
-    if case .array(let panels)? = chart["concat"] {
-      return chart.merging(["concat": .array(panels.map { logarithmic($0, ticks: ticks) })])
+    chart.mappingPanels { panel in
+      panel.mappingLayers { layer in
+        guard let encoding = layer["encoding"], let x = encoding["x"], x["field"] == "step" else { return layer }
+        let axis = (x["axis"] ?? [:]).merging(["values": ticks])
+        let changed = x.merging(["scale": ["type": "log", "nice": false], "axis": axis])
+        // The rise, which fills such an axis, is not to be cut off.
+        let y = panel["usermeta"] == AccuracyAxis.mark ? encoding["y"]?.merging(["scale": ["domain": [0, 1]]]) : nil
+        return layer.merging(["encoding": encoding.merging(["x": changed, "y": y])])
+      }
     }
-    guard let encoding = chart["encoding"], let x = encoding["x"], x["field"] == "step" else { return chart }
-    let axis = (x["axis"] ?? [:]).merging(["values": ticks])
-    let changed = x.merging(["scale": ["type": "log", "nice": false], "axis": axis])
-    return chart.merging(["encoding": encoding.merging(["x": changed])])
   }
 }
 

@@ -39,7 +39,7 @@ struct RelatedMeasures: FigureBuilder {
         Curve(measure: "stiffness_cosine_between", name: "between classes"),
       ]),
     Panel(
-      id: "gsnr", title: "Gradient signal to noise", axis: "Mean GSNR",
+      id: "gsnr", title: "Gradient signal to noise", axis: "Mean signal to noise",
       caption: "The squared mean of a parameter’s gradient over its variance between examples, averaged over the "
         + "parameters (Liu et al., 2020).",
       curves: [Curve(measure: "gsnr_mean", name: "GSNR")], scale: .logarithmic),
@@ -56,7 +56,7 @@ struct RelatedMeasures: FigureBuilder {
         + "batches bring little (McCandlish et al., 2018). Steps at which ‖g‖² cannot be told from 0 are left out.",
       curves: [Curve(measure: "noise_scale", name: "noise scale")], scale: .logarithmic),
     Panel(
-      id: "stability-bound", title: "Stability bound", axis: "Natural logarithm",
+      id: "stability-bound", title: "Stability bound", axis: "Bound (natural logarithm)",
       caption:
         "ln of the bound (L²/m) Σₜ [Πₖ₌ₜ₊₁ (1 + ηₖβ)] ηₜ √(2(1 − α)) on the generalization gap (solid) and of its sum "
         + "alone, without L²/m (dashed), from the L, β and α seen so far along the run. L and β are underestimated and "
@@ -69,42 +69,42 @@ struct RelatedMeasures: FigureBuilder {
   func figures(for runs: [RunData]) -> [Figure] { Self.panels.compactMap { figure($0, runs: runs) } }
 
   private func figure(_ panel: Panel, runs: [RunData]) -> Figure? {
-    let series = runs.flatMap { run in
+    let whole = runs.flatMap { run in
       panel.curves.compactMap { curve in
         let points = run.measure(curve.measure).filter { panel.scale != .logarithmic || $0.value > 0 }
-        return Series(run: run.label, measure: panel.curves.count > 1 ? curve.name : nil, points: points)
+        return Series(run: run.label, measure: panel.curves.count > 1 ? curve.name : nil, points: points, limit: .max)
       }
     }
-    guard !series.isEmpty else { return nil }
-    let values = series.flatMap(\.points).map(\.value)
+    guard !whole.isEmpty else { return nil }
+    let values = whole.flatMap(\.points).map(\.value)
+    let series = whole.map { EarlySteps.joined($0, scale: panel.scale == .logarithmic ? .logarithmic : .linear) }
+    let isJoined = series.contains(where: \.hasBand) && !whole.contains(where: \.hasBand)
     let names = panel.curves.map(\.name).filter { name in series.contains { $0.measure == name } }
-    let fewPoints = series.contains { $0.points.count < 3 }
-    let chart: JSON = [
+    let encoding: JSON = .object([
+      // From 0 on, also where the first value comes later: the charts of a report share their steps.
+      "x": EarlySteps.axis(last: whole.flatMap(\.points).map(\.step).max() ?? 1).merging([
+        "scale": ["type": "symlog", "constant": 1, "nice": false, "zero": false, "domainMin": 0]
+      ]),
+      "y": .object([
+        "field": "value", "type": "quantitative", "title": .string(panel.axis),
+      ]).merging(members: Self.scale(values, panel.scale)),
+      "color": ChartStyle.runColor(runs), "strokeDash": CoherenceByStep.dash(for: names),
+    ])
+    let frame: JSON = [
       "title": .string(panel.title), "width": 400, "height": 200, "data": ["name": .string(panel.id)],
       "usermeta": EarlySteps.fixed,
-      "mark": .object([
-        "type": "line", "strokeWidth": 1.8,
-        "point": fewPoints ? .object(["filled": true, "size": 36]) : nil,
-      ]),
-      "encoding": .object([
-        // From 0 on, also where the first value comes later: the charts of a report share their steps.
-        "x": EarlySteps.axis(last: series.flatMap(\.points).map(\.step).max() ?? 1).merging([
-          "scale": ["type": "symlog", "constant": 1, "nice": false, "zero": false, "domainMin": 0]
-        ]),
-        "y": .object([
-          "field": "value", "type": "quantitative", "title": .string(panel.axis),
-        ]).merging(members: Self.scale(values, panel.scale)),
-        "color": ChartStyle.runColor(runs), "strokeDash": CoherenceByStep.dash(for: names),
-      ]),
     ]
+    let chart = frame.merging(members: ChartStyle.curves(encoding, series: series))
     let sizes = panel.curves.flatMap { curve in
       runs.flatMap { run in run.measures.filter { $0.measure == curve.measure }.map(\.m) }
     }
     return Figure(
       id: panel.id, title: panel.title,
       caption:
-        "\(panel.caption) Measured on \(CoherenceByStep.sizes(Set(sizes).sorted())) examples. \(EarlySteps.note)",
-      section: panel.section, isComposite: false, chart: chart, data: [FigureData(name: panel.id, series: series)])
+        "\(panel.caption) Measured on \(CoherenceByStep.sizes(Set(sizes).sorted())) examples. \(isJoined ? CurveBins.note + " " : "")"
+        + EarlySteps.note + RunData.poolingNote(runs),
+      section: panel.section, isComposite: false, chart: chart, data: [FigureData(name: panel.id, series: series)],
+      table: FigureData(name: panel.id, series: whole).table)
   }
 
   private static func scale(_ values: [Double], _ scale: Scale) -> JSON {

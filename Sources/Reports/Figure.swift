@@ -56,13 +56,26 @@ struct Series: Sendable {
   let points: [Point]
 
   /// A curve without the points that cannot be drawn, thinned for the screen; nil when nothing is left.
-  init?(run: String, measure: String? = nil, points: [Point]) {
-    let drawable = Downsampling.thinned(points.filter(\.value.isFinite))
+  init?(run: String, measure: String? = nil, points: [Point], limit: Int = Downsampling.limit) {
+    let drawable = Downsampling.thinned(points.filter(\.value.isFinite), limit: limit)
     guard !drawable.isEmpty else { return nil }
     self.run = run
     self.measure = measure
     self.points = drawable
   }
+
+  private init(_ other: Series, points: [Point]) {
+    (run, measure, self.points) = (other.run, other.measure, points)
+  }
+
+  /// The same curve through other points.
+  func through(_ points: [Point]) -> Series { Series(self, points: points) }
+
+  /// The same curve without the band behind it.
+  var withoutBand: Series { through(points.map { Point(step: $0.step, value: $0.value) }) }
+
+  /// Whether a band lies behind it.
+  var hasBand: Bool { points.contains { $0.low != nil } }
 }
 
 /// A named data set of a figure: curves, or rows of any other shape.
@@ -91,6 +104,8 @@ struct FigureData: Sendable {
           JSON.object([
             "run": .string(series.run), "measure": series.measure.map(JSON.string),
             "step": .number(Double(point.step)), "value": .number(Wording.rounded(point.value)),
+            "low": point.low.map { .number(Wording.rounded($0)) },
+            "high": point.high.map { .number(Wording.rounded($0)) },
           ])
         }
       }
@@ -100,10 +115,13 @@ struct FigureData: Sendable {
   var compact: JSON {
     guard plainRows.isEmpty else { return .object(["rows": .array(plainRows)]) }
     let packed = series.map { series in
-      JSON.object([
+      func band(_ end: (Point) -> Double?) -> JSON? {
+        series.hasBand ? .array(series.points.map { end($0).map { .number(Wording.rounded($0)) } ?? .null }) : nil
+      }
+      return JSON.object([
         "run": .string(series.run), "measure": series.measure.map(JSON.string),
         "x": .numbers(series.points.map { Double($0.step) }),
-        "y": .numbers(series.points.map { Wording.rounded($0.value) }),
+        "y": .numbers(series.points.map { Wording.rounded($0.value) }), "low": band(\.low), "high": band(\.high),
       ])
     }
     return .object(["series": .array(packed)])

@@ -38,6 +38,41 @@ extension Report {
   ) throws -> [URL] {
     try Figure.export(figures(logarithmicSteps: logarithmicSteps), to: folder, formats: formats, assets: assets)
   }
+
+  /// Draws some of the figures in each format into a folder, as `ID.svg` and so on, in one go.
+  ///
+  /// - Parameters:
+  ///   - names: The ids of the figures; all of them when empty.
+  ///   - look: How they are to look.
+  ///   - folder: Made when it does not exist.
+  ///   - formats: The formats of each figure.
+  ///   - assets: The exporter; found with `ReportAssets.locate()` when not given.
+  /// - Returns: The files written.
+  /// - Throws: `ReportError` when there is no figure of a name (with the names there are), Python or vl-convert is
+  ///   missing, the drawing fails or a file cannot be written.
+  @discardableResult
+  public func exportFigures(
+    named names: [String], look: FigureLook, to folder: URL, formats: [FigureFormat], assets: ReportAssets? = nil
+  ) throws -> [URL] {
+    let chosen = try figures(named: names).map(look.applied)
+    return try Figure.export(chosen, to: folder, formats: formats, assets: assets)
+  }
+
+  /// The figures of these ids, in the order of the report; all of them without any.
+  ///
+  /// - Throws: `ReportError` for an id that there is not, with those there are.
+  public func figures(named names: [String]) throws -> [Figure] {
+    let all = figures()
+    let ids = all.map(\.id)
+    if let unknown = names.first(where: { !ids.contains($0) }) {
+      let runs = runs.flatMap(\.each).count
+      throw ReportError(
+        "\(runs == 1 ? "This run has" : "These runs have") no figure called \"\(unknown)\".",
+        remedy: ids.isEmpty
+          ? "There is none before the first evaluation." : "Choose from \(ids.joined(separator: ", ")).")
+    }
+    return names.isEmpty ? all : all.filter { names.contains($0.id) }
+  }
 }
 
 extension Figure {
@@ -116,6 +151,11 @@ extension Figure {
     guard process.terminationStatus == 0 else {
       let lines = String(decoding: output, as: UTF8.self).split(separator: "\n").suffix(4).joined(separator: " ")
       let isFull = lines.contains(String(cString: strerror(ENOSPC)))
+      if lines.contains("panels do not fit") {
+        throw ReportError(
+          "The panels of a figure do not fit into the size asked for.",
+          remedy: "Choose a larger --width or --height, or a smaller --font-size.")
+      }
       throw ReportError(
         "The figures could not be drawn: \(isFull ? "the disk is full. " : "")\(lines)",
         remedy: isFull ? "Free some space, then try again." : "Run make setup, then try again.")

@@ -24,7 +24,9 @@ enum Findings {
 
   /// Sentences about one run, without its name.
   static func sentences(for run: RunData) -> [String] {
-    var sentences: [String] = []
+    let count = run.members.count
+    let seeds = run.members.map { "\($0.manifest.seed)" }.joined(separator: ", ")
+    var sentences = count > 0 ? ["Mean of \(count) runs (seeds \(seeds))."] : []
     if let order = learningOrder(of: run) { sentences.append(order) }
     if let test = testCourse(of: run) { sentences.append(test) }
     if let last = run.trainAndTest.last, let overfit = run.overfit.last, run.noiseLevel > 0 {
@@ -32,14 +34,23 @@ enum Findings {
         "At step \(Wording.integer(last.step)) training accuracy is \(Wording.percent(last.train)) and the overfit "
           + "\(points(overfit.value)).")
     }
-    sentences += [coherence(of: run), contributions(of: run)].compactMap { $0 }
-    switch run.manifest.status {
-    case .running: sentences.append("The run has not ended yet.")
-    case .interrupted: sentences.append("The run was interrupted.")
-    case .diverged: sentences.append("The run diverged: its loss was no longer a finite number.")
-    case .completed: break
-    }
+    sentences += [coherence(of: run), count > 0 ? nil : contributions(of: run)].compactMap { $0 }
+    sentences += ending(of: run).map { [$0] } ?? []
     return sentences.isEmpty ? ["No evaluations yet."] : sentences
+  }
+
+  /// How the run ended, or how many of those behind a mean did not; nil where there is nothing to say.
+  private static func ending(of run: RunData) -> String? {
+    guard run.members.isEmpty else {
+      let open = run.members.count { $0.manifest.status != .completed }
+      return open == 0 ? nil : "\(open) of these runs did not end as planned."
+    }
+    switch run.manifest.status {
+    case .running: return "The run has not ended yet."
+    case .interrupted: return "The run was interrupted."
+    case .diverged: return "The run diverged: its loss was no longer a finite number."
+    case .completed: return nil
+    }
   }
 
   private enum Order { case pristineFirst, corruptFirst, undecided }

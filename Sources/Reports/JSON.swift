@@ -3,7 +3,7 @@
 import Foundation
 
 /// A JSON value that keeps the order of its keys, so that the same run always gives the same report.
-indirect enum JSON: Sendable, Equatable {
+indirect enum JSON: Sendable, Hashable {
   case null
   case bool(Bool)
   case number(Double)
@@ -11,7 +11,7 @@ indirect enum JSON: Sendable, Equatable {
   case array([JSON])
   case object([Member])
 
-  struct Member: Sendable, Equatable {
+  struct Member: Sendable, Hashable {
     var key: String
     var value: JSON
   }
@@ -28,6 +28,11 @@ indirect enum JSON: Sendable, Equatable {
   subscript(key: String) -> JSON? {
     guard case .object(let members) = self else { return nil }
     return members.first { $0.key == key }?.value
+  }
+
+  /// The layers of a chart; a chart of one view is its own layer.
+  var layers: [JSON] {
+    if case .array(let layers)? = self["layer"] { layers } else { [self] }
   }
 
   /// This object with more members, which replace those of the same name.

@@ -46,6 +46,12 @@ enum PageFrame {
   static let themeButton =
     "<button type=\"button\" id=\"theme\" title=\"Switch between light and dark\">light / dark</button>"
 
+  /// What leads back from a zoom, and says that there is one.
+  static let zoomButton = """
+    <span class="hint">drag over a plot to zoom</span>\
+    <button type="button" id="unzoom" title="Show the whole axes again; so does a double click" hidden>reset zoom</button>
+    """
+
   /// A figure with its caption and the buttons that save it.
   ///
   /// - Parameter more: HTML at the end of the caption.

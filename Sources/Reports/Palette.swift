@@ -8,43 +8,68 @@ struct Shade: Sendable, Equatable {
   let dark: String
 }
 
-/// Colours that stay apart for colour-blind readers and in grey-scale print.
+/// Colours that stay apart for colour-blind readers and in grey-scale print. A colour means one thing on all figures:
+/// a group of examples, a level of noise, or one of the things compared. The three kinds have no colour in common.
 enum Palette {
   /// Examples whose label is unchanged, and those whose label noise changed (Okabe and Ito's blue and vermilion).
   static let pristine = Shade(light: "#0072b2", dark: "#56b4e9")
   static let corrupt = Shade(light: "#d55e00", dark: "#ff9a4d")
   /// The test set.
   static let test = Shade(light: "#009e73", dark: "#2fc79c")
-  /// Anything that is not one of the groups.
+  /// The training set, and anything that is not one of the groups.
   static let neutral = Shade(light: "#4d4d4d", dark: "#c4c4c4")
 
-  /// Okabe and Ito's colours, for runs without an order; blue first, yellow left out as too pale on white.
+  /// The colour of a split, wherever it is told apart from others by colour.
+  static func split(_ name: String) -> Shade {
+    switch name {
+    case "train": neutral
+    case "test": test
+    default: categorical[0]
+    }
+  }
+
+  /// For runs and other things compared, without an order: what Okabe and Ito's colours leave beside the groups, and
+  /// others as far from them.
   static let categorical = [
-    Shade(light: "#0072b2", dark: "#4aa8e0"), Shade(light: "#d55e00", dark: "#ff8a3d"),
-    Shade(light: "#009e73", dark: "#2fc79c"), Shade(light: "#cc79a7", dark: "#e39ac2"),
-    Shade(light: "#e69f00", dark: "#ffc04d"), Shade(light: "#56b4e9", dark: "#9fd6f7"),
-    Shade(light: "#5b4a9c", dark: "#a99be6"), Shade(light: "#333333", dark: "#dddddd"),
+    Shade(light: "#882255", dark: "#e0679f"), Shade(light: "#e69f00", dark: "#ffc04d"),
+    Shade(light: "#56b4e9", dark: "#a8dcf8"), Shade(light: "#7d8a1a", dark: "#c3cf52"),
+    Shade(light: "#8c564b", dark: "#c99a8f"), Shade(light: "#5b4a9c", dark: "#a99be6"),
+    Shade(light: "#cc79a7", dark: "#e3a9c8"), Shade(light: "#111111", dark: "#f2f2f2"),
   ]
 
-  /// Anchors of the plasma colour map (van der Walt and Smith), evenly spaced.
-  private static let plasma: [(Double, Double, Double)] = [
-    (13, 8, 135), (65, 4, 157), (106, 0, 168), (143, 13, 164), (177, 42, 144), (204, 71, 120), (225, 100, 98),
-    (242, 132, 75), (252, 166, 54), (252, 206, 37), (240, 249, 33),
+  /// From little to much, evenly spaced; lightness rises on light pages and falls on dark ones.
+  private static let lightAnchors: [(Double, Double, Double)] = [
+    (38, 6, 118), (98, 10, 165), (160, 36, 158), (209, 77, 137), (236, 142, 172),
+  ]
+  private static let darkAnchors: [(Double, Double, Double)] = [
+    (226, 212, 255), (196, 160, 255), (204, 112, 240), (222, 74, 186), (214, 50, 120),
   ]
 
   /// Colours for `count` ordered levels, from little to much, even in lightness.
   static func ordered(_ count: Int) -> [Shade] {
-    (0..<count).map { index in
-      let place = count == 1 ? 0 : Double(index) / Double(count - 1)
-      return Shade(light: color(at: 0.04 + 0.66 * place), dark: color(at: 0.97 - 0.57 * place))
+    (0..<count).map { ordered(at: count == 1 ? 0 : Double($0) / Double(count - 1)) }
+  }
+
+  /// Colours of noise levels: that of the level itself, so that a level has one colour on all figures. Levels too close
+  /// for that share the whole range.
+  static func noise(_ levels: [Double]) -> [Shade] {
+    let sorted = Set(levels).sorted()
+    let isApart = zip(sorted, sorted.dropFirst()).allSatisfy { $1 - $0 > 0.15 }
+    return levels.map { level in
+      if isApart { return ordered(at: level) }
+      return ordered(at: Double(sorted.firstIndex(of: level) ?? 0) / Double(sorted.count - 1))
     }
   }
 
-  private static func color(at place: Double) -> String {
-    let position = min(max(place, 0), 1) * Double(plasma.count - 1)
-    let index = min(Int(position), plasma.count - 2)
+  private static func ordered(at place: Double) -> Shade {
+    Shade(light: color(at: place, among: lightAnchors), dark: color(at: place, among: darkAnchors))
+  }
+
+  private static func color(at place: Double, among anchors: [(Double, Double, Double)]) -> String {
+    let position = min(max(place, 0), 1) * Double(anchors.count - 1)
+    let index = min(Int(position), anchors.count - 2)
     let fraction = position - Double(index)
-    let (from, to) = (plasma[index], plasma[index + 1])
+    let (from, to) = (anchors[index], anchors[index + 1])
     func mix(_ a: Double, _ b: Double) -> Int { Int((a + (b - a) * fraction).rounded()) }
     return String(format: "#%02x%02x%02x", mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
   }

@@ -11,12 +11,16 @@ public struct Report: Sendable {
 
   /// Reads the runs.
   ///
-  /// - Throws: `ReportError` without any run; `RunStoreError` when a run cannot be read.
-  public init(runs: [RunDirectory], title: String? = nil) throws {
+  /// - Parameters:
+  ///   - pooling: What runs may differ in and still be drawn as one: their mean, with a band from the least to the
+  ///     greatest value. Nothing unless given.
+  /// - Throws: `ReportError` without any run, or when pooling finds no runs that belong together; `RunStoreError` when a
+  ///   run cannot be read.
+  public init(runs: [RunDirectory], title: String? = nil, pooling keys: Set<PooledKey> = []) throws {
     guard !runs.isEmpty else {
       throw ReportError("A report needs at least one run.", remedy: "Name one or more run directories.")
     }
-    self.runs = try RunData.load(runs)
+    self.runs = try RunData.load(runs, pooling: keys)
     let names = Set(self.runs.map { "\($0.manifest.dataset.name), \($0.manifest.model)" }).sorted()
     self.title = title ?? (names.count == 1 ? names[0] : "\(runs.count) runs")
   }

@@ -14,10 +14,10 @@ extension ReportPage {
     return """
       <section><h2>Runs</h2>
       <div class="scroll"><table><thead><tr>\(head)</tr></thead><tbody>
-      \(runs.map(row).joined(separator: "\n"))
+      \(runs.flatMap(\.each).map(row).joined(separator: "\n"))
       </tbody></table></div>
       <p class="quiet">Last, best and validation-selected are test accuracies: at the last evaluation, at the best one \
-      for the test set (a look ahead that no one has in practice), and at the one that the validation set chose.</p>
+      for the test set (uses test data, so not available in practice), and at the one that the validation set chose.</p>
       </section>
       """
   }
@@ -35,10 +35,10 @@ extension ReportPage {
     if let count = manifest.parameterCount {
       model += "<br><span class=\"quiet\">\(Wording.integer(count)) parameters</span>"
     }
-    var noise = Wording.level(manifest.noise.rate) + (manifest.noise.rate > 0 ? " \(manifest.noise.kind)" : "")
-    noise = Wording.html(noise)
+    let kind = manifest.noise.kind == RunManifest.Noise.external ? "labels from a file" : manifest.noise.kind
+    var noise = Wording.html(Wording.level(run.noiseLevel) + (run.noiseLevel > 0 ? ", \(kind)" : ""))
     if let realised = manifest.noise.realisedRate, realised > 0 {
-      noise += "<br><span class=\"quiet\">\(Wording.percent(realised)) of labels changed</span>"
+      noise += "<br><span class=\"quiet\">\(Wording.html(Wording.percent(realised))) of labels changed</span>"
     }
     let steps = (summary?.steps ?? run.lastStep).map(Wording.integer) ?? "–"
     let status = manifest.status == .completed ? "" : "<br><span class=\"quiet\">\(manifest.status.rawValue)</span>"
@@ -51,8 +51,7 @@ extension ReportPage {
       accuracy(summary?.validationSelected?.testAccuracy, summary?.validationSelected?.step),
       summary?.wallSeconds.map(Wording.duration) ?? "–",
     ]
-    let name =
-      "<th scope=\"row\"><i class=\"swatch\" style=\"\(Self.style(run.shade))\"></i>\(Wording.html(run.label))</th>"
+    let name = "<th scope=\"row\">\(swatch(run))\(Wording.html(run.label))</th>"
     return "<tr>" + name + cells.map { "<td>\($0)</td>" }.joined()
       + numbers.map { "<td class=\"n\">\($0)</td>" }.joined() + "<td>\(links(for: run))</td></tr>"
   }
@@ -60,7 +59,7 @@ extension ReportPage {
   private func accuracy(_ value: Double?, _ step: Int? = nil) -> String {
     guard let value else { return "–" }
     let place = step.map { "<br><span class=\"quiet\">step \(Wording.integer($0))</span>" } ?? ""
-    return Wording.percent(value, digits: 2) + place
+    return Wording.html(Wording.percent(value, digits: 2)) + place
   }
 
   private func links(for run: RunData) -> String {
@@ -90,9 +89,9 @@ extension ReportPage {
 
   /// The commands that made the runs.
   var commands: String {
-    let lines = runs.filter { !$0.manifest.commandLine.isEmpty }.map { run in
+    let lines = runs.flatMap(\.each).filter { !$0.manifest.commandLine.isEmpty }.map { run in
       """
-      <dt>\(Wording.html(run.label))</dt><dd><code>\(Wording.html(Wording.shell(run.manifest.commandLine)))</code></dd>
+      <dt>\(Wording.html(run.label))</dt><dd><code>\(Wording.code(Wording.shell(run.manifest.commandLine)))</code></dd>
       """
     }
     guard !lines.isEmpty else { return "" }
@@ -101,7 +100,7 @@ extension ReportPage {
 
   /// Where the numbers come from.
   var provenance: String {
-    let manifests = runs.map(\.manifest)
+    let manifests = runs.flatMap(\.each).map(\.manifest)
     func values(_ value: (RunManifest) -> String?) -> String? {
       let distinct = Set(manifests.compactMap(value)).sorted()
       return distinct.isEmpty ? nil : distinct.joined(separator: "; ")

@@ -31,7 +31,7 @@ struct ReportPage {
   private var header: String {
     let items = runs.map { run in
       """
-      <li><span class="run"><i class="swatch" style="\(Self.style(run.shade))"></i>\(Wording.html(run.label))</span>\
+      <li><span class="run">\(swatch(run))\(Wording.html(run.label))</span>\
       <span>\(Wording.html(Findings.sentences(for: run).joined(separator: " ")))</span></li>
       """
     }
@@ -56,13 +56,23 @@ struct ReportPage {
     }
     return """
       <div class="toolbar">
-      <div class="keys" role="group" aria-label="Runs">\(buttons.joined())</div>
+      <div class="keys" role="group" aria-label="Runs">\(runs.count > 1 ? buttons.joined() : "")</div>
       <div class="switches">
+      \(PageFrame.zoomButton)
+      \(isNarrow ? fullButton : "")
       <button type="button" id="log" aria-pressed="false" title="Logarithmic step axis">log step</button>
       \(PageFrame.themeButton)
       </div>
       </div>
       """
+  }
+
+  /// Whether accuracy axes are closer than 0 to 100 %.
+  private var isNarrow: Bool { AccuracyAxis.ends(for: runs) != AccuracyAxis.whole }
+
+  private var fullButton: String {
+    "<button type=\"button\" id=\"full\" aria-pressed=\"false\" title=\"Accuracy axes from 0 to 100\u{A0}%\">"
+      + "0–100\u{A0}%</button>"
   }
 
   private func sections(of figures: [Figure]) -> String {
@@ -73,6 +83,11 @@ struct ReportPage {
       return
         "<section><h2>\(Wording.html(name))</h2><div class=\"grid\">\(cards.joined(separator: "\n"))</div></section>"
     }.joined(separator: "\n")
+  }
+
+  /// The run's colour; a report of one run has none, as its colours are those of groups of examples.
+  func swatch(_ run: RunData) -> String {
+    runs.count > 1 ? "<i class=\"swatch\" style=\"\(Self.style(run.shade))\"></i>" : ""
   }
 
   static func style(_ shade: Shade) -> String { "--light:\(shade.light);--dark:\(shade.dark)" }

@@ -38,7 +38,7 @@ enum ReportStyle {
     button:hover { border-color: var(--rule); }
     button:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
     .key[aria-pressed=false] { opacity: .45; text-decoration: line-through; }
-    #log[aria-pressed=true] { color: var(--card); background: var(--accent); border-color: var(--accent); }
+    #log[aria-pressed=true], #full[aria-pressed=true] { color: var(--card); background: var(--accent); border-color: var(--accent); }
     .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 16px; }
     figure { position: relative; margin: 0; padding: 12px 14px 10px; min-width: 0; background: var(--card);
       border: 1px solid var(--line); border-radius: 6px; display: flex; flex-direction: column; }
@@ -47,6 +47,9 @@ enum ReportStyle {
     figcaption { margin-top: 4px; color: var(--quiet); font-size: 13px; line-height: 1.45; }
     .save { white-space: nowrap; }
     .save button { padding: 0 3px; border: 0; background: none; color: var(--accent); font-size: 12px; }
+    .zoomable { cursor: crosshair; user-select: none; -webkit-user-select: none; }
+    .box { position: absolute; background: var(--accent); opacity: .18; border: 1px solid var(--text); pointer-events: none; }
+    .hint { align-self: center; color: var(--quiet); font-size: 12px; } [hidden] { display: none; }
     .rule { position: absolute; width: 1px; background: var(--rule); pointer-events: none; display: none; }
     .dot { position: absolute; width: 8px; height: 8px; margin: -4px 0 0 -4px; border-radius: 50%;
       border: 1.5px solid var(--card); pointer-events: none; }

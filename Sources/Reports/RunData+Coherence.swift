@@ -111,7 +111,8 @@ extension RunData {
 
   /// r(t) where it is defined and above 0, so that a logarithmic axis can show it.
   func mCoherence(_ split: String) -> [Point] {
-    coherence(split).compactMap { record in
+    if let mean = pooled({ $0.mCoherence(split) }) { return mean }
+    return coherence(split).compactMap { record in
       guard let value = record.mCoherence, value.isFinite, value > 0 else { return nil }
       return Point(step: record.step, value: value)
     }
@@ -129,6 +130,7 @@ extension RunData {
 
   /// One number of `measures.csv` by step: of training examples, or of the first split there is.
   func measure(_ name: String) -> [Point] {
+    if let mean = pooled({ $0.measure(name) }) { return mean }
     let records = measures.filter { $0.measure == name && $0.value.isFinite }
     guard let split = records.contains(where: { $0.split == "train" }) ? "train" : records.first?.split else {
       return []

@@ -7,6 +7,9 @@ import RunStore
 struct Point: Sendable, Equatable {
   var step: Int
   var value: Double
+  /// The band behind it, such as the least and the greatest value over runs; nil where there is none.
+  var low: Double?
+  var high: Double?
 }
 
 /// A run as the figures see it.
@@ -21,10 +24,13 @@ struct RunData: Sendable {
   /// The name in legends, different for every run of a report.
   var label = ""
   var shade = Palette.categorical[0]
+  /// The runs that this is the mean of; none for a single run.
+  let members: [RunData]
   private var curves: [String: [MetricRecord]] = [:]
 
   init(_ directory: RunDirectory) throws {
     self.directory = directory
+    members = []
     manifest = try directory.manifest()
     examples = try directory.examples()
     coherence = try directory.coherence()
@@ -37,14 +43,29 @@ struct RunData: Sendable {
     for key in curves.keys { curves[key]?.sort { $0.step < $1.step } }
   }
 
+  /// Runs of one group as one: curves are means with bands, examples are those of all, and what is neither is that of
+  /// the first run.
+  init(pooling members: [RunData], first: RunData) {
+    self.members = members
+    directory = first.directory
+    manifest = first.manifest
+    examples = members.flatMap(\.examples)
+    coherence = Self.means(members.map(\.coherence))
+    contributions = first.contributions
+    intervals = []
+    measures = first.measures
+    curves = first.curves
+  }
+
   func records(_ split: String, _ group: String = "all") -> [MetricRecord] { curves["\(split)/\(group)"] ?? [] }
 
   func accuracy(_ split: String, _ group: String = "all") -> [Point] {
-    records(split, group).map { Point(step: $0.step, value: $0.accuracy1) }
+    pooled { $0.accuracy(split, group) }
+      ?? records(split, group).map { Point(step: $0.step, value: $0.accuracy1) }
   }
 
   func loss(_ split: String, _ group: String = "all") -> [Point] {
-    records(split, group).map { Point(step: $0.step, value: $0.loss) }
+    pooled { $0.loss(split, group) } ?? records(split, group).map { Point(step: $0.step, value: $0.loss) }
   }
 
   /// Accuracy on the examples whose label is unchanged: all of them in a run without noise.
@@ -55,16 +76,11 @@ struct RunData: Sendable {
 
   var corruptAccuracy: [Point] { accuracy("train", "corrupt") }
 
-  /// The noise level ε: the share of examples chosen for noise. Where labels came from elsewhere and only the share of
-  /// changed labels is known, the level that would change as many.
-  var noiseLevel: Double {
-    let noise = manifest.noise
-    guard noise.rate == 0, let realised = noise.realisedRate, realised > 0 else { return noise.rate }
-    return min(1, realised * Double(classes) / Double(classes - 1))
-  }
+  /// The noise level ε.
+  var noiseLevel: Double { manifest.noiseLevel }
 
   /// The number of classes K.
-  var classes: Int { max(2, manifest.dataset.classes ?? 10) }
+  var classes: Int { manifest.classCount }
 
   /// Training accuracy and test accuracy at the steps that have both.
   var trainAndTest: [(step: Int, train: Double, test: Double)] {
@@ -73,10 +89,13 @@ struct RunData: Sendable {
   }
 
   /// ta − va.
-  var gap: [Point] { trainAndTest.map { Point(step: $0.step, value: $0.train - $0.test) } }
+  var gap: [Point] {
+    pooled(\.gap) ?? trainAndTest.map { Point(step: $0.step, value: $0.train - $0.test) }
+  }
 
   /// ta − [ε/K + (1 − ε)·va].
   var overfit: [Point] {
+    if let mean = pooled(\.overfit) { return mean }
     let level = noiseLevel
     let chance = 1 / Double(classes)
     return trainAndTest.map { Point(step: $0.step, value: $0.train - (level * chance + (1 - level) * $0.test)) }
@@ -88,19 +107,22 @@ struct RunData: Sendable {
 
 extension RunData {
   /// Reads runs and gives them names and colours: by noise level where the levels differ, else by what differs.
-  static func load(_ directories: [RunDirectory]) throws -> [RunData] {
+  ///
+  /// - Parameter keys: Runs that differ in nothing else are taken together as their mean.
+  static func load(_ directories: [RunDirectory], pooling keys: Set<PooledKey> = []) throws -> [RunData] {
     var runs = try directories.map(RunData.init)
-    let levels = Set(runs.map(\.noiseLevel)).sorted()
-    if levels.count == runs.count {
+    if !keys.isEmpty { runs = try pooled(runs, over: keys) }
+    let levels = Set(runs.map(\.noiseLevel))
+    if levels.count == runs.count, !keys.contains(.noise) {
       runs.sort { $0.noiseLevel < $1.noiseLevel }
-      let shades = Palette.ordered(runs.count)
+      let shades = runs.count == 1 ? [Palette.categorical[0]] : Palette.noise(runs.map(\.noiseLevel))
       for index in runs.indices {
         runs[index].label = Wording.level(runs[index].noiseLevel) + " noise"
         runs[index].shade = shades[index]
       }
       return runs
     }
-    let labels = distinctLabels(runs)
+    let labels = distinctLabels(runs, besides: keys)
     for index in runs.indices {
       runs[index].label = labels[index]
       runs[index].shade = Palette.categorical[index % Palette.categorical.count]
@@ -108,14 +130,17 @@ extension RunData {
     return runs
   }
 
-  private static func distinctLabels(_ runs: [RunData]) -> [String] {
-    let traits: [(RunData) -> String] = [
-      { $0.manifest.dataset.name }, { $0.manifest.model }, { $0.manifest.optimizer ?? "" },
-      { Wording.level($0.noiseLevel) + " noise" },
-      { $0.manifest.learningRate.map { "lr \($0)" } ?? "" }, { "seed \($0.manifest.seed)" },
+  private static func distinctLabels(_ runs: [RunData], besides keys: Set<PooledKey>) -> [String] {
+    let traits: [(key: PooledKey, text: (RunData) -> String)] = [
+      (.dataset, { $0.manifest.dataset.name }), (.model, { $0.manifest.model }),
+      (.optimizer, { $0.manifest.optimizer ?? "" }), (.noise, { Wording.level($0.noiseLevel) + " noise" }),
+      (.learningRate, { $0.manifest.learningRate.map { "lr \($0)" } ?? "" }),
+      (.batchSize, { $0.manifest.batchSize.map { "batch \($0)" } ?? "" }), (.seed, { "seed \($0.manifest.seed)" }),
     ]
-    let differing = traits.filter { trait in Set(runs.map(trait)).count > 1 }
-    var labels = runs.map { run in differing.map { $0(run) }.filter { !$0.isEmpty }.joined(separator: ", ") }
+    let differing = traits.filter { trait in
+      !keys.contains(trait.key) && Set(runs.map(trait.text)).count > 1
+    }
+    var labels = runs.map { run in differing.map { $0.text(run) }.filter { !$0.isEmpty }.joined(separator: ", ") }
     if Set(labels).count < runs.count || labels.contains("") { labels = runs.map(\.directory.name) }
     var seen: [String: Int] = [:]
     return labels.map { label in

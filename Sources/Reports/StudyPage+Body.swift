@@ -36,7 +36,7 @@ extension StudyPage {
     </header>
     <main>
     <div class="toolbar"><div class="keys"><b>\(Wording.html(tally))</b></div>\
-    <div class="switches">\(PageFrame.themeButton)</div></div>
+    <div class="switches">\(PageFrame.zoomButton)\(PageFrame.themeButton)</div></div>
     \(scoreCard)
     \(figureSections)
     \(cellTable)
@@ -122,7 +122,7 @@ extension StudyPage {
       ]
       return "<tr id=\"cell-\(Self.anchor(cell.name))\"><th scope=\"row\">\(Wording.html(cell.name))</th>"
         + "<td>\(Wording.html(cell.purpose))</td><td>\(Wording.html(cell.status))</td>"
-        + numbers.map { "<td class=\"n\">\($0 ?? "–")</td>" }.joined()
+        + numbers.map { "<td class=\"n\">\($0.map(Wording.html) ?? "–")</td>" }.joined()
         + "<td>\(files.compactMap { $0 }.joined(separator: " · "))</td></tr>"
     }
     return """
@@ -142,7 +142,7 @@ extension StudyPage {
     guard !(whole + own).isEmpty else { return "" }
     let lines = (whole + own).map { name, id, words in
       """
-      <dt id="\(id)">\(Wording.html(name))</dt><dd><code>\(Wording.html(Wording.shell(words)))</code></dd>
+      <dt id="\(id)">\(Wording.html(name))</dt><dd><code>\(Wording.code(Wording.shell(words)))</code></dd>
       """
     }
     return "<section><h2>How to repeat it</h2><dl>\(lines.joined(separator: "\n"))</dl></section>"

@@ -17,16 +17,16 @@ enum Wording {
     return (value < 0 ? "−" : "") + groups.joined(separator: "\u{202F}")
   }
 
-  /// A share as a percentage, such as `97.3%`.
+  /// A share as a percentage, such as `97.3 %`.
   static func percent(_ share: Double, digits: Int = 1) -> String {
     guard share.isFinite else { return "–" }
-    return String(format: "%.\(digits)f", share * 100).replacingOccurrences(of: "-", with: "−") + "%"
+    return String(format: "%.\(digits)f", share * 100).replacingOccurrences(of: "-", with: "−") + " %"
   }
 
-  /// A share as a percentage without needless decimals, such as `50%` or `12.5%`.
+  /// A share as a percentage without needless decimals, such as `50 %` or `12.5 %`.
   static func level(_ share: Double) -> String {
     let rounded = (share * 1000).rounded() / 10
-    return (rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)") + "%"
+    return (rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)") + " %"
   }
 
   /// Seconds as a duration, such as `4.2 s`, `3 min 05 s` or `2 h 10 min`.
@@ -43,8 +43,13 @@ enum Wording {
     return mebibytes < 1024 ? String(format: "%.0f MiB", mebibytes) : String(format: "%.2f GiB", mebibytes / 1024)
   }
 
-  /// Text with the characters that HTML reserves escaped.
+  /// Text for an HTML page: as `code(_:)`, and no line ends between a number and its per cent sign.
   static func html(_ text: String) -> String {
+    code(text).replacingOccurrences(of: "([0-9]) %", with: "$1\u{A0}%", options: .regularExpression)
+  }
+
+  /// Text with the characters that HTML reserves escaped, otherwise as it is, such as commands to copy.
+  static func code(_ text: String) -> String {
     var output = ""
     output.reserveCapacity(text.utf8.count)
     for character in text {

@@ -116,7 +116,7 @@ public struct RunDirectory: Sendable, Hashable {
     guard manager.fileExists(atPath: run.file(RunFile.manifest).path) else {
       throw RunStoreError(
         "\(path) is not a run directory: it has no \(RunFile.manifest).",
-        remedy: "Name the folder that was given to coherent train with --out.")
+        remedy: remedy(forMissingManifestAt: run.url, path: path))
     }
     return run
   }

@@ -42,9 +42,30 @@ public struct StudyReport {
     return folder.report
   }
 
+  /// The study's title with the data it ran on, which need not be the paper's.
+  private var title: String {
+    let ran = runs.compactMap { manifests[$0.name]?.dataset.name }
+    let planned = cells.compactMap(\.configuration?.dataset)
+    return Self.title(study.title, ranOn: ran.isEmpty ? planned : ran)
+  }
+
+  /// The data sets by the names that people use.
+  private static let names = [
+    "digits": "built-in digits", "mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100", "folder": "a folder of pictures",
+  ]
+
+  /// A title with data sets, which take the place of one at its end.
+  static func title(_ title: String, ranOn datasets: [String]) -> String {
+    let ran = Set(datasets).sorted().map { names[$0] ?? $0 }.joined(separator: " and ")
+    guard !ran.isEmpty else { return title }
+    let named = names.values.map { " on \($0)" }.first(where: title.hasSuffix)
+    return named.map { "\(title.dropLast($0.count)) on \(ran)" } ?? "\(title): \(ran)"
+  }
+
   private func page(_ formats: [FigureFormat]) -> StudyPage {
     StudyPage(
-      id: study.id, title: study.title, question: study.question, paper: study.paper, section: study.section,
+      id: study.id, title: title, question: study.question, paper: study.paper, section: study.section,
       profile: results.profile, scale: study.scales[settings.profile] ?? "",
       verdicts: results.verdicts.map(verdict), figures: figures,
       cells: zip(cells, results.cells).map { cell($0, $1) }, machine: facts, command: command,

@@ -78,16 +78,11 @@ struct StudyRun {
 
   var optimizer: OptimizerWord { OptimizerWord(manifest.optimizer ?? "sgd") }
 
-  /// The noise level ε. Where labels came from elsewhere and only the share of changed labels is known, the level that
-  /// would change as many.
-  var noise: Double {
-    let noise = manifest.noise
-    guard noise.kind == RunManifest.Noise.external, let realised = noise.realisedRate else { return noise.rate }
-    return min(1, realised * Double(classes) / Double(classes - 1))
-  }
+  /// The noise level ε.
+  var noise: Double { manifest.noiseLevel }
 
   /// The number of classes K.
-  var classes: Int { max(2, manifest.dataset.classes ?? 10) }
+  var classes: Int { manifest.classCount }
 
   /// The share of labels left unchanged.
   var properAccuracy: Double { 1 - (manifest.noise.realisedRate ?? noise * Double(classes - 1) / Double(classes)) }

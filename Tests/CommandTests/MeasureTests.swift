@@ -41,6 +41,21 @@ import Testing
     for part in parts { #expect(result.errors.contains(part), "\(arguments): \(result.errors)") }
   }
 
+  /// As the other commands take a run, and as before.
+  @Test func theRunIsAnArgument() throws {
+    let byPlace = try Program.run(["measure", Self.run, "--examples", "50", "--json"])
+    let byName = try Program.run(["measure", "--checkpoint", Self.run, "--examples", "50", "--json"])
+    #expect(byPlace.code == 0 && byName.code == 0, "\(byPlace.errors)\(byName.errors)")
+    #expect(try object(byPlace.output)["alpha"] as? Double == object(byName.output)["alpha"] as? Double)
+  }
+
+  @Test func oneRunIsNamed() async {
+    let none = await Program.runHere(["measure"])
+    #expect(none.code == 64 && none.errors.contains("No run directory was named"), "\(none.errors)")
+    let two = await Program.runHere(["measure", "a", "--checkpoint", "b"])
+    #expect(two.code == 64 && two.errors.contains("Two runs were named, a and b"), "\(two.errors)")
+  }
+
   /// Before anything is loaded: the run is not even there.
   @Test func recordsAreRefusedBeforeTheWork() async {
     let result = await Program.runHere(["measure", "--checkpoint", "/nowhere/run", "--records", "/nowhere/x.csv"])

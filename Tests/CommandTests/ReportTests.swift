@@ -74,6 +74,61 @@ struct ReportCommandTests {
     }
   }
 
+  @Test(.enabled(if: isInstalled("python"), "vl-convert is not in .deps: make setup"))
+  func oneFigureForAPaper() throws {
+    let scratch = try Scratch()
+    let run = scratch.path("run")
+    try train(SmallData.options + ["--out", run])
+    let result = try Program.run([
+      "report", run, "--figure", "test-accuracy", "--figure", "overfit", "--pdf", "--width", "3.25", "--font-size", "8",
+      "--log-steps", "--accuracy-from", "20", "--no-title",
+    ])
+    #expect(result.code == 0, "\(result.errors)")
+    let files = result.output.split(separator: "\n").map(String.init)
+    #expect(files == ["test-accuracy", "overfit"].map { run + "/figures/\($0).pdf" })
+    // No page was asked for.
+    #expect(!FileManager.default.fileExists(atPath: run + "/report.html"))
+    // PDF is what a figure is without another wish.
+    let other = try Program.run(["report", run, "--figure", "overfit", "--out", scratch.path("page.html"), "--json"])
+    let written = try object(other.output)
+    #expect(written["report"] as? String == scratch.path("page.html"))
+    #expect((written["figures"] as? [String])?.map { $0.hasSuffix("overfit.pdf") } == [true])
+  }
+
+  @Test func seedsAsMeanAndBand() throws {
+    let scratch = try Scratch()
+    let runs = ["1", "2"].map { scratch.path("seed-" + $0) }
+    for (seed, run) in zip(["1", "2"], runs) {
+      try train(SmallData.options.overridden(by: ["--seed", seed]) + ["--out", run])
+    }
+    let page = scratch.path("page.html")
+    let result = try Program.run(["report"] + runs + ["--group", "seed", "--out", page])
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(try self.page(page).contains("mean of n = 2 runs; band: from the least to the greatest"))
+  }
+
+  static let mistakes: [(arguments: [String], code: Int32, parts: [String])] = [
+    (["--figure", "accuracy"], 1, ["no figure called \"accuracy\"", "test-accuracy"]),
+    (["--width", "3"], 64, ["--width is about figures", "--figure"]),
+    (["--pdf", "--width", "300"], 64, ["300.0 inches", "1 to 40"]), (["--pdf", "--font-size", "0"], 64, ["3 to 72"]),
+    (["--pdf", "--accuracy-from", "100"], 64, ["below 100 %"]), (["--group", "seeds"], 64, ["seeds", "seed"]),
+    (["--group", "seed"], 1, ["only one run"]),
+  ]
+
+  @Test func mistakesAreExplained() async throws {
+    let scratch = try Scratch()
+    let run = scratch.path("run")
+    try train(SmallData.options + ["--out", run])
+    for (arguments, code, parts) in Self.mistakes {
+      let result = await Program.runHere(["report", run] + arguments)
+      #expect(result.code == code, "\(arguments): \(result.errors)")
+      for part in parts { #expect(result.errors.contains(part), "\(arguments): \(result.errors)") }
+    }
+    let folder = await Program.runHere(["report", scratch.url.path])
+    #expect(folder.code == 1 && folder.errors.contains("Name the runs in it: \(run)."), "\(folder.errors)")
+    #expect(!FileManager.default.fileExists(atPath: run + "/report.html"))
+  }
+
   @Test func theDemoInSmall() throws {
     let scratch = try Scratch()
     let result = try Program.run(["demo", "--steps", "3", "--out", scratch.path("demo")])

@@ -156,7 +156,7 @@ import Testing
       FigureMap(
         id: "map", title: "Map", caption: "", section: "", rows: "", columns: "", value: .accuracy(), cells: cells
       ).figure())
-    #expect(try rows(figure).map { $0["text"] as? String } == ["17.0%", "85.0%"])
+    #expect(try rows(figure).map { $0["text"] as? String } == ["17.0 %", "85.0 %"])
     #expect(figure.csv == "panel,series,x,y,low,high\n,easy,hard,0.17,,\n,easy,easy,0.85,,\n")
   }
 

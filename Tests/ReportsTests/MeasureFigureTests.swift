@@ -31,7 +31,10 @@ import Testing
     let run = SyntheticRun(noise: 0.5, isProbed: true)
     let band = try rows(figure, "coherence-intervals")
     #expect(Set(band.compactMap { $0["measure"] as? String }) == ["train", "test"])
-    #expect(band.count == 2 * run.probed.count)
+    // One for each point of the curves, which are joined where probes lie closer than a line can show.
+    let drawn = try rows(figure, "coherence-by-step")
+    #expect(band.count == drawn.count && band.count < 2 * run.probed.count)
+    #expect(band.map { $0["step"] as? Int } == drawn.map { $0["step"] as? Int })
     let ends = band.compactMap { row -> (low: Double, high: Double)? in
       guard let low = row["low"] as? Double, let high = row["high"] as? Double else { return nil }
       return (low, high)
@@ -44,7 +47,7 @@ import Testing
     let checks = try rows(figure, "coherence-from-batches")
     #expect(!checks.isEmpty && checks.allSatisfy { ($0["step"] as? Int ?? 1) % 2 == 0 })
     #expect(figure.specification.contains("\"type\":\"area\"") && figure.specification.contains("\"filled\":false"))
-    #expect(figure.caption.contains("95% intervals") && figure.caption.contains("Hollow points"))
+    #expect(figure.caption.contains("95 % intervals") && figure.caption.contains("Hollow points"))
   }
 
   @Test func severalRunsShowTheBandsOfTraining() throws {
@@ -52,7 +55,7 @@ import Testing
     let figure = try figure("coherence-by-step", of: report(in: scratch, levels: [0, 1]))
     let band = try rows(figure, "coherence-intervals")
     #expect(Set(band.compactMap { $0["measure"] as? String }) == ["train"])
-    #expect(Set(band.compactMap { $0["run"] as? String }) == ["0% noise", "100% noise"])
+    #expect(Set(band.compactMap { $0["run"] as? String }) == ["0 % noise", "100 % noise"])
     #expect(figure.caption.contains("of training examples only"))
   }
 
@@ -61,7 +64,7 @@ import Testing
     let figure = try figure("coherence-by-step", of: report(in: scratch, intervals: false))
     #expect(
       !figure.specification.contains("coherence-intervals") && !figure.specification.contains("\"type\":\"area\""))
-    #expect(!figure.caption.contains("95%") && !figure.caption.contains("Hollow"))
+    #expect(!figure.caption.contains("95 %") && !figure.caption.contains("Hollow"))
     #expect(figure.specification.contains("\"name\":\"r = 1\"") && !figure.specification.contains("orthogonal: r"))
   }
 

@@ -18,7 +18,7 @@ import Testing
   @Test func runsAreOrderedAndNamedByNoiseLevel() throws {
     let scratch = try Scratch()
     let report = try Report(runs: threeRuns(in: scratch))
-    #expect(report.runs.map(\.label) == ["0% noise", "50% noise", "100% noise"])
+    #expect(report.runs.map(\.label) == ["0 % noise", "50 % noise", "100 % noise"])
     #expect(Set(report.runs.map(\.shade.light)).count == 3)
     #expect(report.title == "mnist, mlp:2048")
   }
@@ -134,7 +134,7 @@ import Testing
       return (findings.headline, findings.runs[0].sentences[0])
     }
     #expect(try findings([reversed]).headline == "Pristine examples were not learned before corrupt ones.")
-    #expect(try findings([reversed]).first.contains("only 20.0% of the pristine ones"))
+    #expect(try findings([reversed]).first.contains("only 20.0 % of the pristine ones"))
     #expect(try findings([tied]).headline == "Pristine examples were learned before corrupt ones.")
     #expect(try findings([neither]).first.contains("less than half"))
     #expect(try findings([tied, reversed, neither]).headline.contains("in 1 of 3 runs with noise"))
@@ -150,7 +150,7 @@ import Testing
     #expect(page.components(separatedBy: "STAND-IN").count == 2)
     #expect(page.components(separatedBy: "</script>").count == 4)
     #expect(!page.contains("<!-- "))
-    #expect(page.contains("--noise 0.5") && page.contains("45.0%"))
+    #expect(page.contains("--noise 0.5") && page.contains("45.0\u{A0}%"))
   }
 
   @Test func writtenPageLinksTheNumbers() throws {
@@ -193,7 +193,7 @@ import Testing
   @Test func wordingForPeople() {
     #expect(Wording.integer(60_000) == "60\u{202F}000" && Wording.integer(1_234_567) == "1\u{202F}234\u{202F}567")
     #expect(Wording.integer(9999) == "9999" && Wording.integer(100) == "100")
-    #expect(Wording.level(0.125) == "12.5%" && Wording.level(1) == "100%")
+    #expect(Wording.level(0.125) == "12.5 %" && Wording.level(1) == "100 %")
     #expect(Wording.shell(["a", "b c", "it's"]) == "a 'b c' 'it'\\''s'")
     #expect(Wording.rounded(0.123456789) == 0.12346 && Wording.rounded(123_456_789) == 123_460_000)
     #expect(Wording.duration(185) == "3 min 05 s")

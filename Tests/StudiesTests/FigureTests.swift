@@ -148,6 +148,16 @@ private struct SampleCell: Sendable {
     #expect(StudyFigures.studies.count == 21)
   }
 
+  /// A page says what it ran on, which need not be the paper's data.
+  @Test func titlesNameTheData() {
+    #expect(StudyReport.title("Label noise on MNIST", ranOn: ["digits", "digits"]) == "Label noise on built-in digits")
+    #expect(StudyReport.title("Label noise on MNIST", ranOn: ["mnist"]) == "Label noise on MNIST")
+    #expect(StudyReport.title("Early stopping", ranOn: ["cifar10"]) == "Early stopping: CIFAR-10")
+    #expect(
+      StudyReport.title("Early stopping", ranOn: ["mnist", "digits"]) == "Early stopping: built-in digits and MNIST")
+    #expect(StudyReport.title("The linear example", ranOn: []) == "The linear example")
+  }
+
   @Test(arguments: StudyFigures.studies)
   func withoutDataThereIsNoFigure(_ id: String) throws {
     #expect(try StudyFigures.figures(for: id, runs: []).isEmpty)
@@ -163,11 +173,11 @@ private struct SampleCell: Sendable {
       names(lines, \.panel) == [
         "Training accuracy", "Test accuracy", "Training loss", "Pristine learned", "Corrupt learned", "Overfit",
       ])
-    #expect(names(lines, \.series) == ["0% noise", "50% noise"])
-    #expect(Set(lines.filter { $0.panel == "Corrupt learned" }.map(\.series)) == ["50% noise"])
+    #expect(names(lines, \.series) == ["0 % noise", "50 % noise"])
+    #expect(Set(lines.filter { $0.panel == "Corrupt learned" }.map(\.series)) == ["50 % noise"])
     let norms = try figure("early-gradient-norm", in: figures)
-    #expect(norms.filter { $0.panel == "By step" && $0.series == "0% noise" }.map(\.x) == ["0", "1", "3", "10"])
-    let measured = norms.first { $0.series == "‖ḡ‖² measured" && $0.x == "0" }?.y
+    #expect(norms.filter { $0.panel == "By step" && $0.series == "0 % noise" }.map(\.x) == ["0", "1", "3", "10"])
+    let measured = norms.first { $0.series == "measured by the probe" && $0.x == "0" }?.y
     let expected: Double = (2 + 1 + 0.5 + 2.0 / 11) / 4
     try expectEqual(measured, expected)
     // −ΔL/(η·Δt) over ten steps at rate 0.1.
@@ -199,9 +209,10 @@ private struct SampleCell: Sendable {
     }
     let figures = try figures("cg/winsorized", cells)
     let lines = try figure("winsorized-grid", in: figures)
-    #expect(names(lines, \.panel) == ["c = 0, 0% noise", "c = 0, 50% noise", "c = 2, 0% noise", "c = 2, 50% noise"])
+    #expect(
+      names(lines, \.panel) == ["c = 0, 0 % noise", "c = 0, 50 % noise", "c = 2, 0 % noise", "c = 2, 50 % noise"])
     #expect(names(lines, \.series) == ["training accuracy", "test accuracy", "overfit"])
-    #expect(Set(try figure("winsorized-by-clipping", in: figures).map(\.series)).contains("50% noise, test"))
+    #expect(Set(try figure("winsorized-by-clipping", in: figures).map(\.series)).contains("50 % noise, test"))
     let cifar = try self.figures(
       "ws/winsorized-cifar",
       cells.map { cell in
@@ -209,7 +220,7 @@ private struct SampleCell: Sendable {
         if cell.optimizer != "sgd" { changed.optimizer = "winsorized:s=4" }
         return changed
       })
-    #expect(names(try figure("winsorized-cifar", in: cifar), \.panel).last == "50% noise, s = 4")
+    #expect(names(try figure("winsorized-cifar", in: cifar), \.panel).last == "50 % noise, s = 4")
   }
 
   @Test func robustMeansAreComparedWithSGD() throws {
@@ -218,14 +229,14 @@ private struct SampleCell: Sendable {
     }
     let figures = try figures("ws/robust-means", cells)
     let lines = try figure("robust-means", in: figures)
-    #expect(names(lines, \.panel) == ["RM3, 0% noise", "RM3, 50% noise", "M3, 0% noise", "M3, 50% noise"])
+    #expect(names(lines, \.panel) == ["RM3, 0 % noise", "RM3, 50 % noise", "M3, 0 % noise", "M3, 50 % noise"])
     #expect(
       names(lines.filter { $0.panel.hasPrefix("M3") }, \.series) == [
         "M3, train", "M3, test", "SGD, train", "SGD, test",
       ])
     #expect(lines.contains { $0.x == "10" } && !lines.contains { $0.x == "1000" })
     let bars = try figure("final-gaps", in: figures)
-    #expect(bars.filter { $0.panel == "50% noise" }.map(\.x) == ["SGD", "RM3", "M3"])
+    #expect(bars.filter { $0.panel == "50 % noise" }.map(\.x) == ["SGD", "RM3", "M3"])
     #expect(names(try figure("pristine-and-corrupt", in: figures), \.series) == ["pristine", "corrupt", "test"])
     #expect(try self.figures("gm/m3", cells).map(\.id) == ["m3-pristine-and-corrupt", "final-gaps"])
   }
@@ -238,7 +249,7 @@ private struct SampleCell: Sendable {
       }
     }
     let lines = try figure("median-against-mean", in: figures("ws/robust-means", runs))
-    #expect(lines.first?.y == 1.2 && lines.last?.y == 0.9 && lines.last?.series == "M3, 50% noise")
+    #expect(lines.first?.y == 1.2 && lines.last?.y == 0.9 && lines.last?.series == "M3, 50 % noise")
   }
 
   @Test func claimsHaveTheirFigures() throws {
@@ -324,7 +335,7 @@ private struct SampleCell: Sendable {
       Self.cell(0) { $0.model = model }
     }
     let sweep = try figure("width-depth", in: figures("gm/width-depth", shapes))
-    #expect(sweep.filter { $0.panel == "Gap ta − va, by width" }.map(\.x) == ["64", "128", "256"])
+    #expect(sweep.filter { $0.panel == "Generalization gap, by width" }.map(\.x) == ["64", "128", "256"])
     #expect(sweep.filter { $0.panel == "Test accuracy, by depth" }.map(\.x) == ["1", "2", "3"])
     #expect(InitialisationFigures.shape("mlp:64,32") == nil && InitialisationFigures.shape("mlp:") == nil)
   }
@@ -385,7 +396,7 @@ private struct SampleCell: Sendable {
     let scratch = try Scratch()
     let grids = try StudyFigures.figures(for: "cg/contributions", runs: [sample.write(in: scratch)])
     let shares = try figure("contribution-grid", in: grids)
-    #expect(names(shares, \.panel) == ["paper’s sample, 50% noise", "whole population, 50% noise"])
+    #expect(names(shares, \.panel) == ["paper’s sample, 50 % noise", "whole population, 50 % noise"])
     #expect(shares.first { $0.series == "corrupt, actual" }?.y == 0.4)
     #expect(
       try figure("contribution-early-grid", in: grids).filter { $0.series == "pristine, actual" }.map(\.x).last == "10")

@@ -23,7 +23,7 @@ extension Figure {
   /// absent values are empty cells. Curves are whole, even where the chart thins them for the screen.
   public var csv: String {
     let header = Self.tableColumns.joined(separator: ",")
-    let rows = table.isEmpty ? data.flatMap(Self.rows) : table
+    let rows = table.isEmpty ? data.flatMap(\.table) : table
     let lines = rows.map { row in
       let numbers = [row.y, row.low, row.high].map { $0.map(FigureRow.text) ?? "" }
       return ([row.panel, row.series, row.x].map(Self.cell) + numbers).joined(separator: ",")
@@ -33,15 +33,24 @@ extension Figure {
 
   static let tableColumns = ["panel", "series", "x", "y", "low", "high"]
 
-  private static func rows(of set: FigureData) -> [FigureRow] {
-    let curves = set.series.flatMap { series in
+  private static func cell(_ text: String) -> String {
+    guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
+    let line = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: " ")
+    return "\"" + line.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+  }
+}
+
+extension FigureData {
+  /// The data set as lines of a figure's table.
+  var table: [FigureRow] {
+    let curves = series.flatMap { series in
       series.points.map { point in
         FigureRow(
-          panel: set.name, series: [series.run, series.measure ?? ""].filter { !$0.isEmpty }.joined(separator: ", "),
-          x: "\(point.step)", y: point.value)
+          panel: name, series: [series.run, series.measure ?? ""].filter { !$0.isEmpty }.joined(separator: ", "),
+          x: "\(point.step)", y: point.value, low: point.low, high: point.high)
       }
     }
-    return curves + set.plainRows.map { row(of: $0, in: set.name) }
+    return curves + plainRows.map { Self.row(of: $0, in: name) }
   }
 
   /// A row of some other shape: its words name the series, its place is a step, an edge or a word.
@@ -56,11 +65,5 @@ extension Figure {
     return FigureRow(
       panel: panel, series: series, x: number("step", "loss", "x", "from").map(FigureRow.text) ?? "",
       y: number("value", "r", "y", "share"), low: number("low"), high: number("high"))
-  }
-
-  private static func cell(_ text: String) -> String {
-    guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
-    let line = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: " ")
-    return "\"" + line.replacingOccurrences(of: "\"", with: "\"\"") + "\""
   }
 }

@@ -52,6 +52,12 @@ public struct FigureAxis: Sendable, Hashable {
 }
 
 extension FigureAxis {
+  /// Whether it shows accuracies, from 0 to 100 % unless all of them lie close together.
+  var isAccuracy: Bool { isShare && including == [0, 1] && ticks.isEmpty }
+
+  /// Whether it shows the course of training.
+  var isTraining: Bool { title == Self.steps.title || title == "Epoch" }
+
   /// Whether a value has a place on the axis.
   func shows(_ value: Double) -> Bool {
     switch scale {
@@ -112,7 +118,7 @@ extension FigureAxis {
 
   /// Percentages, or 0.5, 20, 3k, 1,024.
   private var labelExpression: String {
-    if isShare { return "format(datum.value, '~%')" }
+    if isShare { return ChartStyle.percentLabel }
     return "datum.value === 0 ? '0' : abs(datum.value) < 0.001 ? format(datum.value, '~e') : "
       + "abs(datum.value) < 1 ? format(datum.value, '~g') : length(format(datum.value, '~s')) < 5 "
       + "? format(datum.value, '~s') : format(datum.value, ',')"

@@ -55,7 +55,7 @@ public struct FigurePanel: Sendable {
 public enum FigureColors: Sendable, Equatable {
   /// From little to much, such as noise levels.
   case ordered
-  /// Apart from each other, without an order. `pristine` and `corrupt` keep their own.
+  /// Apart from each other, without an order. Groups of examples, noise levels and optimizers keep their own.
   case categorical
 }
 
@@ -114,6 +114,8 @@ private struct GridDrawing {
   let names: [String]
   let shades: [Shade]
   let measures: [String]
+  /// The points of every curve of every place, those taken together that lie too close to be told apart.
+  private let drawn: [[[FigurePoint]]]
 
   init(grid: FigureGrid) {
     self.grid = grid
@@ -137,12 +139,31 @@ private struct GridDrawing {
       places = grid.panels
     }
     frame = GridFrame(rows: rows, columns: columns, places: places)
+    let bins = Int(frame.width / 1.6)
+    drawn = places.map { panel in
+      guard let panel else { return [] }
+      let shown = panel.lines.map { $0.points.filter { panel.x.shows($0.x) && panel.y.shows($0.y) } }
+      let values = shown.joined().map(\.y)
+      let range = values.min().flatMap { low in values.max().map { low...$0 } }
+      return shown.map { CurveBins(count: bins, x: panel.x.scale, y: panel.y.scale, range: range).joined($0) }
+    }
   }
 
   var figure: Figure {
     let views = places.indices.map(view)
+    let isJoined = zip(places, drawn).contains { panel, lines in
+      zip(panel?.lines ?? [], lines).contains { line, points in
+        points.contains { $0.low != nil } && !line.points.contains { $0.low != nil }
+      }
+    }
+    let narrow = grid.panels.compactMap { panel -> String? in
+      let note = AccuracyAxis.note(domainY(of: panel))
+      return panel.y.isAccuracy && !note.isEmpty ? note : nil
+    }
     return Figure(
-      id: grid.id, title: grid.title, caption: grid.caption, section: grid.section, isComposite: false,
+      id: grid.id, title: grid.title,
+      caption: grid.caption + (isJoined ? " " + CurveBins.note : "") + (narrow.first ?? ""), section: grid.section,
+      isComposite: false,
       chart: frame.chart(title: grid.title, views: views),
       data: [FigureData(name: GridFrame.data, rows: rows)], shades: shades, table: table)
   }
@@ -159,23 +180,44 @@ private struct GridDrawing {
       field: "x", domain: domain(\.x, of: panel, isX: true) { $0.points.map(\.x) }, isLabelled: isX,
       pixels: frame.width, isX: true)
     let y = panel.y.encoding(
-      field: "y",
-      domain: domain(\.y, of: panel, isX: false) { $0.points.flatMap { [$0.y, $0.low ?? $0.y, $0.high ?? $0.y] } },
-      isLabelled: isY, pixels: frame.height, isX: false)
+      field: "y", domain: domainY(of: panel), isLabelled: isY, pixels: frame.height, isX: false)
+    let isNarrow = panel.y.isAccuracy && domainY(of: panel) != AccuracyAxis.whole
     let few = panel.lines.contains { $0.points.count < 8 }
     var layers: [JSON] = []
     if let reference = panel.reference { layers.append(frame.rule(at: reference, y: y)) }
-    if panel.lines.contains(where: { $0.points.contains { $0.low != nil } }) { layers.append(band(x: x, y: y)) }
+    if drawn[index].contains(where: { $0.contains { $0.low != nil } }) { layers.append(band(x: x, y: y)) }
     layers.append(
       .object([
         "mark": .object([
-          "type": "line", "strokeWidth": 1.1, "point": few ? ["filled": true, "size": 9] : nil,
+          "type": "line", "strokeWidth": 1.1, "clip": isNarrow ? true : nil,
+          "point": few ? ["filled": true, "size": 9] : nil,
         ]),
         "encoding": .object(["x": x, "y": y, "color": color, "strokeDash": dash, "detail": ["field": "series"]]),
       ]))
     if panel.lines.isEmpty { layers.append(frame.note("no data")) }
     let heading = labelled ? (places.count > 1 ? "(\(letter(index))) " : "") + panel.column : nil
     return frame.view(index, layers: layers, heading: heading)
+  }
+
+  /// The ends of a y axis. Accuracies along training that all end close together have them closer; see `AccuracyAxis`.
+  private func domainY(of panel: FigurePanel) -> ClosedRange<Double> {
+    let own = domain(\.y, of: panel, isX: false) { $0.points.flatMap { [$0.y, $0.low ?? $0.y, $0.high ?? $0.y] } }
+    guard panel.y.isAccuracy, own == AccuracyAxis.whole else { return own }
+    let sharing = grid.panels.filter { $0.y == panel.y }
+    guard sharing.allSatisfy(\.x.isTraining), sharing.allSatisfy({ $0.reference == nil }) else { return own }
+    return AccuracyAxis.ends(
+      of: sharing.flatMap { panel in
+        let ends = domain(\.x, of: panel, isX: true) { $0.points.map(\.x) }
+        let (start, end) = (panel.x.scale.place(ends.lowerBound), panel.x.scale.place(ends.upperBound))
+        return panel.lines.flatMap { line in
+          [\FigurePoint.y, \.lowEnd, \.highEnd].map { value in
+            line.points.filter { panel.x.shows($0.x) }.map { point in
+              let place = end > start ? (panel.x.scale.place(point.x) - start) / (end - start) : 1
+              return AccuracyAxis.Moment(place: place, value: point[keyPath: value])
+            }
+          }
+        }
+      })
   }
 
   private func domain(
@@ -224,9 +266,8 @@ private struct GridDrawing {
   private var rows: [JSON] {
     places.enumerated().flatMap { index, panel -> [JSON] in
       guard let panel else { return [] }
-      return panel.lines.flatMap { line in
-        let shown = line.points.filter { panel.x.shows($0.x) && panel.y.shows($0.y) }
-        return Downsampling.thinned(shown, limit: 700, value: \.y).map { point in
+      return zip(panel.lines, drawn[index]).flatMap { line, points in
+        points.map { point in
           JSON.object([
             "panel": .number(Double(index)), "series": .string(line.series), "measure": line.measure.map(JSON.string),
             "x": .number(Wording.rounded(point.x, digits: 7)), "y": .number(Wording.rounded(point.y)),
@@ -258,16 +299,36 @@ func unique(_ values: [String]) -> [String] {
   return values.filter { seen.insert($0).inserted }
 }
 
+extension FigurePoint {
+  /// The ends of the band, or the value where there is none.
+  fileprivate var lowEnd: Double { low ?? y }
+  fileprivate var highEnd: Double { high ?? y }
+}
+
 extension Palette {
-  /// Colours of series.
+  /// Colours of series. Groups of examples, levels of noise and the papers' optimizers have theirs by name, the same in
+  /// all figures of a page.
   static func shades(for names: [String], _ colors: FigureColors) -> [Shade] {
-    switch colors {
-    case .ordered: return ordered(names.count)
-    case .categorical:
-      let named = ["pristine": pristine, "corrupt": corrupt]
-      let taken = names.compactMap { named[$0]?.light }
-      var free = categorical.filter { !taken.contains($0.light) }.makeIterator()
-      return names.map { named[$0] ?? free.next() ?? neutral }
-    }
+    let levels = names.map(noiseLevel)
+    let known = Dictionary(
+      zip(levels.compactMap { $0 }, noise(levels.compactMap { $0 })), uniquingKeysWith: { first, _ in first })
+    if colors == .ordered, known.count < names.count { return ordered(names.count) }
+    let own = zip(names, levels).map { name, level in level.flatMap { known[$0] } ?? groups[name] }
+    let taken = Set(own.compactMap { $0?.light })
+    var free = categorical.filter { !taken.contains($0.light) }.makeIterator()
+    return own.map { $0 ?? free.next() ?? neutral }
+  }
+
+  private static let groups: [String: Shade] = [
+    "pristine": pristine, "corrupt": corrupt,
+    "training": neutral, "training accuracy": neutral, "training sample": neutral, "training examples": neutral,
+    "test": test, "test accuracy": test, "test sample": test, "test examples": test,
+    "SGD": categorical[0], "RM3": categorical[1], "RA3": categorical[2], "M3": categorical[3],
+  ]
+
+  /// The level of a name such as `25 % noise`.
+  private static func noiseLevel(_ name: String) -> Double? {
+    guard name.hasSuffix(" % noise") else { return nil }
+    return Double(name.dropLast(" % noise".count)).map { $0 / 100 }
   }
 }

@@ -65,7 +65,7 @@ public struct FigureMap: Sendable {
           "x": x, "y": y,
           "color": [
             "field": "share", "type": "quantitative", "legend": nil,
-            "scale": ["domain": [0, 1], "range": .strings(["#e8f0f7", Palette.pristine.light])],
+            "scale": ["domain": [0, 1], "range": .strings(["#f0f0f0", "#4a4f57"])],
           ],
         ],
       ],

@@ -87,16 +87,18 @@ enum CoherenceFigures {
     let source = all.only { run in !run.coherence("train").isEmpty || !run.measure("gsnr_mean").isEmpty }
     let logarithmic = FigureScale.logarithmic
     let wanted: [(String, FigureAxis, (FigureRun) -> Curve)] = [
-      ("m-coherence", FigureAxis("r", scale: logarithmic), { $0.coherence("train") }),
+      ("m-coherence", FigureAxis("m-coherence r", scale: logarithmic), { $0.coherence("train") }),
       ("Stiffness in a class", FigureAxis("Mean cosine", including: [0]), { $0.measure("stiffness_cosine_within") }),
       (
         "Stiffness between classes", FigureAxis("Mean cosine", including: [0]),
         { $0.measure("stiffness_cosine_between") }
       ),
       ("Gradient confusion", FigureAxis("Least cosine", including: [0]), { $0.measure("confusion_min_cosine") }),
-      ("Signal to noise (GSNR)", FigureAxis("Mean GSNR", scale: logarithmic), { $0.measure("gsnr_mean") }),
-      ("Gradient diversity", FigureAxis("Σ‖gᵢ‖²/‖Σgᵢ‖²", scale: logarithmic), { $0.measure("gradient_diversity") }),
-      ("Simple noise scale", FigureAxis("tr Σ/‖g‖²", scale: logarithmic), { $0.measure("noise_scale") }),
+      ("Signal to noise (GSNR)", FigureAxis("Signal to noise", scale: logarithmic), { $0.measure("gsnr_mean") }),
+      (
+        "Gradient diversity", FigureAxis("Gradient diversity", scale: logarithmic), { $0.measure("gradient_diversity") }
+      ),
+      ("Simple noise scale", FigureAxis("Noise scale (examples)", scale: logarithmic), { $0.measure("noise_scale") }),
     ]
     let panels = wanted.map { title, y, curve in
       FigurePanel(
@@ -121,7 +123,7 @@ enum CoherenceFigures {
   /// The sum of the stability bound along training.
   static func stabilityBound(_ source: FigureSource) -> [Figure?] {
     let panel = FigurePanel(
-      x: .steps, y: FigureAxis("ln of the sum"),
+      x: .steps, y: FigureAxis("Sum (natural logarithm)"),
       lines: source.levels.map { level in
         FigureLine(FigureWording.noise(level), of: source.at(level), along: .steps) { $0.measure("stability_log_sum") }
       })

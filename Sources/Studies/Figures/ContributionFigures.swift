@@ -11,7 +11,7 @@ enum ContributionFigures {
 
   static func grid(_ all: FigureSource) -> [Figure?] {
     let source = all.only { !$0.run.contributions.isEmpty && $0.run.noise > 0 && $0.run.noise < 1 }
-    let shares = FigureAxis("Share f", isShare: true, ticks: [-1, 0, 0.5, 1, 2])
+    let shares = FigureAxis("Share of the loss reduction", isShare: true, ticks: [-1, 0, 0.5, 1, 2])
     let wanted = source.only { run in run.run.seed == source.runs.map(\.run).seeds.first }
     func panels(
       _ x: FigureAxis, _ y: @escaping (String) -> FigureAxis, last: Int, reference: Double?,
@@ -55,7 +55,8 @@ enum ContributionFigures {
             + "steps so far. \(nulls) \(meaning)"),
         section: section,
         panels: panels(
-          .linearSteps, { FigureAxis($0 == "paper" ? "i (sample)" : "i (population)", including: [0]) }, last: 10,
+          .linearSteps, { FigureAxis($0 == "paper" ? "Contribution (sample)" : "Contribution (all)", including: [0]) },
+          last: 10,
           reference: nil, pristine: \.pristineCumulative,
           corrupt: \.corruptCumulative)
       ).figure(),

@@ -56,9 +56,9 @@ enum InitialisationFigures {
       shape(run.manifest.model).map { Shaped(run: run, width: $0.width, depth: $0.depth) }
     }
     let rows: [(String, FigureAxis, (FigureRun) -> Double?)] = [
-      ("Gap ta − va", FigureAxis("Gap ta − va", isShare: true, including: [0]), { $0.run.finalGap }),
+      ("Generalization gap", FigureAxis("Generalization gap", isShare: true, including: [0]), { $0.run.finalGap }),
       ("Test accuracy", FigureAxis("Test accuracy", isShare: true), { $0.run.accuracy("test").last?.value }),
-      ("Peak α", FigureAxis("Peak α", scale: .logarithmic), peakAlpha),
+      ("Peak coherence α", FigureAxis("Peak coherence α", scale: .logarithmic), peakAlpha),
     ]
     let widths = FigureAxis("Width (units)", scale: .logarithmic, ticks: ticks(shaped.map(\.width)))
     let depths = FigureAxis("Hidden layers", ticks: ticks(shaped.map(\.depth)))

@@ -65,7 +65,7 @@ enum MeasuredFigures {
           "Time of a training step relative to SGD’s in the same round (\(seconds.joined(separator: ", "))): the "
           + "median\(rounds), all optimizers by turns in one run, and its 95 % interval. Lines across the bars: what the paper has (RM3 less than 1 % more, M3 "
           + "about 30 % more).",
-        section: "Cost", categories: "Optimizer", y: FigureAxis("Time / SGD’s time", including: [0]),
+        section: "Cost", categories: "Optimizer", y: FigureAxis("Time relative to SGD", including: [0]),
         panels: [.init(bars: bars)]
       ).figure()
     ]

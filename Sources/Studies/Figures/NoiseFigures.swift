@@ -152,7 +152,7 @@ enum NoiseFigures {
         panels: [
           FigurePanel(
             x: FigureAxis("Label noise", isShare: true, ticks: source.levels),
-            y: FigureAxis("Best − final test accuracy", isShare: true, including: [0]), lines: gains)
+            y: FigureAxis("Test accuracy gained", isShare: true, including: [0]), lines: gains)
         ]
       ).figure(),
       FigureGrid(
@@ -172,7 +172,7 @@ enum GradientNormFigure {
 
   static func figure(_ all: FigureSource) -> Figure? {
     let source = all.only { $0.run.optimizer.isSGD }
-    let axis = FigureAxis("Squared norm (nats²/weight²)", including: [0])
+    let axis = FigureAxis("Squared gradient norm", including: [0])
     let byStep = source.levels.map { level in
       FigureLine(FigureWording.noise(level), of: source.at(level), along: .evenSteps, early)
     }
@@ -180,7 +180,7 @@ enum GradientNormFigure {
       FigureLine(name, values: source.levels.map { ($0, source.at($0).compactMap(value)) })
     }
     let against = [
-      means("‖ḡ‖² measured", { mean(early($0)) }), means("from the loss slope", slope),
+      means("measured by the probe", { mean(early($0)) }), means("from the loss slope", slope),
     ]
     let noise = FigureAxis("Label noise", isShare: true, ticks: source.levels)
     guard byStep.contains(where: { !$0.points.isEmpty }) || against.contains(where: { !$0.points.isEmpty }) else {
@@ -189,7 +189,8 @@ enum GradientNormFigure {
     return FigureGrid(
       id: "early-gradient-norm", title: "Squared norm of the mean gradient in the first steps",
       caption: source.caption(
-        "Equation 1: a small step of rate η along −ḡ lowers the loss by η‖ḡ‖². By step: ‖ḡ‖² of the probe’s sample at the "
+        "The squared norm ‖ḡ‖² of the mean gradient, summed over all weights, in squared nats per squared weight. "
+          + "Equation 1: a small step of rate η along −ḡ lowers the loss by η‖ḡ‖². By step: ‖ḡ‖² of the probe’s sample at the "
           + "first \(lastStep) steps. Against noise: its mean over those steps, and the estimate −ΔL/(η·Δt) from the training "
           + "loss at step 0 and at the last evaluation up to step \(lastStep)."),
       section: NoiseFigures.section, layout: .lettered(columns: 2), colors: .categorical,

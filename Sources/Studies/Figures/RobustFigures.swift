@@ -87,9 +87,9 @@ enum RobustFigures {
     }
     return FigureBars(
       id: "final-gaps", title: "Generalization gap at the end",
-      caption: source.caption("Training accuracy minus test accuracy at the last evaluation. \(meaning)"),
+      caption: source.caption("Training accuracy ta minus test accuracy va at the last evaluation. \(meaning)"),
       section: section, categories: "Optimizer",
-      y: FigureAxis("Gap ta − va", isShare: true), panels: panels
+      y: FigureAxis("Generalization gap", isShare: true), panels: panels
     ).figure()
   }
 

@@ -118,9 +118,7 @@ struct FigureSource {
 
 /// Names in legends and captions.
 enum FigureWording {
-  static func noise(_ level: Double) -> String {
-    Level.text(level).replacingOccurrences(of: " %", with: "%")
-  }
+  static func noise(_ level: Double) -> String { Level.text(level) }
 
   static func unique(_ values: [String]) -> [String] {
     var seen: Set<String> = []

@@ -20,10 +20,12 @@ struct Measure: ParsableCommand {
       m for identical ones), the estimate of α without its 1/m bias with a 95 % interval, and the layer's share of Σ‖g‖².
       With --records, how the gradient of every example stands to the mean goes to a CSV file.
 
-      Example: coherent measure --checkpoint run --split train --examples 10000
+      Example: coherent measure run --split train --examples 10000
       """)
 
-  @Option(help: "The run directory whose checkpoint is measured.") var checkpoint: String
+  @Argument(help: ArgumentHelp("The run directory whose weights are measured.", valueName: "run"))
+  var runPath: String?
+  @Option(help: ArgumentHelp("The same as <run>.", valueName: "run")) var checkpoint: String?
   @Option(help: "Which of the run's weights: last, best (on the test set) or selected (by validation).")
   var select: WeightSelection = .last
   @Option(help: "The step of a checkpoint. (default: the newest)") var step: Int?
@@ -45,6 +47,12 @@ struct Measure: ParsableCommand {
   @Flag(help: "Print as JSON.") var json = false
 
   func validate() throws {
+    if runPath == nil, checkpoint == nil {
+      throw ValidationError("No run directory was named. Write coherent measure RUN.")
+    }
+    if let runPath, let checkpoint, runPath != checkpoint {
+      throw ValidationError("Two runs were named, \(runPath) and \(checkpoint). Name one.")
+    }
     if let chunkSize, chunkSize < 1 {
       throw ValidationError("--chunk-size must be at least 1, not \(chunkSize).")
     }
@@ -60,8 +68,8 @@ struct Measure: ParsableCommand {
     // A measurement that could not be kept should not cost the wait for it.
     try records.map(Self.checkRecords)
     let trained = try TrainedModel(
-      run: checkpoint, select, step: step, split: split, datasetName: dataset, dataDirectory: dataDir, threads: threads,
-      device: device)
+      run: runPath ?? checkpoint ?? "", select, step: step, split: split, datasetName: dataset,
+      dataDirectory: dataDir, threads: threads, device: device)
     let begun = DispatchTime.now().uptimeNanoseconds
     let result = try coherence(of: trained, records: records)
     let seconds = Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9

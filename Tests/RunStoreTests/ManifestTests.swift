@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import RunStore
+import Testing
+
+@Suite struct ManifestTests {
+  private func level(_ noise: RunManifest.Noise, classes: Int? = 10) -> Double {
+    var manifest = sampleManifest()
+    manifest.noise = noise
+    manifest.dataset.classes = classes
+    return manifest.noiseLevel
+  }
+
+  @Test func theLevelIsTheOneAskedFor() {
+    #expect(level(.init()) == 0)
+    #expect(level(.init(kind: "permute", rate: 0.5, realisedRate: 0.4498)) == 0.5)
+  }
+
+  /// A label drawn anew is the old one once in K times.
+  @Test func theLevelOfLabelsFromAFileWouldChangeAsMany() {
+    let external = RunManifest.Noise.external
+    #expect(abs(level(.init(kind: external, rate: 0.45, realisedRate: 0.45)) - 0.5) < 1e-12)
+    #expect(abs(level(.init(kind: external, rate: 0.25, realisedRate: 0.25), classes: 2) - 0.5) < 1e-12)
+    #expect(abs(level(.init(kind: external, rate: 0.45, realisedRate: 0.45), classes: nil) - 0.5) < 1e-12)
+    #expect(level(.init(kind: external, rate: 1, realisedRate: 1)) == 1)
+    #expect(
+      level(.init(kind: external, rate: 0, realisedRate: 0)) == 0 && level(.init(kind: external, rate: 0.3)) == 0.3)
+    // A manifest that only says how many labels differ.
+    #expect(abs(level(.init(rate: 0, realisedRate: 0.45)) - 0.5) < 1e-12)
+  }
+
+  @Test func aFolderWithRunsInItNamesThem() throws {
+    let scratch = try Scratch()
+    for name in ["b", "a"] { _ = try scratch.newRun("study/runs/" + name) }
+    func remedy(_ path: String) -> String {
+      do {
+        _ = try RunDirectory.open(at: path)
+      } catch {
+        return "\(error)"
+      }
+      return ""
+    }
+    let study = scratch.path("study")
+    #expect(remedy(study).contains("Name the runs in it: \(study)/runs/a, \(study)/runs/b."))
+    #expect(remedy(study + "/runs").contains("Name the runs in it: \(study)/runs/a, \(study)/runs/b."))
+    #expect(remedy(study + "/runs/a/manifest.json").contains("Name the run directory itself: \(study)/runs/a."))
+    #expect(remedy(scratch.url.path).contains("given to coherent train with --out"))
+    for name in ["c", "d"] { _ = try scratch.newRun("study/runs/" + name) }
+    #expect(remedy(study).contains("It holds 4 runs; name those you mean, such as \(study)/runs/a, "))
+  }
+}
