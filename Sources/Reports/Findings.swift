@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import RunStore
 
 /// What the data say, in plain sentences.
 enum Findings {
@@ -17,7 +18,9 @@ enum Findings {
       default: return "Pristine examples were learned before corrupt ones in \(first) of \(runs)."
       }
     }
-    let best = runs.compactMap { run in run.accuracy("test").last.map { (run, $0.value) } }.max { $0.1 < $1.1 }
+    let best = runs.compactMap { run in
+      (run.chosen.map(\.moment.testAccuracy) ?? run.accuracy("test").last?.value).map { (run, $0) }
+    }.max { $0.1 < $1.1 }
     guard let (run, accuracy) = best else { return "No evaluations yet." }
     return "Test accuracy \(Wording.percent(accuracy))" + (runs.count > 1 ? " with \(run.label)." : ".")
   }
@@ -29,7 +32,8 @@ enum Findings {
     var sentences = count > 0 ? ["Mean of \(count) runs (seeds \(seeds))."] : []
     if let order = learningOrder(of: run) { sentences.append(order) }
     if let test = testCourse(of: run) { sentences.append(test) }
-    if let last = run.trainAndTest.last, let overfit = run.overfit.last, run.noiseLevel > 0 {
+    if let chosen = run.chosen { sentences.append(evaluation(chosen.selection, chosen.moment)) }
+    if let last = run.reference, let overfit = run.overfit.last(where: { $0.step == last.step }), run.noiseLevel > 0 {
       sentences.append(
         "At step \(Wording.integer(last.step)) training accuracy is \(Wording.percent(last.train)) and the overfit "
           + "\(points(overfit.value)).")
@@ -37,6 +41,16 @@ enum Findings {
     sentences += [coherence(of: run), count > 0 ? nil : contributions(of: run)].compactMap { $0 }
     sentences += ending(of: run).map { [$0] } ?? []
     return sentences.isEmpty ? ["No evaluations yet."] : sentences
+  }
+
+  /// The evaluation that the report is about.
+  private static func evaluation(_ selection: WeightSelection, _ moment: RunSummary.Moment) -> String {
+    let accuracies = [
+      ("training", moment.trainAccuracy), ("validation", moment.validationAccuracy), ("test", moment.testAccuracy),
+    ]
+    let words = accuracies.compactMap { name, value in value.map { "\(name) \(Wording.percent($0))" } }
+    let who = selection == .best ? "The best weights by the test set" : "The weights selected by validation"
+    return "\(who) are those of step \(Wording.integer(moment.step)): \(words.joined(separator: ", "))."
   }
 
   /// How the run ended, or how many of those behind a mean did not; nil where there is nothing to say.

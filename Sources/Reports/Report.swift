@@ -14,13 +14,19 @@ public struct Report: Sendable {
   /// - Parameters:
   ///   - pooling: What runs may differ in and still be drawn as one: their mean, with a band from the least to the
   ///     greatest value. Nothing unless given.
-  /// - Throws: `ReportError` without any run, or when pooling finds no runs that belong together; `RunStoreError` when a
-  ///   run cannot be read.
-  public init(runs: [RunDirectory], title: String? = nil, pooling keys: Set<PooledKey> = []) throws {
+  ///   - selection: Which evaluation of each run its findings are about; the last unless given.
+  /// - Throws: `ReportError` without any run, when pooling finds no runs that belong together, or when a run has no such
+  ///   evaluation; `RunStoreError` when a run cannot be read.
+  public init(
+    runs: [RunDirectory], title: String? = nil, pooling keys: Set<PooledKey> = [],
+    select selection: WeightSelection = .last
+  ) throws {
     guard !runs.isEmpty else {
       throw ReportError("A report needs at least one run.", remedy: "Name one or more run directories.")
     }
-    self.runs = try RunData.load(runs, pooling: keys)
+    var loaded = try RunData.load(runs, pooling: keys)
+    if selection != .last { for index in loaded.indices { try loaded[index].choose(selection) } }
+    self.runs = loaded
     let names = Set(self.runs.map { "\($0.manifest.dataset.name), \($0.manifest.model)" }).sorted()
     self.title = title ?? (names.count == 1 ? names[0] : "\(runs.count) runs")
   }

@@ -40,7 +40,8 @@ public enum PooledKey: String, Sendable, CaseIterable {
     case .optimizer: return manifest.optimizer ?? "sgd"
     case .learningRate: return word(manifest.learningRate)
     case .schedule:
-      return [word(manifest.momentum), word(manifest.weightDecay), manifest.schedule ?? ""].joined(separator: " ")
+      return [word(manifest.momentum), word(manifest.weightDecay), manifest.schedule ?? "", word(manifest.warmup)]
+        .joined(separator: " ")
     case .batchSize: return word(manifest.batchSize)
     case .steps: return word(manifest.plannedSteps)
     case .noise: return Wording.level(run.noiseLevel) + (run.noiseLevel > 0 ? " " + manifest.noise.kind : "")

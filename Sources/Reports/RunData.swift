@@ -26,6 +26,8 @@ struct RunData: Sendable {
   var shade = Palette.categorical[0]
   /// The runs that this is the mean of; none for a single run.
   let members: [RunData]
+  /// The evaluation that a report is about, where it is not the last.
+  var chosen: (selection: WeightSelection, moment: RunSummary.Moment)?
   private var curves: [String: [MetricRecord]] = [:]
 
   init(_ directory: RunDirectory) throws {

@@ -3,16 +3,6 @@
 import Foundation
 import RunStore
 
-/// Which of a run's weights are meant.
-public enum WeightSelection: String, Codable, Sendable, CaseIterable {
-  /// Those of the newest checkpoint.
-  case last
-  /// Those with the best accuracy on the test set: this uses test data, so it is not available in practice.
-  case best
-  /// Those with the best accuracy on the validation examples: what early stopping would return.
-  case selected
-}
-
 /// A set of weights to keep, as a word: "best,selected,last".
 public struct KeepPolicy: Sendable, Equatable {
   /// What is kept when a run is complete; while it trains, its newest checkpoints always are.

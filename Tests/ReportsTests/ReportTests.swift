@@ -32,6 +32,21 @@ import Testing
     #expect(throws: ReportError.self) { _ = try Report(runs: []) }
   }
 
+  @Test func findingsAreAboutTheSelectedEvaluation() throws {
+    let scratch = try Scratch()
+    let run = try SyntheticRun(noise: 0.5).write(to: scratch.url, name: "run")
+    #expect(throws: ReportError.self) { _ = try Report(runs: [run], select: .selected) }
+    var manifest = try run.manifest()
+    var summary = manifest.summary ?? RunSummary()
+    summary.validationSelected = .init(step: 300, trainAccuracy: 0.5, testAccuracy: 0.875, validationAccuracy: 0.75)
+    manifest.summary = summary
+    try run.write(manifest: manifest)
+    let sentences = try #require(try Report(runs: [run], select: .selected).findings().runs.first?.sentences)
+    let found = "The weights selected by validation are those of step 300: "
+    #expect(sentences.contains { $0.hasPrefix(found) && $0.contains("test 87.5 %") }, "\(sentences)")
+    #expect(try Report(runs: [run]).findings().runs.first?.sentences.contains { $0.hasPrefix(found) } == false)
+  }
+
   @Test func figuresAreValidJSONWithTheirData() throws {
     let scratch = try Scratch()
     let report = try Report(runs: threeRuns(in: scratch))

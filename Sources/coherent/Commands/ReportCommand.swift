@@ -33,6 +33,9 @@ struct ReportCommand: ParsableCommand {
       """)
   var group: [PooledKey] = []
 
+  @Option(help: "Which evaluation the findings are about: last, best (on the test set) or selected (by validation).")
+  var select: WeightSelection = .last
+
   @OptionGroup(title: "Figures for print") var inPrint: Print
 
   @Flag(help: "Print what was written as JSON.")
@@ -105,7 +108,7 @@ struct ReportCommand: ParsableCommand {
 
   func run() throws {
     let directories = try runs.map { try RunDirectory.open(at: $0) }
-    let report = try Report(runs: directories, title: title, pooling: Set(group))
+    let report = try Report(runs: directories, title: title, pooling: Set(group), select: select)
     // Before anything is written.
     _ = try report.figures(named: inPrint.figure)
     let page =
