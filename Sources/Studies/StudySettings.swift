@@ -84,12 +84,13 @@ extension StudySettings {
     try checkOverrides(cells, of: study)
     return try cells.map { cell in
       guard var configuration = cell.setting else { return cell }
-      if configuration.dataset != "digits" { configuration.dataDir = dataDir }
       configuration.threads = threads
       configuration.tags = ["study": study.id, "profile": scale, "cell": cell.name]
       if !set.isEmpty {
         configuration = try configuration.overridden(by: set)
       }
+      // After the overrides, which may name another data set.
+      configuration.dataDir = configuration.dataset == "digits" ? nil : dataDir
       if let steps {
         configuration.limit(steps: steps)
       }
