@@ -97,4 +97,22 @@ public struct DatasetFileStatus: Sendable, Codable, Equatable {
       return DatasetFileStatus(name: file.name, path: path, state: state, sha256: sum)
     }
   }
+
+  /// The data sets that have files in a folder. Some are published under the names of others, as Fashion-MNIST is: one
+  /// whose files there are, by their checksums, all those of another data set is not among them.
+  ///
+  /// - Throws: `DatasetError` when a file that exists cannot be read.
+  public static func found(
+    in directory: String, among entries: [DatasetEntry] = DatasetCatalog.all
+  ) throws -> [(entry: DatasetEntry, files: [DatasetFileStatus])] {
+    let published = Set(entries.flatMap(\.files).compactMap(\.sha256))
+    return try entries.compactMap { entry in
+      let files = try check(entry, in: directory)
+      let present = files.filter { $0.path != nil }
+      let isAnother = present.allSatisfy { file in
+        file.state == .different && file.sha256.map { published.contains($0) } ?? false
+      }
+      return present.isEmpty || isAnother ? nil : (entry, files)
+    }
+  }
 }

@@ -80,7 +80,8 @@ public struct GradientMatrix {
   ///     statistics; nil for a measurement.
   ///   - losses: each example's own loss [B] from the model's output.
   /// - Throws: `GradientMatrixError` when the batch is empty, there is not one loss for each example, or a layer's block does
-  ///   not have one row for each; `TensorError` when shapes do not fit.
+  ///   not have one row for each, or a layer with parameters left none in this pass (see
+  ///   `ParameterStore.allowsUnusedParameters`); `TensorError` when shapes do not fit.
   public init(
     _ plan: GradientPlan, input: Tensor, training: TrainingPass? = nil, losses: (Tensor) throws -> Tensor
   ) throws {
@@ -161,7 +162,7 @@ public struct GradientMatrix {
       groups: training?.groups ?? [])
     return try withGradients {
       try plan.withConstantUnknowns {
-        let output = try plan.model.forward(input, in: context)
+        let output = try plan.reading(tape) { try plan.model.forward(input, in: context) }
         let perExample = try losses(output)
         guard perExample.shape == [input.size(0)] else {
           throw GradientMatrixError(

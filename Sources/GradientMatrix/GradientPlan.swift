@@ -18,6 +18,7 @@ public final class GradientPlan {
   private struct Group {
     let name: String
     let members: [any Module]
+    let memberNames: [String]
     let entries: [ParameterStore.Entry]
     let isUnknown: Bool
   }
@@ -45,7 +46,7 @@ public final class GradientPlan {
     let owners = Self.owners(in: model)
     let unknown = owners.filter { !GradientRule.knows($0.module) }
     if case .refuse = unknownLayers, !unknown.isEmpty {
-      let names = unknown.map { "\($0.name.isEmpty ? "the model itself" : $0.name) (\(type(of: $0.module)))" }
+      let names = unknown.map { Self.title($0.name, $0.module) }
       throw GradientMatrixError(
         "there is no per-example rule for \(names.joined(separator: ", ")); make the layer a FactoredModule, or ask for "
           + "the slow way, one example at a time")
@@ -60,6 +61,10 @@ public final class GradientPlan {
     let name: String
     let module: any Module
     let parameters: [Parameter]
+  }
+
+  private static func title(_ name: String, _ module: any Module) -> String {
+    "\(name.isEmpty ? "the model itself" : name) (\(type(of: module)))"
   }
 
   /// The modules with parameters of their own, each once.
@@ -90,7 +95,7 @@ public final class GradientPlan {
       }
       groups.append(
         Group(
-          name: first.name, members: members.map(\.module),
+          name: first.name, members: members.map(\.module), memberNames: members.map(\.name),
           entries: parameters.compactMap { places[$0] }.sorted { $0.range.lowerBound < $1.range.lowerBound },
           isUnknown: members.contains { !GradientRule.knows($0.module) }))
     }
@@ -117,13 +122,62 @@ public final class GradientPlan {
             ? .rows(factors.outputGradient) : .factors(input: factors.input, outputGradient: factors.outputGradient))
       }
     }
+    let rest = groups.filter { !done.contains($0.name) }
+    try checkUsed(rest, applications: Set(applications.keys), recorded: Self.layers(of: tape))
     let slow = try oneByOneRows(input: input, losses: losses)
-    return try groups.filter { !done.contains($0.name) }.map { group in
+    return try rest.map { group in
       let block =
         try slow[group.name].map { RowsBlock($0) }
         ?? block(of: group, applications: applications, exampleCount: input.size(0))
       return try layer(of: group, block, exampleCount: input.size(0))
     }
+  }
+
+  private static func layers(of tape: GradientTape) -> Set<ObjectIdentifier> {
+    Set(tape.entries.map { ObjectIdentifier($0.layer) })
+  }
+
+  /// A layer that left no factors would have gradients of 0, which go unnoticed.
+  private func checkUsed(
+    _ groups: [Group], applications: Set<ObjectIdentifier>, recorded: Set<ObjectIdentifier>
+  ) throws {
+    guard !store.allowsUnusedParameters else { return }
+    for group in groups where !group.isUnknown {
+      for (name, module) in zip(group.memberNames, group.members) {
+        let id = ObjectIdentifier(module)
+        guard !applications.contains(id) else { continue }
+        let why =
+          recorded.contains(id)
+          ? "the losses do not depend on its output: compute them from it"
+          : "it recorded nothing in this forward pass: apply it, and have its forward return "
+            + "context.record(self, input: input, output: output)"
+        throw GradientMatrixError(
+          "layer \(Self.title(name, module)) has parameters but left no gradients, as \(why); if the model is not meant "
+            + "to use it, set allowsUnusedParameters of the parameter store")
+      }
+    }
+  }
+
+  /// Runs a forward pass in which every layer that records itself has to read its parameters: one that computes with a
+  /// tensor from before the store was made would be measured at weights that it no longer has.
+  func reading<Result>(_ tape: GradientTape, _ forward: () throws -> Result) throws -> Result {
+    for entry in store.entries { entry.parameter.wasRead = false }
+    let result = try forward()
+    let unread = store.entries.filter { !$0.parameter.wasRead }
+    guard !unread.isEmpty else { return result }
+    let recorded = Self.layers(of: tape)
+    for group in groups where !group.isUnknown {
+      for (name, module) in zip(group.memberNames, group.members) where recorded.contains(ObjectIdentifier(module)) {
+        for case .parameter(let own, let parameter) in module.members {
+          guard unread.contains(where: { $0.parameter === parameter }) else { continue }
+          throw GradientMatrixError(
+            "layer \(Self.title(name, module)) computed its output without reading its parameter \(own), so it keeps a "
+              + "tensor from before the parameter store was made; read it in every forward pass with "
+              + "context.value(of:)")
+        }
+      }
+    }
+    return result
   }
 
   private func layer(of group: Group, _ block: any GradientBlock, exampleCount: Int) throws -> GradientMatrix.Layer {
@@ -221,7 +275,8 @@ extension GradientPlan {
   ) throws -> Tensor {
     let context = ForwardContext(isTraining: false, linearPolicy: .native)
     let batch = input.size(0)
-    return try withGradients {
+    var reached = Set<ObjectIdentifier>()
+    let result = try withGradients {
       // The losses of the whole batch, but with example i's output only: the others are constants.
       let constant = try withoutGradients { try model.forward(input, in: context) }
       let rows = try (0..<batch).map { index in
@@ -230,6 +285,9 @@ extension GradientPlan {
         let after = try constant.narrow(0, from: index + 1, length: batch - index - 1)
         let loss = try losses(Tensor.concatenate([before, own, after])).select(0, index)
         let gradients = try loss.gradients(withRespectTo: parameters.map(\.value))
+        for (parameter, gradient) in zip(parameters, gradients) where gradient != nil {
+          reached.insert(ObjectIdentifier(parameter))
+        }
         return try Tensor.concatenate(
           zip(parameters, gradients).map { parameter, gradient in
             try (gradient ?? Tensor.zeros(parameter.shape, dtype: parameter.value.dtype, device: input.device))
@@ -238,6 +296,16 @@ extension GradientPlan {
       }
       return try Tensor.concatenate(rows.map { try $0.unsqueeze(0) })
     }
+    let missed = store.entries.first { entry in
+      parameters.contains { $0 === entry.parameter } && !reached.contains(ObjectIdentifier(entry.parameter))
+    }
+    if let missed, !store.allowsUnusedParameters {
+      throw GradientMatrixError(
+        "the losses do not depend on parameter \(missed.name): read it in every forward pass with context.value(of:), as "
+          + "a tensor kept from before the parameter store was made is another one; if the model is not meant to use it, "
+          + "set allowsUnusedParameters of the store")
+    }
+    return result
   }
 
   /// All per-example gradients through autograd on batches of one: [B, P]. Slow; for tests and for doubt.

@@ -11,6 +11,28 @@ public final class Conv2d: Module {
   /// Window, stride, padding, dilation and groups.
   public let geometry: ConvolutionGeometry
 
+  /// A convolution with a square window.
+  ///
+  /// - Parameters:
+  ///   - inputs: channels C in.
+  ///   - outputs: channels O out.
+  ///   - kernel: the side of the window.
+  ///   - stride: its step.
+  ///   - padding: zeros on each side of the input.
+  ///   - hasBias: whether there is a bias.
+  ///   - initializer: how weights are drawn, from fans C·k² and O·k².
+  ///   - generator: the source of the draws.
+  /// - Throws: `TensorError` when a number is out of range.
+  public convenience init(
+    inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0, hasBias: Bool = true,
+    initializer: Initializer = .kaiming, generator: Generator
+  ) throws {
+    try self.init(
+      inputs: inputs, outputs: outputs,
+      geometry: ConvolutionGeometry(kernel: kernel, stride: stride, padding: padding), hasBias: hasBias,
+      initializer: initializer, generator: generator)
+  }
+
   /// - Parameters:
   ///   - inputs: channels C in.
   ///   - outputs: channels O out.

@@ -7,21 +7,32 @@ import Tensors
 /// Modules that share a parameter hold the same object. Inside a `ParameterStore` the value is a view of one flat
 /// buffer, and the gradient is written to another by way of the sink.
 public final class Parameter {
-  /// The elements; a leaf that requires gradients.
-  public internal(set) var value: Tensor
+  /// The elements; a leaf that requires gradients. A `ParameterStore` replaces it: read it anew in every forward pass,
+  /// with `ForwardContext.value(of:)`.
+  public internal(set) var value: Tensor {
+    get {
+      wasRead = true
+      return current
+    }
+    set { current = newValue }
+  }
+  private var current: Tensor
+  /// Whether the value was read since somebody set this to false: a layer that computes without reading its parameter
+  /// holds a tensor of its own, which no training reaches.
+  package var wasRead = false
   /// Where the gradient is written, once the parameter belongs to a store.
   public internal(set) var sink: GradientSink?
 
   /// Takes a tensor as a parameter.
   public init(_ value: Tensor) throws {
-    self.value = try value.detach()
-    try self.value.setRequiresGradient(true)
+    current = try value.detach()
+    try current.setRequiresGradient(true)
   }
 
   /// The extents of the value.
-  public var shape: [Int] { value.shape }
+  public var shape: [Int] { current.shape }
   /// The number of elements.
-  public var count: Int { value.count }
+  public var count: Int { current.count }
 }
 
 /// State of a module that is saved with it but not trained, such as running statistics.

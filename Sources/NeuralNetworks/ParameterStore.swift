@@ -25,6 +25,9 @@ public final class ParameterStore {
   private var buffer: GradientBuffer
   /// All gradients, [P]; undefined before the first `backward`, so that measuring alone never makes them resident.
   public var gradient: Tensor { buffer.values }
+  /// Whether a parameter that the loss does not depend on has the gradient 0. Without this it is an error that names the
+  /// parameter, as most often its layer was meant to be trained: it keeps a tensor from before the store was made, say.
+  public var allowsUnusedParameters = false
 
   /// Moves a module's parameters into flat buffers on a device. Their values are kept.
   ///
@@ -99,12 +102,15 @@ public final class ParameterStore {
 
   /// Runs the backward pass of a scalar loss; `gradient` then holds ∂loss/∂parameter for every parameter.
   ///
-  /// The forward pass must have run in a context with `usesSinks`. Parameters that the loss does not depend on get 0.
+  /// The forward pass must have run in a context with `usesSinks`, and the layers must have read their parameters with
+  /// `ForwardContext.value(of:)`. Parameters that take no gradients get 0, as do those that the loss does not depend on
+  /// when `allowsUnusedParameters`.
   ///
   /// - Parameters:
   ///   - loss: a scalar, or of any shape with `weights`.
   ///   - weights: of the loss's shape; the gradient is then that of Σ weightᵢ·lossᵢ.
-  /// - Throws: `TensorError` when the loss is no scalar, not part of a graph, or reaches no parameter by its sink.
+  /// - Throws: `TensorError` when the loss is no scalar, not part of a graph, or reaches no parameter by its sink; when no
+  ///   gradient arrived for a parameter, which it names, unless `allowsUnusedParameters`.
   public func backward(_ loss: Tensor, weights: Tensor? = nil) throws {
     for entry in entries { entry.parameter.sink?.arm() }
     try loss.backward(weights: weights)
@@ -113,9 +119,25 @@ public final class ParameterStore {
         kind: .invalid, operation: "ParameterStore.backward", operands: [loss.summary],
         reason: "no gradient arrived: the forward pass needs a context with usesSinks")
     }
+    try checkUsed(loss)
     for entry in entries {
       if let sink = entry.parameter.sink, !sink.isWritten { try sink.destination.fill(0) }
     }
+  }
+
+  /// A gradient of 0 for what was meant to be trained would go unnoticed.
+  private func checkUsed(_ loss: Tensor) throws {
+    guard !allowsUnusedParameters else { return }
+    let unused = entries.filter { entry in
+      entry.parameter.sink.map { !$0.isWritten } ?? false && entry.parameter.value.requiresGradient
+    }
+    guard !unused.isEmpty else { return }
+    let more = unused.count > 3 ? " and \(unused.count - 3) more" : ""
+    throw TensorError(
+      kind: .invalid, operation: "ParameterStore.backward", operands: [loss.summary],
+      reason: "no gradient arrived for \(unused.prefix(3).map(\.name).joined(separator: ", "))\(more): read the "
+        + "parameter in every forward pass with context.value(of:), as a tensor kept from before the store was made is not "
+        + "trained; if the loss is not meant to depend on it, set allowsUnusedParameters of the store")
   }
 }
 

@@ -10,7 +10,18 @@ public final class MaxPool2d: Module {
   public var members: [ModuleMember] { [] }
 
   /// A layer with these windows.
-  public init(_ geometry: PoolingGeometry) { self.geometry = geometry }
+  public init(geometry: PoolingGeometry) { self.geometry = geometry }
+
+  /// A layer with square windows.
+  ///
+  /// - Parameters:
+  ///   - kernel: the side of the window.
+  ///   - stride: its step; the kernel by default.
+  ///   - padding: cells on each side of the input.
+  /// - Throws: `TensorError` when a number is out of range.
+  public convenience init(kernel: Int, stride: Int? = nil, padding: Int = 0) throws {
+    try self.init(geometry: PoolingGeometry(kernel: kernel, stride: stride, padding: padding))
+  }
 
   /// The pooled batch.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor { try input.maxPool(geometry) }
@@ -26,9 +37,22 @@ public final class AveragePool2d: Module {
   public var members: [ModuleMember] { [] }
 
   /// A layer with these windows.
-  public init(_ geometry: PoolingGeometry, countsPadding: Bool = true) {
+  public init(geometry: PoolingGeometry, countsPadding: Bool = true) {
     self.geometry = geometry
     self.countsPadding = countsPadding
+  }
+
+  /// A layer with square windows.
+  ///
+  /// - Parameters:
+  ///   - kernel: the side of the window.
+  ///   - stride: its step; the kernel by default.
+  ///   - padding: cells on each side of the input.
+  ///   - countsPadding: whether cells outside count as zeros, or not at all.
+  /// - Throws: `TensorError` when a number is out of range.
+  public convenience init(kernel: Int, stride: Int? = nil, padding: Int = 0, countsPadding: Bool = true) throws {
+    try self.init(
+      geometry: PoolingGeometry(kernel: kernel, stride: stride, padding: padding), countsPadding: countsPadding)
   }
 
   /// The pooled batch.

@@ -81,7 +81,10 @@ public struct PretrainedWeights {
         misfits.shapes.append((name, "\(name): \(try saved.dtype), not real numbers"))
       }
     }
-    guard misfits.isEmpty else { throw ModelError(misfits.sentence(source, specification, head: ownHead)) }
+    guard misfits.isEmpty else {
+      let other = misfits.isOfHead(ownHead) ? nil : Self.architecture(of: tensors)
+      throw ModelError(misfits.sentence(source, specification, head: ownHead, architecture: other))
+    }
     for (name, value) in targets {
       if let saved = tensors[name] { try value.copy(from: saved) }
     }
@@ -101,19 +104,33 @@ private struct Misfits {
     return items.count > 3 ? shown + " and \(items.count - 3) more" : shown
   }
 
-  func sentence(_ source: String, _ specification: ModelSpecification, head: String) -> String {
+  /// Whether only the last layer differs.
+  func isOfHead(_ head: String) -> Bool {
+    (missing + extra + shapes.map(\.name)).allSatisfy { $0.hasPrefix(head) }
+  }
+
+  /// Whether only the running statistics of a normalisation differ.
+  private var isOfStatistics: Bool {
+    shapes.isEmpty && (missing + extra).allSatisfy { $0.hasSuffix("running_mean") || $0.hasSuffix("running_var") }
+  }
+
+  /// - Parameter architecture: what the file looks like.
+  func sentence(
+    _ source: String, _ specification: ModelSpecification, head: String, architecture: String?
+  ) -> String {
     var parts: [String] = []
     if !missing.isEmpty { parts.append("it lacks \(missing.count) tensors of the model (\(list(missing)))") }
     if !extra.isEmpty { parts.append("\(extra.count) of its tensors belong to no layer (\(list(extra)))") }
     if !shapes.isEmpty { parts.append("\(shapes.count) differ in shape or type (\(list(shapes.map(\.text))))") }
-    let isHead = (missing + extra + shapes.map(\.name)).allSatisfy { $0.hasPrefix(head) }
-    let isNorm = extra.contains { $0.hasSuffix("running_mean") } || missing.contains { $0.hasSuffix("running_mean") }
+    let other = architecture.flatMap { $0 == specification.description ? nil : $0 }
     let remedy =
-      isHead
+      isOfHead(head)
       ? "only the last layer differs: with weights-head: replace (--weights-head replace) the model keeps its own, for "
         + "other classes"
-      : isNorm && missing.allSatisfy { !$0.hasSuffix("weight") } && shapes.isEmpty
-        ? "the file's normalisation is another one: see norm" : "check that the file belongs to \(specification)"
+      : isOfStatistics
+        ? "the file's normalisation is another one: see norm"
+        : other.map { "the file looks like the weights of \($0): use model \($0), or weights of \(specification)" }
+          ?? "check that the file belongs to \(specification)"
     let problems = parts.joined(separator: "; ")
     return "the weights in \(source) do not fit \(specification): \(problems). Remedy: \(remedy)"
   }

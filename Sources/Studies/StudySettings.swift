@@ -84,7 +84,6 @@ extension StudySettings {
     try checkOverrides(cells, of: study)
     return try cells.map { cell in
       guard var configuration = cell.setting else { return cell }
-      if configuration.dataset != "digits" { configuration.dataDir = dataDir }
       configuration.threads = threads
       // Rules compare evaluations of everything, and grids of large models would fill a disk.
       configuration.evalSchedule = .dense
@@ -93,6 +92,8 @@ extension StudySettings {
       if !set.isEmpty {
         configuration = try configuration.overridden(by: set)
       }
+      // After the overrides, which may name another data set.
+      configuration.dataDir = configuration.dataset == "digits" ? nil : dataDir
       if let steps {
         configuration.limit(steps: steps)
       }

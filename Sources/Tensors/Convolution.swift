@@ -15,7 +15,22 @@ public struct ConvolutionGeometry: Sendable, Equatable {
   /// Groups of channels that do not see each other.
   public var groups: Int
 
-  /// A geometry of square windows and steps, or of (height, width) pairs.
+  /// Square windows.
+  ///
+  /// - Parameters:
+  ///   - kernel: the side of the window, from 1 on.
+  ///   - stride: its step.
+  ///   - padding: zeros on each side.
+  ///   - dilation: the distance of the window's taps.
+  ///   - groups: groups of channels that do not see each other.
+  /// - Throws: `TensorError` when a number is out of range.
+  public init(kernel: Int, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1) throws {
+    try self.init(
+      kernel: [kernel, kernel], stride: [stride, stride], padding: [padding, padding], dilation: [dilation, dilation],
+      groups: groups)
+  }
+
+  /// Windows and steps by (height, width) pairs.
   ///
   /// - Throws: `TensorError` unless every list holds two fitting numbers and groups is at least 1.
   public init(

@@ -27,10 +27,11 @@ public struct PoolingGeometry: Sendable, Equatable {
       kernel: [kernel, kernel], stride: [step, step], padding: [padding, padding], roundsUp: roundsUp)
   }
 
-  /// Windows by (height, width) pairs.
+  /// Windows by (height, width) pairs; the step is the kernel by default.
   ///
   /// - Throws: `TensorError` unless every list holds two fitting numbers.
-  public init(kernel: [Int], stride: [Int], padding: [Int] = [0, 0], roundsUp: Bool = false) throws {
+  public init(kernel: [Int], stride: [Int]? = nil, padding: [Int] = [0, 0], roundsUp: Bool = false) throws {
+    let stride = stride ?? kernel
     guard [kernel, stride].allSatisfy({ $0.count == 2 && $0.allSatisfy { $0 >= 1 } }), padding.count == 2,
       zip(padding, kernel).allSatisfy({ $0 >= 0 && $0 <= $1 / 2 })
     else {

@@ -77,6 +77,17 @@ extension Tensor {
     }
   }
 
+  /// Independent draws from the uniform distribution on [0, 1), on the generator's device: PyTorch's name for it.
+  public static func rand(_ shape: [Int], dtype: DType = .float32, generator: Generator) throws -> Tensor {
+    try uniform(shape, dtype: dtype, generator: generator)
+  }
+
+  /// Independent draws from the standard normal distribution, mean 0 and variance 1, on the generator's device: PyTorch's
+  /// name for it.
+  public static func randn(_ shape: [Int], dtype: DType = .float32, generator: Generator) throws -> Tensor {
+    try normal(shape, dtype: dtype, generator: generator)
+  }
+
   /// Independent draws from the normal distribution, on the generator's device.
   public static func normal(
     _ shape: [Int], mean: Double = 0, standardDeviation: Double = 1, dtype: DType = .float32, generator: Generator

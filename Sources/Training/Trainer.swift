@@ -224,7 +224,8 @@ public final class Trainer {
   /// - Parameters:
   ///   - shouldStop: asked after every step; true ends the run early with a completed step.
   ///   - observe: called for every event; what it throws ends the training.
-  /// - Throws: `TrainingError` of kind divergence when loss or parameters stop being finite; `TensorError`.
+  /// - Throws: `TrainingError` of kind divergence when loss or parameters stop being finite, or a mini-batch has a loss above
+  ///   a million times that of a uniform guess; `TensorError`.
   public func run(
     shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingOutcome {
@@ -298,7 +299,11 @@ public final class Trainer {
     let labels = try Tensor(targets, device: device)
     func note(_ logits: Tensor, _ losses: Tensor) throws {
       let sum = try losses.values(as: Float.self).reduce(0.0) { $0 + Double($1) }
-      guard sum.isFinite else { throw divergence("the loss is \(sum / Double(batch.count))", rate: rate) }
+      let (loss, limit) = (sum / Double(batch.count), Self.divergentLoss(classes: data.train.classCount))
+      guard loss <= limit else {
+        let more = loss.isFinite ? ", more than a million times that of a uniform guess" : ""
+        throw divergence("the loss is \(loss)\(more)", rate: rate)
+      }
       observe(sum)
       let scores = try logits.detach().values(as: Float.self)
       for (position, index) in batch.enumerated() {
@@ -323,6 +328,10 @@ public final class Trainer {
     try note(passed.output, passed.losses)
     return .gradient
   }
+
+  /// The mean loss of a mini-batch above which a training has diverged: a million times that of a uniform guess over the
+  /// classes, ln K, or of 1 where that is more. No number of the run itself, so that a resumed run ends as the other does.
+  static func divergentLoss(classes: Int) -> Double { 1e6 * max(1, log(Double(max(1, classes)))) }
 
   /// Whether the target's logit is larger than every other; a tie or NaN is a no.
   private func isTop(_ row: ArraySlice<Float>, _ target: Int) -> Bool {

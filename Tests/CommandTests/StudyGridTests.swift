@@ -94,6 +94,18 @@ import Testing
     #expect(try results(out) == results(whole))
   }
 
+  /// Data of another name are looked for in the folder given.
+  @Test func anotherDatasetIsReadFromTheFolder() throws {
+    let scratch = try Scratch()
+    let more = ["--data-dir", SmallData.folder, "--set", "dataset=mnist"]
+    let sizes = ["--set", "subset=150", "--set", "test-subset=100", "--seeds", "1", "--plan"]
+    let plan = try Program.run(smoke("ws/robust-means", scratch.path("study"), more + sizes))
+    #expect(plan.code == 0 && plan.output.contains("rm3"), "\(plan.errors)")
+    let missing = try Program.run(
+      smoke("ws/robust-means", scratch.path("study"), ["--set", "dataset=mnist"] + sizes))
+    #expect(missing.code == 1 && missing.errors.contains("Give one with --data-dir"), "\(missing.errors)")
+  }
+
   @Test func aCellThatFailsDoesNotStopTheOthers() throws {
     let scratch = try Scratch()
     let (out, more) = (scratch.path("study"), ["--seeds", "1"])

@@ -182,4 +182,31 @@ import Testing
     let some = try DatasetFileStatus.check(DatasetCatalog.mnist, in: folder.path).map(\.state)
     #expect(some == [.different, .unpacked, .missing, .missing])
   }
+
+  /// Fashion-MNIST has MNIST's file names: what is in a folder is known by checksum.
+  @Test func filesOfOneDatasetAreNotAnother() throws {
+    let contents: [[UInt8]] = [[1, 2], [3]]
+    let sums = [
+      "a12871fee210fb8619291eaea194581cbd2531e4b23759d225f6806923f63222",
+      "084fed08b978af4d7d196a7446a86b58009e636b611db16211b65a9aadff29c5",
+    ]
+    func entry(_ name: String, _ sums: [String]) -> DatasetEntry {
+      DatasetEntry(
+        name: name, title: "", citation: "", exampleShape: [1, 2, 2], classNames: [], counts: [:],
+        files: zip(["a-idx3-ubyte.gz", "b-idx1-ubyte.gz"], sums).map {
+          DatasetFile(name: $0, size: 1, sha256: $1, split: .train, role: .images)
+        }, mirrors: [])
+    }
+    let entries = [entry("one", sums), entry("other", ["00", "11"])]
+    func names() throws -> [String] {
+      try DatasetFileStatus.found(in: folder.path, among: entries).map(\.entry.name)
+    }
+    #expect(try names() == [])
+    for (name, bytes) in zip(["a-idx3-ubyte.gz", "b-idx1-ubyte.gz"], contents) { try folder.write(bytes, name) }
+    let found = try DatasetFileStatus.found(in: folder.path, among: entries)
+    #expect(found.map(\.entry.name) == ["one"] && found.first?.files.map(\.state) == [.verified, .verified])
+    // A damaged file belongs to nobody: both may be meant.
+    try folder.write([9], "a-idx3-ubyte.gz")
+    #expect(try names() == ["one", "other"])
+  }
 }

@@ -53,7 +53,7 @@ struct Solved {
     let parts = try problem.make(source)
     let losses = parts.losses ?? quadraticLosses
     plan = try GradientPlan(
-      parts.model, store: ParameterStore(parts.model, dtype: dtype), batchNormPolicy: parts.batchNormPolicy,
+      parts.model, store: parts.store(dtype: dtype), batchNormPolicy: parts.batchNormPolicy,
       linearPolicy: parts.linearPolicy, unknownLayers: parts.unknownLayers)
     matrix = try GradientMatrix(plan, input: parts.input, losses: losses)
     try parts.beforeOracle()

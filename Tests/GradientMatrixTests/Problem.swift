@@ -17,8 +17,16 @@ struct Problem: Sendable, CustomTestStringConvertible {
     var batchNormPolicy = BatchNormPolicy.running
     var linearPolicy = LinearPolicy.native
     var unknownLayers = UnknownLayers.refuse
+    var allowsUnusedParameters = false
     /// What happens between the gradient matrix and its oracle.
     var beforeOracle: () throws -> Void = {}
+
+    /// The model's parameters in a store.
+    func store(dtype: DType? = nil) throws -> ParameterStore {
+      let store = try ParameterStore(model, dtype: dtype)
+      store.allowsUnusedParameters = allowsUnusedParameters
+      return store
+    }
   }
 
   let name: String
@@ -96,6 +104,7 @@ final class Custom: Module {
 class Scale: Module {
   let scale: Parameter
   init(_ source: Source, size: Int) throws { scale = try Parameter(source.normal([size])) }
+  init(_ scale: Parameter) throws { self.scale = scale }
   var members: [ModuleMember] { [.parameter("scale", scale)] }
   func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     try input * context.value(of: scale)

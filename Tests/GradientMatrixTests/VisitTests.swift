@@ -19,7 +19,7 @@ struct VisitTests {
     )
     // The layers of the plan that the parts are made for: the same model twice would be two sets of parameters.
     let plan = try GradientPlan(
-      parts.model, store: ParameterStore(parts.model, dtype: dtype), batchNormPolicy: parts.batchNormPolicy,
+      parts.model, store: parts.store(dtype: dtype), batchNormPolicy: parts.batchNormPolicy,
       linearPolicy: parts.linearPolicy, unknownLayers: parts.unknownLayers)
     var rows: [String: Tensor] = [:]
     let (output, losses) = try GradientMatrix.visit(plan, input: parts.input, losses: parts.losses ?? quadraticLosses) {
@@ -86,7 +86,7 @@ struct VisitTests {
     func use() throws {
       let parts = try problem.make(Source(dtype: .float32))
       let plan = try GradientPlan(
-        parts.model, store: ParameterStore(parts.model), batchNormPolicy: parts.batchNormPolicy,
+        parts.model, store: parts.store(), batchNormPolicy: parts.batchNormPolicy,
         linearPolicy: parts.linearPolicy, unknownLayers: parts.unknownLayers)
       _ = try GradientMatrix.visit(plan, input: parts.input, losses: parts.losses ?? quadraticLosses) { _ in }
     }

@@ -83,11 +83,35 @@ import Testing
 
     let other = try ModelSpecification("resnet18-32").build(
       exampleShape: [3, 8, 8], classes: 10, generator: Generator(seed: 1))
-    expectRefusal(["and", "more)", "check that the file belongs to resnet20"]) {
+    expectRefusal(["and", "more)", "the file looks like the weights of resnet18-32: use model resnet18-32"]) {
       try load(tensors(other), into: model)
     }
+    var unlike = tensors(other)
+    unlike["layer9.weight"] = try Tensor.zeros([1])
+    expectRefusal(["and", "more)", "check that the file belongs to resnet20"]) { try load(unlike, into: model) }
     expectRefusal(["running_mean", "see norm"]) { try load(tensors(resnet(norm: .group(4))), into: model) }
     expectRefusal(["running_mean", "see norm"]) { try load(tensors(model), into: resnet(norm: .group(4))) }
+  }
+
+  /// A deeper network has every layer of the other, and more: its normalisation is no other one.
+  @Test func deeperWeightsAreNamed() throws {
+    func build(_ name: String, classes: Int) throws -> any Module {
+      try ModelSpecification(name).build(
+        exampleShape: [3, 32, 32], classes: classes, initializer: .pytorch, generator: Generator(seed: 1))
+    }
+    let deep = try build("resnet34", classes: 3)
+    let given = try PretrainedWeights(tensors: tensors(deep), source: "w")
+    #expect {
+      try given.load(into: build("resnet18", classes: 3), ModelSpecification("resnet18"))
+    } throws: { error in
+      let text = (error as? ModelError)?.description ?? ""
+      return text.contains("belong to no layer (layer1.2.") && text.contains("looks like the weights of resnet34")
+        && !text.contains("norm is") && !text.contains("normalisation")
+    }
+    #expect {
+      try PretrainedWeights(tensors: tensors(build("resnet18", classes: 5)), source: "w")
+        .load(into: deep, ModelSpecification("resnet34"))
+    } throws: { ($0 as? ModelError)?.description.contains("looks like the weights of resnet18:") == true }
   }
 
   @Test func theHeadCanStay() throws {

@@ -87,7 +87,7 @@ import Testing
   @Test func pooling() throws {
     let x = try Tensor((0..<32).map { Float($0) }, shape: [1, 2, 4, 4])
     try expectClose(
-      MaxPool2d(PoolingGeometry(kernel: 3, stride: 2)).forward(x, in: .evaluation()), [10, 26], shape: [1, 2, 1, 1])
+      MaxPool2d(kernel: 3, stride: 2).forward(x, in: .evaluation()), [10, 26], shape: [1, 2, 1, 1])
     try expectClose(
       x.maxPool(PoolingGeometry(kernel: 3, stride: 2, roundsUp: true)), [10, 11, 14, 15, 26, 27, 30, 31],
       shape: [1, 2, 2, 2])
@@ -109,6 +109,15 @@ import Testing
       expectTensorError(.invalid, "PoolingGeometry") { try PoolingGeometry(kernel: 3, padding: padding) }
     }
     expectTensorError(.invalid, "PoolingGeometry") { try PoolingGeometry(kernel: 0) }
+    expectTensorError(.invalid, "ConvolutionGeometry") { try ConvolutionGeometry(kernel: 0) }
+    #expect(try PoolingGeometry(kernel: [2, 3]) == PoolingGeometry(kernel: [2, 3], stride: [2, 3]))
+    #expect(
+      try ConvolutionGeometry(kernel: 3, stride: 2, padding: 1)
+        == ConvolutionGeometry(kernel: [3, 3], stride: [2, 2], padding: [1, 1]))
+    #expect(try AveragePool2d(kernel: 2, stride: 1).geometry == PoolingGeometry(kernel: 2, stride: 1))
+    let convolution = try Conv2d(inputs: 2, outputs: 3, kernel: 3, stride: 2, padding: 1, generator: Generator(seed: 1))
+    #expect(convolution.weight.shape == [3, 2, 3, 3])
+    #expect(try convolution.forward(x, in: .evaluation()).shape == [1, 3, 2, 2])
     expectTensorError(.invalid, "maxPool") { try x.maxPool(PoolingGeometry(kernel: 5)) }
     expectTensorError(.invalid, "paddedShortcut") { try x.paddedShortcut(stride: 0, channels: 2) }
     expectTensorError(.invalid, "paddedShortcut") { try x.paddedShortcut(stride: 1, channels: 1) }

@@ -14,6 +14,31 @@ import Testing
     try expectIdentical(Tensor.uniform([3], generator: Generator(seed: .max)), extreme)
   }
 
+  /// PyTorch's names for the standard distributions: their moments, and the seed alone decides.
+  @Test func randAndRandn() throws {
+    let count = 200_000
+    let normal = try Tensor.randn([count / 2, 2], dtype: .float64, generator: Generator(seed: 3))
+    #expect(normal.shape == [count / 2, 2])
+    try expectIdentical(Tensor.randn([count / 2, 2], dtype: .float64, generator: Generator(seed: 3)), normal)
+    #expect(
+      try bytes(of: Tensor.randn([3], generator: Generator(seed: 4))) != bytes(of: normal.narrow(0, from: 0, length: 3))
+    )
+    func moments(_ values: [Double]) -> (mean: Double, variance: Double) {
+      let mean = values.reduce(0, +) / Double(values.count)
+      return (mean, values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count))
+    }
+    // Five standard errors: 1/√n of the mean, √(2/n) of the variance.
+    let (mean, variance) = try moments(normal.values())
+    #expect(abs(mean) < 5 / Double(count).squareRoot())
+    #expect(abs(variance - 1) < 5 * (2 / Double(count)).squareRoot())
+    let uniform: [Double] = try Tensor.rand([count], generator: Generator(seed: 3)).values()
+    #expect(uniform.allSatisfy { $0 >= 0 && $0 < 1 })
+    let (middle, spread) = moments(uniform)
+    #expect(abs(middle - 0.5) < 5 * (1.0 / 12 / Double(count)).squareRoot())
+    #expect(abs(spread - 1.0 / 12) < 1e-3)
+    #expect(throws: TensorError.self) { try Tensor.randn([-1], generator: Generator(seed: 1)) }
+  }
+
   @Test func aSavedStateContinues() throws {
     let generator = try Generator(seed: 1)
     _ = try Tensor.normal([33], generator: generator)

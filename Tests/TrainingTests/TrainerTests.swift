@@ -191,4 +191,17 @@ import Testing
     let trainer = try Trainer(smallConfiguration { $0.lr = 1e30 })
     expectError(.divergence, "diverged at step", "1e+30", "smaller --lr") { _ = try trainer.run() }
   }
+
+  /// A loss may grow beyond all sense and stay a number: that is no end of a training either.
+  @Test func aLossGrownAMillionFoldIsDivergence() throws {
+    #expect(Trainer.divergentLoss(classes: 2) == 1e6 && abs(Trainer.divergentLoss(classes: 10) - 2.302585e6) < 1)
+    let trainer = try Trainer(smallConfiguration { $0.lr = 1e9 })
+    expectError(
+      .divergence, "diverged at step", "the loss is", "more than a million times that of a uniform guess",
+      "smaller --lr"
+    ) { _ = try trainer.run() }
+    // A large rate that training survives is no error.
+    let bold = try Trainer(smallConfiguration { $0.lr = 1 })
+    #expect(try bold.run() == .completed)
+  }
 }

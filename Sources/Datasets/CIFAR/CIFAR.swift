@@ -67,7 +67,8 @@ enum CIFAR {
     return DatasetError(
       "\(entry.name) (\(split.rawValue)) is incomplete in \(directory): \(names) \(missing.count == 1 ? "is" : "are") "
         + "missing, \(there) \(present.count == 1 ? "is" : "are") there.",
-      remedy: download + ", or go on with the files present: --allow-missing (allow-missing: true).")
+      remedy: download + ", or continue with the files present: --allow-missing (allow-missing: true in a file, "
+        + "--set allow-missing=true for a study).")
   }
 
   private static func checkLength(_ size: Int, record: Int, path: String) throws {

@@ -80,6 +80,6 @@ public struct ImageFiles: Sendable {
     return DatasetError(
       "\(root)/\(first.path) cannot be used: \(first.reason)\(more).",
       remedy: "Repair or remove \(problems.count > 1 ? "them" : "it"), or leave out what cannot be used: --skip-bad "
-        + "(skip-bad: true).")
+        + "(skip-bad: true in a file, --set skip-bad=true for a study).")
   }
 }

@@ -3,8 +3,9 @@
 import NeuralNetworks
 import Tensors
 
-/// A layer that knows its block of the gradient matrix. Conform a layer of your own to take part, and have its
-/// `forward` call `context.record` on its output.
+/// A layer that knows its block of the gradient matrix. Conform a layer of your own to take part, and have its `forward`
+/// read its parameters with `context.value(of:)` and call `context.record` on its output: a layer that does not is an
+/// error that names it.
 public protocol FactoredModule: Module {
   /// The block of one application, from the recorded input and the gradient at the recorded output. Columns are the
   /// layer's own parameters in the order of `members`.

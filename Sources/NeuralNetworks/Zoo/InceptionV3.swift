@@ -20,8 +20,8 @@ private final class InceptionBlock: Module {
 
   init(_ branches: [Branch]) throws {
     self.branches = branches
-    mean = try AveragePool2d(PoolingGeometry(kernel: 3, stride: 1, padding: 1))
-    largest = try MaxPool2d(PoolingGeometry(kernel: 3, stride: 2))
+    mean = try AveragePool2d(kernel: 3, stride: 1, padding: 1)
+    largest = try MaxPool2d(kernel: 3, stride: 2)
   }
 
   var members: [ModuleMember] {
@@ -89,10 +89,10 @@ final class InceptionV3: Module {
       unit("Conv2d_1a_3x3", plan.channels, 32, ConvolutionGeometry(square: 3, stride: 2, padding: 0)),
       unit("Conv2d_2a_3x3", 32, 32, ConvolutionGeometry(square: 3, padding: 0)),
       unit("Conv2d_2b_3x3", 32, 64, ConvolutionGeometry(square: 3)),
-      ("maxpool1", MaxPool2d(pool)),
+      ("maxpool1", MaxPool2d(geometry: pool)),
       unit("Conv2d_3b_1x1", 64, 80, ConvolutionGeometry(square: 1)),
       unit("Conv2d_4a_3x3", 80, 192, ConvolutionGeometry(square: 3, padding: 0)),
-      ("maxpool2", MaxPool2d(pool)),
+      ("maxpool2", MaxPool2d(geometry: pool)),
       Self.block35("Mixed_5b", layers, 192, poolChannels: 32),
       Self.block35("Mixed_5c", layers, 256, poolChannels: 64),
       Self.block35("Mixed_5d", layers, 288, poolChannels: 64),

@@ -159,7 +159,7 @@ final class ResNet: Module {
         })
     }
     let stem = try smallStem ? ConvolutionGeometry(square: 3) : ConvolutionGeometry(square: 7, stride: 2)
-    let maxpool = try smallStem ? nil : MaxPool2d(PoolingGeometry(kernel: 3, stride: 2, padding: 1))
+    let maxpool = try smallStem ? nil : MaxPool2d(kernel: 3, stride: 2, padding: 1)
     return try ResNet(plan, stemWidth: 64, stem: stem, maxpool: maxpool, stages: stages, width: inputs)
   }
 

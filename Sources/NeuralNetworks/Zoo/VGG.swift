@@ -37,7 +37,7 @@ extension FeatureNetwork {
         steps.append(Activation(.relu))
         inputs = width
       }
-      steps.append(MaxPool2d(try PoolingGeometry(kernel: 2)))
+      steps.append(try MaxPool2d(kernel: 2))
     }
     let classifier = Sequential(
       try plan.layers.linear(inputs * 7 * 7, 4096), Activation(.relu), try plan.layers.dropout(0.5),
@@ -55,10 +55,11 @@ extension FeatureNetwork {
     let pool = try PoolingGeometry(kernel: 3, stride: 2)
     let features = Sequential(
       try convolution(plan.channels, 64, ConvolutionGeometry(square: 11, stride: 4, padding: 2)), Activation(.relu),
-      MaxPool2d(pool), try convolution(64, 192, ConvolutionGeometry(square: 5)), Activation(.relu), MaxPool2d(pool),
+      MaxPool2d(geometry: pool), try convolution(64, 192, ConvolutionGeometry(square: 5)), Activation(.relu),
+      MaxPool2d(geometry: pool),
       try convolution(192, 384, ConvolutionGeometry(square: 3)), Activation(.relu),
       try convolution(384, 256, ConvolutionGeometry(square: 3)), Activation(.relu),
-      try convolution(256, 256, ConvolutionGeometry(square: 3)), Activation(.relu), MaxPool2d(pool))
+      try convolution(256, 256, ConvolutionGeometry(square: 3)), Activation(.relu), MaxPool2d(geometry: pool))
     let classifier = Sequential(
       try plan.layers.dropout(0.5), try plan.layers.linear(256 * 6 * 6, 4096), Activation(.relu),
       try plan.layers.dropout(0.5), try plan.layers.linear(4096, 4096), Activation(.relu),

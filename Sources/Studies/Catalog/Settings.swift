@@ -92,6 +92,12 @@ public enum StudyCatalog {
   public static let all: [Study] =
     coherentGradients + weakAndStrong + makingCoherence + generalizationMystery
 
+  /// The papers whose experiments the studies repeat, in order, each with what the names of its studies begin with.
+  public static let papers: [(prefix: String, title: String)] = all.reduce(into: []) { papers, study in
+    guard !papers.contains(where: { $0.title == study.paper }) else { return }
+    papers.append((study.id.split(separator: "/").first.map(String.init) ?? study.id, study.paper))
+  }
+
   /// The study of a name.
   ///
   /// - Throws: `StudyError` with the nearest name when there is none.

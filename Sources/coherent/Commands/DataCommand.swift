@@ -36,7 +36,7 @@ struct DataCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Look inside a data set, and check its files.")
     @Argument(help: "The data set's name.") var name: String
     @Option(help: "The folder with its files.") var dataDir: String?
-    @Flag(help: "Go on when some files are missing.") var allowMissing = false
+    @Flag(help: "Continue when some files are missing.") var allowMissing = false
     @Option(parsing: .unconditional, help: "Height and width of a folder's images. (default: 224)") var imageSize: Int?
     @Flag(help: "Leave out images of a folder that cannot be decoded.") var skipBad = false
     @Flag(help: "Print as JSON.") var json = false
@@ -58,7 +58,7 @@ struct DataCommand: AsyncParsableCommand {
             + summary.exampleShape.map(String.init).joined(separator: "×"))
         print(String(format: "  pixel mean %.4f, standard deviation %.4f", summary.mean, summary.standardDeviation))
         let classes = zip(summary.classNames, summary.classCounts).map { "\($0) \($1)" }
-        print("  classes: " + classes.joined(separator: ", "))
+        print(Console.wrapped(classes.joined(separator: ", "), after: "  classes: ", indent: 4))
         print("  content SHA-256 \(summary.contentChecksum)")
         summary.skipped?.forEach { print("  left out: \($0)") }
       }
@@ -87,7 +87,8 @@ struct DataCommand: AsyncParsableCommand {
           Console.note("\(file): from \(mirror)" + (offset > 0 ? ", continuing at byte \(offset)" : ""))
         case .progress(let file, let received, let total):
           if Console.isTerminal, total > 0 {
-            Console.write("\r\u{1B}[K\(file): \(received * 100 / total) %")
+            let parts = ["\(file):", "\(received * 100 / total) %"]
+            Console.write("\r\u{1B}[K" + Console.fitted(parts, droppingFirst: [0]))
           }
         case .failed(let file, let mirror, let reason): Console.note("\(file): \(mirror) failed: \(reason)")
         case .finished(let file):

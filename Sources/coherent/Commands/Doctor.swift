@@ -111,9 +111,7 @@ struct Doctor: ParsableCommand {
     }
 
     private mutating func checkData(_ folder: String) throws {
-      for entry in DatasetCatalog.all where !entry.isBuiltIn {
-        let files = try DatasetFileStatus.check(entry, in: folder)
-        guard files.contains(where: { $0.path != nil }) else { continue }
+      for (entry, files) in try DatasetFileStatus.found(in: folder) {
         data["\(entry.name) in \(folder)"] = files.map { "\($0.name): \($0.state.rawValue)" }.joined(separator: ", ")
       }
       if !data.keys.contains(where: { $0.hasSuffix(" in \(folder)") }) {
@@ -125,7 +123,7 @@ struct Doctor: ParsableCommand {
     }
 
     var text: String {
-      var rows = [
+      let rows = [
         ["coherent", coherent],
         ["libtorch", "\(libtorchLoaded) (compiled against \(libtorchCompiled))"],
         ["", libtorchPath],
@@ -139,9 +137,15 @@ struct Doctor: ParsableCommand {
         ["reports", reportBundle ?? "not available"],
         ["python", python ?? "not found"],
       ]
-      rows += data.sorted { $0.key < $1.key }.map { [$0.key, $0.value] }
-      let width = rows.map { $0[0].count }.max() ?? 0
-      var lines = rows.map { $0[0].padding(toLength: width, withPad: " ", startingAt: 0) + "  " + $0[1] }
+      let width = (rows.map { $0[0].count }.max() ?? 0) + 2
+      var lines = rows.map { row in
+        Console.wrapped(
+          row[1], after: row[0].padding(toLength: width, withPad: " ", startingAt: 0), indent: width)
+      }
+      // Paths are long: what was found in a folder goes below its name.
+      for (place, files) in data.sorted(by: { $0.key < $1.key }) {
+        lines += [place, Console.wrapped(files, after: "  ", indent: 2)]
+      }
       lines.append("")
       lines += problems.isEmpty ? ["No problems."] : problems.map { "Problem: \($0.problem).\n  Remedy: \($0.remedy)." }
       return lines.joined(separator: "\n")

@@ -34,7 +34,8 @@ struct ModelCommand: ParsableCommand {
       let width = entries.map(\.name.count).max() ?? 0
       for entry in entries {
         let sides = entry.usualSide.map { "; for \($0)×\($0) images, at least \(entry.leastSide ?? 1)" } ?? ""
-        print(entry.name.padding(toLength: width + 3, withPad: " ", startingAt: 0) + entry.summary + sides)
+        let name = entry.name.padding(toLength: width + 3, withPad: " ", startingAt: 0)
+        print(Console.wrapped(entry.summary + sides, after: name, indent: width + 3))
       }
     }
   }
@@ -131,13 +132,13 @@ struct ModelCommand: ParsableCommand {
       }
       rows.append(["all", "", "", String(parameters), String(format: "%.2f", Double(flops) / 1e6)])
       let shape = input.map(String.init).joined(separator: "×")
-      return [
-        Console.table(rows), "",
+      let sentences = [
         "One example of \(shape): \(String(format: "%.2f", Double(flops) / 1e6)) MFLOPs forward.",
         "Parameters: \(megabytes(parameterBytes)), and as much for their gradient.",
         "A mini-batch of \(batchSize): the graph keeps \(megabytes(activationBytes)); a forward and backward pass takes "
           + "\(megabytes(trainingBytes)) at its peak, an evaluation \(megabytes(evaluationBytes)).",
-      ].joined(separator: "\n")
+      ]
+      return ([Console.table(rows), ""] + sentences.map { Console.wrapped($0) }).joined(separator: "\n")
     }
 
     private func megabytes(_ bytes: Int) -> String { String(format: "%.1f MB", Double(bytes) / Double(1 << 20)) }

@@ -50,10 +50,12 @@ final class TrainingProgress {
   private func draw(step: Int, _ now: UInt64) {
     guard now - lastShown > (Console.isTerminal ? 100_000_000 : 60_000_000_000) else { return }
     lastShown = now
-    let rate = pace.stepsPerSecond.map { ["\(Self.rate($0)) steps/s"] } ?? []
-    let left = pace.secondsLeft(after: step).map { ["\(Console.duration($0)) left"] } ?? []
-    let parts = ["\(step)/\(steps)"] + left + rate + ["loss \(String(format: "%.4f", loss))"]
-    guard Console.isTerminal else { return Console.note("step " + parts.joined(separator: ", ")) }
+    let rate = pace.stepsPerSecond.map { "\(Self.rate($0)) steps/s" } ?? ""
+    let left = pace.secondsLeft(after: step).map { "\(Console.duration($0)) left" } ?? ""
+    let parts = ["\(step)/\(steps)", left, rate, "loss \(String(format: "%.4f", loss))"]
+    guard Console.isTerminal else {
+      return Console.note("step " + parts.filter { !$0.isEmpty }.joined(separator: ", "))
+    }
     show([Console.bar(steps > 0 ? Double(step) / Double(steps) : 1, width: 24)] + parts)
   }
 
@@ -62,9 +64,9 @@ final class TrainingProgress {
     perSecond >= 100 ? String(format: "%.0f", perSecond) : String(format: "%.3g", perSecond)
   }
 
-  /// Replaces the line on the terminal.
+  /// Replaces the line on the terminal. Where it is narrow, how far the run is and how long it will take stay longest.
   private func show(_ parts: [String]) {
-    write("\r\u{1B}[K" + Console.fitted((title.isEmpty ? [] : [title]) + parts))
+    write("\r\u{1B}[K" + Console.fitted([title] + parts, droppingFirst: [5, 4, 1, 0].filter { $0 <= parts.count }))
   }
 
   private func report(_ records: [MetricRecord]) {

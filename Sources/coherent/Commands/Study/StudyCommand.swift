@@ -12,13 +12,19 @@ struct StudyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "study",
     abstract: "The experiments of the papers, one command each, and what they say about the papers' claims.",
-    discussion: """
+    discussion: papers + """
+
+
       Example: coherent study run cg/winsorized --profile small --data-dir data --out studies/winsorized
       """,
     subcommands: [List.self, Info.self, Run.self, ReportResults.self, Card.self, Judge.self, CellCommand.self])
 
+  /// The papers, each with the beginning of its studies' names.
+  private static let papers = StudyCatalog.papers.map { "\($0.prefix)/...: \($0.title)." }.joined(separator: "\n")
+
   struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the studies, with the claims they speak about.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the studies by paper, with the claims they speak about.")
     @Flag(help: "Print as JSON.") var json = false
 
     private struct Entry: Encodable {
@@ -35,11 +41,16 @@ struct StudyCommand: ParsableCommand {
 
     func run() throws {
       if json { return try Console.json(StudyCatalog.all.map(Entry.init)) }
-      for study in StudyCatalog.all {
-        print("\(study.id)   \(study.title)   (\(study.claims.joined(separator: ", ")))")
-        print("    \(study.question)")
+      for paper in StudyCatalog.papers {
+        print(Console.wrapped(paper.title, indent: 2))
+        for study in StudyCatalog.all where study.paper == paper.title {
+          let claims = study.claims.joined(separator: ", ")
+          print(Console.wrapped("\(study.title) (\(claims))", after: "  \(study.id)   ", indent: 6))
+          print(Console.wrapped(study.question, after: "      ", indent: 6))
+        }
+        print("")
       }
-      print("\nSizes and cells: coherent study info ID; profiles: smoke, small, paper.")
+      print("Sizes and cells: coherent study info ID; profiles: smoke, small, paper.")
     }
   }
 
@@ -51,9 +62,11 @@ struct StudyCommand: ParsableCommand {
 
     func run() throws {
       let study = try StudyCatalog.study(id)
-      print("\(study.id): \(study.title)\n\(study.question)\n\(study.paper), \(study.section)\n")
+      print("\(study.id): \(study.title)")
+      print(Console.wrapped(study.question))
+      print(Console.wrapped("\(study.paper), \(study.section)") + "\n")
       for profile in StudyProfile.allCases {
-        print("\(profile.rawValue): \(study.scales[profile] ?? "")")
+        print(Console.wrapped(study.scales[profile] ?? "", after: "\(profile.rawValue): ", indent: 4))
       }
       let cells = try study.cells(
         StudySettings(study: study.id, profile: profile), in: StudyFolder("FOLDER"))
@@ -64,7 +77,9 @@ struct StudyCommand: ParsableCommand {
             [cell.name, cell.title, cell.needs.isEmpty ? "" : "after \(cell.needs.joined(separator: ", "))"]
           }))
       print("\nClaims:")
-      for claim in ScoreCard.claims where study.claims.contains(claim.id) { print("\(claim.id)  \(claim.sentence)") }
+      for claim in ScoreCard.claims where study.claims.contains(claim.id) {
+        print(Console.wrapped(claim.sentence, after: "\(claim.id)  ", indent: 4))
+      }
     }
   }
 

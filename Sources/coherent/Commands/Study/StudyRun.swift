@@ -10,9 +10,8 @@ extension StudyCommand {
     static let configuration = CommandConfiguration(
       abstract: "Run a study: its grid of trainings, the verdicts on its claims, its figures and its page.",
       discussion: """
-        Cells that are complete are skipped and those that were begun are gone on with, so the same command goes on \
-        after a stop of any kind. Each cell is a process of its own with its own processors; a cell that fails is named, \
-        and the others go on.
+        Complete cells are skipped and unfinished ones resume, so the same command continues after a stop of any kind. \
+        Each cell is a process of its own with its own processors; a cell that fails is named, and the others continue.
 
         Example: coherent study run ws/easy-hard --profile small --data-dir data --out studies/easy-hard
         """)
@@ -110,7 +109,9 @@ extension StudyCommand {
       let limit = ignoreMemoryEstimate ? nil : MemoryLimit.current()
       var (estimator, found) = (CellEstimator(memoryLimit: limit), known)
       for cell in cells where found[cell.name] == nil {
-        if Console.isTerminal, !quiet { Console.write("\r\u{1B}[KEstimating the cost of \(cell.name)") }
+        if Console.isTerminal, !quiet {
+          Console.write("\r\u{1B}[K" + Console.fitted(["Estimating the cost of \(cell.name)"]))
+        }
         found[cell.name] = try estimator.estimate(cell)
       }
       if Console.isTerminal, !quiet { Console.write("\r\u{1B}[K") }
@@ -201,10 +202,19 @@ final class GridConsole {
     let now = DispatchTime.now().uptimeNanoseconds
     guard Console.isTerminal, now - lastDrawn > 500_000_000 else { return }
     lastDrawn = now
+    Console.write("\r\u{1B}[K" + Self.line(progress, count: count, width: Console.width - 1))
+  }
+
+  /// The bar, what is done, what runs, and the time left, as far as there is room.
+  static func line(_ progress: GridProgress, count: Int, width: Int) -> String {
     let bar = Console.bar(progress.share, width: 20)
     let left = progress.secondsLeft.map { Console.duration($0) + " left" } ?? ""
     let failed = progress.failed > 0 ? ", \(progress.failed) failed" : ""
-    Console.write(
-      "\r\u{1B}[K\(bar) \(progress.done)/\(count) cells\(failed)  \(progress.running.joined(separator: ", "))  \(left)")
+    func parts(_ running: String) -> [String] { [bar, "\(progress.done)/\(count) cells\(failed)", running, left] }
+    let names = parts(progress.running.joined(separator: ", "))
+    // Where the names of all that run are too long, their number.
+    let fits = names.joined(separator: "  ").count <= width
+    return Console.fitted(
+      fits ? names : parts("\(progress.running.count) running"), droppingFirst: [2, 0], width: width)
   }
 }
