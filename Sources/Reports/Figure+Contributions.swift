@@ -9,8 +9,6 @@ import RunStore
 struct Contributions: FigureBuilder {
   /// The last step of the figure of iᵖ and iᶜ.
   static let lastEarlyStep = 10
-  /// More steps than this do not show in a band.
-  private static let mostSteps = 300
 
   /// One curve with its null worlds.
   private struct Group {
@@ -34,19 +32,21 @@ struct Contributions: FigureBuilder {
   }
 
   func figures(for runs: [RunData]) -> [Figure] {
-    runs.enumerated().flatMap { index, run in
+    // Shares have one axis in all figures, so that they compare.
+    let domain = Self.domain(runs.flatMap(\.contributionCurves).flatMap { Self.groups($0, .share) })
+    return runs.enumerated().flatMap { index, run in
       run.contributionCurves.flatMap { curves in
-        [shares(curves, number: index + 1), cumulative(curves, number: index + 1)].compactMap { $0 }.map { panel in
+        [shares(curves, number: index + 1, domain: domain), cumulative(curves, number: index + 1)].compactMap { $0 }.map
+        { panel in
           figure(panel, run: run, isOnly: runs.count == 1)
         }
       }
     }
   }
 
-  private func shares(_ curves: ContributionCurves, number: Int) -> Panel? {
+  private func shares(_ curves: ContributionCurves, number: Int, domain: ClosedRange<Double>) -> Panel? {
     let groups = Self.groups(curves, .share)
     guard groups.contains(where: { $0.points.count > 1 }) else { return nil }
-    let domain = Self.domain(groups)
     let isClipped = groups.contains { $0.points.contains { !domain.contains($0.value) } }
     return Panel(
       id: "contributions-\(Self.identifier(curves.sample))-\(number)", title: "Contributions, \(curves.title)",
@@ -78,15 +78,32 @@ struct Contributions: FigureBuilder {
   }
 
   private static func groups(_ curves: ContributionCurves, _ measure: ContributionMeasure) -> [Group] {
-    let kept = Set(EarlySteps.thinned(curves.actual.map(\.step), limit: mostSteps))
     func group(_ name: String, _ shade: Shade, _ value: (ContributionRecord) -> Double?) -> Group {
       Group(
         name: name, shade: shade, points: curves.points(value),
-        bands: curves.bands(value).filter { kept.contains($0.step) })
+        bands: joined(curves.bands(value)))
     }
     return [
       group("pristine", Palette.pristine, measure.pristine), group("corrupt", Palette.corrupt, measure.corrupt),
     ].filter { !$0.points.isEmpty }
+  }
+
+  /// Bands whose steps lie as close as those of the curves that are drawn: means of their ends.
+  private static func joined(_ bands: [NullBand]) -> [NullBand] {
+    func ends(_ value: (NullBand) -> Double) -> [Double] {
+      points(value).map(\.value)
+    }
+    func points(_ value: (NullBand) -> Double) -> [Point] {
+      let all = bands.map { Point(step: $0.step, value: value($0)) }
+      return Series(run: "", points: all, limit: .max).map { EarlySteps.joined($0, scale: .linear).points } ?? []
+    }
+    let (steps, low, high) = (points(\.minimum), ends(\.low), ends(\.high))
+    let greatest = ends(\.maximum)
+    return steps.indices.map { index in
+      NullBand(
+        step: steps[index].step, minimum: steps[index].value, maximum: greatest[index], low: low[index],
+        high: high[index])
+    }
   }
 
   /// From 0 to 1, and further where the curves are for more than a moment, but not beyond −1 and 2.

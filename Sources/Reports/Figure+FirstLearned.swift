@@ -7,33 +7,65 @@ import RunStore
 struct FirstLearned: FigureBuilder {
   private static let binCount = 24
 
-  func figures(for runs: [RunData]) -> [Figure] {
-    runs.enumerated().compactMap { index, run in figure(for: run, number: index + 1, isOnly: runs.count == 1) }
+  /// The histogram of a run.
+  private struct Bins {
+    let groups: [(name: String, examples: [ExampleRecord])]
+    let edges: [Double]
+    let rows: [JSON]
+
+    /// Nil where there is nothing to compare.
+    init?(_ run: RunData) {
+      let all: [(name: String, examples: [ExampleRecord])] = [
+        ("pristine", run.examples.filter { !$0.isCorrupt }), ("corrupt", run.examples.filter(\.isCorrupt)),
+      ]
+      let groups = all.filter { !$0.examples.isEmpty }
+      let steps = run.examples.compactMap(\.firstLearned)
+      guard groups.count == 2, Set(steps).count > 2 else { return nil }
+      let edges = FirstLearned.edges(for: steps)
+      self.edges = edges
+      self.groups = groups
+      rows = groups.flatMap { FirstLearned.rows(group: $0.name, examples: $0.examples, edges: edges) }
+    }
+
+    /// The height of the highest bar.
+    var top: Double {
+      rows.compactMap { row in if case .number(let value)? = row["density"] { value } else { nil } }.max() ?? 0
+    }
   }
 
-  private func figure(for run: RunData, number: Int, isOnly: Bool) -> Figure? {
-    let groups = [("pristine", run.examples.filter { !$0.isCorrupt }), ("corrupt", run.examples.filter(\.isCorrupt))]
-      .filter { !$0.1.isEmpty }
-    let steps = run.examples.compactMap(\.firstLearned)
-    guard groups.count == 2, Set(steps).count > 2 else { return nil }
-    let edges = Self.edges(for: steps)
-    let rows = groups.flatMap { name, examples in Self.rows(group: name, examples: examples, edges: edges) }
-    let never = groups.map { name, examples in
+  /// Axes are those of all runs, so that histograms side by side compare.
+  func figures(for runs: [RunData]) -> [Figure] {
+    let bins = runs.map { Bins($0) }
+    let shown = bins.compactMap { $0 }
+    let first = shown.compactMap(\.edges.first).min() ?? 1
+    let last = shown.compactMap(\.edges.last).max() ?? 10
+    let top = FigureAxis.rounded(0, shown.map(\.top).max() ?? 1).upperBound
+    return runs.indices.compactMap { index in
+      bins[index].map { own in
+        let title = "First learned" + (runs.count == 1 ? "" : ": \(runs[index].label)")
+        return figure(
+          for: runs[index], own, number: index + 1, title: title,
+          chart: chart(title: title, steps: (first, last), top: top))
+      }
+    }
+  }
+
+  private func figure(for run: RunData, _ bins: Bins, number: Int, title: String, chart: JSON) -> Figure {
+    let never = bins.groups.map { name, examples in
       let share = Double(examples.count { $0.firstLearned == nil }) / Double(examples.count)
       return "\(Wording.percent(share)) of the \(Wording.integer(examples.count)) \(name)"
     }.joined(separator: " and ")
-    let title = "First learned" + (isOnly ? "" : ": \(run.label)")
     return Figure(
       id: "first-learned-\(number)", title: title,
       caption:
         "When the examples of each group were first classified as their training label. Height is the share of the "
         + "group per doubling of the step, so equal areas are equal shares. Never learned: \(never) examples."
         + (run.members.isEmpty ? "" : " The examples of \(run.members.count) runs together."),
-      section: "Pristine against corrupt examples", isComposite: false, chart: chart(title: title, edges: edges),
-      data: [FigureData(name: "bins", rows: rows)])
+      section: "Pristine against corrupt examples", isComposite: false, chart: chart,
+      data: [FigureData(name: "bins", rows: bins.rows)])
   }
 
-  private func chart(title: String, edges: [Double]) -> JSON {
+  private func chart(title: String, steps: (first: Double, last: Double), top: Double) -> JSON {
     let shades = [Palette.pristine, Palette.corrupt]
     return [
       "title": .string(title), "width": 400, "height": 260, "data": ["name": "bins"],
@@ -41,16 +73,16 @@ struct FirstLearned: FigureBuilder {
       "encoding": [
         "x": [
           "field": "from", "type": "quantitative", "title": "Step first learned",
-          "scale": ["type": "log", "domain": .numbers([edges.first ?? 1, edges.last ?? 10]), "nice": false],
+          "scale": ["type": "log", "domain": .numbers([steps.first, steps.last]), "nice": false],
           "axis": [
             "labelExpr": .string(ChartStyle.stepLabel),
-            "values": .numbers(LogarithmicAxis.ticks(from: edges.first ?? 1, to: edges.last ?? 10)),
+            "values": .numbers(LogarithmicAxis.ticks(from: steps.first, to: steps.last)),
           ],
         ],
         "x2": ["field": "to"],
         "y": [
           "field": "density", "type": "quantitative", "title": "Share of group per doubling", "stack": nil,
-          "scale": ["zero": true, "nice": 5], "axis": ChartStyle.shareAxis,
+          "scale": ["domain": .numbers([0, top]), "nice": false], "axis": ChartStyle.shareAxis,
         ],
         "y2": ["datum": 0],
         "color": [

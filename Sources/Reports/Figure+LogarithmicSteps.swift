@@ -39,12 +39,26 @@ extension Figure {
 
 /// Ticks of logarithmic axes.
 enum LogarithmicAxis {
-  /// Powers of ten; 1, 2 and 5 times them where the range spans less than two.
+  /// Powers of ten; 1, 2 and 5 times them where the range spans less than two, and closer ones where fewer than two of
+  /// these lie in it: an axis without labels says nothing.
   static func ticks(from low: Double, to high: Double) -> [Double] {
     guard low > 0, high > low, high.isFinite else { return [] }
-    let factors: [Double] = high / low < 100 ? [1, 2, 5] : [1]
     let powers = (Int(floor(log10(low)))...Int(floor(log10(high)))).map { pow(10, Double($0)) }
-    return powers.flatMap { power in factors.map { $0 * power } }.filter { $0 >= low && $0 <= high }
+    let choices: [[Double]] = high / low < 100 ? [[1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]] : [[1]]
+    for factors in choices {
+      let found = powers.flatMap { power in factors.map { $0 * power } }.filter { $0 >= low && $0 <= high }
+      if found.count > 1 { return found }
+    }
+    return evenTicks(from: low, to: high)
+  }
+
+  /// Two to four round numbers, evenly spaced.
+  private static func evenTicks(from low: Double, to high: Double) -> [Double] {
+    let raw = (high - low) / 4
+    let power = pow(10, floor(log10(raw)))
+    let step = [1, 2, 2.5, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw
+    let first = (low / step).rounded(.up)
+    return (0...4).map { Wording.rounded((first + Double($0)) * step) }.filter { $0 >= low && $0 <= high }
   }
 
   /// A logarithmic axis with these ticks, labelled 0.5, 20, 3k.

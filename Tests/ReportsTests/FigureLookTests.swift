@@ -144,6 +144,25 @@ import Testing
     #expect(Palette.shades(for: ["training", "test"], .categorical) == [Palette.neutral, Palette.test])
   }
 
+  /// Figures of one kind stand side by side, one for each run.
+  @Test func figuresSideBySideShareTheirAxes() throws {
+    let scratch = try Scratch()
+    let report = try report([0.25, 0.75], in: scratch, isProbed: true)
+    func domain(_ id: String, _ channel: String) throws -> [Double] {
+      let chart = try figure(id, of: report).chart
+      let encoding = try #require(chart.layers.last?["encoding"])
+      guard case .array(let ends)? = encoding[channel]?["scale"]?["domain"] else { return [] }
+      return ends.compactMap { if case .number(let value) = $0 { value } else { nil } }
+    }
+    for (id, channels) in [("first-learned", ["x", "y"]), ("contributions-population", ["y"])] {
+      for channel in channels {
+        let ends = try domain("\(id)-1", channel)
+        #expect(ends.count == 2)
+        #expect(try domain("\(id)-2", channel) == ends, "\(id) \(channel)")
+      }
+    }
+  }
+
   @Test func aReportOfOneRunHasTheColoursOfItsGroups() throws {
     let scratch = try Scratch()
     let report = try report([0.5], in: scratch, isProbed: true)

@@ -80,6 +80,10 @@ import Testing
     }
     #expect(LogarithmicAxis.ticks(from: 0.5, to: 6000) == [1, 10, 100, 1000])
     #expect(LogarithmicAxis.ticks(from: 30, to: 600) == [50, 100, 200, 500])
+    // Short axes have labels too.
+    #expect(LogarithmicAxis.ticks(from: 11, to: 49) == [20, 30, 40])
+    #expect(LogarithmicAxis.ticks(from: 3.1, to: 3.9) == [3.2, 3.4, 3.6, 3.8])
+    #expect(LogarithmicAxis.ticks(from: 101, to: 103).count > 1)
   }
 
   @Test func gapAndOverfitFollowTheirFormulas() throws {
