@@ -31,13 +31,13 @@ final class CurlTransferTests {
     server = try LocalServer(files: ["a.gz": content])
   }
 
-  private func fetch(_ modes: String..., mirror: String? = nil, timeout: Double = 5) async throws {
+  private func fetch(_ modes: String..., mirror: String? = nil, attempts: Int = 3, timeout: Double = 5) async throws {
     let file = DatasetFile(
       name: "a.gz", size: content.count, sha256: hexadecimal(SHA256.hash(data: content)), split: .train, role: .images)
     let entry = DatasetEntry(
       name: "made-up", title: "", citation: "", exampleShape: [1, 1, 1], classNames: ["0"], counts: [:], files: [file],
       mirrors: modes.map { server.address + "/" + $0 })
-    var fetcher = DatasetFetcher(attemptsPerMirror: 3, retryDelay: 0.01, timeout: timeout)
+    var fetcher = DatasetFetcher(attemptsPerMirror: attempts, retryDelay: 0.01, timeout: timeout)
     fetcher.usesCurl = true
     let events = events
     try await fetcher.fetch(entry, to: folder.path, mirror: mirror) { events.append($0) }
@@ -90,9 +90,9 @@ final class CurlTransferTests {
   }
 
   @Test func serverThatFallsSilent() async throws {
-    try await fetch("hang", "good", timeout: 1)
+    try await fetch("hang", "good", attempts: 1, timeout: 1)
     try expectFetched()
-    #expect(events.offsets.contains(10))
+    #expect(events.offsets == [0, 10])
   }
 
   @Test func whatFailedIsSaid() async {

@@ -44,9 +44,11 @@ struct CurlTransfer {
       return .failed("curl could not be started: \(FileReading.reason(error))")
     }
     if let size = size(), size > 0 { progress(size) }
+    // Some versions of curl call that a success.
+    if output.status == 416 { return .nothingMore }
     switch output.code {
     case 0: return (size() ?? 0) > expectedSize ? .tooLong : .complete
-    case Self.httpError: return output.status == 416 ? .nothingMore : .status(output.status)
+    case Self.httpError: return .status(output.status)
     case Self.rangeError where offset > 0:
       // The server sends the whole file or nothing.
       return await CurlTransfer(path: path, offset: 0, expectedSize: expectedSize, progress: progress)
