@@ -213,7 +213,7 @@ extension TrainingConfiguration {
     _ = try KeepPolicy(keep)
     _ = try Schedule(schedule)
     try require(
-      warmup >= 0 && warmup <= steps ?? .max,
+      warmup == 0 || warmup > 0 && warmup <= steps ?? .max,
       "warmup must be at least 0 and at most the steps of the run, not \(warmup)")
     try require(!freeze.contains(""), "freeze has an empty pattern; give names of parameters such as layer1 or *.bias")
     for word in probe { try ProbeSpecification.parse(word).forEach { try $0.check(batchSize: batchSize) } }
