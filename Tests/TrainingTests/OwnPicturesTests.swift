@@ -88,7 +88,7 @@ import Testing
     _ = try run.train()
     #expect(try TrainedModel(run: scratch.path("run"), split: .test).dataset.count == 4)
     try scratch.write("index,split,group\n0,train,\n7,train,\n", "split.csv")
-    #expect(message { _ = try Trainer(configuration { $0.split = file }) }.contains("split test to the split file"))
+    #expect(message { _ = try Trainer(configuration { $0.split = file }) }.contains("split is test to the split file"))
   }
 
   @Test func aShareWhereThereAreTestPictures() throws {

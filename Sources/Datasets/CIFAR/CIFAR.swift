@@ -67,7 +67,7 @@ enum CIFAR {
     return DatasetError(
       "\(entry.name) (\(split.rawValue)) is incomplete in \(directory): \(names) \(missing.count == 1 ? "is" : "are") "
         + "missing, \(there) \(present.count == 1 ? "is" : "are") there.",
-      remedy: download + ", or go on with the files present: --allow-missing (allow-missing: true).")
+      remedy: download + ", or continue with the files present: --allow-missing (allow-missing: true).")
   }
 
   private static func checkLength(_ size: Int, record: Int, path: String) throws {
@@ -76,7 +76,7 @@ enum CIFAR {
       throw DatasetError(
         "\(path) has \(size) bytes, which is not a whole number of records of \(record) bytes"
           + (size == 0 ? "." : ": \(rest) bytes follow the last whole record, from byte \(size - rest) on."),
-        remedy: "It is truncated or another file; fetch it again.")
+        remedy: "It is truncated or not the right file; fetch it again.")
     }
   }
 
@@ -93,7 +93,7 @@ enum CIFAR {
         guard label < classCount else {
           throw DatasetError(
             "\(path): byte \(start + labelBytes - 1) (the label of record \(place)) is \(label), but the classes are 0 to "
-              + "\(classCount - 1).", remedy: "The file is damaged or another one; fetch it again.")
+              + "\(classCount - 1).", remedy: "The file is damaged or not the right one; fetch it again.")
         }
         UnsafeMutableRawBufferPointer(rebasing: target[(place * imageSize)..<((place + 1) * imageSize)])
           .copyMemory(
