@@ -89,7 +89,8 @@ public struct Dataset: Sendable {
     case .memory(let images):
       guard let bytes = checkedProduct([labels.count, size]), bytes == images.count else {
         throw DatasetError(
-          "\(name) (\(split.rawValue)): \(images.count) image bytes do not make \(labels.count) examples of \(size) bytes.")
+          "\(name) (\(split.rawValue)): \(images.count) image bytes do not make \(labels.count) examples of "
+            + "\(size) bytes.")
       }
     case .files(let files):
       guard files.count == labels.count, files.imageSize == size else {

@@ -51,7 +51,7 @@ public final class GradientPlan {
           + "request the slow method, one example at a time")
     }
     if !unknown.isEmpty, batchNormPolicy == .batch {
-      throw GradientMatrixError("a pass over one example has no batch statistics: use the running policy for batch norm")
+      throw GradientMatrixError("a single example has no batch statistics: use the running policy for batch norm")
     }
     groups = Self.grouped(owners, entries: store.entries)
   }

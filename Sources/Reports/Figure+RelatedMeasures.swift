@@ -60,7 +60,7 @@ struct RelatedMeasures: FigureBuilder {
       caption:
         "ln of the bound (L²/m) Σₜ [Πₖ₌ₜ₊₁ (1 + ηₖβ)] ηₜ √(2(1 − α)) on the generalization gap (solid) and of its sum "
         + "alone, without L²/m (dashed), from the L, β and α seen so far along the run. L and β are underestimated and "
-        + "the bound grows exponentially, so its value says nothing: only the order of runs of the same length does. The vertical axis is logarithmic away from 0.",
+        + "the bound grows exponentially, so its value means nothing: only the order of runs of the same length does. The vertical axis is logarithmic away from 0.",
       curves: [
         Curve(measure: "stability_log_bound", name: "bound"), Curve(measure: "stability_log_sum", name: "sum"),
       ], scale: .signedLogarithmic, section: stabilitySection),

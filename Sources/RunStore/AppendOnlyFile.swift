@@ -63,7 +63,7 @@ final class AppendOnlyFile {
     guard Int(information.st_size) >= size, size >= 0 else {
       throw RunStoreError(
         "\(url.path) has \(information.st_size) bytes, but the checkpoint was taken when it had \(size).",
-        remedy: "The log has changed since then; resume from an untouched copy of the run, or start again with --force.")
+        remedy: "The log has changed since; resume from an untouched copy of the run, or start again with --force.")
     }
     guard Foundation.truncate(url.path, off_t(size)) == 0 else {
       throw RunStoreError.system("resume from", url.path, code: errno)

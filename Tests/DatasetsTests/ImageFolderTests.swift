@@ -68,7 +68,7 @@ import Testing
     try folder.write(fixtures.data("truncated"), "train/dog/0.jpg")
     for memory in [0, 512 << 20] {
       expectError(
-        "train/cat/bad.jpg cannot be used: it is a GIF, neither JPEG nor PNG", "1 more cannot be used either", "--skip-bad"
+        "train/cat/bad.jpg cannot be used: it is a GIF, neither JPEG nor PNG", "1 more cannot be used", "--skip-bad"
       ) { _ = try load { $0.mostBytesInMemory = memory } }
       let data = try load {
         $0.mostBytesInMemory = memory
@@ -113,7 +113,7 @@ import Testing
     expectError("test has no class folders") { _ = try load(.test) }
     try remove("test")
     try folder.write(fixtures.data("grey"), "validation/cat/1.jpg")
-    expectError("has a folder validation beside train, but no val or test", "test folder to val") { _ = try load(.test) }
+    expectError("has a folder validation beside train, but no val or test", "folder to val") { _ = try load(.test) }
     try remove("validation")
     try folder.write([1], "val")
     expectError("val is a file, but a folder") { _ = try load(.test) }

@@ -74,7 +74,7 @@ import Testing
     _ = try resumeRun(scratch.path("run")).train()
     try expectSameEnd(scratch.path("whole"), scratch.path("run"))
     try edit(scratch.path("run/config.yaml"), "test-fraction: 0.2", "test-fraction: 0.5")
-    expectError(.checkpoint, "(paths and sizes) is not the one the run began with") {
+    expectError(.checkpoint, "(paths and sizes) is not the one the run started with") {
       _ = try resumeRun(scratch.path("run"))
     }
   }

@@ -63,7 +63,7 @@ enum MeasuredFigures {
         id: "step-cost", title: "Time of a step, relative to SGD",
         caption:
           "Time of a training step relative to SGD’s in the same round (\(seconds.joined(separator: ", "))): the "
-          + "median\(rounds), all optimizers by turns in one run, and its 95 % interval. Lines across the bars: what the paper has (RM3 less than 1 % more, M3 "
+          + "median\(rounds), all optimizers in turn in one run, and its 95 % interval. Lines across the bars: the paper’s values (RM3 less than 1 % more, M3 "
           + "about 30 % more).",
         section: "Cost", categories: "Optimizer", y: FigureAxis("Time / SGD’s time", including: [0]),
         panels: [.init(bars: bars)]
