@@ -53,7 +53,7 @@ struct RelatedMeasures: FigureBuilder {
       id: "noise-scale", title: "Simple noise scale", axis: "Noise scale (examples)",
       caption:
         "tr Σ/‖g‖², with Σ the covariance of the gradients over examples: about the batch size beyond which larger "
-        + "batches bring little (McCandlish et al., 2018). Steps at which ‖g‖² cannot be told from 0 are left out.",
+        + "batches bring little (McCandlish et al., 2018). Steps at which ‖g‖² cannot be distinguished from 0 are left out.",
       curves: [Curve(measure: "noise_scale", name: "noise scale")], scale: .logarithmic),
     Panel(
       id: "stability-bound", title: "Stability bound", axis: "Natural logarithm",

@@ -131,7 +131,7 @@ enum MeasuredFigures {
         id: "learning-order", title: "Examples learned early have most in common",
         caption: "Spearman’s rank correlation\(examples), at each probed step K, between how early an example is first "
           + "learned and ⟨gᵢ, ḡ⟩, what its gradient at step K has in common with the mean gradient; ties get mean ranks, and "
-          + "0 (dotted) is no relation. \(seeds > 1 ? "Means over \(seeds) seeds; bands: the least to the greatest value." : "One seed.")",
+          + "0 (dotted) means no relation. \(seeds > 1 ? "Means over \(seeds) seeds; bands: the least to the greatest value." : "One seed.")",
         section: "Learning order",
         panels: [
           FigurePanel(
