@@ -309,16 +309,16 @@ def tables(records):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("names", nargs="*", help="only these benchmarks, or those that begin so (alpha, robust-rm3): " +
+    parser.add_argument("names", nargs="*", help="only benchmarks of these names or prefixes (alpha, robust-rm3): " +
                         ", ".join(dict.fromkeys(row.name for row in ROWS)))
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads for both sides")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--samples", type=int, default=40, help="timed samples per process")
     parser.add_argument("--data-dir", type=Path, help="folder with the MNIST files (default: mnist in the folder that "
-                        "COHERENT_TEST_DATA names); without it the training run is left out")
+                        "COHERENT_TEST_DATA names); without it the training run is skipped")
     parser.add_argument("--pictures", type=Path, help="folder with train/CLASS/... and val/CLASS/... (default: ants-bees "
-                        "in the folder that COHERENT_TEST_DATA names); without it decoding is left out")
-    parser.add_argument("--no-compile", dest="compile", action="store_false", help="leave torch.compile out")
+                        "in the folder that COHERENT_TEST_DATA names); without it decoding is skipped")
+    parser.add_argument("--no-compile", dest="compile", action="store_false", help="skip torch.compile")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "latest.json")
     arguments = parser.parse_args()
 
@@ -336,20 +336,20 @@ def main():
 
     described = machine(arguments.threads)
     if described["load_at_start"] > 0.5:
-        sys.stderr.write(f"note: the machine is busy (load {described['load_at_start']}); ratios hold better than "
-                         "times, but neither well.\n")
+        sys.stderr.write(f"note: the machine is busy (load {described['load_at_start']}); ratios are more reliable "
+                         "than times, but neither is reliable.\n")
     records = []
     for row in ROWS:
         if arguments.names and not any(row.is_named(word) for word in arguments.names):
             continue
         if row.by_name_only and not arguments.names:
-            sys.stderr.write(f"{row.name}: left out, as it takes minutes; name it to measure it\n")
+            sys.stderr.write(f"{row.name}: skipped, as it takes minutes; name it to run it\n")
             continue
         if row.needs_mnist and (arguments.data_dir is None or not arguments.data_dir.is_dir()):
-            sys.stderr.write(f"{row.name}: left out; name the MNIST files with --data-dir or COHERENT_TEST_DATA\n")
+            sys.stderr.write(f"{row.name}: skipped; give the folder of MNIST with --data-dir or COHERENT_TEST_DATA\n")
             continue
         if row.needs_pictures and (arguments.pictures is None or not arguments.pictures.is_dir()):
-            sys.stderr.write(f"{row.name}: left out; name a folder of pictures with --pictures\n")
+            sys.stderr.write(f"{row.name}: skipped; give a folder of pictures with --pictures\n")
             continue
         records.append(measure(row, arguments))
         for note in records[-1]["notes"]:

@@ -130,7 +130,7 @@ def check_swift():
     text = output_of("swift", "--version") or ""
     found = re.search(r"Swift version (\d+)\.(\d+)", text)
     if not found:
-        raise Problem(f"`swift --version` did not answer with a version: {text.strip()[:200]!r}.", remedy)
+        raise Problem(f"`swift --version` did not report a version: {text.strip()[:200]!r}.", remedy)
     if (int(found[1]), int(found[2])) < MINIMUM_SWIFT:
         raise Problem(
             f"Swift {found[1]}.{found[2]} is too old; this package needs {version_text(MINIMUM_SWIFT)} or newer.",
@@ -236,7 +236,7 @@ def find_pip(deps):
 # What pip says, in the order to look for it: (pattern, what is wrong, what to do, worth another try at once).
 PIP_FAILURES = (
     (r"DO NOT MATCH THE HASHES|Hashes are required|does not match the expected hash",
-     "A downloaded file does not have the pinned SHA-256, so it was damaged or replaced on the way; "
+     "A downloaded file does not have the pinned SHA-256, so it was damaged or replaced in transit; "
      "nothing was installed.",
      "Run `{pip} cache purge` and try again. If it happens again, the mirror or proxy in use serves other files.",
      False),
@@ -244,9 +244,9 @@ PIP_FAILURES = (
      "The disk is full.", "Make room (about {gigabytes:g} GB under {deps}) and run the same command again.", False),
     (r"CERTIFICATE_VERIFY_FAILED|SSLError",
      "The download server's certificate could not be verified.",
-     "Behind a company proxy, name its certificate: export PIP_CERT=/path/to/ca.pem", False),
+     "Behind a company proxy, point to its certificate: export PIP_CERT=/path/to/ca.pem", False),
     (r"IncompleteRead|Connection broken|ConnectionResetError|Read timed out|ProtocolError|ChunkedEncodingError",
-     "The connection broke off during the download.", "Run the same command again.", True),
+     "The connection was lost during the download.", "Run the same command again.", True),
     (r"NewConnectionError|NameResolutionError|Temporary failure in name resolution|Network is unreachable|"
      r"ConnectTimeout|ProxyError|Connection refused|Failed to establish a new connection",
      "The Python package index cannot be reached.",
@@ -331,7 +331,7 @@ class Part:
     def finish(self):
         missing = [path for path in self.key_files if not path.exists()]
         if missing:
-            raise Problem(f"The installation ended without {missing[0]}.", "Remove .deps and run the set-up again.")
+            raise Problem(f"The installation finished without {missing[0]}.", "Remove .deps and run the set-up again.")
         self.stamp.parent.mkdir(exist_ok=True)
         temporary = self.stamp.with_name(self.stamp.name + ".tmp")
         temporary.write_text(self.key)
@@ -501,7 +501,7 @@ def hold_lock(deps):
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        say(f"Another set-up is at work in {deps}; waiting for it ...")
+        say(f"Another set-up is running in {deps}; waiting for it ...")
         fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 
@@ -563,7 +563,7 @@ def main():
         sys.stderr.write(f"\nerror: {problem}\n       {problem.remedy}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped; nothing is left half installed. Run the same command to go on.\n")
+        sys.stderr.write("\nStopped; nothing is left half installed. Run the same command to continue.\n")
         return 130
     seconds = time.monotonic() - start
     if done:

@@ -154,7 +154,7 @@ def optimizer_name(text):
     kind, _, setting = text.partition("-")
     if text in MEDIANS or kind == "winsorized" and setting[:1] in ("s", "c") and setting[1:].isdigit():
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(MEDIANS)}, winsorized-s2 and winsorized-c2")
+    raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(MEDIANS)}, winsorized-s2 and winsorized-c2")
 
 
 def reference_direction(optimizer, module, x, y, history):

@@ -32,7 +32,7 @@ def read_cifar(folder, names):
         except OSError as error:
             sys.exit(f"error: {error.filename}: {error.strerror}.")
         if len(bytes_read) == 0 or len(bytes_read) % 3073 != 0:
-            sys.exit(f"error: {Path(folder) / name} is no binary file of CIFAR-10: records of 3073 bytes.")
+            sys.exit(f"error: {Path(folder) / name} is not a binary file of CIFAR-10, which has records of 3073 bytes.")
         records.append(bytes_read.reshape(-1, 3073))
     records = np.concatenate(records)
     images = torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32)).contiguous(memory_format=torch.channels_last)
@@ -55,7 +55,7 @@ def schedule(text):
             return lambda step, steps: factor ** sum(milestone <= step for milestone in milestones)
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text!r} is none of constant, cosine and step:STEP[,STEP...][:FACTOR]")
+    raise argparse.ArgumentTypeError(f"{text!r} is not one of constant, cosine and step:STEP[,STEP...][:FACTOR]")
 
 
 def main():
@@ -91,7 +91,7 @@ def main():
     optimizer = torch.optim.SGD(model.parameters(), lr=arguments.lr, fused=True)
     steps_an_epoch = len(images) // arguments.batch_size
     if steps_an_epoch == 0:
-        sys.exit(f"error: {len(images)} images make no batch of {arguments.batch_size}.")
+        sys.exit(f"error: {len(images)} images are too few for a batch of {arguments.batch_size}.")
     steps = min(arguments.steps or math.inf, arguments.epochs * steps_an_epoch)
     batches = common.batches_forever(len(images), arguments.batch_size, arguments.seed)
     milliseconds = []  # per step, one sample an epoch, without the evaluations

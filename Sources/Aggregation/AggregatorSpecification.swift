@@ -29,7 +29,7 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     let name = parts[0]
     guard let allowed = Self.allowed[name] else {
       throw AggregationError(
-        "there is no optimizer \"\(word)\"; known are \(Self.known.joined(separator: ", "))")
+        "there is no optimizer \"\(word)\"; known optimizers: \(Self.known.joined(separator: ", "))")
     }
     var settings: [String: String] = [:]
     for part in parts.dropFirst() {
@@ -72,7 +72,7 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
   private func number<Value>(_ key: String, _ read: (String) -> Value?) throws -> Value? {
     guard let text = settings[key] else { return nil }
     guard let value = read(text) else {
-      throw AggregationError("optimizer \"\(description)\": \(key)=\(text) is not a number of the kind it takes")
+      throw AggregationError("optimizer \"\(description)\": \"\(text)\" is not a valid value for \(key)")
     }
     return value
   }
@@ -92,7 +92,7 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     case nil, "before": return true
     case "after": return false
     case let other?:
-      throw AggregationError("optimizer \"\(description)\": decay is before or after, not \"\(other)\"")
+      throw AggregationError("optimizer \"\(description)\": decay must be before or after, not \"\(other)\"")
     }
   }
 }

@@ -34,7 +34,7 @@ public final class GeometricMedian: Aggregator {
   /// - Throws: `AggregationError` unless k ≥ 3, the tolerance is above 0 and there is at least one iteration.
   public init(groupCount: Int = 5, tolerance: Double = 1e-6, mostIterations: Int = 200) throws {
     guard groupCount >= 3, groupCount <= 64 else {
-      throw AggregationError("the geometric median is taken of k = 3 to 64 group means, not \(groupCount)")
+      throw AggregationError("the geometric median needs k = 3 to 64 group means, not \(groupCount)")
     }
     guard tolerance > 0, mostIterations >= 1 else {
       throw AggregationError("the geometric median needs a tolerance above 0 and at least one iteration")

@@ -71,7 +71,7 @@ public final class LastThree: Aggregator {
     func buffer(_ name: String) throws -> GradientBuffer {
       guard let saved = arrays[name], saved.shape == [store.count] else {
         throw AggregationError(
-          "the checkpoint holds no \(name) of an earlier step for this model: it was made with another optimizer")
+          "the checkpoint has no \(name) of an earlier step for this model: it was written with another optimizer")
       }
       let buffer = try store.makeGradientBuffer()
       try buffer.values.copy(from: saved)

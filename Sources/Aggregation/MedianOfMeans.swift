@@ -16,7 +16,7 @@ public final class MedianOfMeans: Aggregator {
   /// - Throws: `AggregationError` unless k is 3, 5, 7 or 9.
   public init(groupCount: Int = 3) throws {
     guard [3, 5, 7, 9].contains(groupCount) else {
-      throw AggregationError("the median is taken of k = 3, 5, 7 or 9 group means, not \(groupCount)")
+      throw AggregationError("the median needs k = 3, 5, 7 or 9 group means, not \(groupCount)")
     }
     self.groupCount = groupCount
   }

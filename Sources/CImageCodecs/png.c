@@ -59,7 +59,7 @@ static ic_status decode(png_structp png, png_infop info, ic_workspace *workspace
   ask_for_four_bytes(png, info);
   const int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
-  if (png_get_rowbytes(png, info) != width * 4) return ic_failure(IC_UNSUPPORTED, "it is an unknown kind of PNG");
+  if (png_get_rowbytes(png, info) != width * 4) return ic_failure(IC_UNSUPPORTED, "it is a PNG of an unsupported kind");
   uint8_t *pixels = workspace->pixels.start;
   for (int pass = 0; pass < passes; ++pass) {
     for (uint64_t row = 0; row < height; ++row) png_read_row(png, pixels + row * width * 4, NULL);
@@ -73,7 +73,7 @@ ic_status ic_png(ic_workspace *workspace, const uint8_t *bytes, size_t count, ic
   png_infop info = png == NULL ? NULL : png_create_info_struct(png);
   if (info == NULL) {
     png_destroy_read_struct(&png, NULL, NULL);
-    return ic_failure(IC_NO_MEMORY, "there is no memory to read a PNG");
+    return ic_failure(IC_NO_MEMORY, "not enough memory to read a PNG");
   }
   png_set_read_fn(png, &from, on_read);
   if (setjmp(png_jmpbuf(png)) == 0) from.status = decode(png, info, workspace, size);

@@ -152,9 +152,9 @@ static bool plan(ic_workspace *workspace, ic_view v, taps *horizontal, taps *ver
 }
 
 ic_status ic_resample(ic_workspace *workspace, ic_view v, uint8_t *planes) {
-  if (!makes_sense(workspace, v)) return ic_failure(IC_INVALID, "the view is not a part of the picture");
+  if (!makes_sense(workspace, v)) return ic_failure(IC_INVALID, "the view lies outside the picture");
   taps horizontal, vertical;
-  if (!plan(workspace, v, &horizontal, &vertical)) return ic_failure(IC_NO_MEMORY, "there is no memory to resize");
+  if (!plan(workspace, v, &horizontal, &vertical)) return ic_failure(IC_NO_MEMORY, "not enough memory to resize");
   const int32_t last = v.cropped.height - 1;
   const int32_t top = vertical.first[0], bottom = vertical.first[last] + vertical.count[last];
   const int32_t left = horizontal.first[0];
@@ -164,7 +164,7 @@ ic_status ic_resample(ic_workspace *workspace, ic_view v, uint8_t *planes) {
   uint8_t *woven = ic_reserve(&workspace->columns, 16 * (size_t)(right - left));
   uint8_t *rows = ic_reserve(&workspace->rows, stride * (size_t)(bottom - top + 4));
   uint8_t *line = ic_reserve(&workspace->line, stride);
-  if (woven == NULL || rows == NULL || line == NULL) return ic_failure(IC_NO_MEMORY, "there is no memory to resize");
+  if (woven == NULL || rows == NULL || line == NULL) return ic_failure(IC_NO_MEMORY, "not enough memory to resize");
 
   const size_t pitch = (size_t)workspace->size.width * 4;
   const uint8_t *origin =

@@ -41,16 +41,16 @@ ic_status ic_failure(ic_kind kind, const char *message) {
 }
 
 ic_status ic_prepare(ic_workspace *workspace, uint64_t width, uint64_t height) {
-  if (width == 0 || height == 0) return ic_failure(IC_DAMAGED, "its header announces no pixels");
+  if (width == 0 || height == 0) return ic_failure(IC_DAMAGED, "its header declares no pixels");
   if (width > INT32_MAX || height > INT32_MAX || width * height > IC_GREATEST_PIXELS) {
     ic_status status = ic_failure(IC_TOO_LARGE, "");
-    snprintf(status.message, sizeof status.message, "its header announces %llu x %llu pixels, more than are read",
+    snprintf(status.message, sizeof status.message, "its header declares %llu x %llu pixels, more than can be read",
              (unsigned long long)width, (unsigned long long)height);
     return status;
   }
   if (workspace == NULL) return ic_success();
   if (ic_reserve(&workspace->pixels, (size_t)(width * height) * 4) == NULL) {
-    return ic_failure(IC_NO_MEMORY, "there is no memory for its pixels");
+    return ic_failure(IC_NO_MEMORY, "not enough memory for its pixels");
   }
   workspace->size.width = (int32_t)width;
   workspace->size.height = (int32_t)height;
@@ -64,8 +64,8 @@ static const char *other_format(const uint8_t *bytes, size_t count) {
   if (count >= 2 && memcmp(bytes, "BM", 2) == 0) return "it is a BMP";
   if (count >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0) return "it is a WebP";
   if (count >= 4 && (memcmp(bytes, "II*\0", 4) == 0 || memcmp(bytes, "MM\0*", 4) == 0)) return "it is a TIFF";
-  if (count >= 12 && memcmp(bytes + 4, "ftyp", 4) == 0) return "it is a HEIF, AVIF or film";
-  return "it is no picture";
+  if (count >= 12 && memcmp(bytes + 4, "ftyp", 4) == 0) return "it is a HEIF, AVIF or video";
+  return "it is not a picture";
 }
 
 static ic_status read(ic_workspace *workspace, const uint8_t *bytes, size_t count, ic_size *size) {

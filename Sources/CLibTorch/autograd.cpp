@@ -55,7 +55,7 @@ ct_status *ct_backward(const ct_tensor *output, const ct_tensor *weights) {
 ct_status *ct_sink_create(ct_gradient_sink **out, const ct_tensor *destination) {
   return guarded([&] {
     TORCH_CHECK_VALUE(destination->value.is_contiguous() && !destination->value.requires_grad(),
-                      "a gradient sink must be contiguous and no part of a graph");
+                      "a gradient sink must be contiguous and not part of a graph");
     *out = new ct_gradient_sink(destination->value);
   });
 }

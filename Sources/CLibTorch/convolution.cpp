@@ -58,7 +58,7 @@ ct_status *ct_convolution_example_gradients(ct_tensor **out, const ct_tensor *in
   return producing(out, [&] {
     const at::Tensor &x = input->value, &d = output_gradient->value;
     TORCH_CHECK_VALUE(x.dim() == 4 && d.dim() == 4 && x.size(0) == d.size(0) && groups > 0 && x.size(1) % groups == 0,
-                      "input ", x.sizes(), " and output gradient ", d.sizes(), " do not belong to one convolution");
+                      "input ", x.sizes(), " and output gradient ", d.sizes(), " do not belong to the same convolution");
     const int64_t batch = x.size(0), channels = x.size(1), outputs = d.size(1);
     at::NoGradGuard no_grad;
     const auto wide_x = x.reshape({1, batch * channels, x.size(2), x.size(3)});
@@ -76,7 +76,7 @@ ct_status *ct_convolution_weight_gradient(ct_tensor **out, const ct_tensor *inpu
   return producing(out, [&] {
     const at::Tensor &x = input->value, &d = output_gradient->value;
     TORCH_CHECK_VALUE(x.dim() == 4 && d.dim() == 4 && groups > 0 && x.size(1) % groups == 0,
-                      "input ", x.sizes(), " and output gradient ", d.sizes(), " do not belong to one convolution");
+                      "input ", x.sizes(), " and output gradient ", d.sizes(), " do not belong to the same convolution");
     at::NoGradGuard no_grad;
     // Only the shape of the weight is looked at.
     const auto weight = at::empty({1}, x.options()).expand({d.size(1), x.size(1) / groups, kernel[0], kernel[1]});

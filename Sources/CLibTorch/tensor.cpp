@@ -39,7 +39,7 @@ ct_dtype dtype_of(at::ScalarType type) {
     case at::kInt: return CT_INT32;
     case at::kByte: return CT_UINT8;
     case at::kBool: return CT_BOOL;
-    default: TORCH_CHECK_TYPE(false, "element type ", at::toString(type), " has no counterpart here");
+    default: TORCH_CHECK_TYPE(false, "element type ", at::toString(type), " is not supported");
   }
 }
 

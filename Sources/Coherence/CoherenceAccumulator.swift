@@ -41,7 +41,7 @@ public final class CoherenceAccumulator {
     guard groupCount >= 2, expectedCount >= 2 * self.groupCount else { return }
     guard plan.store.count < Self.largestFile / 4 / self.groupCount else {
       intervalProblem =
-        "the sums of \(self.groupCount) groups of examples do not fit into 4 GB, so there are no confidence intervals"
+        "the sums of \(self.groupCount) groups of examples do not fit in 4 GB, so there are no confidence intervals"
       return
     }
     do {

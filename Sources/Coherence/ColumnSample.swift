@@ -15,7 +15,7 @@ public struct ColumnSample: Sendable, Equatable, Codable {
   ///
   /// - Throws: `CoherenceError` unless at least one column a layer is asked for.
   public init(_ plan: GradientPlan, perLayer: Int = 300, using generator: inout some RandomNumberGenerator) throws {
-    guard perLayer >= 1 else { throw CoherenceError("\(perLayer) parameters a layer were asked for; take at least 1") }
+    guard perLayer >= 1 else { throw CoherenceError("\(perLayer) parameters per layer are too few; take at least 1") }
     layers = plan.layerNames
     columns = plan.layerColumnCounts.map { count in
       guard perLayer < count else { return Array(0..<count) }
@@ -30,7 +30,7 @@ public struct ColumnSample: Sendable, Equatable, Codable {
     guard matrix.layers.map(\.name) == layers,
       zip(matrix.layers, columns).allSatisfy({ $1.last ?? 0 < max($0.columnCount, 1) })
     else {
-      throw CoherenceError("the parameters were chosen for another model: choose them anew for this one")
+      throw CoherenceError("the parameters were chosen for another model: choose them again for this one")
     }
     return try zip(matrix.layers, columns).map { try $0.block.columns($1) }
   }

@@ -28,7 +28,7 @@ final class GroupSums {
     descriptor = mkstemp(&path)
     guard descriptor >= 0 else {
       throw CoherenceError(
-        "no temporary file could be made in \(NSTemporaryDirectory()) (\(String(cString: strerror(errno)))), so there are "
+        "no temporary file could be created in \(NSTemporaryDirectory()) (\(String(cString: strerror(errno)))), so there are "
           + "no confidence intervals; set TMPDIR to a writable folder")
     }
     // Without a name it vanishes with the process, however that ends.

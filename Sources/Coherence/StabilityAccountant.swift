@@ -50,7 +50,7 @@ public struct StabilityAccountant: Sendable, Equatable, Codable {
   /// - Throws: `CoherenceError` unless α is a number.
   public mutating func observe(alpha: Double?) throws {
     let value = alpha ?? 1
-    guard value.isFinite else { throw CoherenceError("a coherence of \(value) cannot enter the stability bound") }
+    guard value.isFinite else { throw CoherenceError("a coherence of \(value) cannot be used in the stability bound") }
     self.alpha = min(max(value, 0), 1)
   }
 
@@ -59,7 +59,7 @@ public struct StabilityAccountant: Sendable, Equatable, Codable {
   /// - Throws: `CoherenceError` unless it is a number.
   public mutating func observe(gradientNorm: Double) throws {
     guard gradientNorm.isFinite, gradientNorm >= 0 else {
-      throw CoherenceError("a gradient norm of \(gradientNorm) cannot enter the stability bound")
+      throw CoherenceError("a gradient norm of \(gradientNorm) cannot be used in the stability bound")
     }
     lipschitz = max(lipschitz ?? 0, gradientNorm)
   }
@@ -80,7 +80,7 @@ public struct StabilityAccountant: Sendable, Equatable, Codable {
   public mutating func observe(gradientChange: Double, distance: Double) throws {
     guard gradientChange.isFinite, distance.isFinite, gradientChange >= 0, distance >= 0 else {
       throw CoherenceError(
-        "a gradient change of \(gradientChange) over a distance of \(distance) cannot enter the stability bound")
+        "a gradient change of \(gradientChange) over a distance of \(distance) cannot be used in the stability bound")
     }
     guard distance > 0 else { return }
     smoothness = max(smoothness ?? 0, gradientChange / distance)
@@ -94,7 +94,7 @@ public struct StabilityAccountant: Sendable, Equatable, Codable {
       throw CoherenceError("the stability bound needs a coherence before its first step: measure it at step 0")
     }
     guard learningRate.isFinite, learningRate >= 0, count >= 0 else {
-      throw CoherenceError("\(count) steps of learning rate \(learningRate) cannot enter the stability bound")
+      throw CoherenceError("\(count) steps of learning rate \(learningRate) cannot be used in the stability bound")
     }
     guard count > 0 else { return }
     steps += count

@@ -21,7 +21,7 @@ public final class ByteStorage: @unchecked Sendable {
     let count = max(count, 0)
     // calloc hands out zero pages as they are touched: a header that announces too much costs no memory.
     guard let memory = calloc(max(count, 1), 1) else {
-      throw DatasetError("There is no memory for \(count) bytes.", remedy: "Take fewer examples.")
+      throw DatasetError("Not enough memory for \(count) bytes.", remedy: "Take fewer examples.")
     }
     let buffer = UnsafeMutableRawBufferPointer(start: memory, count: count)
     bytes = UnsafeRawBufferPointer(buffer)

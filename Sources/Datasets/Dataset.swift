@@ -89,11 +89,12 @@ public struct Dataset: Sendable {
     case .memory(let images):
       guard let bytes = checkedProduct([labels.count, size]), bytes == images.count else {
         throw DatasetError(
-          "\(name) (\(split.rawValue)): \(images.count) image bytes are not \(labels.count) examples of \(size) bytes.")
+          "\(name) (\(split.rawValue)): \(images.count) image bytes do not make \(labels.count) examples of "
+            + "\(size) bytes.")
       }
     case .files(let files):
       guard files.count == labels.count, files.imageSize == size else {
-        throw DatasetError("\(name) (\(split.rawValue)): \(files.count) files are not \(labels.count) examples.")
+        throw DatasetError("\(name) (\(split.rawValue)): there are \(files.count) files for \(labels.count) examples.")
       }
     }
     try checkLabels(labels, classCount: classNames.count) { "\(name) (\(split.rawValue)): label \($0)" }
@@ -235,7 +236,7 @@ extension Dataset {
   ) throws -> ByteStorage {
     try check(indices)
     guard exampleShape.count == 3, augmentation.crop != .resized else {
-      throw DatasetError("random-resized-crop needs the pictures of an image folder.")
+      throw DatasetError("random-resized-crop works only on the pictures of an image folder.")
     }
     guard let images else { throw DatasetError("The images of \(name) are not in memory.") }
     let size = exampleSize

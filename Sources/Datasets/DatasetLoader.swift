@@ -61,7 +61,7 @@ public enum DatasetLoader {
     let images = folder.appendingPathComponent("\(stem)-images-idx3-ubyte\(ending)").path
     let labels = folder.appendingPathComponent("\(stem)-labels-idx1-ubyte\(ending)").path
     for path in [images, labels] where FileManager.default.fileExists(atPath: path) {
-      throw DatasetError("\(path) exists already.", remedy: "Choose another folder or move it away.")
+      throw DatasetError("\(path) already exists.", remedy: "Choose another folder or move it away.")
     }
     try makeFolder(directory)
     let values = try dataset.images ?? ByteStorage(count: 0) { _ in }
@@ -77,8 +77,8 @@ public enum DatasetLoader {
       try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     } catch {
       throw DatasetError(
-        "The folder \(directory) cannot be made: \(FileReading.reason(error)).",
-        remedy: "Choose a place that you may write to.")
+        "The folder \(directory) cannot be created: \(FileReading.reason(error)).",
+        remedy: "Choose a folder that you can write to.")
     }
   }
 

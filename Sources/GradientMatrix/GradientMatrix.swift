@@ -127,7 +127,7 @@ public struct GradientMatrix {
       guard layer is Conv2d, plan.isAlone(layer) else { return }
       early[id] = slot
       try slot.visit { input, delta in
-        guard let passed else { throw GradientMatrixError("gradients came before there was a loss") }
+        guard let passed else { throw GradientMatrixError("gradients arrived before the loss") }
         let part = try plan.layer(of: layer, [.factors(input: input, outputGradient: delta)], exampleCount: count)
         done.insert(part.name)
         try body(GradientMatrix(plan, passed, layers: [part], exampleCount: count))
@@ -234,7 +234,7 @@ public struct GradientMatrix {
   /// Some rows made explicit in the order of the flat buffer: [range.count, P].
   public func rows(_ range: Range<Int>) throws -> Tensor {
     guard range.lowerBound >= 0, range.upperBound <= exampleCount else {
-      throw GradientMatrixError("rows \(range) were asked of a batch of \(exampleCount)")
+      throw GradientMatrixError("rows \(range) were requested from a batch of \(exampleCount)")
     }
     let result = try Tensor.zeros([range.count, parameterCount], dtype: losses.dtype, device: losses.device)
     for layer in layers {

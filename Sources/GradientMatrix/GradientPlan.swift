@@ -48,11 +48,11 @@ public final class GradientPlan {
     if case .refuse = unknownLayers, !unknown.isEmpty {
       let names = unknown.map { Self.title($0.name, $0.module) }
       throw GradientMatrixError(
-        "there is no per-example rule for \(names.joined(separator: ", ")); make the layer a FactoredModule, or ask for "
-          + "the slow way, one example at a time")
+        "there is no per-example rule for \(names.joined(separator: ", ")); make the layer a FactoredModule, or "
+          + "request the slow method, one example at a time")
     }
     if !unknown.isEmpty, batchNormPolicy == .batch {
-      throw GradientMatrixError("one example at a time has no batch statistics: use the running policy for batch norm")
+      throw GradientMatrixError("a single example has no batch statistics: use the running policy for batch norm")
     }
     groups = Self.grouped(owners, entries: store.entries)
   }
@@ -202,7 +202,7 @@ public final class GradientPlan {
   /// A layer that is alone, from its applications.
   func layer(of module: any Module, _ applications: [Application], exampleCount: Int) throws -> GradientMatrix.Layer {
     guard let group = group(of: module) else {
-      throw GradientMatrixError("\(type(of: module)) is no layer by itself of this plan")
+      throw GradientMatrixError("\(type(of: module)) is not a separate layer of this plan")
     }
     return try layer(of: group, GradientRule.block(for: module, applications), exampleCount: exampleCount)
   }

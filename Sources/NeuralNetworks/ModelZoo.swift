@@ -49,9 +49,9 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
     }
     guard parts[0] == "mlp" else {
       let known = ModelCatalog.all.map(\.name)
-      let hint = nearest(to: text, in: known + ["linear", "mlp"]).map { "did you mean \"\($0)\"? Known are" }
+      let hint = nearest(to: text, in: known + ["linear", "mlp"]).map { "did you mean \"\($0)\"? Known models:" }
       throw ModelError(
-        "there is no model \"\(text)\"; \(hint ?? "known are") mlp:WIDTH[,WIDTH...] (such as mlp:2048), linear, "
+        "there is no model \"\(text)\"; \(hint ?? "known models:") mlp:WIDTH[,WIDTH...] (such as mlp:2048), linear, "
           + known.joined(separator: ", "))
     }
     let widths = (parts.count > 1 ? parts[1] : "").split(separator: ",", omittingEmptySubsequences: false)
@@ -59,7 +59,7 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
       try widths.map { word in
         guard let width = Int(word), width > 0, width <= Self.widest else {
           throw ModelError(
-            "model \"\(text)\": \"\(word)\" is no layer width; write mlp:WIDTH[,WIDTH...] with widths from 1 to "
+            "model \"\(text)\": \"\(word)\" is not a layer width; write mlp:WIDTH[,WIDTH...] with widths from 1 to "
               + "\(Self.widest), such as mlp:256,256,256")
         }
         return width

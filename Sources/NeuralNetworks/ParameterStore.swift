@@ -117,7 +117,7 @@ public final class ParameterStore {
     guard entries.isEmpty || entries.contains(where: { $0.parameter.sink?.isWritten == true }) else {
       throw TensorError(
         kind: .invalid, operation: "ParameterStore.backward", operands: [loss.summary],
-        reason: "no gradient arrived: the forward pass needs a context with usesSinks")
+        reason: "no gradient arrived: run the forward pass in a context with usesSinks")
     }
     try checkUsed(loss)
     for entry in entries {

@@ -38,7 +38,7 @@ public struct PretrainedWeights {
     } catch let error as Safetensors.FormatError {
       let pickle = data.prefix(2) == Data("PK".utf8) || data.prefix(1) == Data([0x80])
       throw ModelError(
-        "the weights file \(path) is no whole safetensors file: \(error)"
+        "the weights file \(path) is not a complete safetensors file: \(error)"
           + (pickle
             ? "; it looks like a PyTorch pickle: save its state_dict with safetensors.torch.save_file"
             : "; copy or download it again"))

@@ -74,8 +74,8 @@ struct CoherenceByLayer: FigureBuilder {
       id: id, title: title,
       caption: "r of each layer’s gradients on the probe of \(CoherenceByStep.sizes(sizes)) \(Self.name(split)) "
         + "examples, in the order of the network; the colour scale is logarithmic\(isOnly ? "" : " and the same for all runs"). "
-        + "A cell reaches half-way to the next probe. The first row is the whole network: the mean of the layers, each "
-        + "weighed with its share of Σ‖gᵢ‖². \(EarlySteps.note)"
+        + "A cell extends halfway to the next probe. The first row is the whole network: the mean of the layers, each "
+        + "weighted by its share of Σ‖gᵢ‖². \(EarlySteps.note)"
         + (run.members.isEmpty ? "" : " Means over \(run.members.count) runs."),
       section: CoherenceByStep.section, isComposite: false, chart: chart,
       data: [FigureData(name: "cells", rows: cells.map(row))])

@@ -57,7 +57,7 @@ struct CoherenceByStep: FigureBuilder {
     var text =
       "m-coherence r = ‖Σgᵢ‖²/Σ‖gᵢ‖² of the per-example gradients of the whole network on a fixed probe of "
       + "\(Self.sizes(sizes)) examples. r = 1 (dotted) if the gradients are orthogonal, r = m (dotted) if they are all "
-      + "equal; r grows with m, so only probes of one size compare. "
+      + "equal; r grows with m, so only probes of the same size are comparable. "
     if splits.count > 1 { text += "Solid: training examples; dashed: \(splits[1]) examples. " }
     return text
   }

@@ -68,7 +68,7 @@ struct Contributions: FigureBuilder {
       id: "contributions-early-\(Self.identifier(curves.sample))-\(number)",
       title: "First \(last) steps, \(curves.title)", axisTitle: "Cumulative contribution of a mean example",
       caption: "iᵖ and iᶜ: ⟨gᵢ, ḡ⟩ of a mean pristine and of a mean corrupt example, summed over the probed steps "
-        + "so far, from \(curves.description). Times the learning rate it is the loss that such an example lost, to first order. "
+        + "so far, from \(curves.description). Multiplied by the learning rate, it is to first order how far such an example’s loss fell. "
         + Self.nullNote(curves) + Self.excess(early),
       x: [
         "field": "step", "type": "quantitative", "title": "Training step",
@@ -117,8 +117,8 @@ struct Contributions: FigureBuilder {
 
   private static func nullNote(_ curves: ContributionCurves) -> String {
     guard curves.worlds > 0 else { return "" }
-    return "Shaded: the same in \(curves.worlds) null worlds, in which the designations are permuted among the "
-      + "examples: their 5–95 % band (darker) and their range (lighter). "
+    return "Shaded: the permutation null, the same with the labels pristine and corrupt permuted among the examples "
+      + "\(curves.worlds) times: its 5–95 % band (darker) and its range (lighter). "
   }
 
   /// How iᵖ − iᶜ at the last step compares with the null worlds.
@@ -134,7 +134,7 @@ struct Contributions: FigureBuilder {
     guard !nulls.isEmpty else { return "" }
     let reached = nulls.count { $0 >= actual }
     return "At step \(last.step) iᵖ − iᶜ is "
-      + (reached == 0 ? "above all \(nulls.count) null worlds" : "reached in \(reached) of \(nulls.count) null worlds")
+      + (reached == 0 ? "above all" : "reached in \(reached) of") + " \(nulls.count) permutations"
       + String(format: " (one-sided permutation p = %.2g).", Double(1 + reached) / Double(1 + nulls.count))
   }
 

@@ -53,14 +53,14 @@ struct RelatedMeasures: FigureBuilder {
       id: "noise-scale", title: "Simple noise scale", axis: "Noise scale (examples)",
       caption:
         "tr Σ/‖g‖², with Σ the covariance of the gradients over examples: about the batch size beyond which larger "
-        + "batches bring little (McCandlish et al., 2018). Steps at which ‖g‖² cannot be told from 0 are left out.",
+        + "batches bring little (McCandlish et al., 2018). Steps at which ‖g‖² cannot be distinguished from 0 are left out.",
       curves: [Curve(measure: "noise_scale", name: "noise scale")], scale: .logarithmic),
     Panel(
       id: "stability-bound", title: "Stability bound", axis: "Bound (natural logarithm)",
       caption:
         "ln of the bound (L²/m) Σₜ [Πₖ₌ₜ₊₁ (1 + ηₖβ)] ηₜ √(2(1 − α)) on the generalization gap (solid) and of its sum "
         + "alone, without L²/m (dashed), from the L, β and α seen so far along the run. L and β are underestimated and "
-        + "the bound grows exponentially, so its value says nothing: only the order of runs of the same length does. The vertical axis is logarithmic away from 0.",
+        + "the bound grows exponentially, so its value means nothing: only the order of runs of the same length does. The vertical axis is logarithmic away from 0.",
       curves: [
         Curve(measure: "stability_log_bound", name: "bound"), Curve(measure: "stability_log_sum", name: "sum"),
       ], scale: .signedLogarithmic, section: stabilitySection),

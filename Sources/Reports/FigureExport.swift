@@ -168,6 +168,6 @@ func makeFolder(_ folder: URL) throws {
   do {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   } catch {
-    throw ReportError("Cannot create the folder \(folder.path).", remedy: "Choose a folder that you may write to.")
+    throw ReportError("Cannot create the folder \(folder.path).", remedy: "Choose a folder that you can write to.")
   }
 }

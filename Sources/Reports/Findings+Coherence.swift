@@ -62,7 +62,7 @@ extension Findings {
     {
       let ends = "\(Wording.percent(band.low))–\(Wording.percent(band.high))"
       let place = first.value > band.high ? "above" : first.value < band.low ? "below" : "within"
-      text += ", \(place) the null worlds’ 5–95 % band (\(ends))"
+      text += ", \(place) the permutation null’s 5–95 % band (\(ends))"
     }
     guard shares.count > 1 else { return text + "." }
     let isAbove = first.value > 0.5

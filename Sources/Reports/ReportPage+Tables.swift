@@ -17,7 +17,7 @@ extension ReportPage {
       \(runs.flatMap(\.each).map(row).joined(separator: "\n"))
       </tbody></table></div>
       <p class="quiet">Last, best and validation-selected are test accuracies: at the last evaluation, at the best one \
-      for the test set (uses test data, so not available in practice), and at the one that the validation set chose.</p>
+      on the test set (which uses test data, so it is not available in practice), and at the one that validation chose.</p>
       </section>
       """
   }
@@ -95,7 +95,7 @@ extension ReportPage {
       """
     }
     guard !lines.isEmpty else { return "" }
-    return "<section><h2>How to make these runs again</h2><dl>\(lines.joined(separator: "\n"))</dl></section>"
+    return "<section><h2>How to reproduce these runs</h2><dl>\(lines.joined(separator: "\n"))</dl></section>"
   }
 
   /// Where the numbers come from.

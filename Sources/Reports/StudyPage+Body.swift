@@ -43,7 +43,7 @@ extension StudyPage {
     \(commands)
     </main>
     \(provenance)
-    <noscript><p class="quiet">The figures need JavaScript; they also are in figures/, with their data.</p></noscript>
+    <noscript><p class="quiet">The figures need JavaScript; they are also in figures/, with their data.</p></noscript>
     """
   }
 
@@ -145,7 +145,7 @@ extension StudyPage {
       <dt id="\(id)">\(Wording.html(name))</dt><dd><code>\(Wording.code(Wording.shell(words)))</code></dd>
       """
     }
-    return "<section><h2>How to repeat it</h2><dl>\(lines.joined(separator: "\n"))</dl></section>"
+    return "<section><h2>How to reproduce it</h2><dl>\(lines.joined(separator: "\n"))</dl></section>"
   }
 
   private var provenance: String {

@@ -25,7 +25,7 @@ final class AppendOnlyFile {
 
   func append(_ data: Data) throws {
     guard descriptor >= 0 else {
-      throw RunStoreError("\(url.path) was already closed.", remedy: "Open a new log writer to go on.")
+      throw RunStoreError("\(url.path) was already closed.", remedy: "Open a new log writer to continue.")
     }
     let code = writeAll(data, to: descriptor)
     guard code == 0 else {
@@ -63,7 +63,7 @@ final class AppendOnlyFile {
     guard Int(information.st_size) >= size, size >= 0 else {
       throw RunStoreError(
         "\(url.path) has \(information.st_size) bytes, but the checkpoint was taken when it had \(size).",
-        remedy: "The log was changed since; resume from an untouched copy of the run, or start again with --force.")
+        remedy: "The log has changed since; resume from an untouched copy of the run, or start again with --force.")
     }
     guard Foundation.truncate(url.path, off_t(size)) == 0 else {
       throw RunStoreError.system("resume from", url.path, code: errno)

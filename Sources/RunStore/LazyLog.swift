@@ -18,7 +18,7 @@ final class LazyLog {
   /// Appends lines, after the header when they are the first.
   func append<Record: CSVRecord>(_ records: [Record]) throws {
     guard !isClosed else {
-      throw RunStoreError("\(url.path) was already closed.", remedy: "Open a new log writer to go on.")
+      throw RunStoreError("\(url.path) was already closed.", remedy: "Open a new log writer to continue.")
     }
     let log = try file ?? AppendOnlyFile(url)
     file = log

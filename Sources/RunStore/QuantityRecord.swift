@@ -35,7 +35,7 @@ public struct QuantityRecord: Sendable, Equatable {
     do {
       data = try Data(contentsOf: url)
     } catch {
-      throw RunStoreError("Cannot read \(url.path): \(error).", remedy: "Check that it is a file you may read.")
+      throw RunStoreError("Cannot read \(url.path): \(error).", remedy: "Check that it is a file that you can read.")
     }
     let records = try CSV.read(Self.self, from: data, file: url.path, ignoreUnfinished: false)
     var seen: Set<String> = []

@@ -67,7 +67,7 @@ extension RunDirectory {
     let records = try records(ClassRecord.self, in: RunFile.classes, isLog: false)
     if let (place, record) = zip(0..., records).first(where: { $0 != $1.number }) {
       throw RunStoreError(
-        "\(file(RunFile.classes).path): class \(record.number) stands where \(place) should.",
+        "\(file(RunFile.classes).path): found class \(record.number) where class \(place) was expected.",
         remedy: "Give every class one line, in ascending order from 0, or restore the file from a copy.")
     }
     return records.map(\.name)

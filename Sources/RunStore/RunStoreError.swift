@@ -30,11 +30,11 @@ extension RunStoreError {
     case ENOSPC, EDQUOT:
       return RunStoreError(
         "The disk is full: cannot \(action) \(path) (\(reason)).",
-        remedy: "Free some space, then go on with --resume; a study goes on with the same command.")
+        remedy: "Free some space, then continue with --resume; continue a study with the same command.")
     case EACCES, EPERM, EROFS:
       return RunStoreError(
         "No permission to \(action) \(path) (\(reason)).",
-        remedy: "Choose a folder that you may write to with --out, or change its permissions.")
+        remedy: "Choose a folder that you can write to with --out, or change its permissions.")
     case ENOTDIR:
       return RunStoreError(
         "Cannot \(action) \(path): a part of this path is a file, not a folder.",

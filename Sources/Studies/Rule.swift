@@ -82,7 +82,7 @@ extension Rule {
       claim: claim, outcome: judgement.outcome, explanation: judgement.sentence, numbers: judgement.numbers,
       runs: judged.map(\.name), measurements: [], seeds: judged.seeds,
       scale: trained.isEmpty ? "no runs (paper: \(claim.setting))" : "\(trained) (paper: \(claim.setting))",
-      missing: judgement.missing + unfinished.map { "the end of \($0.name), which is still going on" }
+      missing: judgement.missing + unfinished.map { "the end of \($0.name), which is still running" }
         + diverged.map { "the end of \($0.name), whose loss was no longer a finite number" })
   }
 }

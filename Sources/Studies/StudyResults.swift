@@ -66,7 +66,7 @@ public struct StudyResults: Sendable, Codable, Equatable {
       // What the first steps of a run look like, or a few hundred digits, neither supports a claim nor contradicts it.
       var cut: [String] = []
       if restsOnRuns, let steps = settings.steps { cut.append("what --steps \(steps) cut off") }
-      if isTrained, settings.profile == .smoke { cut.append("data and training of another size than smoke's") }
+      if isTrained, settings.profile == .smoke { cut.append("data and training beyond the size of smoke") }
       let found = verdict.missing(problems + cut)
       return cut.isEmpty ? found : found.undecided
     }

@@ -58,7 +58,7 @@ public struct StudySettings: Codable, Sendable, Equatable {
     } catch {
       throw StudyError(
         "\(url.path) is not the description of a study: \(error).",
-        remedy: "Restore the file, or start the study anew in another folder.")
+        remedy: "Restore the file, or start the study again in another folder.")
     }
   }
 
@@ -119,7 +119,7 @@ extension StudySettings {
         throw StudyError("--set \(key) is not possible.", remedy: "Use the option of coherent study run for it.")
       }
       if study.fixed.contains(key) {
-        throw StudyError("--set \(key) is not possible: the grid of \(study.id) rests on it.", remedy: "Leave it out.")
+        throw StudyError("--set \(key) is not possible: \(study.id) depends on it.", remedy: "Leave it out.")
       }
       // A run is so many steps or so many epochs long: one takes the other's place.
       let names = key == "epochs" ? ["epochs", "steps"] : [key]

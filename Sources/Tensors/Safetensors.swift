@@ -29,7 +29,7 @@ public enum Safetensors {
     let tensors = try tensors.map { (name: $0.name, tensor: try $0.tensor.contiguous()) }
     for (name, tensor) in tensors {
       guard name != "__metadata__", header[name] == nil else {
-        throw FormatError(description: "the name \"\(name)\" is taken: no two tensors can have the same")
+        throw FormatError(description: "the name \"\(name)\" is taken: give every tensor a different name")
       }
       let dtype = try tensor.dtype
       let end = offset + tensor.count * dtype.byteCount

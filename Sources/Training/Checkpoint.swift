@@ -49,7 +49,7 @@ struct Checkpoint: Codable, Sendable, Equatable {
     return File(name: name, bytes: data.count, crc32: checksum(data))
   }
 
-  private static let remedy = "delete this checkpoint's .json file to continue from the one before"
+  private static let remedy = "delete this checkpoint's .json file to continue from the previous one"
 
   /// The bytes of one of the files, after checking that they are those that were written.
   static func data(of file: File, in folder: URL) throws -> Data {
@@ -59,7 +59,7 @@ struct Checkpoint: Codable, Sendable, Equatable {
     }
     guard data.count == file.bytes, checksum(data) == file.crc32 else {
       throw TrainingError(
-        .checkpoint, "the checkpoint file \(url.path) is damaged: it is not what was written; \(remedy)")
+        .checkpoint, "the checkpoint file \(url.path) is damaged: its checksum is wrong; \(remedy)")
     }
     return data
   }
@@ -143,14 +143,14 @@ struct Checkpoint: Codable, Sendable, Equatable {
     let there = try list(in: folder)
     let found = wanted.map { wanted in there.last { step(ofFile: $0.lastPathComponent) == wanted } } ?? there.last
     guard let url = found else { return nil }
-    let remedy = "delete it to continue from the one before"
+    let remedy = "delete it to continue from the previous one"
     guard let checkpoint = try? JSONDecoder().decode(Checkpoint.self, from: Data(contentsOf: url)) else {
       throw TrainingError(.checkpoint, "the checkpoint \(url.path) is damaged and cannot be read; \(remedy)")
     }
     var unsealed = checkpoint
     unsealed.checksum = 0
     guard checksum(try unsealed.json()) == checkpoint.checksum else {
-      throw TrainingError(.checkpoint, "the checkpoint \(url.path) is damaged: it is not what was written; \(remedy)")
+      throw TrainingError(.checkpoint, "the checkpoint \(url.path) is damaged: its checksum is wrong; \(remedy)")
     }
     return checkpoint
   }
@@ -238,7 +238,7 @@ extension Trainer {
       checkpoint.sampler.seed == sampler.seed, (0...steps).contains(checkpoint.step)
     else {
       throw TrainingError(
-        .checkpoint, "the checkpoint was made with other data, batch size, seed or length than the configuration's")
+        .checkpoint, "the checkpoint's data, batch size, seed or length are not those of the configuration")
     }
     try Checkpoint.load(
       Checkpoint.read(checkpoint.weights, in: folder), into: model, store: store, from: checkpoint.weights.name)
@@ -256,7 +256,7 @@ extension Trainer {
         firstLearned: first.values(), lastLearned: last.values(), forgettingEvents: forgetting.values()),
       record.firstLearned.count == data.train.count
     else {
-      throw TrainingError(.checkpoint, "the checkpoint's \(checkpoint.state.name) lacks a part or fits other data")
+      throw TrainingError(.checkpoint, "the checkpoint's \(checkpoint.state.name) is incomplete or of other data")
     }
     try probes?.restore(state)
     try generator.restore(state: bytes.values())

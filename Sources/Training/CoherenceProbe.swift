@@ -46,7 +46,7 @@ public struct CoherenceProbe: Sendable {
     guard count >= 1, count <= examples else {
       throw TrainingError(
         .configuration,
-        "a probe of \(count) \(split) examples was asked for, but there are \(examples); ask for 1 to \(examples)")
+        "a probe of \(count) \(split) examples was requested, but there are \(examples); request 1 to \(examples)")
     }
   }
 

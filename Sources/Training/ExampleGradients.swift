@@ -90,11 +90,11 @@ public struct ExampleGradients: Sendable, Equatable {
     func array<Element: TensorElement>(_ name: String) throws -> [Element] {
       guard let tensor = tensors[name], try tensor.dtype == Element.dtype, tensor.rank == 1,
         tensor.count == tensors["index"]?.count
-      else { throw failure("lack a whole array \"\(name)\"") }
+      else { throw failure("lack a complete array \"\(name)\"") }
       return try tensor.values()
     }
     guard let split = metadata["split"], let square = metadata["mean_squared_norm"].flatMap(Double.init) else {
-      throw failure("do not say their split and mean_squared_norm")
+      throw failure("do not state their split and mean_squared_norm")
     }
     (self.split, meanSquaredNorm) = (split, square)
     (indices, labels, isCorrupt) = try (array("index"), array("label"), array("is_corrupt"))

@@ -116,9 +116,9 @@ public struct SelectedWeights: Sendable {
       guard let kept = try KeptWeights.find(selection, in: folder) else {
         let reason =
           selection == .best
-          ? "none were kept (train with --keep best,last), or no evaluation has seen the whole test set yet"
-          : "none were kept (train with --validation N and --keep selected,last), or no evaluation has seen all "
-            + "validation examples yet"
+          ? "none were kept (train with --keep best,last), or no evaluation has covered the whole test set yet"
+          : "none were kept (train with --validation N and --keep selected,last), or no evaluation has covered "
+            + "all validation examples yet"
         throw TrainingError(
           .checkpoint,
           "\(run.url.path) holds no \(selection.rawValue) weights: \(reason); --select last takes the newest")
@@ -131,13 +131,13 @@ public struct SelectedWeights: Sendable {
   private static func nothingFound(in run: RunDirectory, step: Int?) throws -> String {
     let there = try Checkpoint.steps(in: run.checkpoints).map(String.init).joined(separator: ", ")
     if let step, !there.isEmpty {
-      return "\(run.url.path) holds no checkpoint of step \(step); there are those of steps \(there)"
+      return "\(run.url.path) holds no checkpoint of step \(step); checkpoints exist for steps \(there)"
     }
     let kept = try [WeightSelection.best, .selected].filter { try KeptWeights.find($0, in: run.checkpoints) != nil }
     let remedy =
       kept.isEmpty
       ? "train it first"
-      : "choose among the weights that were kept with --select " + kept.map(\.rawValue).joined(separator: " or ")
+      : "choose kept weights with --select " + kept.map(\.rawValue).joined(separator: " or ")
     return "\(run.url.path) holds no checkpoint; \(remedy)"
   }
 

@@ -39,7 +39,7 @@ public struct MemoryEstimate: Sendable, Equatable {
     throw TrainingError(
       .configuration,
       "the run would take about \(Self.text(total)) of memory\(largest.map { ", \($0.1) alone" } ?? ""), but only "
-        + "\(Self.text(limit)) can be had; choose a smaller --batch-size or model, or go ahead at your own risk with "
+        + "\(Self.text(limit)) is available; choose a smaller --batch-size or model, or continue at your own risk with "
         + "--ignore-memory-estimate")
   }
 

@@ -141,7 +141,7 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     guard let kind = Kind(rawValue: names[0]) else {
       let known = (Kind.allCases.map(\.rawValue) + Self.presets.keys.sorted()).joined(separator: ", ")
       throw TrainingError(
-        .configuration, "there is no probe \"\(names[0])\"; known are \(known), such as coherence@log")
+        .configuration, "there is no probe \"\(names[0])\"; known probes: \(known). Write, for example, coherence@log")
     }
     self.kind = kind
     schedule = try ProbeSchedule(halves.count == 2 ? halves[1] : "log")
@@ -149,7 +149,7 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     guard kind != .stability || schedule.contains(0, steps: 1, stepsPerEpoch: 1) else {
       throw TrainingError(
         .configuration,
-        "probe \"\(text)\": stability has to look at step 0; add log, epoch or dense:0-0 to its schedule")
+        "probe \"\(text)\": stability needs a measurement at step 0; add log, epoch or dense:0-0 to its schedule")
     }
     guard names.count == 2 else {
       sampleSize = nil
@@ -177,12 +177,12 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     guard kind == .median else { return }
     guard batchSize >= 3 else {
       throw TrainingError(
-        .configuration, "probe \"\(self)\" cuts mini-batches in three groups; batch-size must be at least 3")
+        .configuration, "probe \"\(self)\" splits mini-batches into three groups; batch-size must be at least 3")
     }
     guard sampleSize ?? batchSize >= batchSize else {
       throw TrainingError(
         .configuration,
-        "probe \"\(self)\" looks at whole mini-batches; m must be at least the batch-size, \(batchSize)")
+        "probe \"\(self)\" uses whole mini-batches; m must be at least the batch-size, \(batchSize)")
     }
   }
 

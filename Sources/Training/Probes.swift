@@ -133,8 +133,8 @@ enum ProbeState {
   static var mismatch: TrainingError {
     TrainingError(
       .checkpoint,
-      "the checkpoint's probes are not those of the configuration; put the probe settings back as they were, or start "
-        + "anew with --force")
+      "the checkpoint's probes are not those of the configuration; restore the original probe settings, "
+        + "or start over with --force")
   }
 
   static func encode(_ value: some Encodable) throws -> Tensor {

@@ -57,7 +57,7 @@ extension CoherenceProbe {
     guard m <= RelatedMeasures.largestSample else {
       throw TrainingError(
         .configuration,
-        "related measures of \(m) examples were asked for, but they look at every pair and their cost grows with m²; "
+        "related measures of \(m) examples were requested, but they use every pair, so their cost grows with m²; "
           + "take at most m=\(RelatedMeasures.largestSample)")
     }
   }

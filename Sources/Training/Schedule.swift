@@ -35,7 +35,7 @@ public enum Schedule: Sendable, Equatable, CustomStringConvertible {
       self = .step(milestones: steps, factor: factor)
     default:
       throw TrainingError(
-        .configuration, "there is no schedule \"\(text)\": known are constant, cosine and step:STEP[,STEP...][:FACTOR]")
+        .configuration, "there is no schedule \"\(text)\"; choose constant, cosine or step:STEP[,STEP...][:FACTOR]")
     }
   }
 

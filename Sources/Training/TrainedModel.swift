@@ -74,7 +74,7 @@ public final class TrainedModel {
       guard records.count == dataset.count, zip(records, dataset.labels).allSatisfy({ $0.original == $1 }) else {
         throw TrainingError(
           .checkpoint,
-          "the labels.csv of \(path) does not belong to this training set: name the data the run began with")
+          "the labels.csv of \(path) does not belong to this training set; give the data that the run started with")
       }
       labels = records.map(\.assigned)
     } else {

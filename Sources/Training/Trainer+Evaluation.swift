@@ -102,14 +102,14 @@ extension Trainer {
   func scheduleNote(from done: Int, planned: Int) -> String {
     guard case .cosine = schedule else {
       return
-        "The learning rate does not depend on the length of the run, so the weights are those of a run that was to be "
-        + "so long from its start"
+        "The learning rate does not depend on the length of the run, so the weights equal those of a run "
+        + "planned with this length from the start"
     }
     func rate(_ steps: Int) -> String {
       String(format: "%.3g", configuration.lr * schedule.factor(at: done, of: steps))
     }
-    return "The cosine is that of the new length from here on: the learning rate goes on at \(rate(steps)), not at "
-      + "\(rate(planned)), and the run differs from one that was to be so long from its start"
+    return "From here on the cosine has the new length: the learning rate continues at \(rate(steps)), not at "
+      + "\(rate(planned)), and the run differs from one planned with this length from the start"
   }
 
   /// What tells how long the run will take, from now on.

@@ -192,7 +192,7 @@ public final class Trainer {
     throw TrainingError(
       .configuration,
       "\(word) needs at least \(aggregator.leastBatch) examples in every mini-batch, but \(which) \(least); choose "
-        + "another --batch-size, such as a divisor of \(sampler.count), or a weaker optimizer")
+        + "another --batch-size, such as a divisor of \(sampler.count), or an optimizer that needs fewer")
   }
 
   /// Steps to one pass over the training examples.

@@ -208,7 +208,7 @@ extension TrainingConfiguration {
       norm != "frozen" || weights != nil,
       "norm frozen keeps the statistics that weights come with, and fresh weights have none; give weights too")
     try require(weights != "", "weights has an empty name; give the path of a safetensors file")
-    try require(weightsHead == .require || weights != nil, "weights-head is about a weights file; give weights too")
+    try require(weightsHead == .require || weights != nil, "weights-head applies to a weights file; give weights too")
     try require(select == nil || weights != nil, "select says which weights of a run to start from; give weights too")
     _ = try KeepPolicy(keep)
     _ = try Schedule(schedule)
@@ -302,7 +302,7 @@ extension TrainingConfiguration {
     for (key, value) in tags.sorted(by: { $0.key < $1.key }) {
       func failure(_ what: String) -> TrainingError { TrainingError(.configuration, "tag \"\(key)\"\(what)") }
       guard !key.isEmpty, !key.contains(where: { $0.isWhitespace || $0 == "=" }) else {
-        throw failure(": a key is a word without spaces and equals signs, such as study")
+        throw failure(": a key must be a word without spaces or equals signs, such as study")
       }
       guard !value.isEmpty, !value.contains(where: \.isNewline) else {
         throw failure(" must have a value of one line, not \"\(value)\"")
@@ -334,11 +334,11 @@ extension TrainingConfiguration {
       "test-fraction must be above 0 and below 1, not \(testFraction ?? 0)")
     try require(
       split == nil || testFraction == nil,
-      "give split or test-fraction, not both: a split file says which examples are tested on")
+      "give split or test-fraction, not both: a split file already says which examples to test on")
     let augmentation = try Augmentation(augment)
     try require(
       isFolder || augmentation.crop != .resized,
-      "augment: random-resized-crop needs the pictures of an image folder; \(dataset) can be shifted by crop")
+      "augment: random-resized-crop needs the pictures of an image folder; use crop for \(dataset)")
     try require((workers ?? 1) >= 1 && (workers ?? 1) <= 256, "workers must be from 1 to 256, not \(workers ?? 0)")
     try require(prefetch >= 0 && prefetch <= 1000, "prefetch must be from 0 to 1000, not \(prefetch)")
   }

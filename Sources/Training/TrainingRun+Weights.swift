@@ -22,7 +22,7 @@ extension TrainingConfiguration {
       guard select == nil else {
         throw TrainingError(
           .configuration,
-          "select chooses among the weights of a run, but \(weights) is not a run directory; leave it out")
+          "select chooses weights of a run, but \(weights) is not a run directory; leave select out")
       }
       return weights
     }

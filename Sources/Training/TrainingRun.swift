@@ -112,7 +112,7 @@ public final class TrainingRun {
     let capability = try Runtime.cpuCapability()
     if let before = manifest.numerics["cpu_capability"], before != capability {
       warnings.append(
-        "the run began on \(before) instructions and goes on with \(capability): its last bits may differ")
+        "the run started with \(before) instructions and continues with \(capability): its last bits may differ")
     }
     secondsBefore = checkpoint?.seconds ?? 0
     if let checkpoint {
@@ -146,7 +146,7 @@ public final class TrainingRun {
       throw TrainingError(
         .configuration,
         "the run ended because its training accuracy reached stop-accuracy \(before.stopAccuracy ?? 1); remove that line "
-          + "from \(directory.url.path)/config.yaml to go on")
+          + "from \(directory.url.path)/config.yaml to continue")
     }
     extensionNote =
       "the run now ends after \(steps) steps instead of \(planned). "
@@ -204,7 +204,7 @@ public final class TrainingRun {
       let last = try Checkpoint.latest(in: directory.checkpoints)
       throw TrainingError(
         .divergence,
-        error.description + (last.map { ". The last good checkpoint is that of step \($0.step)" } ?? ""))
+        error.description + (last.map { ". The last good checkpoint is from step \($0.step)" } ?? ""))
     }
   }
 
@@ -358,8 +358,8 @@ extension TrainingRun {
     guard before.count == now.count, zip(before, now).allSatisfy(isSame) else {
       throw TrainingError(
         .checkpoint,
-        "config.yaml no longer gives the labels that the run began with (\(directory.url.path)/labels.csv); put its "
-          + "noise settings or label file back, or start anew with --force")
+        "config.yaml no longer gives the labels that the run started with (\(directory.url.path)/labels.csv); restore "
+          + "its noise settings or label file, or start over with --force")
     }
   }
 
@@ -368,9 +368,9 @@ extension TrainingRun {
     guard split?.checksum != manifest.dataset.files[TrainingData.splitKey] else { return }
     throw TrainingError(
       .checkpoint,
-      (split.map { "the split file \($0.path) is not the one the run began with" }
-        ?? "config.yaml no longer names the split file that the run began with")
-        + "; put the old file back or start anew")
+      (split.map { "the split file \($0.path) is not the one the run started with" }
+        ?? "config.yaml no longer names the split file that the run started with")
+        + "; restore the original file or start over")
   }
 
   private static func checkData(_ trainer: Trainer, against manifest: RunManifest) throws {
@@ -379,11 +379,12 @@ extension TrainingRun {
     for (name, sum) in data.checksums {
       if let before = manifest.dataset.files[name], before != sum {
         throw TrainingError(
-          .checkpoint, "the data file \(name) is not the one the run began with; put the old file back or start anew")
+          .checkpoint,
+          "the data file \(name) is not the one the run started with; restore the original file or start over")
       }
     }
     guard manifest.dataset.trainExamples ?? data.trainIndices.count == data.trainIndices.count else {
-      throw TrainingError(.checkpoint, "the data set has another number of training examples than the run began with")
+      throw TrainingError(.checkpoint, "the number of training examples is not the one the run started with")
     }
   }
 }

@@ -19,7 +19,7 @@ struct Coherent: AsyncParsableCommand {
     commandName: "coherent",
     abstract: "Measures, exploits and explains coherent gradients.",
     discussion: """
-      Gradient descent averages per-example gradients. Directions that many examples share get strong and generalise; \
+      Gradient descent averages per-example gradients. Directions that many examples share grow strong and generalise; \
       directions that few share stay weak and memorise. Start with `coherent demo`, then `coherent train --help`.
       """,
     version: version,

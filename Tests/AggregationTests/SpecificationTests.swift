@@ -17,11 +17,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ("adam", "known are sgd"), ("winsorized", "winsorized:c=2"), ("winsorized:c=50", "below 50"),
-    ("winsorized:c=x", "not a number"), ("winsorized:s=-1", "at least 0"), ("winsorized:c=1:s=1", "winsorized:c=2"),
+    ("adam", "optimizers: sgd"), ("winsorized", "winsorized:c=2"), ("winsorized:c=50", "below 50"),
+    ("winsorized:c=x", "valid value"), ("winsorized:s=-1", "at least 0"), ("winsorized:c=1:s=1", "winsorized:c=2"),
     ("m3:rolling", "m3 or m3:successive"), ("m3:successive=1", "not understood"), ("mom:k=4", "3, 5, 7 or 9"),
     ("geomed:k=1", "3 to 64"), ("rm3:decay=never", "before or after"), ("sgd:lr=1", "not understood"),
-    ("sign-sum:scale=0", "above 0"), ("", "known are"), ("mom:k=3:k=5", "not understood"),
+    ("sign-sum:scale=0", "above 0"), ("", "known optimizers"), ("mom:k=3:k=5", "not understood"),
   ])
   func badWordsAreErrors(_ word: String, _ part: String) {
     #expect {

@@ -44,7 +44,7 @@ import Testing
     (["--model", "mlp:0"], 1, ["mlp:0", "widths from 1"]), (["--model", "mlp:x"], 1, ["\"x\"", "mlp:2"]),
     (["--optimizer", "adam"], 1, ["\"adam\"", "sgd"]),
     (["--initializer", "he"], 64, ["he", "kaiming"]),
-    (["--schedule", "warm"], 1, ["\"warm\"", "constant, cosine and step:"]),
+    (["--schedule", "warm"], 1, ["\"warm\"", "constant, cosine or step:"]),
     (["--device", "gpu"], 1, ["device must be cpu or cuda"]),
     (["--device", "cuda:99"], 1, ["no CUDA device 99", "--device cpu"]),
     (["--linear", "mkl"], 1, ["auto, native or onednn"]),

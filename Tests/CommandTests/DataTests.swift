@@ -108,7 +108,7 @@ import Testing
     let drawn = try DatasetLoader.load(name: "digits", split: .train, count: 50)
     #expect(try read.contentChecksum() == drawn.contentChecksum())
     let again = try Program.run(arguments)
-    #expect(again.code == 1 && again.errors.contains("exists already"))
+    #expect(again.code == 1 && again.errors.contains("already exists"))
   }
 
   @Test func fetchOfBuiltInDataHasNothingToDo() throws {
@@ -142,7 +142,7 @@ import Testing
       "data", "fetch", "mnist", "--data-dir", scratch.path("data"), "--mirror", server.address,
     ])
     #expect(result.code == 1)
-    #expect(result.errors.contains("is not there (HTTP 404)"))
+    #expect(result.errors.contains("was not found (HTTP 404)"))
   }
 
   @Test func aFileOfOnesOwnIsNotReplaced() throws {

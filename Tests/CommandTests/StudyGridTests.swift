@@ -177,7 +177,7 @@ import Testing
     running.send(SIGINT)
     let result = try running.wait()
     #expect(result.code == 130 && !result.signalled)
-    #expect(result.errors.contains("goes on where it stopped"))
+    #expect(result.errors.contains("Repeat the same command to continue"))
     for run in ["noise-0", "noise-100"] {
       #expect(try RunDirectory.open(at: "\(out)/runs/\(run)").manifest().status == .interrupted)
     }

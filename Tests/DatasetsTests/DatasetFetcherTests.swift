@@ -159,7 +159,7 @@ final class DatasetFetcherTests {
 
   @Test func missingFile() async {
     await expectFailure(
-      entry("missing", "forbidden"), "/missing: a.gz is not there (HTTP 404)",
+      entry("missing", "forbidden"), "/missing: a.gz was not found (HTTP 404)",
       "/forbidden: the server refused (HTTP 403)")
     #expect(server.requests.count == 2)
   }
@@ -191,7 +191,7 @@ final class DatasetFetcherTests {
       try await fetch(entry("good"))
       Issue.record("No error was thrown.")
     } catch let error as DatasetError {
-      #expect(error.description.contains("is there already"))
+      #expect(error.description.contains("already exists"))
     }
     #expect(try folder.read("a.gz") == [1, 2, 3])
     try await fetch(entry("good"), replace: true)
@@ -204,7 +204,7 @@ final class DatasetFetcherTests {
       try await fetcher.fetch(entry("good"), to: path + "/below")
       Issue.record("No error was thrown.")
     } catch let error as DatasetError {
-      #expect(error.description.contains("cannot be made"))
+      #expect(error.description.contains("cannot be created"))
     }
   }
 
@@ -239,7 +239,7 @@ final class DatasetFetcherTests {
       try await fetch(entry(md5: sum, ySize: 3))
       Issue.record("No error was thrown.")
     } catch let error as DatasetError {
-      #expect(error.description.contains("y.bin is there already") && error.description.contains("--force"))
+      #expect(error.description.contains("y.bin already exists") && error.description.contains("--force"))
     }
   }
 

@@ -14,7 +14,7 @@ import Testing
         name: "x", split: .train, exampleShape: shape, classNames: names, images: bytes, labels: labels)
     }
     try make([1, 1, 2], [0, 1])
-    expectError("4 image bytes are not 3 examples of 2") { try make([1, 1, 2], [0, 1, 0]) }
+    expectError("4 image bytes do not make 3 examples of 2") { try make([1, 1, 2], [0, 1, 0]) }
     expectError("not the shape") { try make([1, 0, 2], []) }
     expectError("not the shape") { try make([-1, -2, 1], [0, 1]) }
     expectError("not the shape") { try make([.max, .max], [0, 1]) }
@@ -126,7 +126,7 @@ import Testing
     let again = try load()
     #expect(again.labels == original.labels)
     #expect(try again.contentChecksum() == original.contentChecksum())
-    expectError("exists already") {
+    expectError("already exists") {
       try DatasetLoader.exportIDX(original, to: folder.path, compressed: compressed)
     }
   }

@@ -40,7 +40,7 @@ import Testing
     expect("-1,train,\n", "line 2, column index", "no training example -1")
     expect("x,train,\n", "line 2, column index", "\"x\" is not a whole number")
     expect("99999999999999999999,train,\n", "is not a whole number")
-    expect("3,train,\n\n3,test,a\n", "line 4, column index", "example 3 is on line 2 already")
+    expect("3,train,\n\n3,test,a\n", "line 4, column index", "example 3 is already on line 2")
     expect("0,valid,\n", "line 2, column split", "\"valid\" is neither train nor test")
     expect("0,,\n", "column split")
     expect("0,test,a\n", "no line whose split is train", "nothing to train on")

@@ -42,7 +42,7 @@ import Testing
     expectError("line 3 has 3 columns where 2") {
       _ = try load("sample_id,label\n0,1\n1,2,3\n".utf8, "a.csv")
     }
-    expectError("line 3", "example 0 has a label on line 2 already") {
+    expectError("line 3", "example 0 already has a label on line 2") {
       _ = try load("sample_id,label\n0,1\n0,2\n1,3\n".utf8, "a.csv")
     }
     expectError("line 4", "no example 3", "0 to 2") {
@@ -72,13 +72,13 @@ import Testing
     expectError("'|O'") { _ = try load(npy("|O", "(3,)", [3, 0, 9]), "a.npy") }
     expectError("one dimension") { _ = try load(npy("|u1", "(1, 3)", [3, 0, 9]), "a.npy") }
     expectError("one dimension") { _ = try load(npy("|u1", "()", [3]), "a.npy") }
-    expectError("3 bytes", "announces 4") { _ = try load(npy("|u1", "(4,)", [3, 0, 9]), "a.npy") }
-    expectError("announces 9223372036854775807") {
+    expectError("3 bytes", "declares 4") { _ = try load(npy("|u1", "(4,)", [3, 0, 9]), "a.npy") }
+    expectError("declares 9223372036854775807") {
       _ = try load(npy("<i8", "(9223372036854775807,)", [3, 0, 9]), "a.npy")
     }
-    expectError("breaks off") { _ = try load(Array(npy("|u1", "(3,)", []).prefix(30)), "a.npy") }
+    expectError("ends inside its header") { _ = try load(Array(npy("|u1", "(3,)", []).prefix(30)), "a.npy") }
     expectError("is -1") { _ = try load(npy("|i1", "(3,)", [0xFF, 0, 1]), "a.npy") }
-    expectError("greater than any class") {
+    expectError("too large for a class") {
       _ = try load(npy("<u8", "(1,)", [UInt8](repeating: 0xFF, count: 8)), "a.npy", count: 1)
     }
   }

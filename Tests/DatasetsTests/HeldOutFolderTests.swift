@@ -89,9 +89,9 @@ import Testing
   @Test func onePictureIsTooFew() throws {
     try FileManager.default.removeItem(atPath: folder.file("all/train/wasp/0.jpg"))
     for split in Split.allCases {
-      expectError("all/train/wasp has one picture", "Put more pictures into it") { _ = try load(split) }
+      expectError("all/train/wasp has only one picture", "Put more pictures into it") { _ = try load(split) }
     }
-    expectError("ants has one picture") {
+    expectError("ants has only one picture") {
       try folder.write([1], "one/ants/a.jpg")
       _ = try load(.train, "one")
     }
@@ -101,14 +101,14 @@ import Testing
   @Test func splitsOfOtherNames() throws {
     try folder.write([1], "a/training/ant/1.jpg")
     try folder.write([1], "a/validation/ant/1.jpg")
-    expectError("a has a folder training, but no folder train", "move training away") { _ = try load(.train, "a") }
+    expectError("a has a folder training, but no train folder", "move training away") { _ = try load(.train, "a") }
     try folder.write([1], "b/train/ant/1.jpg")
     try folder.write([1], "b/Valid/ant/1.jpg")
     expectError("b has a folder Valid beside train, but no val or test") { _ = try load(.train, "b") }
     try folder.write([1], "c/val/ant/1.jpg")
-    expectError("c has no folder train", "a folder of images for each class") { _ = try load(.train, "c") }
+    expectError("c has no train folder", "one folder of images per class") { _ = try load(.train, "c") }
     try folder.write([1], "d/1.jpg")
-    expectError("d has no folder for any class") { _ = try load(.train, "d") }
+    expectError("d has no class folders") { _ = try load(.train, "d") }
     // Pictures of trains, and of tests.
     let picture = try PictureFixtures.load().data("grey")
     for name in ["bus", "train"] {
@@ -116,7 +116,7 @@ import Testing
     }
     #expect(try load(.train, "e").classNames == ["bus", "train"])
     try folder.write([1], "f/train/1.jpg")
-    expectError("f/train has no folder for any class") { _ = try load(.train, "f") }
+    expectError("f/train has no class folders") { _ = try load(.train, "f") }
   }
 
   @Test func pathsFollowSubsets() throws {

@@ -84,7 +84,7 @@ import Testing
     refused([1] + raw.dropFirst(), "magic", ["not an IDX file", "01 00 08 02"])
     refused([0, 0, 8, 0], "flat", ["not an IDX file"])
     refused([0, 0, 13, 2] + raw.dropFirst(4), "floats", ["type 0d", "unsigned bytes"])
-    refused([0, 0, 8, 200, 0, 0, 0, 1], "header", ["breaks off in its header", "200 dimensions"])
+    refused([0, 0, 8, 200, 0, 0, 0, 1], "header", ["ends inside its header", "200 dimensions"])
   }
 
   @Test func headersThatPromiseTooMuch() throws {

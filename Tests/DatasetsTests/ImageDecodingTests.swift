@@ -117,7 +117,7 @@ import Testing
       }
     }
     #expect(try reason([]).contains("empty"))
-    #expect(try reason(Array("hello".utf8)).contains("it is no picture"))
+    #expect(try reason(Array("hello".utf8)).contains("it is not a picture"))
     #expect(try reason([0xFF, 0xD8, 0xFF]).contains("truncated"))
     #expect(try reason(Array(Data("RIFF....WEBPVP8 ".utf8))).contains("it is a WebP"))
     // A PNG that announces 65 535 × 65 535 pixels.

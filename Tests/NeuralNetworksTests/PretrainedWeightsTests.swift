@@ -53,7 +53,7 @@ import Testing
     try Data("PK\u{3}\u{4} not safetensors at all".utf8).write(to: file)
     expectRefusal([file.path, "pickle", "safetensors.torch"]) { _ = try PretrainedWeights(file: file.path) }
     try Data().write(to: file)
-    expectRefusal([file.path, "no whole safetensors"]) { _ = try PretrainedWeights(file: file.path) }
+    expectRefusal([file.path, "not a complete safetensors"]) { _ = try PretrainedWeights(file: file.path) }
     expectRefusal(["no weights file", "nowhere"]) { _ = try PretrainedWeights(file: "/nowhere/weights") }
     expectRefusal(["cannot be read"]) { _ = try PretrainedWeights(file: "/") }
   }

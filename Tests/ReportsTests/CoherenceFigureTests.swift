@@ -160,11 +160,11 @@ import Testing
     let actual = try rows(figure, "contributions-paper-1").filter { $0["step"] as? Int == 7 }
     let sum = actual.compactMap { $0["value"] as? Double }.reduce(0, +)
     #expect(actual.count == 2 && abs(sum - 1) < 1e-4)
-    #expect(figure.caption.contains("20 null worlds") && figure.caption.contains("400 examples"))
+    #expect(figure.caption.contains("examples 20 times") && figure.caption.contains("400 examples"))
     let early = try self.figure("contributions-early-population-1", of: Report(runs: runs))
     let steps = try rows(early, "contributions-early-population-1").compactMap { $0["step"] as? Int }
     #expect(Set(steps) == Set(0...10))
-    #expect(early.caption.contains("above all 20 null worlds (one-sided permutation p = 0.048)"))
+    #expect(early.caption.contains("above all 20 permutations (one-sided permutation p = 0.048)"))
   }
 
   @Test func findingsFollowTheCurve() throws {
@@ -179,7 +179,7 @@ import Testing
     let findings = try Report(runs: probedRuns(in: scratch, levels: [0, 0.5, 1])).findings()
     let half = findings.runs[1].sentences.joined(separator: " ")
     #expect(half.contains("On the probe of m = 2000 training examples m-coherence fell from 1401 at step 0 to"))
-    #expect(half.contains(", then peaked at") && half.contains("above the null worlds’ 5–95 % band"))
+    #expect(half.contains(", then peaked at") && half.contains("above the permutation null’s 5–95 % band"))
     #expect(half.contains("it went below the corrupt examples’ fᶜ at step"))
     #expect(findings.runs[2].sentences.contains { $0.contains("it did not cross the corrupt examples’ fᶜ by step") })
     #expect(!findings.runs[0].sentences.contains { $0.contains("fᵖ") })

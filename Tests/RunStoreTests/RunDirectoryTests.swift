@@ -236,7 +236,7 @@ import Testing
     #expect(try run.classes() == ["T-shirt/top", "cat, big", "9"])
     #expect(try text(run.file(RunFile.classes)) == "class,name\n0,T-shirt/top\n1,\"cat, big\"\n2,9\n")
     try Data("class,name\n1,b\n0,a\n".utf8).write(to: run.file(RunFile.classes))
-    #expect(message { _ = try run.classes() }.contains("class 1 stands where 0 should"))
+    #expect(message { _ = try run.classes() }.contains("found class 1 where class 0 was expected"))
     #expect(RunFile.own.contains(RunFile.classes))
   }
 

@@ -32,7 +32,7 @@ import Testing
       saying: "does not go below")
     try expect("CG-6", .didNotHold, on: all { $0.share = { _, _, _ in 0.4 } }, saying: "does not start above")
     try expect(
-      "CG-6", .didNotHold, on: all { $0.share = { _, step, _ in Self.share(step, 0) } }, saying: "null worlds cross")
+      "CG-6", .didNotHold, on: all { $0.share = { _, step, _ in Self.share(step, 0) } }, saying: "permutations cross")
   }
 
   /// Null worlds that start about one half cross it by chance, whatever is true: there the drop alone tells.
@@ -46,11 +46,11 @@ import Testing
       }
     }
     try expect("CG-6", .held, on: nulls(0.04))
-    try expect("CG-6", .didNotHold, on: nulls(0.8), saying: "not beyond the null worlds")
+    try expect("CG-6", .didNotHold, on: nulls(0.8), saying: "not beyond the permutation null")
   }
 
   @Test func crossingNeedsNullsAndTime() throws {
-    try expect("CG-6", .inconclusive, on: all { $0.worlds = 19 }, saying: "20 null worlds")
+    try expect("CG-6", .inconclusive, on: all { $0.worlds = 19 }, saying: "20 permutations")
     try expect(
       "CG-6", .inconclusive,
       on: all {
@@ -79,7 +79,7 @@ import Testing
       "CG-7", .didNotHold, on: all { $0.difference = { _, _, world in world == 0 ? -1 : 0 } }, saying: "not above")
     try expect(
       "CG-7", .didNotHold, on: all { $0.difference = { _, _, world in world == 0 ? 1 : Double(world) } },
-      saying: "not beyond the null worlds")
+      saying: "not beyond the permutation null")
     try expect(
       "CG-7", .inconclusive,
       on: all { $0.difference = { sample, _, world in world == 0 ? 1 : sample == "paper" ? Double(world) : 0 } })

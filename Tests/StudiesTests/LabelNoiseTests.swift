@@ -38,7 +38,7 @@ import Testing
     // A counter-example decides, whatever is missing.
     try expect("CG-1", .didNotHold, on: [SampleRun(noise: 0.5, train: { _ in 0.8 })])
     let unfinished = try verdict("CG-1", on: changed(1) { $0.status = .running }, in: Scratch())
-    #expect(unfinished.outcome == .inconclusive && unfinished.missing.contains { $0.contains("still going on") })
+    #expect(unfinished.outcome == .inconclusive && unfinished.missing.contains { $0.contains("still running") })
     #expect(unfinished.text.contains("missing: the end of "))
   }
 

@@ -69,7 +69,7 @@ import Testing
         if full.batchSize != 50 { (full.train, full.test) = ({ _ in 0.999 }, { (test?($0) ?? 0) + 0.009 }) }
       }
     }
-    try expect("WS-6", .inconclusive, on: full, saying: "batch 100, 200 both have learned all labels")
+    try expect("WS-6", .inconclusive, on: full, saying: "batch 100, 200 both end with all labels learned")
     // Runs of other lengths are no part of the comparison.
     let uneven = sizes().map { run in run.with { if run.batchSize == 200 { $0.steps = 500 } } }
     try expect("WS-6", .inconclusive, on: uneven, saying: "3 batch sizes")

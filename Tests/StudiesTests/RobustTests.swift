@@ -106,7 +106,7 @@ import Testing
     try expect("WS-2", .inconclusive, on: medians(["m3": 0.0999]), saying: "two standard errors")
     // Where nothing overfits, shares of it say nothing.
     try expect(
-      "WS-2", .inconclusive, on: medians(["sgd": 0, "ra3": 0, "rm3": 0, "m3": 0]), saying: "overfit by nothing")
+      "WS-2", .inconclusive, on: medians(["sgd": 0, "ra3": 0, "rm3": 0, "m3": 0]), saying: "do not overfit")
     try expect("WS-2", .inconclusive, on: medians(seeds: 2), saying: "3 seeds of sgd")
     // The same seed again is no further seed.
     try expect("WS-2", .inconclusive, on: medians(seeds: 2) + medians(seeds: 2), saying: "3 seeds of sgd")

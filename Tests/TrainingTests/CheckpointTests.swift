@@ -48,7 +48,7 @@ import Testing
     if ending == ".json", kind == .delete {
       #expect(try resumeRun(path).trainer.step == 8)
     } else {
-      expectError(.checkpoint, "step-000000010\(ending)", "delete", "to continue from the one before") {
+      expectError(.checkpoint, "step-000000010\(ending)", "delete", "to continue from the previous one") {
         _ = try resumeRun(path)
       }
       try FileManager.default.removeItem(at: folder.appendingPathComponent("step-000000010.json"))

@@ -189,7 +189,7 @@ import Testing
     let path = scratch.path("run")
     _ = try startRun(configuration, at: path).train()
     let run = try resume(path, .steps(24))
-    #expect(run.notes.contains { $0.contains("goes on at 0.05, not at 0") })
+    #expect(run.notes.contains { $0.contains("continues at 0.05, not at 0") })
     // Half-way of the new length.
     #expect(abs(try run.trainer.update().learningRate - 0.05) < 1e-12)
   }

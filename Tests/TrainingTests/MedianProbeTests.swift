@@ -96,7 +96,7 @@ import Testing
     expectError(.configuration, "three groups", "batch-size must be at least 3") {
       try check("median@log", batchSize: 2)
     }
-    expectError(.configuration, "ask for 1 to 60") {
+    expectError(.configuration, "request 1 to 60") {
       _ = try Trainer(smallConfiguration { $0.probe = ["median:m=61"] })
     }
     _ = try Trainer(

@@ -16,7 +16,7 @@ import Testing
     #expect {
       try estimate.check(against: 1 << 30, batchSize: 64)
     } throws: { error in
-      ["4.1 GB", "3.0 GB for a mini-batch of 64", "1.0 GB can be had", "--batch-size", "--ignore-memory-estimate"]
+      ["4.1 GB", "3.0 GB for a mini-batch of 64", "1.0 GB is available", "--batch-size", "--ignore-memory-estimate"]
         .allSatisfy { "\(error)".contains($0) }
     }
   }

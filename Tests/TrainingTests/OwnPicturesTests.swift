@@ -74,7 +74,7 @@ import Testing
     _ = try resumeRun(scratch.path("run")).train()
     try expectSameEnd(scratch.path("whole"), scratch.path("run"))
     try edit(scratch.path("run/config.yaml"), "test-fraction: 0.2", "test-fraction: 0.5")
-    expectError(.checkpoint, "(paths and sizes) is not the one the run began with") {
+    expectError(.checkpoint, "(paths and sizes) is not the one the run started with") {
       _ = try resumeRun(scratch.path("run"))
     }
   }
@@ -88,7 +88,7 @@ import Testing
     _ = try run.train()
     #expect(try TrainedModel(run: scratch.path("run"), split: .test).dataset.count == 4)
     try scratch.write("index,split,group\n0,train,\n7,train,\n", "split.csv")
-    #expect(message { _ = try Trainer(configuration { $0.split = file }) }.contains("split test to the split file"))
+    #expect(message { _ = try Trainer(configuration { $0.split = file }) }.contains("split is test to the split file"))
   }
 
   @Test func aShareWhereThereAreTestPictures() throws {

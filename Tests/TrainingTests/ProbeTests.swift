@@ -49,7 +49,7 @@ import Testing
 
   @Test func sampleLargerThanTheDataSet() throws {
     let configuration = smallConfiguration { $0.probe = ["coherence:m=5000@log"] }
-    expectError(.configuration, "5000", "train examples", "ask for 1 to") { _ = try Trainer(configuration) }
+    expectError(.configuration, "5000", "train examples", "request 1 to") { _ = try Trainer(configuration) }
   }
 
   @Test func measuresAndLeavesTheTrainingAlone() throws {

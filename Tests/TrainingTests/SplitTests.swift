@@ -111,12 +111,12 @@ import Testing
     _ = try startRun(configuration(scratch), at: path).train(shouldStop: { true })
     let file = scratch.path("easy-first.csv")
     try edit(file, "49,test,easy\n", "49,test,hard\n")
-    expectError(.checkpoint, file, "is not the one the run began with") { _ = try resumeRun(path) }
+    expectError(.checkpoint, file, "is not the one the run started with") { _ = try resumeRun(path) }
     // Another name does not make it another's.
     try FileManager.default.moveItem(atPath: file, toPath: scratch.path("other.csv"))
     #expect(message { _ = try resumeRun(path) }.contains("\(file) does not exist"))
     try edit(path + "/config.yaml", file, scratch.path("other.csv"))
-    expectError(.checkpoint, "other.csv is not the one the run began with") { _ = try resumeRun(path) }
+    expectError(.checkpoint, "other.csv is not the one the run started with") { _ = try resumeRun(path) }
     try edit(path + "/config.yaml", "split: ", "# split: ")
     expectError(.checkpoint, "no longer names the split file") { _ = try resumeRun(path) }
     _ = try startRun(smallConfiguration(), at: scratch.path("plain")).train(shouldStop: { true })
@@ -147,7 +147,7 @@ import Testing
     #expect(test.labels == run.trainer.data.test.labels)
     #expect(try test.coherence(groupCount: 0).network.coherence.m == 20)
     try scratch.write("index,split,group\n1,train,\n", "easy-first.csv")
-    expectError(.checkpoint, "is not the one the run began with") { _ = try TrainedModel(run: path) }
+    expectError(.checkpoint, "is not the one the run started with") { _ = try TrainedModel(run: path) }
   }
 
   /// Probes may see test labels as noisy as the training ones; what is evaluated stays clean.

@@ -78,7 +78,7 @@ import Testing
       $0.checkpointEvery = 4
     }
     let run = try startRun(configuration, at: path)
-    expectError(.divergence, "diverged at step", "The last good checkpoint is that of step 8", "--lr") {
+    expectError(.divergence, "diverged at step", "The last good checkpoint is from step 8", "--lr") {
       _ = try run.train()
     }
     let directory = run.directory
@@ -90,7 +90,7 @@ import Testing
     let weights = try Checkpoint.read(checkpoint.weights, in: directory.checkpoints)
     for tensor in weights.values { #expect(try tensor.values(as: Float.self).allSatisfy(\.isFinite)) }
     // Resumed, it diverges at the same place, and loses nothing.
-    expectError(.divergence, "The last good checkpoint is that of step 8") { _ = try resumeRun(path).train() }
+    expectError(.divergence, "The last good checkpoint is from step 8") { _ = try resumeRun(path).train() }
     #expect(try directory.events().map(\.kind) == ["started", "resumed", "diverged"])
   }
 
@@ -182,7 +182,7 @@ import Testing
       let other = try DatasetLoader.load(name: "digits", split: split, seed: 9, count: count)
       try DatasetLoader.exportIDX(other, to: data)
     }
-    expectError(.checkpoint, "is not the one the run began with") { _ = try resumeRun(path) }
+    expectError(.checkpoint, "is not the one the run started with") { _ = try resumeRun(path) }
   }
 }
 

@@ -121,7 +121,7 @@ struct BatchNormBackward : torch::autograd::Node {
     variable_list result(has_residual ? 4 : 3);
     if (!gradients[0].defined()) return result;
     TORCH_CHECK_VALUE(!at::GradMode::is_enabled(), "batch normalisation has no second derivative in channels-last "
-                      "float32: take it in float64");
+                      "float32: use float64");
     const auto x = input.unpack();
     const auto y = relu && !shifts.defined() ? output.unpack(shared_from_this()) : at::Tensor();
     const auto g = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
@@ -299,7 +299,7 @@ ct_status *ct_batch_norm_relu(ct_tensor **out, const ct_tensor *input, const ct_
         const int64_t count = statistics.ends.size();
         for (int64_t group = 0; group < count; ++group) {
           TORCH_CHECK_VALUE(statistics.count(group, images) > 1,
-                            "batch statistics need more than one value for each channel: take a larger batch or image");
+                            "batch statistics need more than one value for each channel: use a larger batch or image");
         }
         statistics.mean = at::empty({count, channels}, at::kFloat);
         statistics.deviation = at::empty({count, channels}, at::kFloat);

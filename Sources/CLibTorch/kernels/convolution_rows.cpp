@@ -50,7 +50,7 @@ ConvolutionRows::ConvolutionRows(const at::Tensor &input_tensor, const at::Tenso
   TORCH_CHECK_VALUE(batch == delta_tensor.size(0) && groups > 0 && channels % groups == 0 && outputs % groups == 0 &&
                         out_height == reach(height, kh, sh, ph, dh) && out_width == reach(width, kw, sw, pw, dw),
                     "input ", input_tensor.sizes(), " and output gradient ", delta_tensor.sizes(),
-                    " do not belong to one convolution");
+                    " do not belong to the same convolution");
   depthwise = groups > 1 && groups == channels && groups == outputs;
   lanes = convolution_tiles().lanes;
   padded = rounded(outputs_per_group(), lanes);

@@ -157,7 +157,7 @@ ct_status *ct_linear(ct_tensor **out, const ct_tensor *input, const ct_tensor *w
                       " (outputs, inputs) cannot take an input of shape ", x.sizes());
     TORCH_CHECK_VALUE(!b || (b->dim() == 1 && b->size(0) == w.size(0)), "bias ", b ? b->sizes() : x.sizes(),
                       " does not fit weight ", w.sizes());
-    TORCH_CHECK_VALUE(b || bias_sink == nullptr, "a sink for a bias that is not there");
+    TORCH_CHECK_VALUE(b || bias_sink == nullptr, "there is a sink for the bias, but no bias");
     check_sink(weight_sink, w, "weight");
     if (b) check_sink(bias_sink, *b, "bias");
     const bool tracked =

@@ -222,11 +222,11 @@ ct_status *ct_weight_gradient_median(const ct_tensor *gradient, const ct_tensor 
     const at::Tensor &g = gradient->value, &d = output_gradient->value, &x = input->value;
     float *bias = checked(g, bias_gradient, d, x);
     TORCH_CHECK_VALUE(groups >= 3 && groups <= largest_median && groups % 2 == 1, "the median of ", groups,
-                      " groups is not there: take 3, 5, 7 or 9");
+                      " groups is not supported: use 3, 5, 7 or 9");
     for (int64_t k = 0, start = 0; k < groups; start = ends[k++]) {
       TORCH_CHECK_VALUE(ends[k] > start && ends[k] <= d.size(0), "group ", k, " has no examples");
     }
-    TORCH_CHECK_VALUE(ends[groups - 1] == d.size(0), "the groups leave examples out");
+    TORCH_CHECK_VALUE(ends[groups - 1] == d.size(0), "the groups do not cover all examples");
     weight_gradient_median(g.data_ptr<float>(), bias, read<float>(d), read<float>(x), factors, d.size(0), g.size(0),
                            g.size(1), ends, groups);
   });

@@ -77,7 +77,7 @@ enum CIFAR {
       throw DatasetError(
         "\(path) has \(size) bytes, which is not a whole number of records of \(record) bytes"
           + (size == 0 ? "." : ": \(rest) bytes follow the last whole record, from byte \(size - rest) on."),
-        remedy: "It is truncated or another file; fetch it again.")
+        remedy: "It is truncated or not the right file; fetch it again.")
     }
   }
 
@@ -94,7 +94,7 @@ enum CIFAR {
         guard label < classCount else {
           throw DatasetError(
             "\(path): byte \(start + labelBytes - 1) (the label of record \(place)) is \(label), but the classes are 0 to "
-              + "\(classCount - 1).", remedy: "The file is damaged or another one; fetch it again.")
+              + "\(classCount - 1).", remedy: "The file is damaged or not the right one; fetch it again.")
         }
         UnsafeMutableRawBufferPointer(rebasing: target[(place * imageSize)..<((place + 1) * imageSize)])
           .copyMemory(

@@ -75,7 +75,7 @@ struct ArchiveUnpacking {
       if size == file.size { continue }
       guard replace else {
         throw DatasetError(
-          "\(path) is there already, but it is not the file of \(entry.name): it has \(size) bytes, not \(file.size).",
+          "\(path) already exists, but it is not the file of \(entry.name): it has \(size) bytes, not \(file.size).",
           remedy: "Move it away, choose another folder, or allow it to be replaced (--force).")
       }
       isDone = false

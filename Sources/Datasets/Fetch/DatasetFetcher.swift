@@ -57,7 +57,7 @@ public struct DatasetFetcher: Sendable {
     if entry.isBuiltIn { return [] }
     guard entry.format != .folder else {
       throw DatasetError(
-        "\(entry.name) stands for pictures of your own: there is nothing to download.",
+        "\(entry.name) stands for your own pictures: there is nothing to download.",
         remedy: "Give their folder with --data-dir.")
     }
     guard !bases.isEmpty else {
@@ -94,7 +94,7 @@ public struct DatasetFetcher: Sendable {
       if sum == file.checksum.value { return onEvent(.alreadyPresent(file: file.name)) }
       guard replace else {
         throw DatasetError(
-          "\(path) is there already, but it is not the file of \(entry.name): its \(file.checksum.name) is \(sum), not "
+          "\(path) already exists, but it is not the file of \(entry.name): its \(file.checksum.name) is \(sum), not "
             + "\(file.checksum.value).",
           remedy: "Move it away, choose another folder, or allow it to be replaced (--force).")
       }
@@ -205,9 +205,9 @@ public struct DatasetFetcher: Sendable {
 
   private static func refusal(_ code: Int, _ url: URL) -> Result {
     switch code {
-    case 404, 410: Result(reason: "\(url.lastPathComponent) is not there (HTTP \(code))")
+    case 404, 410: Result(reason: "\(url.lastPathComponent) was not found (HTTP \(code))")
     case 408, 425, 429, 500...599: Result(reason: "the server failed (HTTP \(code))", mayRetry: true)
-    case 0: Result(reason: "the answer is not HTTP")
+    case 0: Result(reason: "the response is not HTTP")
     default: Result(reason: "the server refused (HTTP \(code))")
     }
   }

@@ -23,7 +23,7 @@ enum TarFile {
       }
       let start = offset + block
       guard size <= bytes.count - start else {
-        throw DatasetError("\(path) is truncated: it breaks off in the file that begins at byte \(start).")
+        throw DatasetError("\(path) is truncated: it ends inside the file that begins at byte \(start).")
       }
       let name = (text(header[0..<100]) as NSString).lastPathComponent
       let isRegular = header[156] == 0 || header[156] == UInt8(ascii: "0")

@@ -28,7 +28,7 @@ enum FileReading {
     do {
       attributes = try FileManager.default.attributesOfItem(atPath: resolved)
     } catch {
-      throw DatasetError("\(path) does not exist or cannot be looked at.", remedy: "Check the path.")
+      throw DatasetError("\(path) does not exist or cannot be accessed.", remedy: "Check the path.")
     }
     guard attributes[.type] as? FileAttributeType == .typeRegular, let size = attributes[.size] as? NSNumber else {
       throw DatasetError("\(path) is not a regular file.", remedy: "Check the path.")

@@ -19,7 +19,7 @@ enum Gzip {
   static func announcedSize(of bytes: Data, path: String) throws -> Int {
     let size = bytes.suffix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
     guard isGzip(bytes), size <= bytes.count.multipliedReportingOverflow(by: greatestRatio).partialValue else {
-      throw DatasetError("\(path) is not a whole gzip file.", remedy: "Fetch it again.")
+      throw DatasetError("\(path) is not a complete gzip file.", remedy: "Fetch it again.")
     }
     return size
   }
@@ -173,18 +173,18 @@ private struct Inflater {
 
   private func truncated() -> DatasetError {
     DatasetError(
-      "\(path) is truncated: its compressed data breaks off after \(source.count) bytes.",
+      "\(path) is truncated: its compressed data ends after \(source.count) bytes.",
       remedy: "Fetch it again; `coherent data fetch` resumes where a download stopped.")
   }
 
   private func tooLong() -> DatasetError {
     DatasetError(
-      "\(path) holds more than the \(target.count) bytes that its header announces.", remedy: "Fetch it again.")
+      "\(path) holds more than the \(target.count) bytes that its header declares.", remedy: "Fetch it again.")
   }
 
   private func tooShort() -> DatasetError {
     DatasetError(
-      "\(path) is truncated: it holds \(produced) of the \(target.count) bytes that its header announces.",
+      "\(path) is truncated: it holds \(produced) of the \(target.count) bytes that its header declares.",
       remedy: "Fetch it again.")
   }
 }

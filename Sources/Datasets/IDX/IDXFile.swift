@@ -35,7 +35,7 @@ public struct IDXFile: Sendable {
 
   /// Reads a raw or gzip-compressed file; which one it is, its first bytes say.
   ///
-  /// Nothing larger than the file can account for is ever allocated, whatever its header announces, and more than
+  /// Nothing larger than the file can account for is ever allocated, whatever its header declares, and more than
   /// 2 GiB of values are refused.
   ///
   /// - Throws: `DatasetError` when the file is missing, truncated, damaged, followed by other bytes, not IDX, or not of
@@ -52,7 +52,7 @@ public struct IDXFile: Sendable {
       if path.hasSuffix(".gz"), !bytes.starts(with: [0, 0]) {
         throw DatasetError(
           "\(path) is neither gzip nor IDX: it starts with \(describe(bytes.prefix(4))).",
-          remedy: "Fetch it again; a page of text in its place usually means that the download failed.")
+          remedy: "Fetch it again; a page of text in its place usually means a failed download.")
       }
       let header = try IDXHeader(bytes.prefix(IDXHeader.greatestSize), path: path)
       try header.checkRaw(size: bytes.count, path: path)
@@ -66,7 +66,7 @@ public struct IDXFile: Sendable {
     let (most, huge) = bytes.count.multipliedReportingOverflow(by: Gzip.greatestRatio)
     guard !overflow, huge || total <= most else {
       throw DatasetError(
-        "\(path): the header announces \(header.valueCount) values (\(header.dimensions)), far more than a compressed "
+        "\(path): the header declares \(header.valueCount) values (\(header.dimensions)), far more than a compressed "
           + "file of \(bytes.count) bytes can hold.", remedy: "Fetch it again.")
     }
     let whole = try ByteStorage(count: total) { buffer in try Gzip.inflateAll(bytes, into: buffer, path: path) }
@@ -129,35 +129,35 @@ struct IDXHeader {
     let count = Int(bytes[3])
     guard bytes.count >= 4 + 4 * count else {
       throw DatasetError(
-        "\(path) breaks off in its header: \(count) dimensions take \(4 + 4 * count) bytes.", remedy: "Fetch it again.")
+        "\(path) ends inside its header: \(count) dimensions take \(4 + 4 * count) bytes.", remedy: "Fetch it again.")
     }
     dimensions = (0..<count).map { place in
       bytes[(4 + 4 * place)..<(8 + 4 * place)].reduce(0) { $0 << 8 | Int($1) }
     }
     guard let product = checkedProduct(dimensions) else {
       throw DatasetError(
-        "\(path): the header announces dimensions \(dimensions), more values than any file can hold.",
+        "\(path): the header declares dimensions \(dimensions), more values than any file can hold.",
         remedy: "Fetch it again.")
     }
     guard product <= Self.valueLimit else {
       throw DatasetError(
-        "\(path): the header announces \(product) values (\(dimensions)); at most \(Self.valueLimit) are read.",
+        "\(path): the header declares \(product) values (\(dimensions)); at most \(Self.valueLimit) are read.",
         remedy: "Fetch it again, or split it.")
     }
     valueCount = product
   }
 
-  /// Compares what a raw file of `size` bytes holds with what its header announces.
+  /// Compares what a raw file of `size` bytes holds with what its header declares.
   func checkRaw(size fileSize: Int, path: String) throws {
     let present = fileSize - size
     if present < valueCount {
       throw DatasetError(
-        "\(path) is truncated: its header announces \(valueCount) values (\(dimensions)), but \(present) follow.",
+        "\(path) is truncated: its header declares \(valueCount) values (\(dimensions)), but \(present) follow.",
         remedy: "Fetch it again.")
     }
     if present > valueCount {
       throw DatasetError(
-        "\(path) has \(present - valueCount) bytes after the \(valueCount) values that its header announces "
+        "\(path) has \(present - valueCount) bytes after the \(valueCount) values that its header declares "
           + "(\(dimensions)), at byte \(size + valueCount).", remedy: "Fetch it again.")
     }
   }

@@ -15,7 +15,7 @@ final class ImageDecoder {
   private var bytes = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
   init() throws {
-    guard let workspace = ic_workspace_create() else { throw DatasetError("There is no memory to decode images.") }
+    guard let workspace = ic_workspace_create() else { throw DatasetError("Not enough memory to decode images.") }
     self.workspace = workspace
   }
 
@@ -41,7 +41,7 @@ final class ImageDecoder {
     let view = try view(size)
     guard let planes = target.baseAddress,
       target.count == 3 * Int(view.cropped.width) * Int(view.cropped.height)
-    else { throw ImageProblem(reason: "its buffer has another size") }
+    else { throw ImageProblem(reason: "its buffer has the wrong size") }
     try Self.check(ic_resample(workspace, view, planes.assumingMemoryBound(to: UInt8.self)))
   }
 
@@ -55,7 +55,7 @@ final class ImageDecoder {
     let (pixels, newPixels) = (Int(size.width) * Int(size.height), Int(wanted.width) * Int(wanted.height))
     guard let source = planes.baseAddress, planes.count == channels * pixels, let start = target.baseAddress,
       target.count == channels * newPixels
-    else { throw ImageProblem(reason: "its buffer has another size") }
+    else { throw ImageProblem(reason: "its buffer has the wrong size") }
     try Self.check(ic_take(workspace, source.assumingMemoryBound(to: UInt8.self), Int32(channels), size))
     var view = ic_view()
     (view.source, view.scaled, view.cropped) = (size, wanted, wanted)
@@ -113,7 +113,7 @@ final class ImageDecoder {
     var facts = stat()
     guard fstat(descriptor, &facts) == 0 else { throw problem() }
     guard facts.st_size <= 1 << 30 else {
-      throw ImageProblem(reason: "it has \(facts.st_size) bytes, more than an image has")
+      throw ImageProblem(reason: "it has \(facts.st_size) bytes, too many for an image")
     }
     let size = min(Int(facts.st_size), limit)
     if size > bytes.count {

@@ -76,7 +76,7 @@ public struct ImageFiles: Sendable {
   /// The error for files that cannot be used; it names the first.
   func unusable(_ problems: [SkippedImage]) -> DatasetError {
     guard let first = problems.first else { return DatasetError("\(root) has an image that cannot be used.") }
-    let more = problems.count > 1 ? ", nor can \(problems.count - 1) more files" : ""
+    let more = problems.count > 1 ? "; \(problems.count - 1) more cannot be used either" : ""
     return DatasetError(
       "\(root)/\(first.path) cannot be used: \(first.reason)\(more).",
       remedy: "Repair or remove \(problems.count > 1 ? "them" : "it"), or leave out what cannot be used: --skip-bad "

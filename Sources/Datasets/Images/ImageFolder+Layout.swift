@@ -23,7 +23,7 @@ extension ImageFolder {
   }
 
   private static let usualShape =
-    "An image folder has a folder of images for each class: in train and val (or test), in train alone, or in itself."
+    "Put one folder of images per class into train and val (or test), into train alone, or directly into this folder."
 
   /// Finds out where the class folders are.
   ///
@@ -33,7 +33,7 @@ extension ImageFolder {
     let tests = ["val", "test"].filter { manager.fileExists(atPath: root + "/" + $0) }
     let hasTrain = manager.fileExists(atPath: root + "/train")
     if let test = tests.first {
-      guard hasTrain else { throw DatasetError("\(root) has no folder train.", remedy: usualShape) }
+      guard hasTrain else { throw DatasetError("\(root) has no train folder.", remedy: usualShape) }
       for name in ["train", test] { try requireFolder(root + "/" + name) }
       let note = tests.count > 1 ? "\(root) has val and test; val is used" : nil
       return .splits(train: "train", test: test, note: note)
@@ -47,11 +47,11 @@ extension ImageFolder {
       guard splitNames.contains(name.lowercased()), try holdsFolders(root + "/" + name) else { continue }
       throw DatasetError(
         "\(root) has a folder \(name)"
-          + (trainIsSplit ? " beside train, but no val or test." : ", but no folder train."),
-        remedy: "Name the folder to train on train and the one to test on val, or move \(name) away.")
+          + (trainIsSplit ? " beside train, but no val or test." : ", but no train folder."),
+        remedy: "Rename the training folder to train and the test folder to val, or move \(name) away.")
     }
     guard trainIsSplit || !folders.isEmpty else {
-      throw DatasetError("\(root) has no folder for any class.", remedy: usualShape)
+      throw DatasetError("\(root) has no class folders.", remedy: usualShape)
     }
     return .undivided(trainIsSplit ? "train" : "")
   }

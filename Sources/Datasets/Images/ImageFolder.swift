@@ -47,8 +47,8 @@ struct ImageFolder {
       classNames = try Self.classes(in: root, prefix)
       guard testFraction != nil || split == .train else {
         throw DatasetError(
-          "\(root) has no folder val or test, and nothing else says which pictures are tested on.",
-          remedy: "Add lines with the split test to the split file, or leave it out to hold some pictures out.")
+          "\(root) has no folder val or test, and nothing else says which pictures to test on.",
+          remedy: "Add lines whose split is test to the split file, or omit that file to hold out some pictures.")
       }
       let total = try list()
       if split == .train { noteHeldOut(of: total, isChosen: options.testFraction != nil) }
@@ -72,9 +72,9 @@ struct ImageFolder {
     let folders = entries.filter(\.isFolder).map(\.name)
     guard !folders.isEmpty else {
       throw DatasetError(
-        "\(path) has no folder for any class.",
+        "\(path) has no class folders.",
         remedy: entries.isEmpty
-          ? "It is empty." : "Put the images of each class into a folder of its own, named as the class.")
+          ? "It is empty." : "Put the images of each class into a folder named after the class.")
     }
     return folders
   }
@@ -110,7 +110,7 @@ struct ImageFolder {
         let folder = folders[next]
         let entries = try Self.listing(root + "/" + folder)
         guard folder.utf8.count < 4096, next < 1_000_000 else {
-          throw DatasetError("\(root)/\(folder) is nested too deeply.", remedy: "Check for links that go in a circle.")
+          throw DatasetError("\(root)/\(folder) is nested too deeply.", remedy: "Check for circular links.")
         }
         folders += entries.filter(\.isFolder).map { folder + "/" + $0.name }
         files[folder] = entries.filter { !$0.isFolder }
@@ -142,8 +142,8 @@ struct ImageFolder {
     guard let testFraction else { return Array(0..<count) }
     guard count > 1 else {
       throw DatasetError(
-        "The class folder \(root)/\(prefix)\(classNames[label]) has one picture, but one to train on and one to test on "
-          + "are needed.", remedy: "Put more pictures into it, or remove it.")
+        "The class folder \(root)/\(prefix)\(classNames[label]) has only one picture, but needs one to train on "
+          + "and one to test on.", remedy: "Put more pictures into it, or remove it.")
     }
     let tests = min(count - 1, max(1, Int((testFraction * Double(count)).rounded())))
     var generator = SeededGenerator(seed: testSeed, stream: .testExamples, index: label)

@@ -19,7 +19,7 @@ public struct ImageTransform: Sendable, Equatable {
     }
     let resize = resize ?? (size * 256 + 112) / 224
     guard resize >= size, resize <= 8192 else {
-      throw DatasetError("resize must be from the image-size, \(size), to 8192, not \(resize).")
+      throw DatasetError("resize must be between the image-size, \(size), and 8192, not \(resize).")
     }
     self.size = size
     self.resize = resize

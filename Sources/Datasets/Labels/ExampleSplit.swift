@@ -92,7 +92,7 @@ private struct SplitReader {
     guard cells.count == columns.count else {
       throw DatasetError(
         "\(path), line \(number): there are \(cells.count) columns, not the 3 of \(columns.joined(separator: ",")).",
-        remedy: "Leave the group empty where there is none, and use no commas in its name.")
+        remedy: "Leave the group empty if there is none, and use no commas in its name.")
     }
     let index = try index(cells[0], number)
     switch cells[1] {
@@ -115,7 +115,7 @@ private struct SplitReader {
     }
     if let first = lines[index] {
       throw failure(
-        number, "index", "example \(index) is on line \(first) already", remedy: "Name every example at most once.")
+        number, "index", "example \(index) is already on line \(first)", remedy: "Name every example at most once.")
     }
     lines[index] = number
     return index
@@ -124,7 +124,7 @@ private struct SplitReader {
   private func check(group: String, _ number: Int) throws {
     if ExampleSplit.reservedGroups.contains(group.lowercased()) {
       throw failure(
-        number, "group", "\"\(group)\" is the name of a group that every split has",
+        number, "group", "\"\(group)\" is a reserved group name",
         remedy: "Choose another name, such as \(group)-ones.")
     }
     // These names become cells of metrics.csv and parts of TensorBoard's tags.
@@ -133,7 +133,7 @@ private struct SplitReader {
     }
     if !isWord {
       throw failure(
-        number, "group", "\"\(group)\" is not one word without quotes, slashes and spaces",
+        number, "group", "\"\(group)\" is not a single word without quotes, slashes or spaces",
         remedy: "Choose a name such as difficulty-3.")
     }
   }

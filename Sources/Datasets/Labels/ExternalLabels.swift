@@ -165,7 +165,7 @@ enum CSVLabels {
       }
       if let first = rows[index] {
         throw DatasetError(
-          "\(path), line \(table.lines[row]): example \(index) has a label on line \(table.lines[first]) already.")
+          "\(path), line \(table.lines[row]): example \(index) already has a label on line \(table.lines[first]).")
       }
       rows[index] = row
     }

@@ -16,7 +16,7 @@ enum NumPyLabels {
     let start = bytes[6] == 1 ? 10 : 12
     let length = integer(bytes[8..<min(start, bytes.count)], bigEndian: false, signed: false) ?? 0
     guard bytes.count >= start, bytes.count - start >= length else {
-      throw DatasetError("\(path) breaks off in its header.", remedy: "Write it again.")
+      throw DatasetError("\(path) ends inside its header.", remedy: "Write it again.")
     }
     let header = String(decoding: bytes[start..<(start + length)], as: UTF8.self)
     let type = try valueType(header, path: path)
@@ -25,13 +25,13 @@ enum NumPyLabels {
     let (needed, overflow) = count.multipliedReportingOverflow(by: type.size)
     guard !overflow, body.count == needed else {
       throw DatasetError(
-        "\(path) has \(body.count) bytes of values, but its header announces \(count) of \(type.size) bytes each.",
+        "\(path) has \(body.count) bytes of values, but its header declares \(count) of \(type.size) bytes each.",
         remedy: "Write it again.")
     }
     return try (0..<count).map { index in
       let from = body.startIndex + index * type.size
       guard let value = integer(body[from..<(from + type.size)], bigEndian: type.bigEndian, signed: type.signed) else {
-        throw DatasetError("\(path): label \(index) is greater than any class can be.")
+        throw DatasetError("\(path): label \(index) is too large for a class.")
       }
       return value
     }

@@ -150,7 +150,7 @@ final class DecodeStream {
       let index = batch.request.indices[position]
       guard batch.bytes.baseAddress != nil else {
         throw DatasetError(
-          "There is no memory for \(batch.request.indices.count) images.", remedy: "Choose a smaller --batch-size.")
+          "Not enough memory for \(batch.request.indices.count) images.", remedy: "Choose a smaller --batch-size.")
       }
       let size = files.imageSize
       let target = UnsafeMutableRawBufferPointer(rebasing: batch.bytes[(position * size)..<((position + 1) * size)])

@@ -23,7 +23,7 @@ public enum NormalizationChoice: Sendable, Equatable, CustomStringConvertible {
     } else if text.hasPrefix("group:"), let count = Int(text.dropFirst(6)), count >= 1, text == "group:\(count)" {
       self = .group(count)
     } else {
-      throw ModelError("there is no normalisation \"\(text)\": known are batch, frozen and group:N, such as group:8")
+      throw ModelError("there is no normalisation \"\(text)\"; choose batch, frozen or group:N, such as group:8")
     }
   }
 

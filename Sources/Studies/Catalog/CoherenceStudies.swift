@@ -7,7 +7,7 @@ extension StudyCatalog {
   static let makingCoherence = [evolution, measures]
 
   private static let evolution = Study(
-    id: "mc/evolution", title: "The course of m-coherence",
+    id: "mc/evolution", title: "The trajectory of m-coherence",
     question:
       "How does the agreement of examples rise and fall along training, by noise, by layer and by architecture?",
     paper: Paper.makingCoherence, section: "§4, figures 1 to 4", claims: ["MC-2", "MC-3", "MC-4", "MC-5"],
@@ -43,7 +43,7 @@ extension StudyCatalog {
   }
 
   private static let measures = Study(
-    id: "mc/measures", title: "m-coherence beside its relatives",
+    id: "mc/measures", title: "m-coherence and related measures",
     question:
       "What do stiffness, gradient confusion, GSNR and gradient diversity show where m-coherence is measured, and what does each cost?",
     paper: Paper.makingCoherence, section: "§2 and §3", claims: ["MC-1"],

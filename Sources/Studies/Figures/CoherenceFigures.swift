@@ -64,7 +64,7 @@ enum CoherenceFigures {
         id: "coherence-real-random", title: "Coherence of real and random labels",
         caption: source.caption(
           "As figure 3 of the paper, on a sample of training and one of test examples, by epoch and by training loss "
-            + "(training goes to the left). The epoch axis is logarithmic, without step 0. \(sizes(source)) By loss: the first seed, as other seeds reach other losses."
+            + "(training proceeds to the left). The epoch axis is logarithmic, without step 0. \(sizes(source)) By loss: the first seed, as each seed reaches its own losses."
         ),
         section: section, panels: panels
       ).figure()
@@ -133,7 +133,7 @@ enum CoherenceFigures {
         caption: source.caption(
           "ln Σₜ [Πₖ₌ₜ₊₁ (1 + ηₖβ)] ηₜ √(2(1 − α(wₜ₋₁))) up to each step, the part of the bound on the generalization gap "
             + "that changes along training, with rate η, smoothness β and coherence α as measured. It grows "
-            + "exponentially: only the order of the curves says something. The step axis is logarithmic and starts at "
+            + "exponentially: only the order of the curves means anything. The step axis is logarithmic and starts at "
             + "step 0."),
         section: "Stability bound (qualitative)", colors: .ordered, order: source.noiseNames, panels: [panel]
       ).figure()

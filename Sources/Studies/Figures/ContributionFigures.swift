@@ -32,8 +32,8 @@ enum ContributionFigures {
       }
     }
     let nulls =
-      "Solid: with the actual designations; dashed, with the band from the least to the greatest value: null "
-      + "worlds, in which the designations are permuted among the examples."
+      "Solid: with the actual labels pristine and corrupt; dashed, with the band from the least to the greatest "
+      + "value: the permutation null, with these labels permuted among the examples."
     let meaning =
       "The paper’s sample is 400 examples and 300 weights of each layer, the whole population all examples "
       + "of the probe and all weights."
@@ -76,7 +76,7 @@ enum ContributionFigures {
     return [
       FigureLine(name, measure: "actual", points: actual.points.map { FigurePoint(x: Double($0.step), y: $0.value) }),
       FigureLine(
-        name, measure: "null worlds", values: worlds.map { (Double($0.key), $0.value.compactMap(usable)) }),
+        name, measure: "permutation null", values: worlds.map { (Double($0.key), $0.value.compactMap(usable)) }),
     ]
   }
 }

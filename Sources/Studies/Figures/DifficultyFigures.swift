@@ -39,7 +39,7 @@ enum DifficultyFigures {
         id: "easy-hard", title: "Learning easy and hard examples",
         caption: source.caption(
           "As figure 4 of the paper: accuracy and loss of training on the easy, the hard or all examples, on the training "
-            + "examples (solid) and on test examples (dashed), which also are easy, hard or all. Easy examples are those "
+            + "examples (solid) and on test examples (dashed), which are also easy, hard or all. Easy examples are those "
             + "that a first network learns early."),
         section: section, order: ["training examples", title("easy"), title("hard"), title("all")], panels: panels
       ).figure(),
@@ -68,7 +68,7 @@ enum DifficultyFigures {
       id: "cross-generalization", title: "Cross-generalization",
       caption: source.caption(
         "Accuracy at the last evaluation of training on one part of the data set (rows) on the test examples of each "
-          + "part (columns). The paper has on ImageNet (§4.4): easy to easy 85, easy to hard 17, hard to easy "
+          + "part (columns). The paper reports on ImageNet (§4.4): easy to easy 85, easy to hard 17, hard to easy "
           + "44, hard to hard 21 %."),
       section: section, rows: "", columns: "Test examples", value: .accuracy(), cells: ordered
     ).figure()

@@ -63,7 +63,7 @@ enum MeasuredFigures {
         id: "step-cost", title: "Time of a step, relative to SGD",
         caption:
           "Time of a training step relative to SGD’s in the same round (\(seconds.joined(separator: ", "))): the "
-          + "median\(rounds), all optimizers by turns in one run, and its 95 % interval. Lines across the bars: what the paper has (RM3 less than 1 % more, M3 "
+          + "median\(rounds), all optimizers in turn in one run, and its 95 % interval. Lines across the bars: the paper’s values (RM3 less than 1 % more, M3 "
           + "about 30 % more).",
         section: "Cost", categories: "Optimizer", y: FigureAxis("Time relative to SGD", including: [0]),
         panels: [.init(bars: bars)]
@@ -131,7 +131,7 @@ enum MeasuredFigures {
         id: "learning-order", title: "Examples learned early have most in common",
         caption: "Spearman’s rank correlation\(examples), at each probed step K, between how early an example is first "
           + "learned and ⟨gᵢ, ḡ⟩, what its gradient at step K has in common with the mean gradient; ties get mean ranks, and "
-          + "0 (dotted) is no relation. \(seeds > 1 ? "Means over \(seeds) seeds; bands: the least to the greatest value." : "One seed.")",
+          + "0 (dotted) means no relation. \(seeds > 1 ? "Means over \(seeds) seeds; bands: the least to the greatest value." : "One seed.")",
         section: "Learning order",
         panels: [
           FigurePanel(

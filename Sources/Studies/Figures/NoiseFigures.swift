@@ -146,7 +146,7 @@ enum NoiseFigures {
         id: "early-stopping-gain", title: "What early stopping gains",
         caption: source.caption(
           "The best test accuracy along the run minus that at its end, by noise level: what one would gain by stopping "
-            + "at the best moment, which the test set itself picks here (an upper bound of what a validation set gives)."
+            + "at the best moment, which the test set itself picks here (an upper bound on what a validation set gives)."
         ),
         section: "Early stopping",
         panels: [

@@ -23,7 +23,7 @@ public enum StudyFigures {
   ) throws -> [Figure] {
     guard let builder = builders.first(where: { $0.id == id }) else {
       throw StudyError(
-        "There is no study \"\(id)\" with figures.", remedy: "Those that have are \(studies.joined(separator: ", ")).")
+        "There is no study \"\(id)\" with figures.", remedy: "Choose one of \(studies.joined(separator: ", ")).")
     }
     let read = try runs.map(FigureRun.init).filter { !$0.run.isEmpty }
     return try builder.make(FigureSource(runs: read, measurements: measurements)).compactMap { $0 }

@@ -67,7 +67,7 @@ public struct CellEstimator {
     } catch let error as TrainingError where error.kind == .configuration {
       throw StudyError(
         "Cell \(cell.name) cannot run: \(error).",
-        remedy: "Change what all cells share with --set OPTION=VALUE, or give other data with --data-dir.")
+        remedy: "Change what all cells share with --set OPTION=VALUE, or choose other data with --data-dir.")
     }
   }
 

@@ -36,7 +36,7 @@ final class ChildProcess {
     do {
       guard let held = try CellLock.take(lock) else {
         throw StudyError(
-          "The cell \(cell.name) is in the hands of another process.", remedy: "Wait for it to end, or stop it.")
+          "Another process is running the cell \(cell.name).", remedy: "Wait for it to end, or stop it.")
       }
       process.standardInput = held
       defer { try? held.close() }
@@ -97,8 +97,8 @@ final class ChildProcess {
     if let error { return error }
     // A full disk has no room for the words either.
     let free = try? log.resourceValues(forKeys: [.volumeAvailableCapacityKey]).volumeAvailableCapacity
-    if let free, free < 1 << 16 { return "The disk is full: there was no room for a word of what went wrong." }
-    return "ended with code \(process.terminationStatus) and without a word"
+    if let free, free < 1 << 16 { return "The disk is full, so the error could not be recorded." }
+    return "exited with code \(process.terminationStatus) and no error message"
   }
 }
 

@@ -147,7 +147,7 @@ public final class GridRunner {
       }
       guard !isFree(cell), let since = awaited[cell.name], now - since > Self.patience else { continue }
       awaited[cell.name] = nil
-      try fail(cell, "another process is still at it, or writes \(folder.run(of: cell.name).path)", observe)
+      try fail(cell, "another process is still running it or writing \(folder.run(of: cell.name).path)", observe)
     }
   }
 
@@ -199,7 +199,7 @@ public final class GridRunner {
       case .finished where status.isFinal: observe(.ended(child.cell.name, status))
       // Divergence ends with an error, and is a result.
       case .failed where status == .diverged: observe(.ended(child.cell.name, status))
-      case .finished: try? fail(child.cell, "ended without a result", observe)
+      case .finished: try? fail(child.cell, "exited without a result", observe)
       case .failed(let words): try? fail(child.cell, words, observe)
       }
     }

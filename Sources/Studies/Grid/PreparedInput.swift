@@ -77,7 +77,7 @@ enum PreparedInput: Sendable, Equatable {
     let reached = try run.manifest().summary?.last?.trainAccuracy ?? 0
     guard reached >= halfLearned else {
       throw StudyError(
-        "\(cell) ended at \(Int(reached * 100)) % training accuracy; examples are told apart at half.",
+        "\(cell) ended at \(Int(reached * 100)) % training accuracy, but separating easy from hard examples needs 50 %.",
         remedy: "Start the study in another folder with more epochs (--set epochs=N).")
     }
     let pairs = try run.examples().compactMap { record in record.finalCorrect.map { (record.index, $0) } }

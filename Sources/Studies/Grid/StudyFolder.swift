@@ -72,8 +72,8 @@ public struct StudyFolder: Sendable, Hashable {
       try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
     } catch {
       throw StudyError(
-        "The folder \(url.path) cannot be made: \(error.localizedDescription)",
-        remedy: "Choose a place that you may write to.")
+        "The folder \(url.path) cannot be created: \(error.localizedDescription)",
+        remedy: "Choose a folder that you can write to.")
     }
   }
 
@@ -85,7 +85,7 @@ public struct StudyFolder: Sendable, Hashable {
     if FileManager.default.fileExists(atPath: settingsFile.path) {
       guard let (key, here, there) = settings.difference(from: try self.settings()), hasResults else { return }
       throw StudyError(
-        "\(url.path) holds the results of another request: its \(key) is \(there), not \(here).",
+        "\(url.path) holds the results of a different request: its \(key) is \(there), not \(here).",
         remedy: "Choose another folder with --out, or repeat the options it was made with (\(settingsFile.path)).")
     }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
@@ -125,7 +125,7 @@ public struct StudyFolder: Sendable, Hashable {
 
   /// - Throws: `StudyError` when this is an export, whose score card nothing could make anew.
   func checkNotKept(remedy: String) throws {
-    if isKept { throw StudyError("\(url.path) holds what was kept of a study, without its runs.", remedy: remedy) }
+    if isKept { throw StudyError("\(url.path) is an export of a study, without its runs.", remedy: remedy) }
   }
 
   private var isFolder: Bool {

@@ -32,8 +32,8 @@ public final class StudyGrid {
     let (old, new) = (try before.options(), try now.options())
     let key = Set(old.keys).union(new.keys).sorted().first { old[$0] != new[$0] } ?? "configuration"
     throw StudyError(
-      "\(folder.url.path) was made when the study was another: \(key) of \(cell.name) was \(old[key] ?? "not set") and "
-        + "is \(new[key] ?? "not set").",
+      "\(folder.url.path) was made by a different version of the study: \(key) of \(cell.name) was "
+        + "\(old[key] ?? "not set") and is now \(new[key] ?? "not set").",
       remedy: "Choose another folder with --out.")
   }
 
@@ -74,7 +74,7 @@ public final class StudyGrid {
       let (each, all) = (Double(largest) / Double(1 << 30), Double(limit ?? 0) / Double(1 << 30))
       throw StudyError(
         "\(wanted) jobs do not fit in memory: a cell takes about \(String(format: "%.1f", each)) GB, and "
-          + "\(String(format: "%.1f", all)) GB can be had.",
+          + "\(String(format: "%.1f", all)) GB is available.",
         remedy: "Use --jobs \(fitting), or --ignore-memory-estimate at your own risk.")
     }
     return wanted

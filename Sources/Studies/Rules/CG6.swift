@@ -17,11 +17,11 @@ struct CG6: ContributionRule {
     id: "CG-6",
     sentence:
       "The pristine share fᵖ of the loss reduction starts above the corrupt share fᶜ and crosses over, for 25 and "
-      + "50 % noise; null worlds do not cross.",
+      + "50 % noise; permutation nulls do not cross.",
     paper: Paper.coherentGradients, section: "§2.4, figure 2", setting: Paper.noiseSetting)
 
   var held: String {
-    "fᵖ starts above fᶜ and goes below it at 25 and 50 % noise, in both samples and beyond the null worlds"
+    "fᵖ starts above fᶜ and goes below it at 25 and 50 % noise, in both samples and beyond the permutation null"
   }
 
   /// The course of fᵖ in one world.
@@ -67,21 +67,21 @@ struct CG6: ContributionRule {
     }
     let nulls = worlds.filter { $0.key > 0 }.values.compactMap(Course.init)
     guard nulls.count >= PermutationTest.leastWorlds else {
-      return assessment.miss("\(PermutationTest.leastWorlds) null worlds, \(place)")
+      return assessment.miss("\(PermutationTest.leastWorlds) permutations of the labels, \(place)")
     }
     let test = PermutationTest(actual: actual.drop, nulls: nulls.map(\.drop))
     let crossing = nulls.count(where: \.crosses)
     assessment.note("p of the drop, \(place)", test.p)
-    assessment.note("null worlds that cross, of \(nulls.count), \(place)", Double(crossing))
+    assessment.note("permutations that cross, of \(nulls.count), \(place)", Double(crossing))
     if actual.crosses, test.p > PermutationTest.level {
-      assessment.fail("the drop of fᵖ is not beyond the null worlds (\(place))")
+      assessment.fail("the drop of fᵖ is not beyond the permutation null (\(place))")
     }
     // Where as many examples are corrupt as pristine, fᵖ of a null world is one half but for chance: it has no side to
     // cross from, and the drop beyond the null worlds is what tells a crossing from chance.
     let starts = SeedMean(nulls.map(\.start))
     let isOneSided = abs(starts.mean - 0.5) > SeedMean.errors * sqrt(starts.variance * Double(nulls.count))
     if isOneSided, Double(crossing) > Self.crossingNulls * Double(nulls.count) {
-      assessment.fail("\(crossing) of \(nulls.count) null worlds cross as well (\(place))")
+      assessment.fail("\(crossing) of \(nulls.count) permutations cross as well (\(place))")
     }
   }
 }

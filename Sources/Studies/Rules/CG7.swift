@@ -14,13 +14,13 @@ struct CG7: ContributionRule {
     id: "CG-7",
     sentence:
       "Over the first 10 steps a mean pristine example contributes more to the loss reduction than a mean corrupt "
-      + "one (iᵖ > iᶜ), beyond the null worlds.",
+      + "one (iᵖ > iᶜ), beyond the permutation null.",
     paper: Paper.coherentGradients, section: "§2.4, figure 3", setting: Paper.noiseSetting)
 
   var needsEnd: Bool { false }
 
   var held: String {
-    "iᵖ is above iᶜ after the first steps, beyond the null worlds, at every noise level and in both samples"
+    "iᵖ is above iᶜ after the first steps, beyond the permutation null, at every noise level and in both samples"
   }
 
   func judge(_ run: StudyRun, sample: String, in assessment: inout Assessment) {
@@ -42,7 +42,7 @@ struct CG7: ContributionRule {
     let nulls = atEnd.filter { $0.key > 0 }.values.compactMap(difference)
     if actual <= 0 { assessment.fail("iᵖ is not above iᶜ (\(place))") }
     guard nulls.count >= PermutationTest.leastWorlds else {
-      return assessment.miss("\(PermutationTest.leastWorlds) null worlds, \(place)")
+      return assessment.miss("\(PermutationTest.leastWorlds) permutations of the labels, \(place)")
     }
     let test = PermutationTest(actual: actual, nulls: nulls)
     assessment.note("p, \(place)", test.p)
@@ -50,9 +50,9 @@ struct CG7: ContributionRule {
     // The paper calls its own sample "somewhat significant but not overwhelmingly so": in the claimed direction, but
     // within the null worlds, it leaves the claim open; in the other direction it counts.
     if sample == "population" {
-      assessment.fail("iᵖ − iᶜ is not beyond the null worlds (\(place))")
+      assessment.fail("iᵖ − iᶜ is not beyond the permutation null (\(place))")
     } else {
-      assessment.leaveOpen("iᵖ − iᶜ is not beyond the null worlds (\(place))")
+      assessment.leaveOpen("iᵖ − iᶜ is not beyond the permutation null (\(place))")
     }
   }
 }

@@ -73,7 +73,7 @@ struct CG8: Rule {
       if slope > before.slope + floor {
         assessment.fail("overfitting is faster with c = \(c) than with c = \(before.c) at \(level)")
       } else if slope > before.slope - floor, before.slope > floor {
-        assessment.leaveOpen("c = \(before.c) and c = \(c) slow overfitting alike at \(level)")
+        assessment.leaveOpen("c = \(before.c) and c = \(c) slow overfitting equally at \(level)")
       }
       before = (c, slope)
     }

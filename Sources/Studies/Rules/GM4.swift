@@ -49,7 +49,7 @@ struct GM4: Rule {
       curves[1][point.step].map { (step: point.step, real: point.value, random: $0) }
     }.filter { $0.step > 0 }
     guard common.count >= Self.leastLooks, let last = common.last else {
-      return assessment.miss("\(Self.leastLooks) looks of the probe stability at the same steps")
+      return assessment.miss("\(Self.leastLooks) measurements of the probe stability at the same steps")
     }
     assessment.note("step compared at", Double(last.step))
     assessment.note("logarithm of the bound, 0 % noise", last.real)

@@ -13,7 +13,7 @@ struct MC5: Rule {
   let claim = Claim(
     id: "MC-5",
     sentence:
-      "The course of m-coherence (a fall, a rise to a peak, a return) is the same in every layer and in ResNet, "
+      "The trajectory of m-coherence (a fall, a rise to a peak, a return) is the same in every layer and in ResNet, "
       + "EfficientNet and Inception; convolutions lie above the final layer.",
     paper: Paper.makingCoherence, section: "experiments", setting: Paper.coherenceSetting)
 
@@ -44,8 +44,8 @@ struct MC5: Rule {
         judge(run, in: &assessment)
       }
       return assessment.judgement(
-        held: "In all three architectures most layers take the network’s course, and most convolutions lie above the "
-          + "final layer")
+        held: "In all three architectures most layers follow the network’s trajectory, and most convolutions lie above "
+          + "the final layer")
     }
   }
 

@@ -62,7 +62,7 @@ struct WS2: Rule {
       return assessment.leaveOpen("the optimizers took neither the same steps nor the same examples at \(level)")
     }
     if ra3.isAbove(0) != true || sgd.isAbove(0) != true {
-      return assessment.leaveOpen("SGD and RA3 overfit by nothing that medians could prevent at \(level)")
+      return assessment.leaveOpen("SGD and RA3 do not overfit, so medians have nothing to prevent at \(level)")
     }
     let apart = abs(sgd.mean - ra3.mean)
     if apart > max(Self.alike * abs(sgd.mean), sgd.error(of: ra3)) {
@@ -74,12 +74,12 @@ struct WS2: Rule {
     } else if excess > 0 {
       assessment.leaveOpen("RM3's gap is within two standard errors of half of RA3's at \(level)")
     } else if ra3.mean - rm3.mean <= ra3.error(of: rm3) {
-      assessment.leaveOpen("RM3 and RA3 are within two standard errors at \(level)")
+      assessment.leaveOpen("RM3 and RA3 are within two standard errors of each other at \(level)")
     }
     if m3.mean > rm3.mean + m3.error(of: rm3) {
       assessment.fail("M3's gap is larger than RM3's at \(level)")
     } else if m3.mean >= rm3.mean - m3.error(of: rm3) {
-      assessment.leaveOpen("M3 and RM3 are within two standard errors at \(level)")
+      assessment.leaveOpen("M3 and RM3 are within two standard errors of each other at \(level)")
     }
   }
 

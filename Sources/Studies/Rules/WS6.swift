@@ -14,7 +14,7 @@ struct WS6: Rule {
 
   let claim = Claim(
     id: "WS-6",
-    sentence: "The larger the mini-batch, the more RM3 behaves like SGD: their overfitting approaches.",
+    sentence: "The larger the mini-batch, the more RM3 behaves like SGD: their overfitting converges.",
     paper: Paper.weakAndStrong, section: "§3.3, last remark", setting: Paper.imageNetSetting)
 
   /// Equally many updates at every size: with equal passes large batches would learn too little to overfit at all.
@@ -52,8 +52,8 @@ struct WS6: Rule {
     }
     if gaps.count - full.count < Self.leastSizes {
       assessment.doubt(
-        "at batch \(full.map(String.init).joined(separator: ", ")) both have learned all labels in the end, and any two "
-          + "optimizers are alike there")
+        "at batch \(full.map(String.init).joined(separator: ", ")) both end with all labels learned, where any two "
+          + "optimizers are alike")
     }
     for (before, after) in zip(gaps, gaps.dropFirst()) where Self.change(from: before, to: after) == true {
       assessment.fail("RM3 and SGD move apart from batch \(before.size) to batch \(after.size)")
@@ -62,10 +62,10 @@ struct WS6: Rule {
     case true?: assessment.fail("they differ more at batch \(last.size) than at batch \(first.size)")
     case false?: break
     case nil:
-      assessment.leaveOpen("they differ alike at batch \(first.size) and \(last.size), within two standard errors")
+      assessment.leaveOpen("they differ equally at batch \(first.size) and \(last.size), within two standard errors")
     }
     return assessment.judgement(
-      held: "From batch \(first.size) to batch \(last.size) the overfitting of RM3 and SGD approaches")
+      held: "From batch \(first.size) to batch \(last.size) the overfitting of RM3 and SGD converges")
   }
 
   /// ta − [ε/K + (1 − ε)·va] at the end: with label noise the plain gap is below zero before anything is memorised.

@@ -13,12 +13,12 @@ struct WS7: MeasuredRule {
     paper: Paper.weakAndStrong, section: "§3.3, last remark", setting: "ImageNet, ResNet-18, 8 GPUs")
 
   let kind = "step-cost"
-  let basis = "training steps by turns"
+  let basis = "training steps in turn"
 
   func judge(_ measurement: Measurement) -> Judgement {
     var assessment = Assessment()
     let times = assessment.take(["seconds_sgd", "seconds_rm3", "seconds_m3", "rounds"], of: measurement)
-    if let times, times[3] < Self.leastRounds { assessment.miss("\(Int(Self.leastRounds)) rounds of each by turns") }
+    if let times, times[3] < Self.leastRounds { assessment.miss("\(Int(Self.leastRounds)) rounds of each in turn") }
     for (word, name, most) in [("rm3", "RM3", Self.rolling), ("m3", "M3", Self.grouped)] {
       let quantities = ["", "_low", "_high"].map { "ratio_\(word)\($0)" }
       guard let ratios = assessment.take(quantities, of: measurement) else { continue }

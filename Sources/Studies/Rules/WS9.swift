@@ -40,7 +40,7 @@ struct WS9: Rule {
       switch gaps[1].isAbove(gaps[0]) {
       case true?: break
       case false?: assessment.fail("the gap of easy examples is larger than that of hard ones")
-      case nil: assessment.leaveOpen("the gaps of easy and hard examples are within two standard errors")
+      case nil: assessment.leaveOpen("the gaps of easy and hard examples are within two standard errors of each other")
       }
     }
     compareSlopes(easy, hard, in: &assessment)
@@ -67,7 +67,7 @@ struct WS9: Rule {
     switch SeedMean(leads).isAbove(0) {
     case true?: break
     case false?: assessment.fail("the early loss of easy examples falls more slowly")
-    case nil: assessment.leaveOpen("the early losses fall alike, within two standard errors")
+    case nil: assessment.leaveOpen("the early losses fall equally fast, within two standard errors")
     }
   }
 

@@ -7,7 +7,7 @@ import Foundation
 struct DataCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data",
-    abstract: "Known data sets: what there is, what is inside, and downloading.",
+    abstract: "List, inspect, download and export data sets.",
     subcommands: [List.self, Info.self, Fetch.self, Export.self])
 
   struct List: ParsableCommand {
@@ -33,7 +33,7 @@ struct DataCommand: AsyncParsableCommand {
   }
 
   struct Info: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Look inside a data set, and check its files.")
+    static let configuration = CommandConfiguration(abstract: "Describe a data set and check its files.")
     @Argument(help: "The data set's name.") var name: String
     @Option(help: "The folder with its files.") var dataDir: String?
     @Flag(help: "Continue when some files are missing.") var allowMissing = false
@@ -71,10 +71,10 @@ struct DataCommand: AsyncParsableCommand {
 
   struct Fetch: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Download a data set: resumes, verifies SHA-256, tries one mirror after the other.")
+      abstract: "Download a data set: resumes, verifies checksums and tries each mirror in turn.")
     @Argument(help: "The data set's name.") var name: String
     @Option(help: "The folder to fill.") var dataDir: String
-    @Option(help: "A folder on the web to use in place of the known mirrors.") var mirror: String?
+    @Option(help: "The URL of a folder to use in place of the known mirrors.") var mirror: String?
     @Flag(help: "Replace files whose checksum is wrong.") var force = false
     @Flag(help: "Print the paths as JSON.") var json = false
 
@@ -101,7 +101,7 @@ struct DataCommand: AsyncParsableCommand {
   }
 
   struct Export: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Write a data set as IDX files, for other programs.")
+    static let configuration = CommandConfiguration(abstract: "Write a data set as IDX files for other programs.")
     @Argument(help: "The data set's name.") var name: String
     @Option(help: "The folder with its files.") var dataDir: String?
     @Option(help: "The folder to write.") var out: String

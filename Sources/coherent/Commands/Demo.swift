@@ -10,7 +10,7 @@ import Training
 struct Demo: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract:
-      "The label-noise study in small, on built-in digits: what is learned first, what is memorised, and what do robust averages change?"
+      "Run a small label-noise study on built-in digits: what is learned first, what is memorised, and what do robust averages change?"
   )
 
   @Option(help: "The folder for the runs and the report.")
@@ -144,7 +144,7 @@ struct Demo: ParsableCommand {
       if let best = half.bestTestAccuracy, let last = half.testAccuracy {
         sentences.append(
           best - last > 0.005
-            ? "Stopping early would have paid: test accuracy falls from \(Console.percent(best)) to \(Console.percent(last)) "
+            ? "Stopping early would have paid off: test accuracy falls from \(Console.percent(best)) to \(Console.percent(last)) "
               + "while the corrupt labels are memorised."
             : "Test accuracy ends within half a point of its best.")
       }

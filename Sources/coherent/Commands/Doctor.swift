@@ -10,7 +10,7 @@ import Tensors
 
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Say what this installation consists of and what is wrong with it.")
+    abstract: "Describe this installation and report any problems with it.")
 
   @Option(name: .long, help: "A folder with data sets to check; may be repeated.")
   var dataDir: [String] = []
@@ -76,7 +76,7 @@ struct Doctor: ParsableCommand {
 
     /// How threads wait for each other, and who says so.
     private static func threadWaiting() -> String {
-      guard let setting = Runtime.threadWaiting else { return "as libgomp likes: slow beside other work" }
+      guard let setting = Runtime.threadWaiting else { return "libgomp's default: slow beside other work" }
       let own = "GOMP_SPINCOUNT=" + String(cString: coherent_spin_count())
       return setting == own ? "\(setting): briefly, then they sleep" : "\(setting), from the environment"
     }
@@ -117,7 +117,7 @@ struct Doctor: ParsableCommand {
       if !data.keys.contains(where: { $0.hasSuffix(" in \(folder)") }) {
         problems.append(
           Problem(
-            problem: "\(folder) holds no data set that is known",
+            problem: "\(folder) holds no data set that this program knows",
             remedy: "coherent data fetch mnist --data-dir \(folder)"))
       }
     }

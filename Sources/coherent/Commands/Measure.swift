@@ -18,7 +18,7 @@ struct Measure: ParsableCommand {
     discussion: """
       Prints, for the network and for each layer, α = ‖Σg‖²/(m·Σ‖g‖²), the m-coherence m·α (1 for orthogonal gradients, \
       m for identical ones), the estimate of α without its 1/m bias with a 95 % interval, and the layer's share of Σ‖g‖².
-      With --records, how the gradient of every example stands to the mean goes to a CSV file.
+      --records writes to a CSV file how the gradient of every example compares with the mean.
 
       Example: coherent measure run --split train --examples 10000
       """)

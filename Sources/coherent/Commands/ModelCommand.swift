@@ -7,7 +7,7 @@ import Tensors
 
 struct ModelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "model", abstract: "Known models: what there is, and what is inside.",
+    commandName: "model", abstract: "List and inspect models.",
     subcommands: [List.self, Info.self])
 
   struct List: ParsableCommand {
@@ -44,8 +44,8 @@ struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show a model's layers, parameters, operations and memory.",
       discussion: """
-        FLOPs are of one example's forward pass: two for each multiplication and addition of a convolution or linear \
-        layer, none for others. Activation memory is measured with passes of one and of two examples of zeros.
+        FLOPs count one example's forward pass: two for each multiply-add of a convolution or linear \
+        layer, none for others. Activation memory is measured by passes of one and of two examples of zeros.
 
         Example: coherent model info resnet32 --batch-size 32
         """)
@@ -54,7 +54,7 @@ struct ModelCommand: ParsableCommand {
     var input: ExampleShape?
     @Option(parsing: .unconditional, help: "The number of classes.") var classes = 10
     @Option(help: "Which normalisation follows convolutions: batch or group:N.") var norm = "batch"
-    @Option(parsing: .unconditional, help: "The mini-batch that memory is given for.") var batchSize = 32
+    @Option(parsing: .unconditional, help: "The mini-batch size to report memory for.") var batchSize = 32
     @Flag(help: "Print as JSON.") var json = false
 
     func validate() throws {
@@ -134,7 +134,7 @@ struct ModelCommand: ParsableCommand {
       let shape = input.map(String.init).joined(separator: "×")
       let sentences = [
         "One example of \(shape): \(String(format: "%.2f", Double(flops) / 1e6)) MFLOPs forward.",
-        "Parameters: \(megabytes(parameterBytes)), and as much for their gradient.",
+        "Parameters: \(megabytes(parameterBytes)), and as much again for their gradient.",
         "A mini-batch of \(batchSize): the graph keeps \(megabytes(activationBytes)); a forward and backward pass takes "
           + "\(megabytes(trainingBytes)) at its peak, an evaluation \(megabytes(evaluationBytes)).",
       ]

@@ -22,7 +22,7 @@ struct Train: ParsableCommand {
     discussion: """
       The run directory receives config.yaml, manifest.json, metrics.csv, labels.csv, classes.csv, examples.csv, \
       TensorBoard events, checkpoints and report.html; docs/files.md explains every column. Ctrl-C writes a checkpoint; \
-      --resume continues to the same bits, and with --steps or --epochs a run becomes longer, also one that is complete.
+      --resume continues to bit-identical results, and with --steps or --epochs it extends a run, even a complete one.
 
       Bundles of probes: economy is coherence:m=500@log; business is coherence:m=2000@dense:0-50,log and measures@log; \
       full is coherence:m=5000@dense:0-50,log, contributions:m=5000@dense:0-50,log, examples@epoch, measures@log and \
@@ -61,7 +61,7 @@ struct Train: ParsableCommand {
     }
     if resume != nil, config != nil || force || options.isMoreThanLengthSet {
       throw ValidationError(
-        "--resume continues with the run's own config.yaml; leave out all training options but --steps or --epochs.")
+        "--resume continues with the run's own config.yaml; leave out all training options except --steps or --epochs.")
     }
   }
 

@@ -10,16 +10,16 @@ import Training
 extension StudyCommand {
   struct Judge: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Judge the claims of the papers by runs: held, did not hold or inconclusive, with the numbers.",
+      abstract: "Judge the papers' claims from runs: held, did not hold or inconclusive, with the numbers.",
       discussion: """
-        Runs are matched by data set, model, optimizer, noise and seed; what a claim needs and does not find is named. \
+        Runs are matched by data set, model, optimizer, noise and seed; runs that a claim needs and lacks are named. \
         The margins are fixed in the rules (Sources/Studies/Rules).
 
         Example: coherent study judge runs/noise-0 runs/noise-50 runs/noise-100
         """)
 
     @Argument(help: "The run directories.") var runs: [String]
-    @Option(help: "Only these claims, such as MC-2,CG-6; each gets a verdict. (default: those the runs speak about)")
+    @Option(help: "Only these claims, such as MC-2,CG-6; each gets a verdict. (default: those the runs bear on)")
     var claims: String?
     @Flag(help: "Print as JSON.") var json = false
     @Option(help: "Also write the score card to this JSON file.") var out: String?
@@ -39,12 +39,12 @@ extension StudyCommand {
       let known = ScoreCard.claims.map(\.id)
       let names = list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces).uppercased() }
       guard !names.isEmpty else {
-        throw ValidationError("--claims names no claim; known are \(known.joined(separator: ", ")).")
+        throw ValidationError("--claims names no claim; known claims: \(known.joined(separator: ", ")).")
       }
       for name in names where !known.contains(name) {
         let hint = nearest(to: name, in: known).map { "did you mean \($0)? " } ?? ""
         throw ValidationError(
-          "There is no claim \"\(name)\" to judge: \(hint)known are \(known.joined(separator: ", ")).")
+          "There is no claim \"\(name)\" to judge; \(hint)known claims: \(known.joined(separator: ", ")).")
       }
       return names
     }

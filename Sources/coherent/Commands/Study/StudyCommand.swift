@@ -24,7 +24,7 @@ struct StudyCommand: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List the studies by paper, with the claims they speak about.")
+      abstract: "List the studies by paper, with the claims they test.")
     @Flag(help: "Print as JSON.") var json = false
 
     private struct Entry: Encodable {
@@ -90,7 +90,7 @@ struct StudyCommand: ParsableCommand {
     @Flag(help: "Also write the figures as PNG.") var png = false
     @Option(
       help:
-        "Also gather what is worth keeping in this folder: score card, figures (SVG, CSV), configurations and machine, without paths of this one."
+        "Also export what is worth keeping to this folder: score card, figures (SVG, CSV), configurations and machine, without local paths."
     )
     var export: String?
     @Flag(help: "Print the score card as JSON.") var json = false
@@ -110,7 +110,7 @@ struct StudyCommand: ParsableCommand {
 
   struct Card: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "The score card over several studies: every claim of the papers, with or without data.",
+      abstract: "The score card of several studies: every claim of the papers, with or without data.",
       discussion: "Example: coherent study card studies/*")
     @Argument(help: "The folders of studies, or exports of them.") var folders: [String]
     @Flag(help: "Print as JSON.") var json = false
@@ -130,7 +130,7 @@ struct StudyCommand: ParsableCommand {
   /// One cell without training, in a process of its own.
   struct CellCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "cell", abstract: "Compute one cell of a study that is no training run.", shouldDisplay: false)
+      commandName: "cell", abstract: "Compute one cell of a study that is not a training run.", shouldDisplay: false)
     @Argument var name: String
     @Option var out: String
 

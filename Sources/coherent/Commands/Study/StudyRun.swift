@@ -8,10 +8,11 @@ import Training
 extension StudyCommand {
   struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Run a study: its grid of trainings, the verdicts on its claims, its figures and its page.",
+      abstract: "Run a study: its grid of training runs, the verdicts on its claims, its figures and its page.",
       discussion: """
-        Complete cells are skipped and unfinished ones resume, so the same command continues after a stop of any kind. \
-        Each cell is a process of its own with its own processors; a cell that fails is named, and the others continue.
+        Complete cells are skipped and unfinished cells resume, so the same command can be repeated after any \
+        interruption. Each cell is a process of its own with its own processors; a cell that fails is named, and the \
+        others continue.
 
         Example: coherent study run ws/easy-hard --profile small --data-dir data --out studies/easy-hard
         """)
@@ -21,14 +22,14 @@ extension StudyCommand {
     var profile = StudyProfile.small
     @Option(help: "The folder with the data: MNIST, CIFAR-10, or class folders of images.") var dataDir: String?
     @Option(help: "The folder for the results. (default: studies/ID-PROFILE)") var out: String?
-    @Option(help: "Cells at a time. (default: as many as processors and memory allow)") var jobs: Int?
-    @Option(help: "Threads of each cell; the last bits of results depend on it.") var threads = 1
+    @Option(help: "Cells to run at a time. (default: as many as processors and memory allow)") var jobs: Int?
+    @Option(help: "Threads of each cell; the last bits of the results depend on it.") var threads = 1
     @Option(help: "Seeds in place of the study's own, such as 1,2,3.") var seeds: String?
-    @Option(help: "The most steps of each training run: to try the first steps of a large study.") var steps: Int?
+    @Option(help: "At most this many steps of each training run, to try the start of a large study.") var steps: Int?
     @Option(name: .customLong("set"), help: "An option of coherent train for all cells, such as model=resnet20.")
     var overrides: [String] = []
     @Flag(help: "Only estimate the cost and show the cells.") var plan = false
-    @Flag(help: "Run even where cells, or so many jobs, are estimated not to fit in memory.") var ignoreMemoryEstimate =
+    @Flag(help: "Run even if a cell, or this many jobs, is estimated not to fit in memory.") var ignoreMemoryEstimate =
       false
     @Flag(name: .shortAndLong, help: "Show no progress.") var quiet = false
     @Flag(help: "Print the score card as JSON.") var json = false
@@ -65,7 +66,7 @@ extension StudyCommand {
       let results = try StudyResults(folder)
       try results.write(to: folder)
       guard isDone else {
-        Console.note("Interrupted. The same command goes on where it stopped.")
+        Console.note("Interrupted. Repeat the same command to continue.")
         throw ExitCode(130)
       }
       try conclude(results, folder)
@@ -87,7 +88,7 @@ extension StudyCommand {
       if !results.failures.isEmpty {
         results.failures.forEach(Console.note)
         Console.note(
-          "Some cells failed; their words are in \(folder.url.path)/logs. The same command tries them again.")
+          "Some cells failed; see their logs in \(folder.url.path)/logs. Repeat the same command to try them again.")
         throw ExitCode(1)
       }
     }
@@ -150,7 +151,7 @@ extension StudyCommand {
       let words = text.split(separator: ",", omittingEmptySubsequences: false)
       let seeds = words.compactMap { UInt64($0.trimmingCharacters(in: .whitespaces)) }
       guard seeds.count == words.count, Set(seeds).count == seeds.count else {
-        throw ValidationError("--seeds takes different whole numbers such as 1,2,3, not \"\(text)\".")
+        throw ValidationError("--seeds takes distinct whole numbers such as 1,2,3, not \"\(text)\".")
       }
       return seeds
     }
