@@ -365,7 +365,7 @@ public struct Milestones: Codable, Sendable, Equatable {
   ///   - canBeBest: whether the evaluation may become the best by test accuracy.
   ///   - canBeSelected: whether it may become the selected one.
   mutating func note(
-    step: Int, train: Double, test: Double, validation: Double?, canBeBest: Bool, canBeSelected: Bool
+    step: Int, train: Double, test: Double, validation: Double?, canBeBest: Bool = true, canBeSelected: Bool = true
   ) {
     let moment = RunSummary.Moment(
       step: step, trainAccuracy: train, testAccuracy: test, validationAccuracy: validation)

@@ -3,6 +3,7 @@
 import Datasets
 import Foundation
 import NeuralNetworks
+import RunStore
 import Yams
 
 extension TrainingConfiguration {

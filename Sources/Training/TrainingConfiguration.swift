@@ -3,6 +3,7 @@
 import Aggregation
 import Datasets
 import NeuralNetworks
+import RunStore
 import Tensors
 
 /// Everything that decides a run. Two runs of one configuration on one machine end in the same bits.

@@ -32,6 +32,12 @@ final class CurlTransferTests {
   }
 
   private func fetch(_ modes: String..., mirror: String? = nil, attempts: Int = 3, timeout: Double = 5) async throws {
+    let (fetcher, entry) = fetcher(modes, attempts: attempts, timeout: timeout)
+    let events = events
+    try await fetcher.fetch(entry, to: folder.path, mirror: mirror) { events.append($0) }
+  }
+
+  private func fetcher(_ modes: [String], attempts: Int = 3, timeout: Double) -> (DatasetFetcher, DatasetEntry) {
     let file = DatasetFile(
       name: "a.gz", size: content.count, sha256: hexadecimal(SHA256.hash(data: content)), split: .train, role: .images)
     let entry = DatasetEntry(
@@ -39,8 +45,7 @@ final class CurlTransferTests {
       mirrors: modes.map { server.address + "/" + $0 })
     var fetcher = DatasetFetcher(attemptsPerMirror: attempts, retryDelay: 0.01, timeout: timeout)
     fetcher.usesCurl = true
-    let events = events
-    try await fetcher.fetch(entry, to: folder.path, mirror: mirror) { events.append($0) }
+    return (fetcher, entry)
   }
 
   private func expectFetched() throws {
@@ -109,7 +114,9 @@ final class CurlTransferTests {
   }
 
   @Test func cancellingStopsIt() async throws {
-    let task = Task { try await fetch("hang", timeout: 60) }
+    let (fetcher, entry) = fetcher(["hang"], timeout: 60)
+    let (events, path) = (events, folder.path)
+    let task = Task { try await fetcher.fetch(entry, to: path) { events.append($0) } }
     while events.all.isEmpty { try await Task.sleep(nanoseconds: 1_000_000) }
     let start = Date()
     task.cancel()

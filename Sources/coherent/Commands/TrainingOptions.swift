@@ -3,6 +3,7 @@
 import ArgumentParser
 import Datasets
 import NeuralNetworks
+import RunStore
 import Training
 
 /// The options that make up a training configuration, in the groups of the help. Each is nil unless given, so that a
