@@ -49,11 +49,18 @@ struct Checkpoint: Codable, Sendable, Equatable {
     return File(name: name, bytes: data.count, crc32: checksum(data))
   }
 
-  private static let remedy = "delete this checkpoint's .json file to continue from the previous one"
+  /// What to do about a damaged file: there may be an earlier checkpoint.
+  private static func remedy(for name: String, in folder: URL) -> String {
+    guard step(ofFile: name) != nil else { return "choose other weights with --select last" }
+    return ((try? list(in: folder).count) ?? 0) > 1
+      ? "delete this checkpoint's .json file to continue from the previous one"
+      : "there is no earlier one: restore it from a copy, or train the run again"
+  }
 
   /// The bytes of one of the files, after checking that they are those that were written.
   static func data(of file: File, in folder: URL) throws -> Data {
     let url = folder.appendingPathComponent(file.name)
+    let remedy = remedy(for: file.name, in: folder)
     guard let data = try? Data(contentsOf: url) else {
       throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is missing or cannot be read; \(remedy)")
     }
@@ -71,6 +78,7 @@ struct Checkpoint: Codable, Sendable, Equatable {
       return try Safetensors.decode(data).tensors
     } catch {
       let path = folder.appendingPathComponent(file.name).path
+      let remedy = remedy(for: file.name, in: folder)
       throw TrainingError(.checkpoint, "the checkpoint file \(path) is damaged: \(error); \(remedy)")
     }
   }
@@ -143,7 +151,10 @@ struct Checkpoint: Codable, Sendable, Equatable {
     let there = try list(in: folder)
     let found = wanted.map { wanted in there.last { step(ofFile: $0.lastPathComponent) == wanted } } ?? there.last
     guard let url = found else { return nil }
-    let remedy = "delete it to continue from the previous one"
+    let remedy =
+      there.count > 1
+      ? "delete it to continue from the previous one"
+      : "there is no earlier one: restore it from a copy, or train the run again"
     guard let checkpoint = try? JSONDecoder().decode(Checkpoint.self, from: Data(contentsOf: url)) else {
       throw TrainingError(.checkpoint, "the checkpoint \(url.path) is damaged and cannot be read; \(remedy)")
     }

@@ -72,6 +72,8 @@ public struct EvaluationSchedule: Sendable, Equatable {
 
   /// Examples of each split that are evaluated at least, however short the run is.
   public static let minimumSample = 256
+  /// Examples of each split in a sample at most: early evaluations must not keep the first steps waiting.
+  static let maximumSample = 1000
 
   /// - Parameters:
   ///   - steps: steps in the whole run.
@@ -141,7 +143,7 @@ public struct EvaluationSchedule: Sendable, Equatable {
       let found = Self.logarithmic(perDecade: perDecade, below: min(distance, steps))
       guard !found.isEmpty, found.count * counts.limited(to: sample).total <= rest else { continue }
       let splits = counts.validation > 0 ? 3 : 2
-      chosen = (found, max(sample, min(rest / (found.count * splits), self.trainingSample)))
+      chosen = (found, max(sample, min(rest / (found.count * splits), Self.maximumSample)))
       break
     }
     earlySteps = chosen.steps

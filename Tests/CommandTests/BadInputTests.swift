@@ -105,9 +105,9 @@ import Testing
     let run = scratch.path("run")
     for (arguments, part) in [
       ([], "--out RUN"), (["--out", run, "--resume", run], "either"), (["--out", ""], "empty name"),
-      (["--resume", ""], "empty name"), (["--resume", run, "--lr", "0.1"], "leave out the other"),
-      (["--resume", run, "--no-nesterov"], "leave out the other"),
-      (["--resume", run, "--probe", "measures@log"], "leave out the other"),
+      (["--resume", ""], "empty name"), (["--resume", run, "--lr", "0.1"], "leave out all training options"),
+      (["--resume", run, "--no-nesterov"], "leave out all training options"),
+      (["--resume", run, "--probe", "measures@log"], "leave out all training options"),
       (["--resume", run, "--force"], "leave out"),
       (["--resume", run, "--config", "x"], "leave out"),
     ] {
@@ -167,21 +167,30 @@ import Testing
     }
   }
 
-  /// A damaged checkpoint, met on the command line: the sentence says which file, and the remedy works.
+  /// A damaged checkpoint, met on the command line: the sentence says which file, and what can be done about the only one
+  /// of a complete run.
   @Test func damagedCheckpoint() throws {
     let scratch = try Scratch()
     let run = scratch.path("run")
     try train(SmallData.options + ["--out", run])
-    let before = try lastingFiles(run)
     let weights = run + "/checkpoints/step-000000030.safetensors"
-    var bytes = try Data(contentsOf: URL(fileURLWithPath: weights))
+    let whole = try Data(contentsOf: URL(fileURLWithPath: weights))
+    var bytes = whole
     bytes[bytes.count / 2] ^= 1
     try bytes.write(to: URL(fileURLWithPath: weights))
+    let before = try lastingFiles(run)
     expect(
-      try Program.run(["train", "--resume", run]), 1, [weights, "is damaged", "delete this checkpoint's .json"], [])
-    try FileManager.default.removeItem(atPath: run + "/checkpoints/step-000000030.json")
-    try train(["--resume", run])
+      try Program.run(["train", "--resume", run]), 1,
+      [weights, "is damaged", "there is no earlier one", "restore it from a copy"], [])
+    // Without it there is nothing to continue from, and nothing is replaced.
+    try FileManager.default.moveItem(atPath: run + "/checkpoints", toPath: run + "/moved")
+    expect(
+      try Program.run(["train", "--resume", run]), 1, ["holds no checkpoint", "nothing was changed", "--config"], [])
+    try FileManager.default.removeItem(atPath: run + "/checkpoints")
+    try FileManager.default.moveItem(atPath: run + "/moved", toPath: run + "/checkpoints")
     #expect(try lastingFiles(run) == before)
+    try whole.write(to: URL(fileURLWithPath: weights))
+    try train(["--resume", run])
   }
 
   @Test func otherCommands() async throws {
