@@ -47,7 +47,7 @@ import Testing
     // What it says about a study can be done.
     let study = [
       "study", "run", "cg/label-noise", "--profile", "smoke", "--plan", "--data-dir", scratch.path("pictures"), "--set",
-      "dataset=folder", "--set", "image-size=8", "--set", "subset=12", "--set", "test-subset=6", "--set",
+      "dataset=folder", "--set", "image-size=8", "--set", "subset=12", "--set", "test-subset=4", "--set",
       "batch-size=6", "--set", "probe=[coherence:m=10@log]", "--set", "skip-bad=true",
     ]
     let plan = try Program.run(study)

@@ -5,14 +5,17 @@ import Testing
 
 /// `scripts/gpu-check` with the CPU in place of the GPU: its comparisons find no difference, and one that there is.
 @Suite(.enabled(if: isThere("python3"), "python3 is needed for gpu-check")) struct GPUCheckTests {
-  private func check(_ program: String, out: String) throws -> (code: Int32, words: String) {
+  /// - Parameter optimizers: those to compare; all when empty.
+  private func check(_ program: String, out: String, optimizers: [String] = []) throws -> (code: Int32, words: String) {
     let root = try #require(Program.root)
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [
       "python3", root.appendingPathComponent("scripts/gpu-check").path, program, "--device", "cpu", "--quick",
-      "--no-times", "--out", out,
+      // A busy machine must not run out of the time that a GPU needs.
+      "--no-times", "--minutes", "120", "--out", out,
     ]
+    if !optimizers.isEmpty { process.arguments? += ["--optimizers"] + optimizers }
     let output = Pipe()
     process.standardOutput = output
     process.standardError = output
@@ -51,7 +54,7 @@ import Testing
       exec '\(try #require(Program.path))' "$@"
       """, "program")
     try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
-    let result = try check(program, out: scratch.path("out"))
+    let result = try check(program, out: scratch.path("out"), optimizers: ["sgd", "m3", "m3:successive"])
     #expect(result.code == 1, "\(result.words)")
     let table = try scratch.text("out/gpu-check.md")
     let row = try #require(table.split(separator: "\n").first { $0.hasPrefix("| m3 |") })
