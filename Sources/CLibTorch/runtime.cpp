@@ -71,13 +71,15 @@ std::string load_cuda_library() {
     return (is_beside ? beside : name) + " cannot be loaded: " + error;
   }
 #endif
-  if (at::hasCUDA()) return "";
+  // hasCUDA() is about devices; this is about the library.
+  if (at::detail::getCUDAHooks().hasCUDART()) return "";
   return "libtorch was asked about CUDA before libtorch_cuda was loaded, and keeps its answer; ask for the CUDA devices "
          "before anything else";
 }
 
 // Why the runtime finds no device: "no CUDA-capable device is detected", "CUDA driver version is insufficient ...".
 std::string cuda_runtime_error() {
+  if (dlopen("libcuda.so.1", RTLD_LAZY) == nullptr) return "NVIDIA's driver, libcuda.so.1, is not installed";
   using Count = int (*)(int *);
   using Text = const char *(*)(int);
   const auto count = reinterpret_cast<Count>(dlsym(RTLD_DEFAULT, "cudaGetDeviceCount"));
