@@ -116,6 +116,7 @@ public final class TrainingRun {
     }
     secondsBefore = checkpoint?.seconds ?? 0
     if let checkpoint {
+      if length != nil { try Self.check(trainer.steps, isEnoughAfter: checkpoint.step) }
       try trainer.restore(checkpoint, in: directory.checkpoints)
       logs = checkpoint.logs
     }
@@ -133,16 +134,19 @@ public final class TrainingRun {
         + "folder: coherent train --config \(path)/config.yaml --out OTHER")
   }
 
+  private static func check(_ steps: Int, isEnoughAfter done: Int) throws {
+    guard steps >= done else {
+      throw TrainingError(
+        .configuration, "the run has made \(done) steps already, so it cannot end after \(steps); give more --steps")
+    }
+  }
+
   /// Checks the new length against what is done, and says what it means for the learning rate.
   private func noteLength(before: TrainingConfiguration) throws {
     let (done, steps) = (trainer.step, trainer.steps)
     let planned = manifest.plannedSteps ?? before.steps ?? steps
     guard steps != planned else { return }
-    guard steps > done else {
-      throw TrainingError(
-        .configuration, "the run has made \(done) steps already, so it cannot end after \(steps); give more --steps")
-    }
-    guard !trainer.isFinished else {
+    guard steps == done || !trainer.isFinished else {
       throw TrainingError(
         .configuration,
         "the run ended because its training accuracy reached stop-accuracy \(before.stopAccuracy ?? 1); remove that line "
