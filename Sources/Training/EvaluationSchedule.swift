@@ -135,15 +135,19 @@ public struct EvaluationSchedule: Sendable, Equatable {
     distance = every <= epochs ? max(1, stepsPerEpoch) * every : .max
     rest -= Self.multiples(of: distance, below: steps) * (heldOut + self.trainingSample)
 
-    // What remains for the early ones: the more the better, as long as a sample says something.
+    // What remains for the early ones, with those of samples at the ends: the more the better, as long as a sample says
+    // something.
+    let ends = last == .sample ? 2 : 1
+    rest += ends * least
+    let splits = counts.validation > 0 ? 3 : 2
     var chosen: (steps: [Int], sample: Int) = ([], Self.minimumSample)
     for (perDecade, sample) in [
       (8, 500), (6, 500), (4, 500), (3, 500), (2, Self.minimumSample), (1, Self.minimumSample),
     ] {
       let found = Self.logarithmic(perDecade: perDecade, below: min(distance, steps))
-      guard !found.isEmpty, found.count * counts.limited(to: sample).total <= rest else { continue }
-      let splits = counts.validation > 0 ? 3 : 2
-      chosen = (found, max(sample, min(rest / (found.count * splits), Self.maximumSample)))
+      let count = found.count + ends
+      guard !found.isEmpty, count * counts.limited(to: sample).total <= rest else { continue }
+      chosen = (found, max(sample, min(rest / (count * splits), Self.maximumSample)))
       break
     }
     earlySteps = chosen.steps
