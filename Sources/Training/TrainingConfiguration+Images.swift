@@ -17,6 +17,18 @@ extension TrainingConfiguration {
   /// What versions that did not write `image-size` took for every folder.
   private static let formerImageSize = 224
 
+  /// Gives options that a file does not name the meaning that they had for the versions that did not write them.
+  ///
+  /// - Parameter yaml: the file's text, which this configuration was read from.
+  public mutating func takeFormerDefaults(absentIn yaml: String) {
+    if imageSize == nil, resolvedImageSize != nil { imageSize = Self.formerImageSize }
+    func names(_ key: CodingKeys) -> Bool {
+      yaml.split(separator: "\n").contains { $0.hasPrefix(key.rawValue + ":") }
+    }
+    if !names(.evalSchedule) { evalSchedule = .dense }
+    if !names(.keep) { keep = "last" }
+  }
+
   /// The configuration that a run directory holds, as the run meant it: where the size of a folder's images is not
   /// there, a version wrote it that took 224 for every model, and one that knew no schedules of evaluations was dense.
   ///
@@ -24,8 +36,6 @@ extension TrainingConfiguration {
   init(of run: RunDirectory) throws {
     let text = try run.config()
     try self.init(yaml: text, source: run.url.appendingPathComponent("config.yaml").path)
-    if imageSize == nil, resolvedImageSize != nil { imageSize = Self.formerImageSize }
-    let key = CodingKeys.evalSchedule.rawValue + ":"
-    if !text.split(separator: "\n").contains(where: { $0.hasPrefix(key) }) { evalSchedule = .dense }
+    takeFormerDefaults(absentIn: text)
   }
 }

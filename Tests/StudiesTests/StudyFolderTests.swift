@@ -130,9 +130,15 @@ import Training
     let file = folder.configuration(of: cells[0].name)
     try Data(first.yaml().utf8).write(to: file)
     do { _ = try StudyGrid(cells, settings: settings, in: folder) }
+    // A grid of a version that had no choice of evaluations and of kept weights goes on.
+    let former = try first.yaml().split(separator: "\n").filter {
+      !$0.hasPrefix("eval-schedule:") && !$0.hasPrefix("keep:")
+    }
+    try Data((former.joined(separator: "\n") + "\n").utf8).write(to: file)
+    do { _ = try StudyGrid(cells, settings: settings, in: folder) }
     try Data(first.with { $0.lr = 0.3 }.yaml().utf8).write(to: file)
     #expect { _ = try StudyGrid(cells, settings: settings, in: folder) } throws: {
-      "\($0)".contains("lr of \(cells[0].name) was 0.3 and is 0.1") && "\($0)".contains("another folder")
+      "\($0)".contains("lr of \(cells[0].name) was 0.3 and is now 0.1") && "\($0)".contains("another folder")
     }
   }
 

@@ -27,7 +27,8 @@ public final class StudyGrid {
   private static func checkUnchanged(_ cell: Cell, in folder: StudyFolder) throws {
     let file = folder.configuration(of: cell.name)
     guard let now = cell.configuration, FileManager.default.fileExists(atPath: file.path) else { return }
-    let before = try TrainingConfiguration(file: file.path)
+    var before = try TrainingConfiguration(file: file.path)
+    before.takeFormerDefaults(absentIn: try String(contentsOf: file, encoding: .utf8))
     guard before != now else { return }
     let (old, new) = (try before.options(), try now.options())
     let key = Set(old.keys).union(new.keys).sorted().first { old[$0] != new[$0] } ?? "configuration"
