@@ -71,14 +71,18 @@ import Testing
     let factors = try shape.factors()
     let rows = try reference(factors)
     try expectClose(factors.rows().reshape(rows.shape).to(.float64), rows, rtol: 1e-5, atol: 2e-5)
+    // n products of numbers of variance 1, added in float32 one after the other, are off by some 2⁻²⁴·n/2, 10⁻⁴ for the
+    // largest shape. Kernels add in parts, more of them with wider registers, and stay well below that.
+    let terms = factors.delta.size(0) * factors.delta.size(2) * factors.delta.size(3)
+    let sums = 2e-6 * Double(terms).squareRoot()
     let target = try Tensor.full([rows.size(1)], 3, dtype: .float32)
     try expectClose(factors.squaredNorms(), rows.rowSquaredNorms(), rtol: 1e-5, atol: 1e-5)
     try expectClose(
       factors.squaredNorms(sum: target, accumulating: true), rows.rowSquaredNorms(), rtol: 1e-5, atol: 1e-5)
-    try expectClose(target.to(.float64), rows.sum([0]) + 3, rtol: 1e-5, atol: 5e-5)
+    try expectClose(target.to(.float64), rows.sum([0]) + 3, rtol: 1e-5, atol: sums)
     try factors.sum(into: target, accumulating: false)
-    try expectClose(target.to(.float64), rows.sum([0]), rtol: 1e-5, atol: 5e-5)
-    try expectClose(factors.weightGradient().reshape([-1]).to(.float64), rows.sum([0]), rtol: 1e-5, atol: 5e-5)
+    try expectClose(target.to(.float64), rows.sum([0]), rtol: 1e-5, atol: sums)
+    try expectClose(factors.weightGradient().reshape([-1]).to(.float64), rows.sum([0]), rtol: 1e-5, atol: sums)
   }
 
   @Test(arguments: shapes) func clippedSumsAndMediansAgree(_ shape: Shape) throws {
