@@ -102,7 +102,7 @@ final class CurlTransferTests {
 
   @Test func whatFailedIsSaid() async {
     for (mirror, words) in [
-      (server.address + "/missing", "a.gz is not there (HTTP 404)"), ("http://127.0.0.1:9", "Failed to connect"),
+      (server.address + "/missing", "a.gz was not found (HTTP 404)"), ("http://127.0.0.1:9", "Failed to connect"),
     ] {
       do {
         try await fetch("good", mirror: mirror)
