@@ -28,9 +28,7 @@ enum AccuracyAxis {
       return whole
     }
     let air = max(0.3 * (high - low), 0.005)
-    let raw = (high - low + 2 * air) / 4
-    let power = pow(10, floor(log10(raw)))
-    let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= raw * 0.999 } ?? raw
+    let step = FigureAxis.roundStep(atLeast: (high - low + 2 * air) / 4, factors: [1, 2, 5, 10])
     let start = max(0, floor((low - air) / step) * step)
     // Of a little room above 100 % a line along it needs half its width.
     let end = high + air >= 1 ? 1 + 0.015 * (1 - start) : ceil((high + air) / step) * step

@@ -54,9 +54,7 @@ enum LogarithmicAxis {
 
   /// Two to four round numbers, evenly spaced.
   private static func evenTicks(from low: Double, to high: Double) -> [Double] {
-    let raw = (high - low) / 4
-    let power = pow(10, floor(log10(raw)))
-    let step = [1, 2, 2.5, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw
+    let step = FigureAxis.roundStep(atLeast: (high - low) / 4)
     let first = (low / step).rounded(.up)
     return (0...4).map { Wording.rounded((first + Double($0)) * step) }.filter { $0 >= low && $0 <= high }
   }

@@ -2,6 +2,9 @@
 
 import Foundation
 
+/// A text as a cell of a CSV file: in quotes where it needs them, and on one line.
+public func csvCell(_ text: String) -> String { CSV.quoted(text) }
+
 /// What can be written as one line of a CSV file.
 protocol CSVLine {
   static var columns: [String] { get }
@@ -104,7 +107,7 @@ enum CSV {
     return text
   }
 
-  private static func quoted(_ cell: String) -> String {
+  static func quoted(_ cell: String) -> String {
     guard cell.utf8.contains(where: { $0 == 0x2C || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D }) else { return cell }
     let oneLine = cell.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: " ")
     return "\"" + oneLine.replacingOccurrences(of: "\"", with: "\"\"") + "\""

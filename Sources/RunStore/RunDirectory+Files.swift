@@ -141,10 +141,7 @@ extension RunDirectory {
   public func exampleGradientFiles() -> [(step: Int, file: URL)] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: exampleGradients.path)) ?? []
     return names.compactMap { name in
-      guard RunFile.isExampleGradientsFile(name),
-        let step = Int(name.dropFirst("step-".count).prefix { $0.isASCII && $0.isNumber })
-      else { return nil }
-      return (step, exampleGradients.appendingPathComponent(name))
+      RunFile.exampleGradientsStep(name).map { ($0, exampleGradients.appendingPathComponent(name)) }
     }.sorted { $0.step < $1.step }
   }
 
@@ -167,8 +164,11 @@ extension RunDirectory {
   /// - Throws: `RunStoreError` when the manifest or a log is damaged.
   public func recordedStep() throws -> Int? {
     let manifest = try manifest()
-    let steps = try metrics().map(\.step) + coherence().map(\.step) + measures().map(\.step)
-    let last = max(steps.max() ?? 0, manifest.summary?.steps ?? 0)
+    let steps = try [
+      metrics().map(\.step), coherence().map(\.step), measures().map(\.step), contributions().map(\.step),
+      exampleGradientFiles().map(\.step), [manifest.summary?.steps ?? 0],
+    ]
+    let last = steps.joined().max() ?? 0
     let hasEnded = manifest.status != .running || manifest.summary != nil
     return last > 0 || hasEnded || FileManager.default.fileExists(atPath: file(RunFile.examples).path) ? last : nil
   }

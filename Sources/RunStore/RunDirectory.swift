@@ -64,9 +64,12 @@ enum RunFile {
       && [".safetensors", ".state.safetensors", ".json"].contains(String(rest.dropFirst(digits.count)))
   }
 
-  /// Whether a name in `example-gradients/` is that of a step's records.
-  static func isExampleGradientsFile(_ name: String) -> Bool {
-    Int(name.dropFirst("step-".count).prefix { $0.isASCII && $0.isNumber }).map(exampleGradientsName) == name
+  /// The step whose records a file in `example-gradients/` holds, by its name; nil for every other file.
+  static func exampleGradientsStep(_ name: String) -> Int? {
+    guard let step = Int(name.dropFirst("step-".count).prefix { $0.isASCII && $0.isNumber }),
+      name == exampleGradientsName(step: step)
+    else { return nil }
+    return step
   }
 }
 
@@ -202,7 +205,7 @@ public struct RunDirectory: Sendable, Hashable {
     }
     return entries().filter { RunFile.own.contains($0) || RunFile.isLog($0) || isTemporaryName($0) }
       + files(in: RunFile.checkpoints, where: RunFile.isCheckpointFile)
-      + files(in: RunFile.exampleGradients, where: RunFile.isExampleGradientsFile)
+      + files(in: RunFile.exampleGradients, where: { RunFile.exampleGradientsStep($0) != nil })
   }
 
   private var hasCheckpoint: Bool {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import RunStore
 import Tensors
 
 /// How the gradient gᵢ of every example of a sample stands to the sample's mean gradient ḡ, at one moment of training.
@@ -112,15 +113,8 @@ public struct ExampleGradients: Sendable, Equatable {
     for (place, cosine) in cosines.enumerated() {
       text += "\(indices[place]),\(labels[place]),\(isCorrupt[place] ? 1 : 0),\(dots[place]),\(squaredNorms[place]),"
       text += "\(cosine.isNaN ? "" : "\(cosine)"),\(losses[place]),\(margins[place]),\(isCorrect[place] ? 1 : 0)"
-      text += (files.map { "," + Self.cell($0[place]) } ?? "") + "\n"
+      text += (files.map { "," + csvCell($0[place]) } ?? "") + "\n"
     }
     return text
-  }
-
-  /// A path as a cell: in quotes where it needs them, and on one line.
-  private static func cell(_ path: String) -> String {
-    guard path.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return path }
-    let line = path.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: " ")
-    return "\"" + line.replacingOccurrences(of: "\"", with: "\"\"") + "\""
   }
 }

@@ -34,11 +34,11 @@ public struct KeptWeights: Codable, Sendable, Equatable {
   public let moment: RunSummary.Moment
   let file: Checkpoint.File
 
-  private static func description(of selection: WeightSelection, in folder: URL) -> URL {
+  fileprivate static func description(of selection: WeightSelection, in folder: URL) -> URL {
     folder.appendingPathComponent(selection.rawValue + ".json")
   }
 
-  private static func fileName(step: Int) -> String { "kept-\(Checkpoint.paddedStep(step)).safetensors" }
+  fileprivate static func fileName(step: Int) -> String { "kept-\(Checkpoint.paddedStep(step)).safetensors" }
 
   /// What is kept for a selection; nil when nothing is.
   ///
@@ -76,14 +76,13 @@ extension Trainer {
     }
     guard !new.isEmpty else { return }
     defer { KeptWeights.prune(in: folder) }
-    let file = try Checkpoint.write(
-      weightTensors(), as: "kept-\(Checkpoint.paddedStep(step)).safetensors", in: folder)
+    let file = try Checkpoint.write(weightTensors(), as: KeptWeights.fileName(step: step), in: folder)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     for (selection, moment) in new {
       try writeAtomically(
         encoder.encode(KeptWeights(moment: moment, file: file)),
-        to: folder.appendingPathComponent(selection.rawValue + ".json"))
+        to: KeptWeights.description(of: selection, in: folder))
     }
   }
 }

@@ -8,6 +8,8 @@ import Tensors
 public struct TrainEvaluation: Sendable {
   /// The examples, by index into the training set, ascending.
   public let indices: [Int]
+  /// Their places among the examples that are trained on.
+  let places: [Int]
   /// Their losses and ranks, in that order.
   public let evaluation: Evaluation
 }
@@ -46,9 +48,7 @@ extension Trainer {
         return metrics.count > 0 ? metrics.record(epoch: epoch, step: step, split: split, group: group.name) : nil
       }
     }
-    note(
-      train.evaluation, of: places(counts.train, of: data.trainIndices.count, .train), data.trainIndices.count, "train",
-      data.trainGroups)
+    note(train.evaluation, of: train.places, data.trainIndices.count, "train", data.trainGroups)
     var selection: Double?
     if !data.validationIndices.isEmpty {
       let chosen = places(counts.validation, of: data.validationIndices.count, .validation)
@@ -79,9 +79,10 @@ extension Trainer {
     return try evaluate(.whole)
   }
 
-  /// What the last evaluation of a finished run saw, for one that comes back without it.
+  /// What the last evaluation of a finished run saw, for one that comes back without it; a run that was stopped between
+  /// two evaluations is not kept waiting for all examples.
   var finalExtent: EvaluationExtent {
-    isAccurateEnough(milestones.last?.trainAccuracy) ? .whole : evaluations.extent(at: step) ?? .whole
+    isAccurateEnough(milestones.last?.trainAccuracy) ? .whole : evaluations.extent(at: step) ?? evaluations.early
   }
 
   /// How the run evaluates, for its manifest.
@@ -135,7 +136,7 @@ extension Trainer {
     let chosen = places(evaluations.counts(of: extent).train, of: data.trainIndices.count, .train)
     let indices = chosen.map { data.trainIndices[$0] }
     let found = TrainEvaluation(
-      indices: indices,
+      indices: indices, places: chosen,
       evaluation: try evaluator.evaluate(model, on: data.train, indices: indices, labels: data.labels.assigned))
     lastTrainEvaluation = found
     return found

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import RunStore
 
 /// A line of a figure's table.
 struct FigureRow: Sendable, Equatable {
@@ -26,18 +27,12 @@ extension Figure {
     let rows = table.isEmpty ? data.flatMap(\.table) : table
     let lines = rows.map { row in
       let numbers = [row.y, row.low, row.high].map { $0.map(FigureRow.text) ?? "" }
-      return ([row.panel, row.series, row.x].map(Self.cell) + numbers).joined(separator: ",")
+      return ([row.panel, row.series, row.x].map(csvCell) + numbers).joined(separator: ",")
     }
     return ([header] + lines).joined(separator: "\n") + "\n"
   }
 
   static let tableColumns = ["panel", "series", "x", "y", "low", "high"]
-
-  private static func cell(_ text: String) -> String {
-    guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
-    let line = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: " ")
-    return "\"" + line.replacingOccurrences(of: "\"", with: "\"\"") + "\""
-  }
 }
 
 extension FigureData {

@@ -144,15 +144,20 @@ extension FigureAxis {
     return zeros + kept.filter { zeros.isEmpty || $0 > 1 || unit > 9 }
   }
 
+  /// The least round number, a power of ten times one of the factors, that is not below a positive `raw`.
+  static func roundStep(atLeast raw: Double, factors: [Double] = [1, 2, 2.5, 5, 10]) -> Double {
+    let power = pow(10, floor(log10(raw)))
+    // 0.3 is not above 0.1 + 0.2.
+    return factors.map { $0 * power }.first { $0 >= raw * (1 - 1e-9) } ?? raw
+  }
+
   /// The least range between round numbers that holds both, with a little air.
   static func rounded(_ low: Double, _ high: Double) -> ClosedRange<Double> {
     guard low < high else {
       let air = low == 0 ? 1 : abs(low) * 0.5
       return (low - air)...(high + air)
     }
-    let raw = (high - low) / 5
-    let power = pow(10, floor(log10(raw)))
-    let step = [1, 2, 2.5, 5, 10].map { $0 * power }.first { $0 >= raw } ?? raw
+    let step = roundStep(atLeast: (high - low) / 5)
     // A little beyond a round number is not worth the whole next interval.
     let slack = 0.15
     let (lower, upper) = (low / step, high / step)
