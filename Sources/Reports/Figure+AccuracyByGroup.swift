@@ -43,7 +43,7 @@ struct AccuracyByGroup: FigureBuilder {
       id: id, title: title,
       caption: "Training accuracy on pristine and on corrupt examples, each against the label trained with, beside "
         + "accuracy on the whole training set and on the test set." + AccuracyAxis.note(ends)
-        + RunData.poolingNote([run]),
+        + RunData.poolingNote([run]) + RunData.sampleNote([run]),
       section: "Pristine against corrupt examples", isComposite: false,
       chart: frame.merging(
         members: ChartStyle.curves(encoding, series: shown.map(\.2), isClipped: ends != AccuracyAxis.whole)),

@@ -28,7 +28,7 @@ struct LearningCurves: FigureBuilder {
     let figures = zip(panels, letters).map { panel, letter in figure(panel, letter: letter, runs: runs, ends: ends) }
     guard figures.count > 1 else { return figures }
     let captions = zip(figures, panels).map { "\($0.title): \($1.caption)" }
-    let notes = AccuracyAxis.note(ends) + RunData.poolingNote(runs)
+    let notes = AccuracyAxis.note(ends) + RunData.poolingNote(runs) + RunData.sampleNote(runs)
     return [overview(of: figures, caption: captions.joined(separator: " ") + notes)] + figures
   }
 

@@ -140,6 +140,17 @@ extension RunData {
     return " Line: mean of n = \(numbers) runs; band: from the least to the greatest of them."
   }
 
+  /// What captions of learning curves say where early evaluations see samples; empty where all see everything.
+  static func sampleNote(_ runs: [RunData]) -> String {
+    let samples = runs.flatMap(\.each).compactMap { run -> Int? in
+      guard let plan = run.manifest.evaluation, let all = run.manifest.dataset.trainExamples else { return nil }
+      return plan.early.train < all ? plan.early.train : nil
+    }
+    guard let least = samples.min(), let most = samples.max() else { return "" }
+    let size = Wording.integer(least) + (most > least ? " to " + Wording.integer(most) : "")
+    return " Early evaluations see fixed samples of \(size) examples of each split (evaluation in manifest.json)."
+  }
+
   /// What captions of figures say that show the first of several runs alone.
   var firstRunNote: String {
     members.isEmpty ? "" : " Of \(members.count) runs this is the first, with seed \(manifest.seed)."

@@ -17,7 +17,8 @@ public struct TrainEvaluation: Sendable {
 extension Trainer {
   /// Evaluates training (all, pristine, corrupt), validation and test examples, and the groups of the split file.
   ///
-  /// - Parameter extent: how much of each split; a sample is the same at every evaluation, drawn by the run's seed.
+  /// - Parameter extent: how much of each split; a sample is the same at every evaluation; see
+  ///   `EvaluationSamples`.
   public func evaluate(_ extent: EvaluationExtent = .whole) throws -> [MetricRecord] {
     let counts = evaluations.counts(of: extent)
     let epoch = Double(step * aggregator.batchesPerStep) / Double(sampler.batchesPerEpoch)
@@ -51,14 +52,14 @@ extension Trainer {
     note(train.evaluation, of: train.places, data.trainIndices.count, "train", data.trainGroups)
     var selection: Double?
     if !data.validationIndices.isEmpty {
-      let chosen = places(counts.validation, of: data.validationIndices.count, .validation)
+      let chosen = samples.validationPlaces(counts.validation, of: data.validationIndices.count)
       let onValidation = try evaluator.evaluate(
         model, on: data.train, indices: chosen.map { data.validationIndices[$0] }, labels: data.labels.assigned)
       selection = onValidation.metrics.accuracy
       records.append(onValidation.metrics.record(epoch: epoch, step: step, split: "validation", group: "all"))
       note(onValidation, of: chosen, data.validationIndices.count, "validation", data.validationGroups)
     }
-    let chosen = places(counts.test, of: data.test.count, .test)
+    let chosen = samples.testPlaces(counts.test, of: data.test.count)
     let onTest = try evaluator.evaluate(model, on: data.test, indices: chosen, labels: data.test.labels)
     records.append(onTest.metrics.record(epoch: epoch, step: step, split: "test", group: "all"))
     note(onTest, of: chosen, data.test.count, "test", data.testGroups)
@@ -133,22 +134,13 @@ extension Trainer {
 
   /// Evaluates training examples alone, and keeps the result as the last such evaluation.
   func evaluateTraining(_ extent: EvaluationExtent) throws -> TrainEvaluation {
-    let chosen = places(evaluations.counts(of: extent).train, of: data.trainIndices.count, .train)
+    let chosen = samples.trainPlaces(
+      evaluations.counts(of: extent).train, of: data.trainIndices.count)
     let indices = chosen.map { data.trainIndices[$0] }
     let found = TrainEvaluation(
       indices: indices, places: chosen,
       evaluation: try evaluator.evaluate(model, on: data.train, indices: indices, labels: data.labels.assigned))
     lastTrainEvaluation = found
     return found
-  }
-
-  /// The sampled splits, by the index of their random stream.
-  private enum SampledSplit: Int { case train, test, validation }
-
-  /// The places of a sample among `total` examples, ascending; a smaller sample is part of a larger one.
-  private func places(_ count: Int, of total: Int, _ split: SampledSplit) -> [Int] {
-    guard count < total else { return Array(0..<total) }
-    var generator = SeededGenerator(seed: configuration.seed, stream: .evaluation, index: split.rawValue)
-    return generator.permutation(count: total).prefix(count).sorted()
   }
 }

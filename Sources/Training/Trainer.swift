@@ -82,6 +82,8 @@ public final class Trainer {
   let schedule: Schedule
   /// At which steps the run evaluates, and on how many examples.
   public let evaluations: EvaluationSchedule
+  /// Which examples they are.
+  private(set) lazy var samples = EvaluationSamples(data, evaluations, seed: configuration.seed)
   /// What evaluates, in chunks whose activations take little memory.
   public private(set) var evaluator: Evaluator
   private let context: ForwardContext
