@@ -52,7 +52,12 @@ import Testing
       #expect(verdict.outcome == .inconclusive || isExact, "\(verdict.claim.id)")
     }
     let page = try String(contentsOfFile: out + "/report.html", encoding: .utf8)
-    #expect(page.contains(study.title) && study.claims.allSatisfy(page.contains))
+    // The title names the data that the runs saw, not the paper's.
+    let subject = study.title.components(separatedBy: " on ")[0]
+    let data = results.cells.contains { $0.results.hasPrefix("runs/") } ? "built-in digits<" : "<"
+    let heading = page.components(separatedBy: "<h1>").dropFirst().first?.prefix { $0 != "\n" } ?? ""
+    #expect(heading.hasPrefix(subject) && heading.contains(data), "\(heading)")
+    #expect(study.claims.allSatisfy(page.contains))
     #expect(try !FileManager.default.contentsOfDirectory(atPath: out + "/figures").isEmpty)
     // Nothing is left to do, and the score card stays as it is.
     let before = try self.results(out)
