@@ -90,30 +90,65 @@ public struct ContributionPoint: Sendable, Equatable, Codable {
 
 /// Worlds in which there is no difference between pristine and corrupt examples: the designations permuted at random,
 /// their numbers kept.
-public struct NullWorlds: Sendable, Equatable, Codable {
-  /// For each world and example, whether it counts as corrupt there.
-  public let isCorrupt: [[Bool]]
+public struct NullWorlds: Sendable, Equatable {
+  /// For each world a bit for each example: a thousand worlds of all MNIST are 60 MB as truth values.
+  private let words: [[UInt64]]
 
   /// `count` independent permutations.
   public init(count: Int, isCorrupt: [Bool], using generator: inout some RandomNumberGenerator) {
-    self.isCorrupt = (0..<max(0, count)).map { _ in Permutation.shuffled(isCorrupt, using: &generator) }
+    words = (0..<max(0, count)).map { _ in Self.packed(Permutation.shuffled(isCorrupt, using: &generator)) }
+  }
+
+  /// The number of worlds.
+  public var count: Int { words.count }
+
+  private static func packed(_ flags: [Bool]) -> [UInt64] {
+    var words = [UInt64](repeating: 0, count: (flags.count + 63) / 64)
+    for (place, flag) in flags.enumerated() where flag { words[place / 64] |= 1 << UInt64(place % 64) }
+    return words
+  }
+
+  /// For every world the sum of the values of those who count as corrupt there, in their order.
+  ///
+  /// - Parameter values: one for each example.
+  func corruptSums(_ values: [Double]) -> [Double] {
+    words.map { world in
+      var sum = 0.0
+      for (place, word) in world.enumerated() {
+        var rest = word
+        while rest != 0 {
+          sum += values[place * 64 + rest.trailingZeroBitCount]
+          rest &= rest - 1
+        }
+      }
+      return sum
+    }
   }
 }
 
 /// Contributions along a run, for a fixed sample of examples, with null worlds evaluated on the same inner products.
-/// The whole state is `Codable`, so a run can be resumed.
-public struct ContributionTracker: Sendable, Equatable, Codable {
-  /// Which examples of the sample are corrupt.
-  public let isCorrupt: [Bool]
-  /// The null worlds.
-  public let nullWorlds: NullWorlds
-  /// Σ over steps of Σ over the group of ⟨gᵢ, ḡ⟩: the real world's first.
-  private var cumulative: [GroupPair]
+public struct ContributionTracker: Sendable, Equatable {
+  /// What earlier steps came to, with which a tracker of the same sample and seed goes on.
+  public struct Progress: Sendable, Equatable, Codable {
+    /// Which examples of the sample are corrupt.
+    public let isCorrupt: [Bool]
+    /// Σ over steps of Σ over the group of ⟨gᵢ, ḡ⟩: the real world's first.
+    fileprivate var cumulative: [GroupPair]
+  }
 
-  private struct GroupPair: Sendable, Equatable, Codable {
+  fileprivate struct GroupPair: Sendable, Equatable, Codable {
     var pristine = 0.0
     var corrupt = 0.0
   }
+
+  /// The null worlds.
+  public let nullWorlds: NullWorlds
+  /// What earlier steps came to.
+  public private(set) var progress: Progress
+  private let corruptCount: Int
+
+  /// Which examples of the sample are corrupt.
+  public var isCorrupt: [Bool] { progress.isCorrupt }
 
   /// A tracker at the start of a run.
   ///
@@ -122,9 +157,20 @@ public struct ContributionTracker: Sendable, Equatable, Codable {
   ///   - nullWorlds: their number; the p-values cannot go below 1/(number + 1).
   ///   - generator: the source of the permutations.
   public init(isCorrupt: [Bool], nullWorlds: Int = 20, using generator: inout some RandomNumberGenerator) {
-    self.isCorrupt = isCorrupt
     self.nullWorlds = NullWorlds(count: nullWorlds, isCorrupt: isCorrupt, using: &generator)
-    cumulative = Array(repeating: GroupPair(), count: self.nullWorlds.isCorrupt.count + 1)
+    progress = Progress(
+      isCorrupt: isCorrupt, cumulative: Array(repeating: GroupPair(), count: self.nullWorlds.count + 1))
+    corruptCount = isCorrupt.count { $0 }
+  }
+
+  /// Goes on from what a tracker of the same sample has come to.
+  ///
+  /// - Throws: `CoherenceError` when it is of another sample, or of another number of null worlds.
+  public mutating func restore(_ progress: Progress) throws {
+    guard progress.isCorrupt == isCorrupt, progress.cumulative.count == self.progress.cumulative.count else {
+      throw CoherenceError("the saved contributions are of another sample or of another number of null worlds")
+    }
+    self.progress = progress
   }
 
   /// Takes in a step: ⟨gᵢ, ḡ⟩ for every example of the sample, in its order, and ‖ḡ‖² of the sample's mean gradient.
@@ -144,13 +190,12 @@ public struct ContributionTracker: Sendable, Equatable, Codable {
         "pristine and corrupt shares add up to \(total / whole) instead of 1: take the inner products with the mean "
           + "gradient of the same examples")
     }
-    let contributions = ([isCorrupt] + nullWorlds.isCorrupt).enumerated().map { world, designations in
-      let corrupt = zip(dots, designations).reduce(0) { $1.1 ? $0 + $1.0 : $0 }
-      let corruptCount = designations.count { $0 }
-      cumulative[world].corrupt += corrupt
-      cumulative[world].pristine += total - corrupt
-      let sums = cumulative[world]
-      let pristineCount = designations.count - corruptCount
+    let actual = zip(dots, isCorrupt).reduce(0) { $1.1 ? $0 + $1.0 : $0 }
+    let pristineCount = dots.count - corruptCount
+    let contributions = ([actual] + nullWorlds.corruptSums(dots)).enumerated().map { world, corrupt in
+      progress.cumulative[world].corrupt += corrupt
+      progress.cumulative[world].pristine += total - corrupt
+      let sums = progress.cumulative[world]
       return Contribution(
         pristineShare: whole > 0 ? (total - corrupt) / whole : nil, corruptShare: whole > 0 ? corrupt / whole : nil,
         pristineCumulative: pristineCount > 0 ? sums.pristine / Double(pristineCount) : nil,

@@ -35,7 +35,9 @@ struct RunData: Sendable {
     members = []
     manifest = try directory.manifest()
     examples = try directory.examples()
-    coherence = try directory.coherence()
+    // A run may be measured under several treatments of batch normalisation: figures show the first.
+    let measured = try directory.coherence()
+    coherence = measured.filter { $0.batchNormPolicy == measured.first?.batchNormPolicy }
     contributions = try directory.contributions()
     intervals = try directory.coherenceIntervals()
     measures = try directory.measures()

@@ -13,6 +13,8 @@ extension StudyPage {
     .verdict summary { cursor: pointer; color: var(--quiet); font-size: 13px; }
     .outcome { color: var(--mark); font-weight: 700; text-transform: uppercase; font-size: 12px; letter-spacing: .04em; }
     .held { --mark: #1a7f37; } .did-not-hold { --mark: #c62828; } .inconclusive { --mark: #8a6100; }
+    .not-tested { --mark: #6b7280; } .verdict ul.parts { columns: 1; list-style: none; padding-left: 0; font-size: 14px; }
+    .parts li { margin: 3px 0; }
     :root[data-theme=dark] .held { --mark: #4ac26b; } :root[data-theme=dark] .did-not-hold { --mark: #ff7b72; }
     :root[data-theme=dark] .inconclusive { --mark: #d4a72c; }
     @media (prefers-color-scheme: dark) { :root:not([data-theme=light]) .held { --mark: #4ac26b; }
@@ -51,22 +53,41 @@ extension StudyPage {
     let cards = verdicts.indices.map { index in
       let verdict = verdicts[index]
       let word = verdict.outcome.rawValue
+      let mark = Self.mark(verdict.outcome)
       let numbers = verdict.numbers.map { "<li>\(Wording.html($0))</li>" }.joined()
       let missing = verdict.missing.map { "<li>\(Wording.html($0))</li>" }.joined()
       return """
-        <article class="verdict \(word.replacingOccurrences(of: " ", with: "-"))" id="\(anchor(ofVerdict: index))">
+        <article class="verdict \(mark)" id="\(anchor(ofVerdict: index))">
         <h3>\(Wording.html(verdict.claim)) · <span class="outcome">\(word)</span></h3>
         <p>\(Wording.html(verdict.sentence)) <span class="quiet">\(Wording.html(verdict.source))</span></p>
-        <p><b>\(Wording.html(verdict.explanation))</b></p>
+        \(verdict.parts.isEmpty ? "<p><b>\(Wording.html(verdict.explanation))</b></p>" : Self.parts(verdict.parts))
         \(numbers.isEmpty ? "" : "<details open><summary>Numbers</summary><ul>\(numbers)</ul></details>")
         \(missing.isEmpty ? "" : "<details open><summary>Missing</summary><ul>\(missing)</ul></details>")
         \(verdict.scale.isEmpty ? "" : "<p class=\"quiet\">\(Wording.html(verdict.scale))</p>")
         \(evidence(for: verdict))
+        \(Self.history(verdict.history))
         </article>
         """
     }
     let none = "<p class=\"quiet\">No claim has been judged yet.</p>"
     return "<section><h2>Score card</h2>\(cards.isEmpty ? none : cards.joined(separator: "\n"))</section>"
+  }
+
+  /// The style of an outcome.
+  private static func mark(_ outcome: Outcome) -> String { outcome.rawValue.replacingOccurrences(of: " ", with: "-") }
+
+  private static func parts(_ parts: [Part]) -> String {
+    let lines = parts.map { part in
+      "<li class=\"\(mark(part.outcome))\">\(Wording.html(part.claim)) <span class=\"outcome\">"
+        + "\(part.outcome.rawValue)</span> \(Wording.html(part.sentence)) <b>\(Wording.html(part.explanation))</b></li>"
+    }
+    return "<ul class=\"parts\">\(lines.joined())</ul>"
+  }
+
+  private static func history(_ lines: [String]) -> String {
+    guard !lines.isEmpty else { return "" }
+    let texts = lines.map { "<p class=\"quiet\">\(Wording.html($0))</p>" }.joined()
+    return "<details><summary>How it is judged, and was before</summary>\(texts)</details>"
   }
 
   /// Links from a verdict to what it rests on.

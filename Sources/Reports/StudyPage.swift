@@ -16,6 +16,23 @@ public struct StudyPage: Sendable {
     case didNotHold = "did not hold"
     /// What there is does not decide.
     case inconclusive
+    /// What there is, is no test.
+    case notTested = "not tested"
+  }
+
+  /// What a study says about one part of a claim.
+  public struct Part: Sendable {
+    /// The part: its short name and the sentence.
+    public let claim, sentence: String
+    /// What became of it.
+    public let outcome: Outcome
+    /// Why, in one sentence.
+    public let explanation: String
+
+    /// A part from its fields.
+    public init(claim: String, sentence: String, outcome: Outcome, explanation: String) {
+      (self.claim, self.sentence, self.outcome, self.explanation) = (claim, sentence, outcome, explanation)
+    }
   }
 
   /// One claim on the score card.
@@ -26,6 +43,10 @@ public struct StudyPage: Sendable {
     public let outcome: Outcome
     /// Why, in one sentence.
     public let explanation: String
+    /// What became of the parts of a claim that says several things.
+    public let parts: [Part]
+    /// How the claim is judged and was judged before, and what came of that.
+    public let history: [String]
     /// The numbers behind it, each as it is to be read, such as `gap of sgd: 0.12 (0.11 to 0.13)`.
     public let numbers: [String]
     /// What was looked for and not found.
@@ -39,9 +60,11 @@ public struct StudyPage: Sendable {
 
     /// A verdict from its parts.
     public init(
-      claim: String, sentence: String, source: String, outcome: Outcome, explanation: String, numbers: [String] = [],
+      claim: String, sentence: String, source: String, outcome: Outcome, explanation: String, parts: [Part] = [],
+      history: [String] = [], numbers: [String] = [],
       missing: [String] = [], scale: String = "", cells: [String] = [], figures: [String] = []
     ) {
+      (self.parts, self.history) = (parts, history)
       (self.claim, self.sentence, self.source, self.outcome) = (claim, sentence, source, outcome)
       (self.explanation, self.numbers, self.missing, self.scale) = (explanation, numbers, missing, scale)
       (self.cells, self.figures) = (cells, figures)

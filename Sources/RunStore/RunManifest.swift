@@ -243,7 +243,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
   /// The results so far.
   public var summary: RunSummary?
   /// Anything else worth keeping: the run's tags, `split` and `weights`, the names of those files, `norm` and
-  /// `augment` where they are not the usual, and `freeze`, the patterns of parameters that were never updated, with
+  /// `augment` where they are not the usual, `drop_last` where the rest of an epoch is left out, and `freeze`, the patterns of parameters that were never updated, with
   /// `frozen_parameters`, their number.
   public var extra: [String: String]
 

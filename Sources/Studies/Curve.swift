@@ -62,6 +62,16 @@ struct Curve {
     return area / (last.0 - first.0)
   }
 
+  /// The mean up to a step, by step, with straight lines between points; nil with fewer than three points.
+  func mean(upTo step: Int) -> Double? {
+    let used = points.filter { $0.step <= step }
+    guard used.count >= 3, let first = used.first, let last = used.last else { return nil }
+    let area = zip(used, used.dropFirst()).reduce(0) { sum, pair in
+      sum + Double(pair.1.step - pair.0.step) * (pair.0.value + pair.1.value) / 2
+    }
+    return area / Double(last.step - first.step)
+  }
+
   /// The least-squares slope over the points up to a step, per step; nil with fewer than three points.
   func slope(upTo step: Int) -> Double? {
     let used = points.filter { $0.step <= step }

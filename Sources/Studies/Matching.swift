@@ -29,7 +29,9 @@ enum Trait: CaseIterable {
       return words.filter { !$0.isEmpty }.joined(separator: ", ")
     case .momentum: return manifest.momentum.flatMap { $0 == 0 ? nil : "momentum \($0)" } ?? ""
     case .weightDecay: return manifest.weightDecay.flatMap { $0 == 0 ? nil : "weight decay \($0)" } ?? ""
-    case .batchSize: return manifest.batchSize.map { "batch \($0)" } ?? ""
+    case .batchSize:
+      let rest = manifest.extra["drop_last"] == nil ? "" : ", the rest of an epoch left out"
+      return manifest.batchSize.map { "batch \($0)\(rest)" } ?? ""
     case .steps: return (manifest.plannedSteps ?? run.steps).map { "\($0) steps" } ?? ""
     case .ending: return run.isStoppedEarly ? "stopped early" : ""
     case .noise: return Level.text(run.noise)

@@ -91,9 +91,8 @@ extension MeasuredRule {
     let basis = own.isEmpty ? "no measurement" : self.basis
     return [
       Verdict(
-        claim: claim, outcome: judgement.outcome, explanation: judgement.sentence, numbers: judgement.numbers, runs: [],
-        measurements: own.map(\.name), seeds: Set(own.compactMap(\.seed)).sorted(),
-        scale: "\(basis) (paper: \(claim.setting))", missing: judgement.missing)
+        claim, judgement, runs: [], measurements: own.map(\.name), seeds: Set(own.compactMap(\.seed)).sorted(),
+        scale: "\(basis) (paper: \(claim.setting))")
     ]
   }
 }

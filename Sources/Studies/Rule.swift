@@ -4,8 +4,29 @@
 protocol ClaimRule: Sendable {
   var claim: Claim { get }
 
+  /// How the rule differs from its first version; nil where it does not.
+  var change: RuleChange? { get }
+
   /// What the evidence says about the claim: one verdict for every set of runs that belong together.
   func verdicts(on evidence: Evidence) -> [Verdict]
+}
+
+extension ClaimRule {
+  var change: RuleChange? { nil }
+}
+
+/// How a rule differs from its first version. A rule changes only for a reason that can be read off the paper's words or
+/// follows from arithmetic, never because it failed; the new one is written down before the runs that it judges.
+public struct RuleChange: Sendable, Equatable, Codable {
+  /// How the claim is judged now.
+  public let rule: String
+  /// Why: words of the paper, or arithmetic.
+  public let reason: String
+
+  /// The seeds of the runs that suggested the changes: a changed rule is not judged by them.
+  static let seeds: ClosedRange<UInt64> = 1...8
+
+  init(_ rule: String, because reason: String) { (self.rule, self.reason) = (rule, reason) }
 }
 
 /// What there is to judge by.
@@ -79,10 +100,9 @@ extension Rule {
     let judged = runs.filter { judgement.seeds?.contains($0.seed) ?? true }
     let trained = Matching.description(of: judged.isEmpty ? group : judged)
     return Verdict(
-      claim: claim, outcome: judgement.outcome, explanation: judgement.sentence, numbers: judgement.numbers,
-      runs: judged.map(\.name), measurements: [], seeds: judged.seeds,
+      claim, judgement, runs: judged.map(\.name), measurements: [], seeds: judged.seeds,
       scale: trained.isEmpty ? "no runs (paper: \(claim.setting))" : "\(trained) (paper: \(claim.setting))",
-      missing: judgement.missing + unfinished.map { "the end of \($0.name), which is still running" }
+      missing: unfinished.map { "the end of \($0.name), which is still running" }
         + diverged.map { "the end of \($0.name), whose loss was no longer a finite number" })
   }
 }

@@ -11,6 +11,21 @@ enum Rules {
     MC1(), MC2(), MC3(), MC4(), MC5(),
     GM1(), GM2(), GM3(), GM4(), GM5(), GM6(), GM7(), GM8(),
   ]
+
+  /// How a claim is judged and was judged by the first version, and what came of that, in sentences.
+  static func history(of claim: String) -> [String] {
+    guard let rule = all.first(where: { $0.claim.id == claim }) else { return [] }
+    let earlier = FirstVersion.verdicts(on: claim)
+    let now =
+      rule.change.map { ["Version 2: \($0.rule)", "Why it changed: \($0.reason)"] } ?? ["The rule is unchanged."]
+    let before = earlier.first.map { ["Version 1: \($0.rule)."] } ?? []
+    return now + before
+      + earlier.map { verdict in
+        let seeds = verdict.seeds.isEmpty ? "" : ", seed \(verdict.seeds.map(String.init).joined(separator: ", "))"
+        return "Version 1 on the first runs (\(verdict.study), \(verdict.profile)\(seeds)): "
+          + "\(verdict.verdict.rawValue). \(verdict.reason)"
+      }
+  }
 }
 
 /// What runs and measurements say about the claims of the papers.
@@ -79,6 +94,7 @@ extension Verdict {
   /// The verdict in a few lines.
   public var text: String {
     var lines = ["\(claim.id)  \(outcome.rawValue)", "  \(claim.sentence)", "  → \(explanation)"]
+    lines += parts.map { "    \($0.id)  \($0.outcome.rawValue)  \($0.sentence)" }
     lines += numbers.map { "    \($0.text)" }
     let unsaid = missing.filter { !explanation.contains($0) }
     if !unsaid.isEmpty { lines.append("  missing: \(unsaid.joined(separator: ", "))") }

@@ -78,7 +78,13 @@ public struct StudyReport {
       claim: verdict.claim.id, sentence: verdict.claim.sentence,
       source: "\(verdict.claim.paper), \(verdict.claim.section)",
       outcome: StudyPage.Outcome(rawValue: verdict.outcome.rawValue) ?? .inconclusive,
-      explanation: verdict.explanation, numbers: verdict.numbers.map(\.text), missing: verdict.missing,
+      explanation: verdict.explanation,
+      parts: verdict.parts.map { part in
+        StudyPage.Part(
+          claim: part.id, sentence: part.sentence,
+          outcome: StudyPage.Outcome(rawValue: part.outcome.rawValue) ?? .inconclusive, explanation: part.explanation)
+      },
+      history: Rules.history(of: verdict.claim.id), numbers: verdict.numbers.map(\.text), missing: verdict.missing,
       scale: verdict.scale, cells: runs + verdict.measurements,
       figures: StudyFigures.figures(about: verdict.claim.id, among: figures))
   }

@@ -197,7 +197,15 @@ extension Verdict {
 
   private func changed(outcome: Outcome, missing: [String]) -> Verdict {
     Verdict(
-      claim: claim, outcome: outcome, explanation: explanation, numbers: numbers, runs: runs,
+      claim: claim, version: version, outcome: outcome, explanation: explanation,
+      parts: outcome == self.outcome
+        ? parts
+        : parts.map {
+          Part(
+            id: $0.id, sentence: $0.sentence, outcome: outcome, explanation: $0.explanation, numbers: $0.numbers)
+        },
+      numbers: numbers,
+      runs: runs,
       measurements: measurements, seeds: seeds, scale: scale, missing: missing)
   }
 }

@@ -15,17 +15,26 @@ struct StudyRun {
   /// The 95 % interval of m-coherence by step, where it was measured.
   let intervals: [Int: ClosedRange<Double>]
   let contributions: [ContributionRecord]
+  private let directory: RunDirectory
   private let probes: [String: [CoherenceRecord]]
+  private let policies: [String: [String: [CoherenceRecord]]]
   /// The layers that coherence was measured on, in the order of the network.
   let layers: [String]
   private let measures: [String: [MeasureRecord]]
 
   /// - Parameter folder: A run inside this folder is named by its path below it.
   init(_ directory: RunDirectory, relativeTo folder: URL? = nil) throws {
+    self.directory = directory
     name = Self.name(of: directory.url, in: folder)
     manifest = try directory.manifest()
     metrics = Dictionary(grouping: try directory.metrics()) { "\($0.split)/\($0.group)" }
-    let measured = try directory.coherence()
+    let all = try directory.coherence()
+    // A run may be measured under several treatments of batch normalisation: the first is what is meant unless one is
+    // named.
+    let measured = all.filter { $0.batchNormPolicy == all.first?.batchNormPolicy }
+    policies = Dictionary(grouping: all, by: \.batchNormPolicy).mapValues { records in
+      Dictionary(grouping: records.filter { $0.layer == "all" }, by: \.split)
+    }
     probes = Dictionary(grouping: measured) { "\($0.split)/\($0.layer)" }
     let records = probes["train/all"] ?? []
     var seen: Set<String> = ["all"]
@@ -62,6 +71,13 @@ struct StudyRun {
   var normalization: String? { manifest.extra["norm"] }
   var augmentation: String? { manifest.extra["augment"] }
 
+  /// Whether the model normalises by the statistics of a batch, so that an example's gradient depends on others.
+  var hasBatchNorm: Bool {
+    let model = manifest.model.lowercased()
+    let has = ["resnet", "inception", "efficientnet"].contains(where: model.hasPrefix) || model.contains("_bn")
+    return has && normalization == nil
+  }
+
   /// Whether every step was taken on all training examples.
   var isFullBatch: Bool {
     guard let size = manifest.batchSize, let examples = manifest.dataset.trainExamples else { return false }
@@ -86,6 +102,13 @@ struct StudyRun {
 
   /// The share of labels left unchanged.
   var properAccuracy: Double { 1 - (manifest.noise.realisedRate ?? noise * Double(classes - 1) / Double(classes)) }
+
+  /// The share of the most frequent of the labels trained with; nil where the run has left no labels.
+  var majorityShare: Double? {
+    guard let labels = try? directory.labels(), !labels.isEmpty else { return nil }
+    let counts = Dictionary(grouping: labels, by: \.assigned).values.map(\.count)
+    return Double(counts.max() ?? 0) / Double(labels.count)
+  }
 
   /// Whether the run is complete.
   var hasEnded: Bool { manifest.status == .completed }
@@ -124,6 +147,11 @@ struct StudyRun {
   /// m-coherence on a split, of the whole network or of one layer.
   func coherence(_ split: String, layer: String = "all") -> Curve {
     Curve((probes["\(split)/\(layer)"] ?? []).lazy.compactMap { record in record.mCoherence.map { (record.step, $0) } })
+  }
+
+  /// m-coherence on a split under one treatment of batch normalisation, of the whole network.
+  func coherence(_ split: String, policy: String) -> Curve {
+    Curve((policies[policy]?[split] ?? []).lazy.compactMap { record in record.mCoherence.map { (record.step, $0) } })
   }
 
   /// The numbers of examples of a split that coherence was measured on.

@@ -8,6 +8,8 @@ public enum Outcome: String, Sendable, Codable, CaseIterable {
   case didNotHold = "did not hold"
   /// Runs are missing, or what there is does not decide.
   case inconclusive
+  /// The runs are no test of the claim: it takes something that they do not have, which the explanation names.
+  case notTested = "not tested"
 }
 
 /// A number behind a verdict: one value, or the mean over seeds with its range.
@@ -36,12 +38,30 @@ public struct NamedValue: Sendable, Equatable, Codable {
 
 /// What runs say about one claim, and why.
 public struct Verdict: Sendable, Equatable, Codable {
+  /// What is said about one part of a claim.
+  public struct Part: Sendable, Equatable, Codable {
+    /// The claim's name with a letter, such as `CG-5a`.
+    public let id: String
+    /// This part of the claim.
+    public let sentence: String
+    /// What the runs say about it.
+    public let outcome: Outcome
+    /// Why, in one sentence.
+    public let explanation: String
+    /// The numbers it rests on.
+    public let numbers: [NamedValue]
+  }
+
   /// The claim.
   public let claim: Claim
+  /// The version of the rule: 2, or 1 in what was written before rules had versions.
+  public let version: Int
   /// What the runs say.
   public let outcome: Outcome
   /// Why, in one sentence.
   public let explanation: String
+  /// The verdicts on the parts of a claim that says several things; empty for others.
+  public let parts: [Part]
   /// The numbers it rests on.
   public let numbers: [NamedValue]
   /// The run directories behind it.
@@ -56,8 +76,56 @@ public struct Verdict: Sendable, Equatable, Codable {
   public let missing: [String]
 }
 
+extension Verdict {
+  /// The present version of the rules.
+  public static let currentVersion = 2
+
+  init(
+    _ claim: Claim, _ judgement: Judgement, runs: [String], measurements: [String], seeds: [UInt64], scale: String,
+    missing: [String] = []
+  ) {
+    self.init(
+      claim: claim, version: Self.currentVersion, outcome: judgement.outcome, explanation: judgement.sentence,
+      parts: judgement.parts.map { part in
+        Part(
+          id: claim.id + part.letter, sentence: part.sentence, outcome: part.judgement.outcome,
+          explanation: part.judgement.sentence, numbers: part.judgement.numbers)
+      },
+      numbers: judgement.numbers, runs: runs, measurements: measurements, seeds: seeds, scale: scale,
+      missing: judgement.missing + missing)
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case claim, version, outcome, explanation, parts, numbers, runs, measurements, seeds, scale, missing
+  }
+
+  /// Reads a verdict; one without a version is of the first.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      claim: try values.decode(Claim.self, forKey: .claim),
+      version: try values.decodeIfPresent(Int.self, forKey: .version) ?? 1,
+      outcome: try values.decode(Outcome.self, forKey: .outcome),
+      explanation: try values.decode(String.self, forKey: .explanation),
+      parts: try values.decodeIfPresent([Part].self, forKey: .parts) ?? [],
+      numbers: try values.decode([NamedValue].self, forKey: .numbers),
+      runs: try values.decode([String].self, forKey: .runs),
+      measurements: try values.decode([String].self, forKey: .measurements),
+      seeds: try values.decode([UInt64].self, forKey: .seeds),
+      scale: try values.decode(String.self, forKey: .scale),
+      missing: try values.decode([String].self, forKey: .missing))
+  }
+}
+
 /// The part of a verdict that a rule decides.
 struct Judgement: Equatable {
+  /// What is decided about one part of a claim.
+  struct Part: Equatable {
+    let letter: String
+    let sentence: String
+    var judgement: Judgement
+  }
+
   var outcome: Outcome
   var explanation: String
   var numbers: [NamedValue] = []
@@ -68,6 +136,8 @@ struct Judgement: Equatable {
   var seeds: Set<UInt64>?
   /// Of several seeds, how many the claim held with.
   var heldSeeds: Int?
+  /// The parts that it was put together from.
+  var parts: [Part] = []
 }
 
 extension Judgement {
@@ -80,18 +150,58 @@ extension Judgement {
     return first.uppercased() + explanation.dropFirst()
   }
 
+  /// The judgement of a claim from those of its parts: it holds when all of them do, and does not when one does not. Parts
+  /// that were not tested leave it open, unless none was.
+  static func joining(_ parts: [Part]) -> Judgement {
+    let outcomes = Set(parts.map(\.judgement.outcome))
+    let outcome: Outcome =
+      outcomes.count == 1
+      ? outcomes.first ?? .inconclusive
+      : outcomes.contains(.didNotHold) ? .didNotHold : .inconclusive
+    // What speaks against the claim comes first.
+    let order: [Outcome] = [.didNotHold, .inconclusive, .notTested, .held]
+    let clauses = order.flatMap { word in
+      parts.filter { $0.judgement.outcome == word }.map { part in
+        "(\(part.letter)) \(word.rawValue): \(part.judgement.explanation.dropLast(part.judgement.explanation.hasSuffix(".") ? 1 : 0))"
+      }
+    }
+    var numbers: [NamedValue] = []
+    for number in parts.flatMap(\.judgement.numbers) where !numbers.contains(where: { $0.name == number.name }) {
+      numbers.append(number)
+    }
+    var missing: [String] = []
+    for name in parts.flatMap(\.judgement.missing) where !missing.contains(name) { missing.append(name) }
+    let seeds = parts.compactMap(\.judgement.seeds)
+    return Judgement(
+      outcome: outcome, explanation: clauses.joined(separator: "; ") + ".", numbers: numbers, missing: missing,
+      isOpen: parts.contains { $0.judgement.isOpen },
+      seeds: seeds.count == parts.count ? seeds.reduce([]) { $0.union($1) } : nil,
+      heldSeeds: parts.compactMap(\.judgement.heldSeeds).min(), parts: parts)
+  }
+
   /// The judgement of several seeds. A seed whose runs are missing does not count where others do. Of those that count
   /// more than half have to decide, and those that decide have to agree: a claim that two seeds of three leave open has
   /// not held.
   ///
   /// - Parameter all: At least one.
   static func combining(_ all: [(seed: UInt64, judgement: Judgement)]) -> Judgement {
-    let counting = all.filter { $0.judgement.outcome != .inconclusive || $0.judgement.isOpen }
+    if let first = all.first, !first.judgement.parts.isEmpty {
+      return joining(
+        first.judgement.parts.map { part in
+          let own = all.compactMap { seed, judgement in
+            judgement.parts.first { $0.letter == part.letter }.map { (seed: seed, judgement: $0.judgement) }
+          }
+          return Part(letter: part.letter, sentence: part.sentence, judgement: combining(own))
+        })
+    }
+    let fair = all.filter { $0.judgement.outcome != .notTested }
+    if fair.isEmpty, let first = all.first { return first.judgement }
+    let counting = fair.filter { $0.judgement.outcome != .inconclusive || $0.judgement.isOpen }
     let missing = all.flatMap { seed, part in part.missing.map { "\($0), seed \(seed)" } }
     guard !counting.isEmpty else {
-      var result = all[0].judgement
-      result.explanation = "No seed decides; seed \(all[0].seed): " + result.explanation
-      (result.missing, result.seeds) = (missing, [all[0].seed])
+      var result = fair[0].judgement
+      result.explanation = "No seed decides; seed \(fair[0].seed): " + result.explanation
+      (result.missing, result.seeds) = (missing, [fair[0].seed])
       return result
     }
     let (outcome, explanation) = joined(counting)
@@ -160,6 +270,7 @@ struct Assessment {
   private var missing: [String] = []
   private var open: [String] = []
   private var doubts: [String] = []
+  private var unfair: [String] = []
 
   /// A number to report, whichever way it points; no value or an infinite one is left out.
   mutating func note(_ name: String, _ value: Double?) {
@@ -183,9 +294,15 @@ struct Assessment {
   /// Something without which the numbers say nothing about the claim, whichever way they point.
   mutating func doubt(_ reason: String) { doubts.append(reason) }
 
+  /// Something that makes the runs no test of the claim, whichever way they point, and what a test takes.
+  mutating func notTested(_ reason: String) { unfair.append(reason) }
+
   /// A counter-example decides, unless it is one in doubt; without one, everything has to be there.
   func judgement(held: String) -> Judgement {
     func sentence(_ parts: [String]) -> String { parts.joined(separator: "; ") + "." }
+    if !unfair.isEmpty {
+      return Judgement(outcome: .notTested, explanation: sentence(unfair), numbers: numbers, missing: missing)
+    }
     let open = doubts + open
     if !failures.isEmpty, doubts.isEmpty {
       return Judgement(outcome: .didNotHold, explanation: sentence(failures), numbers: numbers, missing: missing)

@@ -11,6 +11,12 @@ import Tensors
 /// each of those into three groups as M3 cuts them. With ḡ the mean gradient of the sample,
 /// `median_along_mean` = Σ⟨median, ḡ⟩ / Σ⟨mean, ḡ⟩ over the batches, and `median_norm_ratio` is the mean over them of
 /// ‖median‖ / ‖mean‖. Above 1 the median amplifies, below 1 it suppresses.
+///
+/// ḡ mixes strong directions with weak ones, so the strong ones are also looked at by themselves. Of two halves of the
+/// mini-batches, one says which coordinates are strong: those in which the mean s of its groups' means is at least their
+/// standard deviation, a signal-to-noise ratio of 1 or more. The other says what becomes of them:
+/// `median_along_strong` = Σ s·median / Σ s·mean over those coordinates and its mini-batches, and the halves change
+/// places. `strong_share` is their share of all coordinates.
 final class MedianLook: Probe {
   private let batches: [[CoherenceProbe]]
   private let sampleSize: Int
@@ -43,8 +49,10 @@ final class MedianLook: Probe {
     let median = try Tensor.zeros([plan.store.count], dtype: values.dtype, device: values.device)
     let medianSum = try Tensor.zeros([plan.store.count], dtype: .float64, device: values.device)
     let meanSum = try Tensor.zeros([plan.store.count], dtype: .float64, device: values.device)
+    let halves = try (0..<2).map { _ in try Half(like: values, count: plan.store.count) }
     var ratios = 0.0
-    for groups in batches {
+    for (place, groups) in batches.enumerated() {
+      let half = halves[place % 2]
       let rows = try groups.indices.map { try means.select(0, $0) }
       for (row, group) in zip(rows, groups) {
         var isFirst = true
@@ -53,6 +61,7 @@ final class MedianLook: Probe {
           isFirst = false
         }
         try row.multiply(by: 1 / Double(group.indices.count))
+        try half.note(group: row)
       }
       try median.setMedian(ofRows: means)
       // The mini-batch's mean takes the place of the first group's: large models have little memory to spare.
@@ -65,6 +74,7 @@ final class MedianLook: Probe {
       ratios += (try median.dot(median) / mean.dot(mean)).squareRoot()
       try medianSum.accumulate(median)
       try meanSum.accumulate(mean)
+      try half.note(median: median, mean: mean)
     }
     // ḡ is the mean of the batches' means, so both sums are products with it up to one factor.
     results.add(
@@ -72,5 +82,50 @@ final class MedianLook: Probe {
         ("median_along_mean", try medianSum.dot(meanSum) / meanSum.dot(meanSum)),
         ("median_norm_ratio", ratios / Double(batches.count)),
       ], step: step, split: split, m: sampleSize)
+    guard batches.count > 1 else { return }
+    let strong = try halves.map { try $0.strongDirection(groups: Self.groupCount) }
+    let (first, second) = try (halves[1].products(with: strong[0].signal), halves[0].products(with: strong[1].signal))
+    let mean = first.mean + second.mean
+    let share = (strong[0].share + strong[1].share) / 2
+    results.add(
+      (mean > 0 ? [("median_along_strong", (first.median + second.median) / mean)] : []) + [("strong_share", share)],
+      step: step, split: split, m: sampleSize)
+  }
+
+  /// Sums over half of the mini-batches.
+  private final class Half {
+    private let groupSum, groupSquareSum, medianSum, meanSum: Tensor
+    private var batchCount = 0
+
+    init(like values: Tensor, count: Int) throws {
+      func zeros() throws -> Tensor { try Tensor.zeros([count], dtype: values.dtype, device: values.device) }
+      (groupSum, groupSquareSum, medianSum, meanSum) = try (zeros(), zeros(), zeros(), zeros())
+    }
+
+    func note(group mean: Tensor) throws {
+      try groupSum.add(mean)
+      try groupSquareSum.add(mean.squared())
+    }
+
+    func note(median: Tensor, mean: Tensor) throws {
+      try medianSum.add(median)
+      try meanSum.add(mean)
+      batchCount += 1
+    }
+
+    /// s where s² is at least the groups' variance, and 0 elsewhere; and the share of coordinates where it is not 0.
+    func strongDirection(groups: Int) throws -> (signal: Tensor, share: Double) {
+      let count = Double(groups * batchCount)
+      let signal = try groupSum * (1 / count)
+      // s² ≥ v is 2s² ≥ mean of squares.
+      let isWeak = try (signal.squared() * 2).less(groupSquareSum * (1 / count))
+      let isStrong = try isWeak.logicalNot().to(signal.dtype)
+      let strong = try signal * isStrong
+      return (strong, try isStrong.mean().item())
+    }
+
+    func products(with signal: Tensor) throws -> (median: Double, mean: Double) {
+      try (medianSum.dot(signal), meanSum.dot(signal))
+    }
   }
 }

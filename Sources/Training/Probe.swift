@@ -27,13 +27,20 @@ extension Probe {
 /// Coherence of a training and a test sample, with confidence intervals; ‖ḡ‖² and (1/m) Σ‖gᵢ‖² of each.
 final class CoherenceLook: Probe {
   private let samples: [CoherenceProbe]
+  private let isLeading: Bool
 
-  init(_ samples: [CoherenceProbe]) { self.samples = samples }
+  /// - Parameter isLeading: whether intervals and norms are kept; a second treatment of batch normalisation leaves α by
+  ///   layer alone, beside the first one's.
+  init(_ samples: [CoherenceProbe], isLeading: Bool) {
+    self.samples = samples
+    self.isLeading = isLeading
+  }
 
   func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
     for sample in samples {
       let found = try sample.coherence(plan)
       results.coherence += found.records(step: step, split: sample.split, policy: plan.batchNormPolicy)
+      guard isLeading else { continue }
       results.intervals += found.intervalRecords(step: step, split: sample.split)
       let (network, m) = (found.network.coherence, Double(found.network.coherence.m))
       results.add(
@@ -79,11 +86,14 @@ final class ContributionLook: Probe {
   private let columns: ColumnSample
   /// The paper's sample first, then the population.
   private var trackers: [ContributionTracker]
-  private static let nullWorlds = 20
+  private static let usualNullWorlds = 20
   private static let paperExamples = 400
   private static let paperWeights = 300
 
-  init(population: CoherenceProbe, labels: NoisyLabels, plan: GradientPlan, seed: UInt64) throws {
+  /// - Parameter nullWorlds: permutations of who is corrupt; nil for the usual number.
+  init(
+    population: CoherenceProbe, labels: NoisyLabels, plan: GradientPlan, seed: UInt64, nullWorlds: Int? = nil
+  ) throws {
     self.population = population
     var paper = try CoherenceProbe(
       of: population.dataset, labels: population.labels, candidates: population.indices, split: population.split,
@@ -94,7 +104,8 @@ final class ContributionLook: Probe {
     columns = try ColumnSample(plan, perLayer: Self.paperWeights, using: &generator)
     trackers = [paper, population].map { probe in
       ContributionTracker(
-        isCorrupt: probe.indices.map(labels.isCorrupt), nullWorlds: Self.nullWorlds, using: &generator)
+        isCorrupt: probe.indices.map(labels.isCorrupt), nullWorlds: nullWorlds ?? Self.usualNullWorlds,
+        using: &generator)
     }
   }
 
@@ -120,14 +131,15 @@ final class ContributionLook: Probe {
   }
 
   func state() throws -> [(name: String, tensor: Tensor)] {
-    [("trackers", try ProbeState.encode(trackers))]
+    // The null worlds follow from the seed.
+    [("trackers", try ProbeState.encode(trackers.map(\.progress)))]
   }
 
   func restore(_ state: [String: Tensor]) throws {
-    let saved = try ProbeState.decode([ContributionTracker].self, state["trackers"])
-    guard saved.count == trackers.count, zip(saved, trackers).allSatisfy({ $0.isCorrupt == $1.isCorrupt }) else {
-      throw ProbeState.mismatch
+    let saved = try ProbeState.decode([ContributionTracker.Progress].self, state["trackers"])
+    guard saved.count == trackers.count else { throw ProbeState.mismatch }
+    for (place, progress) in saved.enumerated() {
+      guard (try? trackers[place].restore(progress)) != nil else { throw ProbeState.mismatch }
     }
-    trackers = saved
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import NeuralNetworks
 
 /// At which steps a probe looks, as a word: "log", "epoch", "every:100", "dense:0-50", or several joined by commas.
 public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible {
@@ -74,8 +75,8 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-/// What is measured along a run, and when, as a word: "coherence@log", "coherence:m=2000@dense:0-50,log",
-/// "contributions@dense:0-10,log", "examples@epoch".
+/// What is measured along a run, and when, as a word: "coherence@log", "coherence:m=2000,bn=batch@dense:0-50,log",
+/// "contributions:m=60000,nulls=999@dense:0-10,log", "examples@epoch".
 public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   /// What is measured.
   public enum Kind: String, Sendable, CaseIterable {
@@ -108,6 +109,10 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   public let kind: Kind
   /// m, examples of each sample; nil for the default of the kind, or all when there are fewer.
   public let sampleSize: Int?
+  /// What batch normalisation does in the passes of the probe; nil for the running statistics.
+  public let normPolicy: BatchNormPolicy?
+  /// Null worlds of contributions; nil for the usual number.
+  public let nullWorlds: Int?
   /// When.
   public let schedule: ProbeSchedule
   /// Whether fewer examples do where there are not so many: nobody who asked for a preset named a number.
@@ -151,18 +156,38 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
         .configuration,
         "probe \"\(text)\": stability needs a measurement at step 0; add log, epoch or dense:0-0 to its schedule")
     }
-    guard names.count == 2 else {
-      sampleSize = nil
-      return
-    }
-    guard names[1].hasPrefix("m="), let count = Int(names[1].dropFirst(2)), count >= 2 else {
+    var (count, policy, worlds): (Int?, BatchNormPolicy?, Int?)
+    for setting in names.count == 2 ? names[1].split(separator: ",", omittingEmptySubsequences: false) : [] {
+      let sides = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      let value = sides.count == 2 ? sides[1] : ""
+      switch sides[0] {
+      case "m" where count == nil:
+        if let number = Int(value), number >= 2 {
+          count = number
+          continue
+        }
+      case "bn" where policy == nil:
+        policy = BatchNormPolicy(rawValue: value)
+        if policy != nil { continue }
+      case "nulls" where worlds == nil && kind == .contributions:
+        if let number = Int(value), Self.nullWorldRange.contains(number) {
+          worlds = number
+          continue
+        }
+      default: break
+      }
       throw TrainingError(
         .configuration,
-        "probe \"\(text)\": \"\(names[1])\" is not known; write m=N with N of at least 2, such as m=2000")
+        "probe \"\(text)\": \"\(setting)\" is not known; write m=N with N of at least 2, such as m=2000, or bn=running "
+          + "or bn=batch, or for contributions nulls=N with N from \(Self.nullWorldRange.lowerBound) to "
+          + "\(Self.nullWorldRange.upperBound), each once, joined by commas")
     }
-    if kind == .measures { try CoherenceProbe.checkPairs(count) }
-    sampleSize = count
+    if kind == .measures, let count { try CoherenceProbe.checkPairs(count) }
+    (sampleSize, normPolicy, nullWorlds) = (count, policy, worlds)
   }
+
+  /// Null worlds that contributions can have: with one alone, no value is ever unusual; each is a line of the log.
+  private static let nullWorldRange = 2...9999
 
   /// Training examples that the probe looks at where there are enough of them: whole mini-batches for the median.
   func trainingSample(batchSize: Int) -> Int {
@@ -187,5 +212,10 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// The word.
-  public var description: String { kind.rawValue + (sampleSize.map { ":m=\($0)" } ?? "") + "@\(schedule)" }
+  public var description: String {
+    let settings = [
+      sampleSize.map { "m=\($0)" }, normPolicy.map { "bn=\($0.rawValue)" }, nullWorlds.map { "nulls=\($0)" },
+    ].compactMap(\.self)
+    return kind.rawValue + (settings.isEmpty ? "" : ":" + settings.joined(separator: ",")) + "@\(schedule)"
+  }
 }

@@ -9,44 +9,60 @@ import Tensors
 /// The probes of a run: what they measure is a function of the parameters and fixed samples, and they change neither the
 /// parameters nor any random stream of the training.
 final class Probes {
-  private let probes: [(specification: ProbeSpecification, probe: any Probe)]
+  private let probes: [(specification: ProbeSpecification, plan: GradientPlan, probe: any Probe)]
   private let stepsPerEpoch: Int
   private let steps: Int
-  private let plan: GradientPlan
 
-  /// - Parameter chunkSize: examples in a pass, when there must be fewer than usual.
+  /// - Parameters:
+  ///   - chunkSize: examples in a pass, when there must be fewer than usual.
+  ///   - makePlan: how the examples' gradients are computed, for a treatment of batch normalisation.
   /// - Throws: `TrainingError` when a sample is larger than its data set; `GradientMatrixError` when the model has a
   ///   layer without a rule.
   init?(
-    _ configuration: TrainingConfiguration, data: TrainingData, chunkSize: Int?, plan: () throws -> GradientPlan,
-    steps: Int, stepsPerEpoch: Int
+    _ configuration: TrainingConfiguration, data: TrainingData, chunkSize: Int?,
+    plan makePlan: (BatchNormPolicy) throws -> GradientPlan, steps: Int, stepsPerEpoch: Int
   ) throws {
     let specifications = try configuration.probe.flatMap(ProbeSpecification.parse)
     guard !specifications.isEmpty else { return nil }
-    let plan = try plan()
-    self.plan = plan
     self.steps = steps
     self.stepsPerEpoch = stepsPerEpoch
     let samples = ProbeSamples(
       data: data, seed: configuration.seed, chunkSize: chunkSize ?? CoherenceProbe.usualChunkSize)
+    var plans: [BatchNormPolicy: GradientPlan] = [:]
+    // Each step has one line a split and layer in the other logs: they are the first treatment's.
+    let leading = specifications.first { $0.kind == .coherence }?.normPolicy ?? .running
     probes = try specifications.map { specification in
+      let policy = specification.normPolicy ?? .running
+      let plan = try plans[policy] ?? makePlan(policy)
+      plans[policy] = plan
       let count = specification.sampleSize ?? specification.kind.defaultSampleSize
       func train() throws -> CoherenceProbe {
         try samples.train(
           specification.trainingSample(batchSize: configuration.batchSize), mayShrink: specification.mayShrink)
       }
+      // Batch statistics are those of a pass, which is a mini-batch like those of the training where memory allows it.
+      func sized(_ probe: CoherenceProbe) -> CoherenceProbe {
+        var probe = probe
+        if policy == .batch {
+          probe.chunkSize = chunkSize.map { min($0, configuration.batchSize) } ?? configuration.batchSize
+        }
+        return probe
+      }
       let probe: any Probe =
         switch specification.kind {
-        case .coherence: CoherenceLook([try train(), try samples.test(count)])
+        case .coherence:
+          CoherenceLook([try sized(train()), try sized(samples.test(count))], isLeading: policy == leading)
         case .contributions:
-          try ContributionLook(population: train(), labels: data.labels, plan: plan, seed: configuration.seed)
-        case .examples: ExamplesLook(try train())
-        case .measures: MeasuresLook([try train(), try samples.test(count)])
-        case .stability: try StabilityLook(train(), trainingCount: data.trainIndices.count)
+          try ContributionLook(
+            population: sized(train()), labels: data.labels, plan: plan, seed: configuration.seed,
+            nullWorlds: specification.nullWorlds)
+        case .examples: ExamplesLook(try sized(train()))
+        case .measures: MeasuresLook([try sized(train()), try sized(samples.test(count))])
+        case .stability: try StabilityLook(sized(train()), trainingCount: data.trainIndices.count)
         case .median:
-          try MedianLook(train(), batchSize: configuration.batchSize, seed: configuration.seed)
+          try MedianLook(sized(train()), batchSize: configuration.batchSize, seed: configuration.seed)
         }
-      return (specification, probe)
+      return (specification, plan, probe)
     }
   }
 
@@ -55,7 +71,7 @@ final class Probes {
   /// - Parameter isLast: whether the run is complete with this step, be it before the last one planned.
   func measure(step: Int, isLast: Bool) throws -> ProbeResults {
     var results = ProbeResults()
-    for (specification, probe) in probes
+    for (specification, plan, probe) in probes
     where specification.schedule.contains(step, steps: isLast ? step : steps, stepsPerEpoch: stepsPerEpoch) {
       try probe.measure(plan, step: step, into: &results)
     }
@@ -64,7 +80,7 @@ final class Probes {
 
   /// Tells every probe of an update.
   func note(_ step: StepRecord) throws {
-    for (_, probe) in probes { try probe.note(step) }
+    for (_, _, probe) in probes { try probe.note(step) }
   }
 
   /// The part of the state that earlier steps decide, by name.

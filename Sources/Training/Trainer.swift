@@ -108,7 +108,8 @@ public final class Trainer {
     var resolved = configuration
     data = try TrainingData(configuration)
     sampler = try BatchSampler(
-      count: data.trainIndices.count, batchSize: configuration.batchSize, seed: configuration.seed)
+      count: data.trainIndices.count, batchSize: configuration.batchSize, seed: configuration.seed,
+      dropLast: configuration.dropLast)
     loader = BatchLoader(
       data.train, indices: data.trainIndices, augmentation: try Augmentation(configuration.augment),
       seed: configuration.seed)
@@ -181,20 +182,21 @@ public final class Trainer {
       every: configuration.evalEvery, policy: configuration.evalSchedule)
     probes = try Probes(
       resolved, data: data, chunkSize: activations?.trainingChunk(most: CoherenceProbe.usualChunkSize),
-      plan: { try GradientPlan(model, store: store, linearPolicy: policy) }, steps: steps,
+      plan: { try GradientPlan(model, store: store, batchNormPolicy: $0, linearPolicy: policy) }, steps: steps,
       stepsPerEpoch: perEpoch)
   }
 
   /// Every mini-batch, the last of an epoch too, must be large enough.
   private static func checkBatches(of sampler: BatchSampler, for aggregator: any Aggregator, word: String) throws {
-    let rest = sampler.count % sampler.batchSize
+    let rest = sampler.dropLast ? 0 : sampler.count % sampler.batchSize
     let least = min(sampler.batchSize, rest > 0 ? rest : sampler.count)
     guard least < aggregator.leastBatch else { return }
     let which = rest > 0 && least == rest ? "the last mini-batch of an epoch has" : "the mini-batches have"
     throw TrainingError(
       .configuration,
       "\(word) needs at least \(aggregator.leastBatch) examples in every mini-batch, but \(which) \(least); choose "
-        + "another --batch-size, such as a divisor of \(sampler.count), or an optimizer that needs fewer")
+        + "another --batch-size, such as a divisor of \(sampler.count), "
+        + (rest > 0 ? "leave the rest out with --drop-last, " : "") + "or take an optimizer that needs fewer")
   }
 
   /// Steps to one pass over the training examples.

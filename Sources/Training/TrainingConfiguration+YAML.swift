@@ -107,7 +107,7 @@ extension TrainingConfiguration {
   private static func expectation(of key: CodingKeys) -> String {
     switch key {
     case .noise, .lr, .momentum, .weightDecay, .epochs, .stopAccuracy, .testFraction: "a number"
-    case .noisyTestProbes, .nesterov, .allowMomentum, .allowMissing, .skipBad: "true or false"
+    case .noisyTestProbes, .nesterov, .allowMomentum, .allowMissing, .skipBad, .dropLast: "true or false"
     case .probe: "a list of words such as [coherence@log]"
     case .freeze: "a list of patterns such as [layer1, '*.bias']"
     case .tags: "a map of words such as {study: noise}"

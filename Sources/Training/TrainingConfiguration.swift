@@ -81,6 +81,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var warmup = 0
   /// Examples in a mini-batch.
   public var batchSize = 100
+  /// Whether the examples that are left at the end of an epoch, too few for a mini-batch, are not trained on then.
+  public var dropLast = false
   /// Updates to make; or give `epochs`.
   public var steps: Int?
   /// Passes over the training examples to make; or give `steps`.
@@ -131,6 +133,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     case allowMomentum = "allow-momentum"
     case weightDecay = "weight-decay"
     case batchSize = "batch-size"
+    case dropLast = "drop-last"
     case evalEvery = "eval-every"
     case evalSchedule = "eval-schedule"
     case checkpointEvery = "checkpoint-every"
@@ -165,6 +168,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     try read(.schedule, &schedule)
     try read(.warmup, &warmup)
     try read(.batchSize, &batchSize)
+    try read(.dropLast, &dropLast)
     try read(.seed, &seed)
     try read(.evalSchedule, &evalSchedule)
     try read(.keep, &keep)
@@ -278,7 +282,9 @@ extension TrainingConfiguration {
     if let steps { return steps }
     let batches = (try? AggregatorSpecification(optimizer).make().batchesPerStep) ?? 1
     let size = max(batchSize, 1) * batches
-    let perEpoch = Double(count / size + (count % size == 0 ? 0 : 1))
+    let perEpoch =
+      dropLast
+      ? Double(count / max(batchSize, 1)) / Double(batches) : Double(count / size + (count % size == 0 ? 0 : 1))
     return max(1, Int(((epochs ?? 10) * perEpoch).rounded()))
   }
 

@@ -329,6 +329,7 @@ extension TrainingRun {
     let (own, usual) = (trainer.configuration, TrainingConfiguration())
     extra["norm"] = own.norm == usual.norm ? nil : own.norm
     extra["augment"] = own.augment == usual.augment ? nil : own.augment
+    extra["drop_last"] = own.dropLast ? "true" : nil
     if !own.freeze.isEmpty {
       extra["freeze"] = own.freeze.joined(separator: " ")
       extra["frozen_parameters"] = String(trainer.store.frozenCount)

@@ -105,13 +105,35 @@ struct ContributionTests {
 
   @Test("A resumed tracker goes on where it was, and a seed repeats itself")
   func resumed() throws {
-    var (first, second) = (SplitMix(seed: 5), SplitMix(seed: 5))
+    var (first, second, third) = (SplitMix(seed: 5), SplitMix(seed: 5), SplitMix(seed: 5))
     var tracker = ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 7, using: &first)
     #expect(tracker == ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 7, using: &second))
     let (values, square) = dots(rows)
     _ = try tracker.add(dots: values, meanSquaredNorm: square)
-    var copy = try JSONDecoder().decode(ContributionTracker.self, from: JSONEncoder().encode(tracker))
+    var copy = ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 7, using: &third)
+    try copy.restore(
+      JSONDecoder().decode(ContributionTracker.Progress.self, from: JSONEncoder().encode(tracker.progress)))
     #expect(try copy.add(dots: values, meanSquaredNorm: square) == tracker.add(dots: values, meanSquaredNorm: square))
+    var others = [
+      ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 6, using: &third),
+      ContributionTracker(isCorrupt: isCorrupt.map { !$0 }, nullWorlds: 7, using: &third),
+    ]
+    for place in others.indices {
+      #expect(throws: CoherenceError.self) { try others[place].restore(tracker.progress) }
+    }
+  }
+
+  @Test("Null worlds of any size sum what their permutations designate")
+  func nullSums() {
+    for count in [1, 63, 64, 65, 200] {
+      let flags = (0..<count).map { $0 % 3 == 0 }
+      let values = (0..<count).map { Double($0 * $0 % 17) - 5 }
+      var (generator, twin) = (SplitMix(seed: 8), SplitMix(seed: 8))
+      let expected = (0..<9).map { _ in
+        zip(values, Permutation.shuffled(flags, using: &twin)).reduce(0) { $1.1 ? $0 + $1.0 : $0 }
+      }
+      #expect(NullWorlds(count: 9, isCorrupt: flags, using: &generator).corruptSums(values) == expected)
+    }
   }
 
   @Test("Inner products that do not belong to the sample are refused, and change nothing")

@@ -20,7 +20,7 @@ import Testing
   /// the first are larger by one.
   private func expected(
     _ trainer: Trainer, m: Int, batchSize: Int, groupSizes: [Int]
-  ) throws -> (along: Double, ratio: Double) {
+  ) throws -> (along: Double, ratio: Double, strong: Double?, share: Double?) {
     let plan = try GradientPlan(trainer.model, store: trainer.store)
     let sample = try CoherenceProbe(
       of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
@@ -36,6 +36,7 @@ import Testing
     let used = m / batchSize * batchSize
     let common = Self.mean(Array(rows[..<used]))
     var (medianSum, meanSum, ratios) = (0.0, 0.0, 0.0)
+    var halves = (0..<2).map { _ in (groups: [[Double]](), medians: [[Double]](), means: [[Double]]()) }
     for start in stride(from: 0, to: used, by: batchSize) {
       let mean = Self.mean(Array(rows[start..<start + batchSize]))
       var (means, place): ([[Double]], Int) = ([], start)
@@ -44,11 +45,35 @@ import Testing
         place += size
       }
       let median = mean.indices.map { column in means.map { $0[column] }.sorted()[1] }
+      let half = start / batchSize % 2
+      halves[half].groups += means
+      halves[half].medians.append(median)
+      halves[half].means.append(mean)
       medianSum += Self.dot(median, common)
       meanSum += Self.dot(mean, common)
       ratios += (Self.dot(median, median) / Self.dot(mean, mean)).squareRoot()
     }
-    return (medianSum / meanSum, ratios / Double(used / batchSize))
+    let (strong, share) = Self.strong(halves[0], halves[1])
+    return (medianSum / meanSum, ratios / Double(used / batchSize), strong, share)
+  }
+
+  private typealias Half = (groups: [[Double]], medians: [[Double]], means: [[Double]])
+
+  /// One half says which coordinates are strong, the other what becomes of them; nil without a second half.
+  private static func strong(_ first: Half, _ second: Half) -> (Double?, Double?) {
+    guard !second.groups.isEmpty else { return (nil, nil) }
+    var (median, mean, share) = (0.0, 0.0, 0.0)
+    for (chosen, measured) in [(first, second), (second, first)] {
+      let signal = Self.mean(chosen.groups)
+      let square = Self.mean(chosen.groups.map { $0.map { $0 * $0 } })
+      for column in signal.indices
+      where signal[column] * signal[column] >= square[column] - signal[column] * signal[column] {
+        share += 0.5 / Double(signal.count)
+        for row in measured.medians { median += signal[column] * row[column] }
+        for row in measured.means { mean += signal[column] * row[column] }
+      }
+    }
+    return (median / mean, share)
   }
 
   /// Batches that divide and that do not, samples that are no multiple of them, chunks smaller than a group.
@@ -65,8 +90,13 @@ import Testing
     let look = try MedianLook(sample, batchSize: batchSize, seed: trainer.configuration.seed)
     var results = ProbeResults()
     try look.measure(GradientPlan(trainer.model, store: trainer.store), step: 3, into: &results)
-    let (along, ratio) = try expected(trainer, m: m, batchSize: batchSize, groupSizes: groupSizes)
-    #expect(results.measures.map(\.measure) == ["median_along_mean", "median_norm_ratio"])
+    let (along, ratio, strong, share) = try expected(trainer, m: m, batchSize: batchSize, groupSizes: groupSizes)
+    let names = ["median_along_mean", "median_norm_ratio"]
+    #expect(results.measures.map(\.measure) == names + (strong == nil ? [] : ["median_along_strong", "strong_share"]))
+    if let strong, let share {
+      #expect(abs(results.measures[2].value / strong - 1) < 1e-3, "\(results.measures[2].value), not \(strong)")
+      #expect(abs(results.measures[3].value - share) < 2e-3 && share > 0.01 && share < 1)
+    }
     #expect(results.measures.allSatisfy { $0.step == 3 && $0.split == "train" && $0.m == m / batchSize * batchSize })
     #expect(abs(results.measures[0].value / along - 1) < 1e-4, "\(results.measures[0].value), not \(along)")
     #expect(abs(results.measures[1].value / ratio - 1) < 1e-4, "\(results.measures[1].value), not \(ratio)")
@@ -81,7 +111,9 @@ import Testing
     _ = try probed.train()
     #expect(try plain.trainer.store.values.values() as [Float] == probed.trainer.store.values.values())
     let measures = try probed.directory.measures()
-    #expect(measures.map(\.step) == [0, 0, 10, 10, 20, 20] && measures.allSatisfy { $0.m == 60 })
+    #expect(
+      measures.map(\.step) == [0, 10, 20].flatMap { Array(repeating: $0, count: 4) }
+        && measures.allSatisfy { $0.m == 60 })
   }
 
   @Test func batchesThatDoNotFit() throws {

@@ -20,13 +20,16 @@ enum Setting {
   }
 
   /// MNIST with the rates of Coherent Gradients: lr 0.1, labels permuted among the chosen.
-  static func mnist(model: String, batch: Int = 100, steps: Int, examples: Int? = nil) -> TrainingConfiguration {
+  static func mnist(
+    model: String, batch: Int = 100, steps: Int? = nil, epochs: Double? = nil, examples: Int? = nil
+  ) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
     configuration.dataset = "mnist"
     configuration.subset = examples
     configuration.model = model
     configuration.batchSize = batch
     configuration.steps = steps
+    configuration.epochs = epochs
     return configuration
   }
 

@@ -86,7 +86,8 @@ public struct CellEstimator {
     known[shape] = cost
     if wanted.split == nil { try wanted.checkProbes(trainingExamples: cost.train) }
     let total = configuration.totalSteps(for: cost.train)
-    let perEpoch = max(1, (cost.train + configuration.batchSize - 1) / configuration.batchSize)
+    let rest = configuration.dropLast ? 0 : configuration.batchSize - 1
+    let perEpoch = max(1, (cost.train + rest) / configuration.batchSize)
     let schedule = EvaluationSchedule(
       steps: total, stepsPerEpoch: perEpoch, examplesPerStep: configuration.batchSize,
       counts: SplitCounts(train: cost.train, test: cost.test), every: configuration.evalEvery,

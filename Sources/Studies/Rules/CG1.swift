@@ -11,20 +11,31 @@ struct CG1: Rule {
 
   func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { $0.noise > 0 } }
 
+  let change: RuleChange? = RuleChange(
+    "At every noise level more than half of the seeds reach a training accuracy of 0.999 at some evaluation.",
+    because:
+      "\"The number of training steps [is] chosen to ensure that exactly the same procedure is usually able to fit "
+      + "all 5 variants to 100% training accuracy\" (§2.2). At a constant rate accuracy moves by 0.003 from one evaluation "
+      + "to the next, so that the last one alone says less than the margin asks.")
+
   func judge(_ runs: [StudyRun]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
-      for level in Level.all {
-        guard let final = runs.at(level)?.accuracy("train").last?.value else {
-          assessment.miss(Level.text(level))
-          continue
-        }
-        assessment.note("final training accuracy, \(Level.text(level))", final)
-        if final < Self.fitted {
-          assessment.fail("training accuracy stays below \(Self.fitted) at \(Level.text(level))")
-        }
+    var assessment = Assessment()
+    for level in Level.all {
+      let own = runs.filter { Level.isEqual($0.noise, level) }.onePerSeed
+      let best = own.compactMap { $0.accuracy("train").peak?.value }
+      guard best.count >= SeedMean.leastSeeds else {
+        assessment.miss("\(SeedMean.leastSeeds) seeds, \(Level.text(level))")
+        continue
       }
-      return assessment.judgement(held: "Every noise level ends at a training accuracy of at least \(Self.fitted)")
+      assessment.note(NamedValue("best training accuracy, \(Level.text(level))", values: best))
+      assessment.note(
+        NamedValue(
+          "final training accuracy, \(Level.text(level))", values: own.compactMap { $0.accuracy("train").last?.value }))
+      let fitted = best.count { $0 >= Self.fitted }
+      if 2 * fitted <= best.count {
+        assessment.fail("\(fitted) of \(best.count) seeds reach \(Self.fitted) at \(Level.text(level))")
+      }
     }
+    return assessment.judgement(held: "At every noise level more than half of the seeds reach \(Self.fitted)")
   }
 }

@@ -19,11 +19,13 @@ struct GM3: Rule {
   }
   func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { $0.optimizer.name == "m3" } }
 
+  let change: RuleChange? = RuleChange(
+    "As WS-3: M3 and SGD are parts of their own, and where SGD has not learned half of the corrupt labels the claim is "
+      + "not tested.",
+    because: "The claim is about two optimizers. The first runs had 4000 images in groups of 17, so that N/b, training "
+      + "examples by the size of a group, was 235 where the paper has 14 559.")
+
   func judge(_ runs: [StudyRun]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
-      WS3.judge(runs, optimizers: Self.optimizers, in: &assessment)
-      return assessment.judgement(held: "M3 learns the pristine examples only, SGD both groups")
-    }
+    bySeed(runs) { .joining(WS3.parts($0, optimizers: Self.optimizers)) }
   }
 }

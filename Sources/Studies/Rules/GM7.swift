@@ -28,8 +28,12 @@ struct GM7: Rule {
     return widths.count == texts.count && Set(widths).count == 1 ? widths : nil
   }
 
+  let change: RuleChange? = RuleChange(
+    "The same comparisons, as parts: (a) the gap and (b) test accuracy by width, (c) the peak of α by depth.",
+    because: "The claim says three things about two sweeps. Test accuracy does not change with depth, which the first "
+      + "version did not look at and the claim does not say.")
+
   func judge(_ runs: [StudyRun]) -> Judgement {
-    var assessment = Assessment()
     let shapes = Dictionary(grouping: runs) { Self.widths(of: $0) ?? [] }
     func sweeps(_ key: ([Int]) -> Int) -> [[[Int]]] {
       Dictionary(grouping: shapes.keys.filter { !$0.isEmpty }, by: key).values.map { Array($0) }
@@ -40,23 +44,29 @@ struct GM7: Rule {
       all.map { $0.sorted { $0.lexicographicallyPrecedes($1) } }
         .max { $0.count != $1.count ? $0.count < $1.count : $1[0].lexicographicallyPrecedes($0[0]) }
     }
-    if let widths = longest(sweeps(\.count)) {
-      judgeWidth(widths.map { (Self.word($0), shapes[$0] ?? []) }, in: &assessment)
-    } else {
-      assessment.miss("\(Self.leastSizes) widths of networks of one depth")
+    let missing = "\(Self.leastSizes) widths of networks of one depth"
+    let widths = longest(sweeps(\.count))?.map { (model: Self.word($0), runs: shapes[$0] ?? []) }
+    let depths = longest(sweeps { $0[0] })?.map { (model: Self.word($0), runs: shapes[$0] ?? []) }
+    func part(
+      _ letter: String, _ sentence: String, _ sizes: [(model: String, runs: [StudyRun])]?, missing: String,
+      _ judge: ([(model: String, runs: [StudyRun])], inout Assessment) -> Void
+    ) -> Judgement.Part {
+      var assessment = Assessment()
+      if let sizes { judge(sizes, &assessment) } else { assessment.miss(missing) }
+      return .init(letter: letter, sentence: sentence, judgement: assessment.judgement(held: "It does"))
     }
-    if let depths = longest(sweeps { $0[0] }) {
-      judgeDepth(depths.map { (Self.word($0), shapes[$0] ?? []) }, in: &assessment)
-    } else {
-      assessment.miss("\(Self.leastSizes) depths of networks of one width")
-    }
-    return assessment.judgement(
-      held: "The gap falls and test accuracy rises with width, and the peak of α rises with depth")
+    return .joining([
+      part("a", "The gap falls with width.", widths, missing: missing, judgeGap),
+      part("b", "Test accuracy rises with width.", widths, missing: missing, judgeTest),
+      part(
+        "c", "The peak of α rises with depth.", depths, missing: "\(Self.leastSizes) depths of networks of one width",
+        judgeDepth),
+    ])
   }
 
   private static func word(_ widths: [Int]) -> String { "mlp:" + widths.map(String.init).joined(separator: ",") }
 
-  private func judgeWidth(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
+  private func judgeGap(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
     if sizes.contains(where: { $0.runs.contains { !$0.isFitted } }) {
       assessment.doubt("not every width has fitted its examples, so that gaps do not compare")
     }
@@ -65,6 +75,9 @@ struct GM7: Rule {
     }
     let closed = gaps.map { SeedMean($0.values.map(-)) }
     compare(closed, of: "the gap", grows: "rises with width", isAll: gaps.count == sizes.count, in: &assessment)
+  }
+
+  private func judgeTest(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
     let tests = sizes.compactMap { size in
       assessment.seedMean("final test accuracy, \(size.model)", of: size.runs, missing: size.model) {
         $0.accuracy("test").last?.value

@@ -21,9 +21,14 @@ struct MC4: Rule {
     runs.levels.count > 1 && runs.contains { $0.coherence.points.count > 1 }
   }
 
+  let change: RuleChange? = RuleChange(
+    "The same margins, on networks without batch normalisation; with it the claim is not tested.",
+    because: "As for MC-2: under running statistics the trajectory is that of the normalisation, not of the labels.")
+
   func judge(_ runs: [StudyRun]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
+      if runs.contains(where: \.hasBatchNorm) { assessment.notTested(MC2.needsOtherNorm) }
       var peaks: [(level: Double, value: Double)] = []
       for level in [0.0, 1] where runs.at(level) == nil { assessment.miss(Level.text(level)) }
       for run in runs.levels.compactMap(runs.at) {

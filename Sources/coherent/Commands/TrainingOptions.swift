@@ -254,6 +254,11 @@ struct OptimizationOptions: TrainingOptionGroup {
     parsing: .unconditional,
     help: "Updates over which the learning rate rises in equal steps to what the schedule says. (default: 0)")
   var warmup: Int?
+  @Flag(
+    inversion: .prefixedNo,
+    help:
+      "Leave out the short mini-batch at the end of an epoch: at the full rate, a few examples move the weights far.")
+  var dropLast: Bool?
   @Option(
     parsing: .unconditional,
     help: "Stop once training accuracy reaches this value, above 0 to 1.")
@@ -267,6 +272,7 @@ struct OptimizationOptions: TrainingOptionGroup {
       Setting(\.weightDecay, weightDecay),
       Setting(\.schedule, schedule),
       Setting(\.warmup, warmup),
+      Setting(\.dropLast, dropLast),
       Setting(\.stopAccuracy, stopAccuracy),
     ]
   }
