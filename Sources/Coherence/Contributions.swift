@@ -102,6 +102,15 @@ public struct NullWorlds: Sendable, Equatable {
   /// The number of worlds.
   public var count: Int { words.count }
 
+  /// For each example, whether it counts as corrupt in a world.
+  ///
+  /// - Parameters:
+  ///   - world: from 0 to `count` − 1.
+  ///   - examples: how many examples there are.
+  public func designations(in world: Int, of examples: Int) -> [Bool] {
+    (0..<examples).map { words[world][$0 / 64] >> UInt64($0 % 64) & 1 == 1 }
+  }
+
   private static func packed(_ flags: [Bool]) -> [UInt64] {
     var words = [UInt64](repeating: 0, count: (flags.count + 63) / 64)
     for (place, flag) in flags.enumerated() where flag { words[place / 64] |= 1 << UInt64(place % 64) }

@@ -58,6 +58,20 @@ public struct ExampleGradients: Sendable, Equatable {
     }
   }
 
+  /// The cosine of gᵢ with the mean ḡ₋ᵢ = (mḡ − gᵢ)/(m − 1) of the other examples' gradients, in which the example itself
+  /// has no part: (m⟨gᵢ, ḡ⟩ − ‖gᵢ‖²) / ((m − 1)‖gᵢ‖‖ḡ₋ᵢ‖). Nil where gᵢ or ḡ₋ᵢ is 0.
+  ///
+  /// - Parameter place: an example's place among `indices`.
+  public func cosineWithOthers(at place: Int) -> Double? {
+    let m = Double(indices.count)
+    guard m > 1 else { return nil }
+    let (dot, square) = (dots[place], squaredNorms[place])
+    // (m − 1)²‖ḡ₋ᵢ‖² = m²‖ḡ‖² − 2m⟨gᵢ, ḡ⟩ + ‖gᵢ‖².
+    let others = m * m * meanSquaredNorm - 2 * m * dot + square
+    guard square > 0, others > 0 else { return nil }
+    return (m * dot - square) / (square * others).squareRoot()
+  }
+
   /// The bytes of a safetensors file with one array for each column of `csv`, under the same name, but for `file`.
   ///
   /// - Throws: `TensorError` when memory runs out.

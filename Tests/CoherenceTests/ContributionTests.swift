@@ -37,9 +37,10 @@ struct ContributionTests {
     var generator = SplitMix(seed: 2)
     let corrupt = (0..<60).map { $0 % 4 == 0 }
     var tracker = ContributionTracker(isCorrupt: corrupt, nullWorlds: 25, using: &generator)
-    #expect(tracker.nullWorlds.isCorrupt.count == 25)
-    #expect(tracker.nullWorlds.isCorrupt.allSatisfy { $0.count { $0 } == 15 })
-    #expect(Set(tracker.nullWorlds.isCorrupt).count == 25)
+    let worlds = (0..<tracker.nullWorlds.count).map { tracker.nullWorlds.designations(in: $0, of: corrupt.count) }
+    #expect(worlds.count == 25)
+    #expect(worlds.allSatisfy { $0.count { $0 } == 15 })
+    #expect(Set(worlds).count == 25)
     let values: [Double] = try Tensor.normal(
       [60 * 5], mean: 0.3, dtype: .float64, generator: Generator(seed: 1)
     ).values()
@@ -123,16 +124,19 @@ struct ContributionTests {
     }
   }
 
-  @Test("Null worlds of any size sum what their permutations designate")
-  func nullSums() {
-    for count in [1, 63, 64, 65, 200] {
-      let flags = (0..<count).map { $0 % 3 == 0 }
-      let values = (0..<count).map { Double($0 * $0 % 17) - 5 }
-      var (generator, twin) = (SplitMix(seed: 8), SplitMix(seed: 8))
-      let expected = (0..<9).map { _ in
-        zip(values, Permutation.shuffled(flags, using: &twin)).reduce(0) { $1.1 ? $0 + $1.0 : $0 }
-      }
-      #expect(NullWorlds(count: 9, isCorrupt: flags, using: &generator).corruptSums(values) == expected)
+  @Test("Null worlds of any size sum what their permutations designate", arguments: [1, 63, 64, 65, 200])
+  func nullSums(_ count: Int) throws {
+    let flags = (0..<count).map { $0 % 3 == 0 }
+    let values = (0..<count).map { Double($0 * $0 % 17) - 5 + Double(count) }
+    var generator = SplitMix(seed: 8)
+    var tracker = ContributionTracker(isCorrupt: flags, nullWorlds: 9, using: &generator)
+    let total = values.reduce(0, +)
+    let point = try tracker.add(dots: values, meanSquaredNorm: total / Double(count))
+    for (world, null) in point.nulls.enumerated() {
+      let designations = tracker.nullWorlds.designations(in: world, of: count)
+      #expect(designations.count { $0 } == flags.count { $0 })
+      let expected = zip(values, designations).reduce(0) { $1.1 ? $0 + $1.0 : $0 } / total
+      #expect(isClose(null.corruptShare, expected, 1e-12))
     }
   }
 

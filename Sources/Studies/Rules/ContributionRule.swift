@@ -18,16 +18,25 @@ extension ContributionRule {
   func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { !$0.contributions.isEmpty } }
 
   func judge(_ runs: [StudyRun]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
-      for level in Self.levels {
-        guard let run = runs.at(level) else {
-          assessment.miss(Level.text(level))
-          continue
-        }
-        for sample in ["paper", "population"] { judge(run, sample: sample, in: &assessment) }
+    .joining([
+      .init(
+        letter: "a", sentence: "Over the whole population and all weights.",
+        judgement: bySeed(runs) { judge($0, sample: "population") }),
+      .init(
+        letter: "b", sentence: "In the paper's sample of 400 examples and 300 weights a layer.",
+        judgement: bySeed(runs) { judge($0, sample: "paper") }),
+    ])
+  }
+
+  private func judge(_ runs: [StudyRun], sample: String) -> Judgement {
+    var assessment = Assessment()
+    for level in Self.levels {
+      guard let run = runs.at(level) else {
+        assessment.miss(Level.text(level))
+        continue
       }
-      return assessment.judgement(held: held)
+      judge(run, sample: sample, in: &assessment)
     }
+    return assessment.judgement(held: held)
   }
 }

@@ -18,17 +18,35 @@ struct GM5: MeasuredRule {
   let kind = "learning-order"
   let basis = "computed from the example records of one training run for each seed"
 
+  let change: RuleChange? = RuleChange(
+    "The same margins for the cosine with the mean gradient of the others, (m⟨gᵢ, ḡ⟩ − ‖gᵢ‖²)/((m − 1)‖gᵢ‖‖ḡ₋ᵢ‖): (a) over "
+      + "all examples, (b) within classes.",
+    because:
+      "Arithmetic: ⟨gᵢ, ḡ⟩ contains ‖gᵢ‖² / m and is, to first order, the next change of the example's own loss, so "
+      + "that the first version came near to asking whether what is learned next is learned early.")
+
   func judge(_ measurement: Measurement) -> Judgement {
+    .joining([
+      .init(
+        letter: "a", sentence: "Over all examples.",
+        judgement: judge(measurement, "spearman_others_step_", "p_others_step_")),
+      .init(
+        letter: "b", sentence: "Within classes.", judgement: judge(measurement, "spearman_class_step_", "p_class_step_")
+      ),
+    ])
+  }
+
+  private func judge(_ measurement: Measurement, _ correlation: String, _ p: String) -> Judgement {
     var assessment = Assessment()
     let examples = assessment.take(["examples"], of: measurement)?.first ?? 0
     if examples < Self.leastExamples {
       assessment.doubt("\(measurement.name) has fewer than \(Int(Self.leastExamples)) examples")
     }
-    let steps = measurement.series("spearman_step_").compactMap { step, correlation in
-      measurement["p_step_\(step)"].map { (step: step, correlation: correlation, p: $0) }
+    let steps = measurement.series(correlation).compactMap { step, correlation in
+      measurement["\(p)\(step)"].map { (step: step, correlation: correlation, p: $0) }
     }
     guard !steps.isEmpty else {
-      assessment.miss("spearman_step_K and p_step_K in \(measurement.name)")
+      assessment.miss("\(correlation)K and \(p)K in \(measurement.name)")
       return assessment.judgement(held: "")
     }
     for step in steps {
@@ -40,8 +58,8 @@ struct GM5: MeasuredRule {
     assessment.note("share of steps with a clear correlation", share)
     if share <= Self.most {
       assessment.fail(
-        "at half of the early steps or more, what is learned early has no clear rank correlation with ⟨gᵢ, ḡ⟩")
+        "at half of the early steps or more, what is learned early has no clear rank correlation with that cosine")
     }
-    return assessment.judgement(held: "At most early steps, examples with larger ⟨gᵢ, ḡ⟩ are learned earlier")
+    return assessment.judgement(held: "At most early steps, examples with a larger cosine are learned earlier")
   }
 }

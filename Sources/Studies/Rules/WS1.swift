@@ -16,23 +16,31 @@ struct WS1: Rule {
     run.optimizer.isSGD && !run.isFullBatch && Self.models.contains(where: run.manifest.model.lowercased().hasPrefix)
   }
 
+  let change: RuleChange? = RuleChange(
+    "CG-2, CG-3 and CG-4 are parts of their own, for each network. Where SGD has not learned half of the real labels "
+      + "the claim is not tested.",
+    because:
+      "One of the three that failed hid the others. The first runs had 40 to 200 images a class, and ResNet-18 a stem "
+      + "for 224 pixels on images of 32.")
+
+  /// "Learns": half of the examples, the level at which CG-2 compares.
+  static let learned = 0.5
+
   func judge(_ runs: [StudyRun]) -> Judgement {
     bySeed(runs) { runs in
       let rules: [any Rule] = [CG2(), CG3(), CG4()]
-      let parts = rules.map { (id: $0.claim.id, judgement: $0.judge(runs)) }
-      let outcomes = parts.map(\.judgement.outcome)
-      let outcome: Outcome =
-        outcomes.contains(.didNotHold) ? .didNotHold : outcomes.contains(.inconclusive) ? .inconclusive : .held
-      let deciding = parts.filter { $0.judgement.outcome == outcome }
-      let missing = parts.flatMap(\.judgement.missing).reduce(into: [String]()) { found, part in
-        if !found.contains(part) { found.append(part) }
-      }
-      return Judgement(
-        outcome: outcome,
-        explanation: deciding.map { "\($0.id) \(outcome.rawValue): \($0.judgement.explanation)" }.joined(
-          separator: " "),
-        numbers: parts.flatMap(\.judgement.numbers), missing: missing,
-        isOpen: parts.contains(where: \.judgement.isOpen))
+      let real = runs.at(0)?.accuracy("train").last?.value
+      return .joining(
+        zip("abc".map(String.init), rules).map { letter, rule in
+          var judgement = rule.judge(runs)
+          if let real, real < Self.learned {
+            var assessment = Assessment()
+            assessment.notTested(
+              "only \(Int((100 * real).rounded())) % of the real labels are learned; it takes longer training")
+            judgement = assessment.judgement(held: "")
+          }
+          return .init(letter: letter, sentence: "\(rule.claim.id): \(rule.claim.sentence)", judgement: judgement)
+        })
     }
   }
 }

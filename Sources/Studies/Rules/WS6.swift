@@ -6,11 +6,10 @@ import Foundation
 struct WS6: Rule {
   /// Two sizes could differ by chance in either direction; three have a trend.
   static let leastSizes = 3
-  /// SGD's own overfit at the largest size is still half of that at the smallest: where nothing overfits any more, that two
-  /// runs are alike says nothing.
-  static let left = 0.5
-  /// Where both have learned so much of their labels, nothing is left in which they could differ.
-  static let memorised = 0.995
+  /// Where SGD overfits by less, there is nothing to behave like.
+  static let leastOverfit = 0.05
+  /// Where SGD is compared: half-way to what it ends with.
+  static let progress = 0.5
 
   let claim = Claim(
     id: "WS-6",
@@ -19,66 +18,75 @@ struct WS6: Rule {
 
   /// Equally many updates at every size: with equal passes large batches would learn too little to overfit at all.
   var varying: Set<Trait> { [.seed, .optimizer, .batchSize] }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD || run.optimizer.name == "rm3" }
+  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD || ["rm3", "ra3"].contains(run.optimizer.name) }
   func isSpokenAbout(by runs: [StudyRun]) -> Bool {
-    Self.sizes(of: runs.filter { $0.optimizer.name == "rm3" }).count > 1
+    Set(runs.filter { $0.optimizer.name == "rm3" }.compactMap(\.manifest.batchSize)).count > 1
   }
 
+  let change: RuleChange? = RuleChange(
+    "At the step at which SGD of the same size and seed is half-way to its final overfit: RM3's overfit over SGD's rises "
+      + "towards 1 from the smallest to the largest size, by two standard errors over seeds, and never falls beyond them. "
+      + "(b) RA3's, the control, is 1 within two standard errors at each size.",
+    because:
+      "The first version compared ends, where at most sizes everything is memorised and any two optimizers are alike. "
+      + "\"We see that RM3 starts behaving more like SGD\" is about the way there.")
+
   func judge(_ runs: [StudyRun]) -> Judgement {
+    .joining([
+      .init(
+        letter: "a", sentence: "RM3's overfitting comes nearer to SGD's as mini-batches grow.",
+        judgement: judgeSizes(runs)),
+      .init(letter: "b", sentence: "RA3's, the control, is SGD's at every size.", judgement: judgeControl(runs)),
+    ])
+  }
+
+  private func judgeSizes(_ runs: [StudyRun]) -> Judgement {
     var assessment = Assessment()
-    var gaps: [(size: Int, sgd: SeedMean, rm3: SeedMean)] = []
-    var full: [Int] = []
-    // Only sizes at which RM3 was run: others are no part of the comparison.
-    for size in Self.sizes(of: runs.filter { $0.optimizer.name == "rm3" }) {
-      func gap(_ name: String) -> SeedMean? {
-        let own = runs.filter { $0.manifest.batchSize == size && $0.optimizer.name == name }
-        return assessment.seedMean(
-          "overfit of \(name), batch \(size)", of: own, missing: "\(name), batch \(size)", Self.overfit)
-      }
-      let pair = (gap("sgd"), gap("rm3"))
-      guard let sgd = pair.0, let rm3 = pair.1 else { continue }
-      assessment.note("difference, batch \(size)", abs(sgd.mean - rm3.mean))
-      gaps.append((size, sgd, rm3))
-      let own = runs.filter { $0.manifest.batchSize == size }
-      if own.allSatisfy({ ($0.accuracy("train").last?.value ?? 0) >= Self.memorised }) { full.append(size) }
-    }
-    guard gaps.count >= Self.leastSizes, let first = gaps.first, let last = gaps.last else {
+    let ratios = ratios(runs, of: "rm3", in: &assessment)
+    guard ratios.count >= Self.leastSizes, let first = ratios.first, let last = ratios.last else {
       assessment.miss("\(Self.leastSizes) batch sizes with SGD and RM3")
       return assessment.judgement(held: "")
     }
-    if last.sgd.mean < Self.left * first.sgd.mean {
-      assessment.doubt(
-        "at batch \(last.size) SGD itself overfits by less than half of what it does at batch \(first.size)")
-    }
-    if gaps.count - full.count < Self.leastSizes {
-      assessment.doubt(
-        "at batch \(full.map(String.init).joined(separator: ", ")) both end with all labels learned, where any two "
-          + "optimizers are alike")
-    }
-    for (before, after) in zip(gaps, gaps.dropFirst()) where Self.change(from: before, to: after) == true {
+    for (before, after) in zip(ratios, ratios.dropFirst()) where after.mean.isAbove(before.mean) == false {
       assessment.fail("RM3 and SGD move apart from batch \(before.size) to batch \(after.size)")
     }
-    switch Self.change(from: first, to: last) {
-    case true?: assessment.fail("they differ more at batch \(last.size) than at batch \(first.size)")
-    case false?: break
+    switch last.mean.isAbove(first.mean) {
+    case true?: break
+    case false?: assessment.fail("they differ more at batch \(last.size) than at batch \(first.size)")
     case nil:
       assessment.leaveOpen("they differ equally at batch \(first.size) and \(last.size), within two standard errors")
     }
-    return assessment.judgement(
-      held: "From batch \(first.size) to batch \(last.size) the overfitting of RM3 and SGD converges")
+    return assessment.judgement(held: "From batch \(first.size) to batch \(last.size) they converge")
   }
 
-  /// ta − [ε/K + (1 − ε)·va] at the end: with label noise the plain gap is below zero before anything is memorised.
-  private static func overfit(_ run: StudyRun) -> Double? { run.overfit.last?.value }
+  private func judgeControl(_ runs: [StudyRun]) -> Judgement {
+    var assessment = Assessment()
+    let ratios = ratios(runs, of: "ra3", in: &assessment)
+    if ratios.isEmpty { assessment.miss("RA3 at the sizes of RM3") }
+    for ratio in ratios where ratio.mean.isAbove(1) != nil && abs(ratio.mean.mean - 1) > WS2.alike {
+      assessment.fail("RA3's overfit differs from SGD's at batch \(ratio.size)")
+    }
+    return assessment.judgement(held: "At every size RA3's overfit is SGD's")
+  }
 
-  private static func sizes(of runs: [StudyRun]) -> [Int] { Set(runs.compactMap(\.manifest.batchSize)).sorted() }
-
-  /// Whether the difference grows (true) or shrinks (false); nil within two standard errors.
-  private static func change(
-    from before: (size: Int, sgd: SeedMean, rm3: SeedMean), to after: (size: Int, sgd: SeedMean, rm3: SeedMean)
-  ) -> Bool? {
-    let growth = abs(after.sgd.mean - after.rm3.mean) - abs(before.sgd.mean - before.rm3.mean)
-    let variance = before.sgd.variance + before.rm3.variance + after.sgd.variance + after.rm3.variance
-    return abs(growth) <= SeedMean.errors * sqrt(variance) ? nil : growth > 0
+  /// The optimizer's overfit over SGD's where SGD is half-way, by size.
+  private func ratios(
+    _ runs: [StudyRun], of name: String, in assessment: inout Assessment
+  ) -> [(size: Int, mean: SeedMean)] {
+    let own = runs.filter { $0.optimizer.name == name }
+    return Set(own.compactMap(\.manifest.batchSize)).sorted().compactMap { size in
+      let plain = runs.filter { $0.optimizer.isSGD && $0.manifest.batchSize == size }.onePerSeed
+      let mean = assessment.seedMean(
+        "overfit of \(name) over SGD’s, half-way, batch \(size)", of: own.filter { $0.manifest.batchSize == size },
+        missing: "\(name) and sgd, batch \(size)"
+      ) { run in
+        guard let control = plain.first(where: { $0.seed == run.seed })?.overfit, let end = control.last,
+          end.value >= Self.leastOverfit, let step = control.firstStep(reaching: Self.progress * end.value),
+          let there = control[step], there > 0
+        else { return nil }
+        return run.overfit.value(at: step).map { $0 / there }
+      }
+      return mean.map { (size, $0) }
+    }
   }
 }

@@ -29,20 +29,30 @@ struct WS8: Rule {
   }
   func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { ($0.optimizer.clippedCount ?? 0) > 0 } }
 
+  let change: RuleChange? = RuleChange(
+    "The same margins, as parts: (a) the gap with real labels, (b) test accuracy at s = 2, (c) random labels. Unless SGD "
+      + "has learned nine in ten of the random labels, (c) is not tested.",
+    because: "The claim says three things. The first runs had 4000 steps where the paper has 100 000: \"SGD completely "
+      + "memorizes\" was not yet so.")
+
   func judge(_ runs: [StudyRun]) -> Judgement {
     bySeed(runs) { runs in
-      var assessment = Assessment()
-      for level in [0.0, 1] {
-        var found: [Int: StudyRun] = [:]
-        for count in Self.counts {
-          found[count] = runs.filter { $0.optimizer.clippedCount == count }.at(level)
-          if found[count]?.finalGap == nil { assessment.miss("\(Self.word(count)), \(Level.text(level))") }
-        }
-        compareGaps(found, level: Level.text(level), in: &assessment)
-        if level == 0 { compareTest(found, in: &assessment) } else { compareMemory(found, in: &assessment) }
-      }
-      return assessment.judgement(
-        held: "The gap shrinks with s, s = 2 keeps test accuracy, and with it random labels are not learned")
+      let parts: [(sentence: String, level: Double, judge: ([Int: StudyRun], inout Assessment) -> Void)] = [
+        ("With real labels the gap shrinks as s grows.", 0, { compareGaps($0, level: Level.text(0), in: &$1) }),
+        ("With s = 2 test accuracy is kept.", 0, { compareTest($0, in: &$1) }),
+        ("With s = 2 and 4 random labels are not learned, which SGD memorises.", 1, { compareMemory($0, in: &$1) }),
+      ]
+      return .joining(
+        zip("abc".map(String.init), parts).map { letter, part in
+          var assessment = Assessment()
+          var found: [Int: StudyRun] = [:]
+          for count in Self.counts {
+            found[count] = runs.filter { $0.optimizer.clippedCount == count }.at(part.level)
+            if found[count]?.finalGap == nil { assessment.miss("\(Self.word(count)), \(Level.text(part.level))") }
+          }
+          part.judge(found, &assessment)
+          return .init(letter: letter, sentence: part.sentence, judgement: assessment.judgement(held: "It is so"))
+        })
     }
   }
 
@@ -79,7 +89,9 @@ struct WS8: Rule {
       guard let train = runs[count]?.accuracy("train").last?.value else { continue }
       assessment.note("training accuracy, s = \(count), 100 % noise", train)
       if count == 0, train < Self.memorized {
-        assessment.leaveOpen("SGD does not memorize the random labels, so there is nothing to prevent")
+        assessment.notTested(
+          "SGD has learned \(Int((100 * train).rounded())) % of the random labels, not nine in ten, so there is too little to "
+            + "prevent; it takes longer training")
       } else if count > 0, train > Self.notLearned {
         assessment.fail("with s = \(count) more than a fifth of the random labels are learned")
       }
