@@ -23,8 +23,8 @@ public struct RuleChange: Sendable, Equatable, Codable {
   /// Why: words of the paper, or arithmetic.
   public let reason: String
 
-  /// The seeds of the runs that suggested the changes: a changed rule is not judged by them.
-  static let seeds: ClosedRange<UInt64> = 1...8
+  /// Whether runs of a seed were among those that suggested the changes: a changed rule is not judged by them.
+  static func isSuggested(by seed: UInt64) -> Bool { (1...8).contains(seed) || (101...103).contains(seed) }
 
   init(_ rule: String, because reason: String) { (self.rule, self.reason) = (rule, reason) }
 }

@@ -101,7 +101,7 @@ public struct StudyCard: Sendable, Encodable, Equatable {
 extension StudyCard.Row {
   /// The verdict of a study.
   init(_ verdict: Verdict, of results: StudyResults, in folder: StudyFolder, change: RuleChange?) {
-    let known = verdict.seeds.filter(RuleChange.seeds.contains)
+    let known = verdict.seeds.filter(RuleChange.isSuggested)
     let caveat =
       change == nil || known.isEmpty
       ? "" : " (Seed \(known.map(String.init).joined(separator: ", ")): among those that suggested the rule.)"

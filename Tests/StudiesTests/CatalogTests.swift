@@ -119,6 +119,43 @@ import Training
     #expect(folders.count > 1 && page.contains(card.markdown), "coherent study card Results/{cg,ws,mc,gm}-* --markdown")
   }
 
+  /// The page of the rules says what they say.
+  @Test func thePageOfRulesIsTheirs() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let page = try String(contentsOf: root.appendingPathComponent("docs/studies/rules.md"), encoding: .utf8)
+    #expect(page.contains(RuleBook.markdown(RuleBook.entries())), "coherent study rules --markdown")
+    for rule in Rules.all {
+      let previous = FirstVersion.verdicts(on: rule.claim.id)
+      #expect(!previous.isEmpty && previous.allSatisfy { !$0.rule.isEmpty && !$0.reason.isEmpty }, "\(rule.claim.id)")
+      // What a rule is judged by may not be what suggested it.
+      #expect(rule.change.map { !$0.rule.isEmpty && !$0.reason.isEmpty } ?? true)
+    }
+    let seeds = try StudyCatalog.all.flatMap { try cells($0.id, .small) }.compactMap(\.configuration?.seed)
+    #expect(!seeds.isEmpty && !seeds.contains(where: RuleChange.isSuggested), "\(Set(seeds).sorted())")
+  }
+
+  /// What was said of the first runs is what their score cards say, where those are kept.
+  @Test func theFirstVersionIsQuoted() throws {
+    let results = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("Results")
+    var quoted = 0
+    for name in try FileManager.default.contentsOfDirectory(atPath: results.path).sorted() {
+      guard let kept = try? StudyResults.kept(in: StudyFolder(results.appendingPathComponent(name).path)) else {
+        continue
+      }
+      for verdict in kept.verdicts where verdict.version == 1 {
+        let said = FirstVersion.verdicts(on: verdict.claim.id).contains {
+          $0.study == kept.study && $0.profile == kept.profile && $0.seeds == verdict.seeds
+            && $0.verdict == verdict.outcome && $0.reason == verdict.explanation
+        }
+        #expect(said, "\(name): \(verdict.text)")
+        quoted += 1
+      }
+    }
+    #expect(quoted > 0)
+  }
+
   /// Not even where no two cells would become the same: they would not be what their names say.
   @Test func namesOfCellsStayTrue() throws {
     for (study, key, value) in [

@@ -45,7 +45,10 @@ import Testing
 
   @Test func hardDoesNotTeachEasy() throws {
     try expect("WS-11", .held, on: splits())
-    try expect("WS-11", .didNotHold, on: splits(["hard/easy": 0.8]), saying: "from hard to easy is not low")
+    try expect("WS-11", .didNotHold, on: splits(["hard/easy": 0.8]), saying: "(c) did not hold: it is above two thirds")
+    try expect(parts: "WS-11", [.held, .held, .held, .held, .held], on: splits())
+    try expect(
+      parts: "WS-11", [.held, .held, .held, .held, .didNotHold], on: splits(["hard/easy": 0.3, "hard/hard": 0.4]))
     try expect("WS-11", .didNotHold, on: splits(["easy/easy": 0.5]), saying: "below two thirds")
     try expect("WS-11", .inconclusive, on: splits(["hard/easy": 0.567]), saying: "within two standard errors")
     try expect("WS-11", .inconclusive, on: splits(seeds: 2), saying: "3 seeds of the split easy")
@@ -63,7 +66,21 @@ import Testing
 
   @Test func mediansLearnDifficultExamplesLess() throws {
     let paper = [0.99, 0.98, 0.97, 0.96, 0.94, 0.93, 0.91, 0.87, 0.61]
-    try expect("WS-10", .held, on: [difficult(paper)])
+    let control = Array(repeating: 1.0, count: 9)
+    func both(_ robust: [Double], _ plain: [Double], train: Double = 0.999) -> [SampleRun] {
+      [("rm3", robust, 0.9), ("sgd", plain, train)].flatMap { name, shares, train in
+        (1...3).map { seed in
+          difficult(shares.map { $0 - 0.001 * Double(seed) * (1 - $0) }, train: train).with {
+            ($0.optimizer, $0.seed) = (name, UInt64(seed))
+          }
+        }
+      }
+    }
+    try expect(parts: "WS-10", [.held, .held], on: both(paper, control))
+    try expect(parts: "WS-10", [.held, .notTested], on: both(paper, paper, train: 0.9))
+    try expect(parts: "WS-10", [.held, .inconclusive], on: both(paper, paper))
+    try expect(parts: "WS-10", [.held, .didNotHold], on: both(paper, paper.map { $0 * $0 }))
+    try expect("WS-10", .inconclusive, on: [difficult(paper)], saying: "sgd on the same examples")
     try expect("WS-10", .didNotHold, on: [difficult(paper.reversed())], saying: "rises from difficulty 0 to 1")
     try expect("WS-10", .didNotHold, on: [difficult(Array(repeating: 1, count: 9))], saying: "as well as the easiest")
     try expect("WS-10", .inconclusive, on: [difficult(Array(paper.dropLast()))], saying: "of difficulty 8")

@@ -11,10 +11,11 @@ import Testing
     let scratch = try Scratch()
     let lone = try ScoreCard(runs: [SampleRun().write(in: scratch)])
     #expect(lone.verdicts.isEmpty && lone.text.contains("say nothing about the claims"))
-    let noisy = try ScoreCard(runs: LabelNoiseTests.paper.map { try $0.write(in: scratch) })
+    let noisy = try ScoreCard(runs: LabelNoiseTests.paper.flatMap { $0.seeded() }.map { try $0.write(in: scratch) })
     #expect(noisy.verdicts.map(\.claim.id) == ["CG-1", "CG-2", "CG-3", "CG-4", "CG-11"])
-    #expect(noisy.verdicts.allSatisfy { $0.outcome == .held && $0.runs.count == 5 && $0.seeds == [1] })
-    #expect(noisy.text.contains("CG-1  held") && noisy.text.contains("5 held, 0 did not hold, 0 inconclusive"))
+    #expect(noisy.verdicts.allSatisfy { $0.outcome == .held && $0.runs.count == 15 && $0.seeds == [1, 2, 3] })
+    #expect(
+      noisy.text.contains("CG-1  held") && noisy.text.contains("5 held, 0 did not hold, 0 inconclusive, 0 not tested"))
     #expect(noisy.verdicts[0].scale.contains("mnist, 60000 training examples, mlp:2048, sgd, lr 0.1, batch 100"))
     #expect(noisy.verdicts[0].scale.contains("(paper: MNIST, one hidden layer of 2048"))
   }
@@ -36,14 +37,15 @@ import Testing
   /// Runs of another model are a matter of their own; a run named twice counts once.
   @Test func runsAreMatched() throws {
     let scratch = try Scratch()
-    let runs = try LabelNoiseTests.paper.map { try $0.write(in: scratch) }
-    let other = try LabelNoiseTests.paper.prefix(2).map { run in
+    let runs = try LabelNoiseTests.paper.flatMap { $0.seeded() }.map { try $0.write(in: scratch) }
+    let other = try LabelNoiseTests.paper.prefix(2).flatMap { $0.seeded() }.map { run in
       try run.with { $0.model = "mlp:8" }.write(in: scratch)
     }
     let card = try ScoreCard(runs: runs + other + [runs[0]], claims: ["CG-1"])
     #expect(card.verdicts.map(\.outcome) == [.held, .inconclusive])
     #expect(
-      card.verdicts[0].runs.count == 5 && card.verdicts[1].missing == ["50 % noise", "75 % noise", "100 % noise"])
+      card.verdicts[0].runs.count == 15
+        && card.verdicts[1].missing == [50, 75, 100].map { "3 seeds, \($0) % noise" })
   }
 
   @Test func jsonReadsBack() throws {

@@ -62,7 +62,10 @@ struct SampleRun: Sendable {
   /// Where labels come from; by default as the level says.
   var kind: String?
   var momentum, weightDecay: Double?
+  var learningRate = 0.1
   var schedule: String?
+  /// The labels trained with, where they matter.
+  var labels: [Int]?
   /// Where training was done, when before the end.
   var stopped: Int?
 
@@ -83,11 +86,15 @@ struct SampleRun: Sendable {
     let records = probes.flatMap { contributions(at: $0) }
     try log.append(records)
     try log.close()
+    if let labels {
+      try run.write(labels: labels.enumerated().map { LabelRecord(index: $0, original: $1, assigned: $1) })
+    }
     try run.write(
       manifest: RunManifest(
         tool: .init(version: "0.1.0"), commandLine: ["coherent"], seed: seed,
         dataset: .init(name: "mnist", trainExamples: trainExamples, classes: 10), model: model, optimizer: optimizer,
-        learningRate: 0.1, momentum: momentum, weightDecay: weightDecay, schedule: schedule, batchSize: batchSize,
+        learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, schedule: schedule,
+        batchSize: batchSize,
         plannedSteps: steps,
         noise: .init(
           kind: kind ?? (noise > 0 ? "permute" : "none"), rate: noise, realisedRate: realised ?? noise * 0.9,
@@ -165,6 +172,22 @@ func verdict(
   let card = try ScoreCard(runs: runs.map { try $0.write(in: scratch) }, claims: [id])
   #expect(card.verdicts.count == 1, sourceLocation: location)
   return try #require(card.verdicts.first, sourceLocation: location)
+}
+
+extension SampleRun {
+  /// The same with several seeds.
+  func seeded(_ seeds: Int = 3) -> [SampleRun] { (1...seeds).map { seed in with { $0.seed = UInt64(seed) } } }
+}
+
+/// Expects an outcome of every part of a claim, in their order.
+func expect(
+  parts id: String, _ outcomes: [Outcome], on runs: [SampleRun], at location: SourceLocation = #_sourceLocation
+) throws {
+  let verdict = try verdict(id, on: runs, in: Scratch(), at: location)
+  #expect(verdict.parts.map(\.outcome) == outcomes, "\(verdict.text)", sourceLocation: location)
+  #expect(
+    verdict.parts.map(\.id) == outcomes.indices.map { id + String("abcdefghi".dropFirst($0).prefix(1)) },
+    sourceLocation: location)
 }
 
 /// Expects an outcome, and parts of the explanation.

@@ -190,7 +190,7 @@ extension StudyCatalog {
     ], settable: lengths
   ) { request in
     let (first, second) = sortingSettings(request)
-    let sorts = (1...8).map { seed in
+    let sorts = (11...18).map { seed in
       Cell.training(
         "sort-\(seed)", "initialisation \(seed), to half accuracy", first.with { $0.seed = UInt64(seed) })
     }

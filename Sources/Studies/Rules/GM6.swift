@@ -27,7 +27,7 @@ struct GM6: Rule {
       + "standard errors over seeds.",
     because:
       "The peaks that the first version compared are of two kinds: of one start the transient of step 1, of the other "
-      + "a later rise. The paper's figures compare runs at equal training loss.")
+      + "a later rise. The paper shows coherence \"as a function of training epoch and training loss\" (figure 3).")
 
   func judge(_ runs: [StudyRun]) -> Judgement {
     var assessment = Assessment()

@@ -28,8 +28,8 @@ struct WS6: Rule {
       + "towards 1 from the smallest to the largest size, by two standard errors over seeds, and never falls beyond them. "
       + "(b) RA3's, the control, is 1 within two standard errors at each size.",
     because:
-      "The first version compared ends, where at most sizes everything is memorised and any two optimizers are alike. "
-      + "\"We see that RM3 starts behaving more like SGD\" is about the way there.")
+      "\"The larger the mini-batch, the more it behaves like SGD\" (§3.3) is about the way to the end: the first version "
+      + "compared the ends, where at most sizes everything is memorised and any two optimizers are alike.")
 
   func judge(_ runs: [StudyRun]) -> Judgement {
     .joining([

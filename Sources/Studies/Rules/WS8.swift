@@ -32,8 +32,8 @@ struct WS8: Rule {
   let change: RuleChange? = RuleChange(
     "The same margins, as parts: (a) the gap with real labels, (b) test accuracy at s = 2, (c) random labels. Unless SGD "
       + "has learned nine in ten of the random labels, (c) is not tested.",
-    because: "The claim says three things. The first runs had 4000 steps where the paper has 100 000: \"SGD completely "
-      + "memorizes\" was not yet so.")
+    because: "The claim says three things. The first runs had 4000 steps where the paper has 100 000: that \"the "
+      + "model completely memorizes the training data\" at s = 0 (appendix B) was not yet so.")
 
   func judge(_ runs: [StudyRun]) -> Judgement {
     bySeed(runs) { runs in

@@ -17,7 +17,9 @@ struct StudyCommand: ParsableCommand {
 
       Example: coherent study run cg/winsorized --profile small --data-dir data --out studies/winsorized
       """,
-    subcommands: [List.self, Info.self, Run.self, ReportResults.self, Card.self, Judge.self, CellCommand.self])
+    subcommands: [
+      List.self, Info.self, Run.self, ReportResults.self, Card.self, Judge.self, RuleList.self, CellCommand.self,
+    ])
 
   /// The papers, each with the beginning of its studies' names.
   private static let papers = StudyCatalog.papers.map { "\($0.prefix)/...: \($0.title)." }.joined(separator: "\n")
@@ -124,6 +126,27 @@ struct StudyCommand: ParsableCommand {
       let card = try StudyCard(folders.map { StudyFolder($0) })
       if json { return try Console.json(card) }
       print(markdown ? card.markdown : card.text)
+    }
+  }
+
+  struct RuleList: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "rules",
+      abstract: "How each claim is judged, how it was judged before, why that changed, and what came of it.",
+      discussion: "Example: coherent study rules --claims WS-2,WS-3")
+    @Option(help: "Only these claims, such as MC-2,CG-6.") var claims: String?
+    @Flag(help: "Print as JSON.") var json = false
+    @Flag(help: "Print in Markdown.") var markdown = false
+
+    func validate() throws {
+      guard !(json && markdown) else { throw ValidationError("Choose one of --json and --markdown.") }
+      _ = try claims.map(Judge.claimNames)
+    }
+
+    func run() throws {
+      let entries = try RuleBook.entries(claims.map(Judge.claimNames))
+      if json { return try Console.json(entries) }
+      print(markdown ? RuleBook.markdown(entries) : RuleBook.text(entries))
     }
   }
 
