@@ -84,7 +84,7 @@ extension Rule {
   }
 
   func verdicts(on evidence: Evidence) -> [Verdict] {
-    let groups = groups(of: evidence.runs.filter(reads))
+    let groups = groups(of: evidence.runs.filter { $0.isAbout(claim) && reads($0) })
     let speaking = groups.filter(isSpokenAbout)
     guard speaking.isEmpty else { return speaking.map(verdict) }
     guard evidence.isWanted else { return [] }

@@ -65,6 +65,8 @@ public struct Cell: Sendable {
   public let needs: [String]
   /// Files that are made from those results before it starts.
   let inputs: [PreparedInput]
+  /// The only claims that its run is about; nil for all that read it.
+  var about: [String]?
 
   /// A training run.
   static func training(
@@ -72,6 +74,13 @@ public struct Cell: Sendable {
     _ configuration: TrainingConfiguration
   ) -> Cell {
     Cell(name: name, title: title, work: .training(configuration), needs: needs, inputs: inputs)
+  }
+
+  /// The same about some claims alone.
+  func about(_ claims: String...) -> Cell {
+    var cell = self
+    cell.about = claims
+    return cell
   }
 
   /// A computation.

@@ -25,9 +25,12 @@ public struct StudyReport {
     study = try StudyCatalog.study(settings.study)
     cells = try study.cells(settings, in: folder)
     runs = folder.runs(of: cells)
-    manifests = Dictionary(try runs.map { ($0.name, try $0.manifest()) }, uniquingKeysWith: { first, _ in first })
+    let known = Dictionary(try runs.map { ($0.name, try $0.manifest()) }, uniquingKeysWith: { first, _ in first })
+    manifests = known
+    // Runs about single claims are of another kind than those that the figures show.
+    let shown = runs.filter { known[$0.name]?.extra["claims"] == nil }
     figures = try StudyFigures.figures(
-      for: study.id, runs: runs, measurements: try folder.measurements(of: cells).map { ($0.name, $0.values) })
+      for: study.id, runs: shown, measurements: try folder.measurements(of: cells).map { ($0.name, $0.values) })
   }
 
   /// Writes `report.html`, and the figures' data and pictures into `figures/`.

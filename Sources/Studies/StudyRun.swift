@@ -110,6 +110,11 @@ struct StudyRun {
     return Double(counts.max() ?? 0) / Double(labels.count)
   }
 
+  /// Whether the run may be judged for a claim: some of a study's are about a few claims alone.
+  func isAbout(_ claim: Claim) -> Bool {
+    manifest.extra["claims"].map { $0.split(separator: " ").contains { $0 == claim.id } } ?? true
+  }
+
   /// Whether the run is complete.
   var hasEnded: Bool { manifest.status == .completed }
 

@@ -89,6 +89,7 @@ extension StudySettings {
       configuration.evalSchedule = .dense
       configuration.keep = "last"
       configuration.tags = ["study": study.id, "profile": scale, "cell": cell.name]
+      configuration.tags["claims"] = cell.about?.joined(separator: " ")
       if !set.isEmpty {
         configuration = try configuration.overridden(by: set)
       }

@@ -14,17 +14,21 @@ extension StudyCatalog {
     claims: ["CG-1", "CG-2", "CG-3", "CG-4", "CG-5", "CG-11"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps, 5 noise levels",
-      .small: "10 000 images of MNIST, 1×512, 20 000 steps, 5 noise levels, 3 seeds",
-      .paper: "MNIST, 1×2048, 100 000 steps, 5 noise levels",
+      .small: "10 000 images of MNIST, 1×512, 20 000 steps, 5 noise levels, 3 seeds; 12 steps with lr 0.01",
+      .paper: "MNIST, 1×2048, 150 000 steps (the paper: 100 000), 5 noise levels, 3 seeds; 12 steps with lr 0.01",
     ]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 20_000, examples: 10_000),
-      paper: Setting.mnist(model: "mlp:2048", steps: 100_000))
+      paper: Setting.mnist(model: "mlp:2048", steps: 150_000))
     let m = request.by(smoke: 250, small: 1000, paper: 5000)
-    return levelsBySeed(request, seeds: request.profile == .paper ? 1 : 3, base) {
-      $0.probe = ["coherence:m=\(m)@dense:0-10,log"]
+    let whole = levelsBySeed(request, seeds: 3, base) { $0.probe = ["coherence:m=\(m)@dense:0-10,log"] }
+    // Equation 1 is of first order: whether the slope is ‖g‖² shows at a small rate, over all examples.
+    let early = levelsBySeed(request, seeds: 3, base, prefix: "early", title: "the first steps, lr 0.01") {
+      ($0.lr, $0.steps) = (0.01, 12)
+      $0.probe = ["coherence:m=\(request.by(smoke: 500, small: 10_000, paper: 60_000))@dense:0-10"]
     }
+    return whole + early.map { $0.about("CG-5") }
   }
 
   private static let contributions = Study(
@@ -33,18 +37,19 @@ extension StudyCatalog {
     paper: Paper.coherentGradients, section: "§2.4, figures 2 and 3", claims: ["CG-6", "CG-7"],
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps, 50 % noise",
-      .small: "MNIST, 1×512, 12 000 steps, 25, 50, 75 % noise, 3 seeds",
-      .paper: "MNIST, 1×2048, 100 000 steps, 25, 50, 75 % noise",
+      .small: "MNIST, 1×512, 12 000 steps, 25, 50, 75 % noise, m = 20 000, 999 permutations, 3 seeds",
+      .paper: "MNIST, 1×2048, 100 000 steps, 25, 50, 75 % noise, all examples, 999 permutations, 3 seeds",
     ]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 12_000),
       paper: Setting.mnist(model: "mlp:2048", steps: 100_000))
-    let m = request.by(smoke: 100, small: 2000, paper: 5000)
+    let probe = request.by(
+      smoke: "contributions:m=100@dense:0-50,log", small: "contributions:m=20000,nulls=999@dense:0-10,log",
+      paper: "contributions:m=60000,nulls=999@dense:0-10,log")
     return levelsBySeed(
-      request, levels: request.profile == .smoke ? [0.5] : [0.25, 0.5, 0.75], seeds: request.profile == .paper ? 1 : 3,
-      base
-    ) { $0.probe = ["contributions:m=\(m)@dense:0-50,log"] }
+      request, levels: request.profile == .smoke ? [0.5] : [0.25, 0.5, 0.75], seeds: 3, base
+    ) { $0.probe = [probe] }
   }
 
   private static let winsorized = Study(
@@ -53,8 +58,8 @@ extension StudyCatalog {
     paper: Paper.coherentGradients, section: "§3.3, figure 4", claims: ["CG-8", "CG-9", "CG-10"],
     scales: [
       .smoke: "500 built-in digits, 2×16, 120 steps, c = 0, 2, 3 noise levels",
-      .small: "MNIST, 3×256, 12 000 steps, c = 0, 1, 2, 4, 8, 5 noise levels",
-      .paper: "MNIST, 3×256, 60 000 steps, c = 0, 1, 2, 4, 8, 5 noise levels",
+      .small: "MNIST, 3×256, 12 000 steps, c = 0, 1, 2, 4, 8, 5 noise levels, 3 seeds",
+      .paper: "MNIST, 3×256, 60 000 steps, c = 0, 1, 2, 4, 8, 5 noise levels, 3 seeds",
     ]
   ) { request in
     let base = request.by(
@@ -62,7 +67,7 @@ extension StudyCatalog {
       paper: Setting.mnist(model: "mlp:256,256,256", steps: 60_000))
     let clips = request.by(smoke: [0, 2], small: [0, 1, 2, 4, 8], paper: [0, 1, 2, 4, 8])
     let levels = request.profile == .smoke ? [0, 0.5, 1] : Setting.levels
-    let seeds = request.seeds(1)
+    let seeds = request.seeds(3)
     return seeds.flatMap { seed in
       levels.flatMap { level in
         clips.map { c in

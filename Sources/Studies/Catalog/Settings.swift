@@ -55,6 +55,14 @@ enum Setting {
     return configuration
   }
 
+  /// CIFAR-10 without batch normalisation, which couples examples: with group normalisation, in mini-batches of a size
+  /// that is nearer to the papers' 4096, until random labels are fitted.
+  static func groupNorm(model: String) -> TrainingConfiguration {
+    cifar(model: model, examples: 5000, batch: 250, epochs: 300, lr: 0.1).with {
+      ($0.norm, $0.schedule, $0.evalEvery) = ("group:8", "constant", 100)
+    }
+  }
+
   /// ImageNet as in Weak and Strong §2 and §3: batch 256, 90 epochs, lr 0.1, no augmentation, no weight decay. Steps of
   /// the schedule are those of its 1 281 167 training images.
   static func imageNet(model: String, batch: Int = 256, epochs: Double = 90) -> TrainingConfiguration {

@@ -14,34 +14,25 @@ extension StudyCatalog {
     scales: [
       .smoke: "96 built-in digits, ResNet-18 for small images, 4 steps, 5 noise levels",
       .small:
-        "CIFAR-10: 2000 images for 15 epochs (VGG: 400, Inception: 400 at 75×75, for 25), 5 noise levels, 3 seeds",
+        "10 000 images of CIFAR-10, ResNet-18 with a stem for them, 10 epochs, momentum 0.9, 5 noise levels, 3 seeds",
       .paper: "ImageNet, 90 epochs, batch 256, momentum 0.9, 5 noise levels",
     ]
   ) { request in
     let models = request.by(
-      smoke: ["resnet18-32"], small: ["resnet18", "vgg13_bn", "inception_v3"],
+      smoke: ["resnet18-32"], small: ["resnet18-32"],
       paper: ["resnet18", "vgg13_bn", "inception_v3"])
     return models.flatMap { model in
       let base = request.by(
-        smoke: Setting.digits(examples: 96, model: model, batch: 24, steps: 4), small: smallNoise(model: model),
+        smoke: Setting.digits(examples: 96, model: model, batch: 24, steps: 4),
+        small: Setting.cifar(model: model, examples: 10_000, batch: 100, epochs: 10, lr: 0.02).with {
+          $0.momentum = 0.9
+          // What is learned first shows early: evaluations are closer together.
+          $0.evalEvery = 25
+        },
         paper: Setting.imageNet(model: model).with { $0.momentum = 0.9 })
       return levelsBySeed(
         request, levels: Setting.levels,
         seeds: request.profile == .paper ? 1 : 3, base, prefix: model, title: model)
-    }
-  }
-
-  /// Long enough for more than half of the real labels to be learned, with a rate at which that network learns.
-  private static func smallNoise(model: String) -> TrainingConfiguration {
-    let isResNet = model.hasPrefix("resnet")
-    return Setting.cifar(
-      model: model, examples: isResNet ? 2000 : 400, batch: 50, epochs: isResNet ? 15 : 25, lr: 0.05
-    ).with {
-      // What is learned first shows early: evaluations are closer together, and on fewer images.
-      $0.evalEvery = isResNet ? 25 : 16
-      $0.testSubset = isResNet ? 500 : 200
-      if model.hasPrefix("vgg") { ($0.lr, $0.momentum) = (0.01, 0.9) }
-      if model.hasPrefix("inception") { $0.imageSize = 75 }
     }
   }
 
@@ -87,13 +78,13 @@ extension StudyCatalog {
     paper: Paper.weakAndStrong, section: "§3.3", claims: ["WS-6"],
     scales: [
       .smoke: "500 built-in digits, batch 20 and 100",
-      .small: "10 000 images of MNIST, 3×256, 12 000 steps, batch 25 to 1000, 50 % noise, 3 seeds",
+      .small: "10 000 images of MNIST, 3×256, 12 000 steps, batch 25 to 1000, 50 % noise, SGD, RA3, RM3, 3 seeds",
       .paper: "ImageNet, ResNet-18, 450 450 steps, batch 64 to 1024, 50 % noise, 3 seeds",
     ], fixed: ["batch-size", "subset"]
   ) { request in
     let sizes = request.by(smoke: [20, 100], small: [25, 100, 400, 1000], paper: [64, 256, 1024])
     let seeds = request.seeds(3)
-    return ["sgd", "rm3"].flatMap { word in
+    return ["sgd", "ra3", "rm3"].flatMap { word in
       sizes.flatMap { size in
         seeds.map { seed in
           let base = request.by(
@@ -124,13 +115,16 @@ extension StudyCatalog {
     paper: Paper.weakAndStrong, section: "§3.1 and appendix B, figure 8", claims: ["WS-8"],
     scales: [
       .smoke: "96 built-in digits, ResNet-20, 4 steps",
-      .small: "2560 images of CIFAR-10, ResNet-32, 50 epochs, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
+      .small: "20 000 images of CIFAR-10, ResNet-32, 80 epochs, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
       .paper: "CIFAR-10, ResNet-32, batch 32, 100 000 steps, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
     ]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(examples: 96, model: "resnet20", batch: 32, steps: 4),
-      small: Setting.cifar(model: "resnet32", examples: 2560, epochs: 50),
+      // As many steps, half of the paper's, as it takes SGD to memorise.
+      small: Setting.cifar(model: "resnet32", examples: 20_000, epochs: 80).with {
+        $0.schedule = "step:20000,30000,40000"
+      },
       paper: Setting.cifar(model: "resnet32", examples: 50_000, epochs: 64).with {
         $0.subset = nil
         $0.testSubset = nil
@@ -185,8 +179,8 @@ extension StudyCatalog {
     paper: Paper.weakAndStrong, section: "§4.3, figure 5a", claims: ["WS-10"],
     scales: [
       .smoke: "600 built-in digits, 1×32, 8 initialisations",
-      .small: "20 000 images of CIFAR-10, ResNet-20, 8 initialisations, then RM3 for 12 epochs, 3 seeds",
-      .paper: "ImageNet, ResNet-18, 8 initialisations, then RM3 for 90 epochs, 3 seeds",
+      .small: "20 000 images of CIFAR-10, ResNet-20, 8 initialisations, then RM3 and SGD for 60 epochs, 3 seeds",
+      .paper: "ImageNet, ResNet-18, 8 initialisations, then RM3 and SGD for 90 epochs, 3 seeds",
     ], settable: lengths
   ) { request in
     let (first, second) = sortingSettings(request)
@@ -196,16 +190,21 @@ extension StudyCatalog {
     }
     let seeds = request.seeds(3)
     return sorts
-      + seeds.map { seed in
-        Cell.training(
-          CellName.make("rm3", seed: seed, of: seeds), "RM3 on all examples", needs: sorts.map(\.name),
-          inputs: [.difficulty(from: sorts.map(\.name), name: "difficulty")],
-          second.with {
-            // The seeds of the sorting runs would see the examples in an order already seen.
-            $0.seed = 100 &+ seed
-            $0.optimizer = "rm3"
-            $0.split = request.folder.prepared("difficulty.csv").path
-          })
+      + ["rm3", "sgd"].flatMap { word in
+        seeds.map { seed in
+          Cell.training(
+            CellName.make(word, seed: seed, of: seeds), "\(word.uppercased()) on all examples",
+            needs: sorts.map(\.name),
+            inputs: [.difficulty(from: sorts.map(\.name), name: "difficulty")],
+            second.with {
+              // The seeds of the sorting runs would see the examples in an order already seen.
+              $0.seed = 100 &+ seed
+              $0.optimizer = word
+              // Long enough for SGD, the control, to fit all of them.
+              if request.profile == .small { $0.epochs = 60 }
+              $0.split = request.folder.prepared("difficulty.csv").path
+            })
+        }
       }
   }
 

@@ -18,8 +18,8 @@ struct Demo: ParsableCommand {
   @Flag(help: "Print the results as JSON.")
   var json = false
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("Updates of each run.", visibility: .hidden))
-  var steps = 5000
+  @Option(parsing: .unconditional, help: ArgumentHelp("Updates of each run. (default: 20 passes)", visibility: .hidden))
+  var steps: Int?
 
   /// Noise level, optimizer and folder of every run.
   static let cells: [(noise: Double, optimizer: String, folder: String)] = [
@@ -27,14 +27,18 @@ struct Demo: ParsableCommand {
     (1, "sgd", "noise-100"),
   ]
 
-  static func settings(noise: Double, optimizer: String, steps: Int) -> TrainingConfiguration {
+  /// Medians suppress memorising where the examples are many times as many as a group has, here 625 times: groups of 32,
+  /// which are RM3's mini-batches and thirds of M3's.
+  static func settings(noise: Double, optimizer: String, steps: Int?) -> TrainingConfiguration {
     var settings = TrainingConfiguration()
     settings.optimizer = optimizer
     settings.dataset = "digits"
-    settings.subset = 5000
-    settings.model = "mlp:512"
+    settings.subset = 20_000
+    settings.testSubset = 5000
+    settings.model = "mlp:256,256,256"
+    settings.batchSize = optimizer == "m3" ? 96 : 32
     settings.noise = noise
-    settings.steps = steps
+    (settings.steps, settings.epochs) = (steps, steps == nil ? 20 : nil)
     settings.evalSchedule = .dense
     return settings
   }
@@ -75,8 +79,9 @@ struct Demo: ParsableCommand {
     let trainAccuracy: Double?
     let testAccuracy: Double?
     let bestTestAccuracy: Double?
-    let stepPristineHalfLearned: Int?
-    let stepCorruptHalfLearned: Int?
+    /// Passes over the training examples until half of them were right: mini-batches differ in size.
+    let passesPristineHalfLearned: Double?
+    let passesCorruptHalfLearned: Double?
     let pristineAccuracy: Double?
     let corruptAccuracy: Double?
 
@@ -87,22 +92,25 @@ struct Demo: ParsableCommand {
       func last(_ group: String) -> Double? {
         metrics.last { $0.split == "train" && $0.group == group }?.accuracy1
       }
-      func firstHalf(_ group: String) -> Int? {
-        metrics.first { $0.split == "train" && $0.group == group && $0.accuracy1 >= 0.5 }?.step
+      func firstHalf(_ group: String) -> Double? {
+        metrics.first { $0.split == "train" && $0.group == group && $0.accuracy1 >= 0.5 }?.epoch
       }
       let summary = try run.manifest().summary
       trainAccuracy = last("all")
       testAccuracy = summary?.last?.testAccuracy
       bestTestAccuracy = summary?.best?.testAccuracy
-      stepPristineHalfLearned = firstHalf("pristine")
-      stepCorruptHalfLearned = firstHalf("corrupt")
+      passesPristineHalfLearned = firstHalf("pristine")
+      passesCorruptHalfLearned = firstHalf("corrupt")
       pristineAccuracy = last("pristine")
       corruptAccuracy = last("corrupt")
     }
   }
 
+  /// Passes over the data, such as 0.05 or 12.
+  private static func passes(_ value: Double) -> String { String(format: value < 1 ? "%.2f" : "%.0f", value) }
+
   static func table(_ rows: [Row]) -> String {
-    func step(_ value: Int?) -> String { value.map(String.init) ?? "–" }
+    func half(_ value: Double?) -> String { value.map { "pass \(passes($0))" } ?? "–" }
     let head = [
       "label noise", "optimizer", "train", "pristine", "corrupt", "test", "best test", "pristine half learned",
       "corrupt half learned",
@@ -114,7 +122,7 @@ struct Demo: ParsableCommand {
             "\(Int(row.noise * 100)) %", row.optimizer, Console.percent(row.trainAccuracy),
             Console.percent(row.pristineAccuracy), Console.percent(row.corruptAccuracy),
             Console.percent(row.testAccuracy), Console.percent(row.bestTestAccuracy),
-            step(row.stepPristineHalfLearned), step(row.stepCorruptHalfLearned),
+            half(row.passesPristineHalfLearned), half(row.passesCorruptHalfLearned),
           ]
         })
   }
@@ -129,16 +137,17 @@ struct Demo: ParsableCommand {
           + "\(Console.percent(clean.testAccuracy)) and \(Console.percent(random.testAccuracy)).")
     }
     if let half = rows.first(where: { $0.noise == 0.5 && $0.optimizer == "sgd" }),
-      let pristine = half.stepPristineHalfLearned
+      let pristine = half.passesPristineHalfLearned
     {
-      if let corrupt = half.stepCorruptHalfLearned {
+      if let corrupt = half.passesCorruptHalfLearned {
         let order = pristine < corrupt ? "before" : "not before"
         sentences.append(
           "With half of the labels shuffled, the pristine examples are learned \(order) the corrupt ones: half of them "
-            + "are right after \(pristine) steps, half of the corrupt ones after \(corrupt).")
+            + "are right after \(passes(pristine)) passes over the data, half of the corrupt ones after \(passes(corrupt))."
+        )
       } else {
         sentences.append(
-          "With half of the labels shuffled, half of the pristine examples are right after \(pristine) steps; the "
+          "With half of the labels shuffled, half of the pristine examples are right after \(passes(pristine)) passes; the "
             + "corrupt ones are never half learned.")
       }
       if let best = half.bestTestAccuracy, let last = half.testAccuracy {
@@ -163,11 +172,11 @@ struct Demo: ParsableCommand {
       let verb =
         corrupt < plainCorrupt / 2
         ? "memorises far less" : corrupt < plainCorrupt - 0.01 ? "memorises less" : "only memorises later, if at all"
-      func half(_ step: Int?) -> String { step.map { "half of them by step \($0)" } ?? "never half of them" }
+      func half(_ pass: Double?) -> String { pass.map { "half of them by pass \(passes($0))" } ?? "never half of them" }
       return
         "\(row.optimizer.uppercased()), a median of three gradients, \(verb): in the end it fits "
-        + "\(Console.percent(corrupt)) of the corrupt labels (\(half(row.stepCorruptHalfLearned))) where SGD fits "
-        + "\(Console.percent(plainCorrupt)) (\(half(plain.stepCorruptHalfLearned))), and "
+        + "\(Console.percent(corrupt)) of the corrupt labels (\(half(row.passesCorruptHalfLearned))) where SGD fits "
+        + "\(Console.percent(plainCorrupt)) (\(half(plain.passesCorruptHalfLearned))), and "
         + "\(Console.percent(row.pristineAccuracy)) of the pristine ones where SGD fits "
         + "\(Console.percent(plain.pristineAccuracy)); on new digits it gets \(Console.percent(row.testAccuracy)), SGD "
         + "\(Console.percent(plain.testAccuracy))."
