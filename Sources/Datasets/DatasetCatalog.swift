@@ -135,10 +135,11 @@ public enum DatasetCatalog {
   ///
   /// - Throws: `DatasetError` that lists the known names.
   public static func entry(named name: String) throws -> DatasetEntry {
+    if let classes = try SyntheticDigits.glyphCount(in: name) { return glyphs(classes) }
     guard let found = all.first(where: { $0.name == name }) else {
       throw DatasetError(
         "There is no data set called \"\(name)\".",
-        remedy: "Known data sets: \(all.map(\.name).joined(separator: ", ")).")
+        remedy: "Known data sets: \(all.map(\.name).joined(separator: ", ")), and glyphs:K with K classes.")
     }
     return found
   }
@@ -149,6 +150,14 @@ public enum DatasetCatalog {
     classNames: SyntheticDigits.classNames,
     counts: ["train": SyntheticDigits.available(.train), "test": SyntheticDigits.available(.test)],
     files: [], mirrors: [])
+
+  /// K invented characters.
+  static func glyphs(_ classes: Int) -> DatasetEntry {
+    DatasetEntry(
+      name: "glyphs:\(classes)", title: "\(classes) invented characters, drawn as the digits are; built in",
+      citation: "Part of this project", exampleShape: SyntheticDigits.exampleShape,
+      classNames: (0..<classes).map { String($0) }, counts: digits.counts, files: [], mirrors: [])
+  }
 
   static let mnist = DatasetEntry(
     name: "mnist", title: "MNIST handwritten digits",

@@ -7,7 +7,7 @@ public enum DatasetLoader {
   /// Loads one split of a known data set.
   ///
   /// - Parameters:
-  ///   - name: one of `DatasetCatalog.all`.
+  ///   - name: one of `DatasetCatalog.all`, or glyphs:K.
   ///   - split: training or test examples.
   ///   - directory: the folder with the files, raw or compressed; not used by built-in data.
   ///   - seed: the seed of built-in drawings; files do not depend on it.
@@ -21,7 +21,9 @@ public enum DatasetLoader {
   ) throws -> Dataset {
     let entry = try DatasetCatalog.entry(named: name)
     if entry.isBuiltIn {
-      return try SyntheticDigits.draw(split: split, count: count, seed: seed).resized(to: options.imageSize)
+      return try SyntheticDigits.draw(
+        split: split, count: count, seed: seed, glyphs: SyntheticDigits.glyphCount(in: name)
+      ).resized(to: options.imageSize)
     }
     guard let directory else {
       throw DatasetError(

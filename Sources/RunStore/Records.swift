@@ -164,6 +164,49 @@ extension ContributionRecord: CSVRecord {
   }
 }
 
+/// By how much a pass over the training set lowers an example's loss, to first order and for a learning rate of 1: a line
+/// of `push.csv`.
+public struct PushRecord: Sendable, Equatable {
+  /// Optimizer steps so far.
+  public var step: Int
+  /// The example's place in the data set, from 0.
+  public var index: Int
+  /// Whether noise changed its label.
+  public var isCorrupt: Bool
+  /// The aggregator, such as `rm3`, at the same weights.
+  public var aggregator: String
+  /// Through itself, when its turn comes.
+  public var own: Double
+  /// Through the others.
+  public var others: Double
+  /// Both together; below 0 a pass raises the loss.
+  public var net: Double { own + others }
+
+  /// A record from its fields.
+  public init(step: Int, index: Int, isCorrupt: Bool, aggregator: String, own: Double, others: Double) {
+    (self.step, self.index, self.isCorrupt, self.aggregator) = (step, index, isCorrupt, aggregator)
+    (self.own, self.others) = (own, others)
+  }
+}
+
+extension PushRecord: CSVRecord {
+  static let columns = ["step", "index", "is_corrupt", "aggregator", "own", "others", "net"]
+
+  var cells: [String] {
+    [
+      CSV.cell(step), CSV.cell(index), isCorrupt ? "1" : "0", aggregator, CSV.cell(own), CSV.cell(others),
+      CSV.cell(net),
+    ]
+  }
+
+  init(_ row: CSVRow) throws {
+    self.init(
+      step: try row.integer(0), index: try row.integer(1), isCorrupt: try row.integer(2) != 0,
+      aggregator: row.string(3),
+      own: try row.double(4), others: try row.double(5))
+  }
+}
+
 /// The label of one training example before and after noise: a line of `labels.csv`.
 public struct LabelRecord: Sendable, Equatable {
   /// The example's place in the data set, from 0.

@@ -152,6 +152,11 @@ extension RunDirectory {
     try records(ContributionRecord.self, in: RunFile.contributions, isLog: true)
   }
 
+  /// Reads `push.csv`; empty when there is none. A last line that is still being written is left out.
+  ///
+  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
+  public func pushes() throws -> [PushRecord] { try records(PushRecord.self, in: RunFile.pushes, isLog: true) }
+
   /// Reads `events.jsonl`; empty when there is none yet. A last line that is still being written is left out.
   ///
   /// - Throws: `RunStoreError` naming file and line of an unreadable event.
@@ -166,6 +171,7 @@ extension RunDirectory {
     let manifest = try manifest()
     let steps = try [
       metrics().map(\.step), coherence().map(\.step), measures().map(\.step), contributions().map(\.step),
+      pushes().map(\.step),
       exampleGradientFiles().map(\.step), [manifest.summary?.steps ?? 0],
     ]
     let last = steps.joined().max() ?? 0

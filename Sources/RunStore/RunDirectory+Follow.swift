@@ -14,6 +14,8 @@ public struct RunUpdate: Sendable, Equatable {
   public var measures: [MeasureRecord] = []
   /// New lines of `contributions.csv`.
   public var contributions: [ContributionRecord] = []
+  /// New lines of `push.csv`.
+  public var pushes: [PushRecord] = []
   /// New lines of `events.jsonl`.
   public var events: [RunEvent] = []
   /// Where to go on next time.
@@ -25,7 +27,7 @@ public struct RunUpdate: Sendable, Equatable {
   /// Whether nothing is new.
   public var isEmpty: Bool {
     metrics.isEmpty && coherence.isEmpty && coherenceIntervals.isEmpty && contributions.isEmpty && measures.isEmpty
-      && events.isEmpty
+      && pushes.isEmpty && events.isEmpty
   }
 }
 
@@ -43,6 +45,7 @@ extension RunDirectory {
     update.coherenceIntervals = try followed(CoherenceIntervalRecord.self, in: RunFile.intervals, &update.offsets)
     update.measures = try followed(MeasureRecord.self, in: RunFile.measures, &update.offsets)
     update.contributions = try followed(ContributionRecord.self, in: RunFile.contributions, &update.offsets)
+    update.pushes = try followed(PushRecord.self, in: RunFile.pushes, &update.offsets)
     let start = update.offsets.bytes[RunFile.events] ?? 0
     let lines = try readLog(RunFile.events, from: start)
     update.events = try Self.events(in: lines, file: file(RunFile.events).path)

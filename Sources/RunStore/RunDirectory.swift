@@ -22,6 +22,7 @@ enum RunFile {
   static let intervals = "coherence-intervals.csv"
   static let contributions = "contributions.csv"
   static let measures = "measures.csv"
+  static let pushes = "push.csv"
   static let labels = "labels.csv"
   static let classes = "classes.csv"
   static let examples = "examples.csv"
@@ -37,7 +38,7 @@ enum RunFile {
   static let tensorBoardPrefix = "events.out.tfevents."
 
   /// The append-only logs, except for TensorBoard's.
-  static let logs = [metrics, coherence, intervals, contributions, measures, events]
+  static let logs = [metrics, coherence, intervals, contributions, measures, pushes, events]
 
   /// The name of a step's file of per-example gradient records; names sort as steps do.
   static func exampleGradientsName(step: Int) -> String {

@@ -14,7 +14,7 @@ public struct RunLogOffsets: Codable, Sendable, Equatable {
 }
 
 /// Appends to the logs of a run: `metrics.csv`, `coherence.csv`, `events.jsonl` and a TensorBoard event file; and
-/// `coherence-intervals.csv`, `contributions.csv` and `measures.csv`, each of which exists only once it has a record.
+/// `coherence-intervals.csv`, `contributions.csv`, `measures.csv` and `push.csv`, each of which exists only once it has a record.
 ///
 /// Every method throws `RunStoreError` when the disk is full or a log cannot be written to; the record that failed is
 /// taken back, so the logs stay readable. One writer per run at a time, used from one thread at a time.
@@ -26,7 +26,8 @@ public final class RunLogWriter {
   private let intervals: LazyLog
   private let contributions: LazyLog
   private let measures: LazyLog
-  private var lazyLogs: [LazyLog] { [intervals, contributions, measures] }
+  private let pushes: LazyLog
+  private var lazyLogs: [LazyLog] { [intervals, contributions, measures, pushes] }
   private var files: [AppendOnlyFile] { [metrics, coherence, events, tensorBoard] + lazyLogs.compactMap(\.file) }
 
   /// Opens the logs in a folder; those that are empty get their header.
@@ -38,6 +39,7 @@ public final class RunLogWriter {
     intervals = try LazyLog(folder.appendingPathComponent(RunFile.intervals))
     contributions = try LazyLog(folder.appendingPathComponent(RunFile.contributions))
     measures = try LazyLog(folder.appendingPathComponent(RunFile.measures))
+    pushes = try LazyLog(folder.appendingPathComponent(RunFile.pushes))
     if metrics.size == 0 { try metrics.append(CSV.header(MetricRecord.self)) }
     if coherence.size == 0 { try coherence.append(CSV.header(CoherenceRecord.self)) }
     if tensorBoard.size == 0 {
@@ -99,6 +101,12 @@ public final class RunLogWriter {
     guard !records.isEmpty else { return }
     try measures.append(records)
     try scalars(records.map { ("\($0.measure)/\($0.split)", $0.value, $0.step) })
+  }
+
+  /// Appends lines to `push.csv`, which the first of them create.
+  public func append(_ records: [PushRecord]) throws {
+    guard !records.isEmpty else { return }
+    try pushes.append(records)
   }
 
   /// Appends a line to `events.jsonl`.

@@ -23,6 +23,10 @@ enum Paper {
   static let generalizationMystery =
     "On the Generalization Mystery in Deep Learning (Chatterjee and Zielinski, 2022)"
 
+  /// What no paper has.
+  static let thisProject = "This project"
+  static let thisSetting = "no paper's"
+
   static let noiseSetting = "MNIST, one hidden layer of 2048, SGD with lr 0.1 and batch 100, 100 000 steps"
   static let winsorizedSetting = "MNIST, three hidden layers of 256, lr 0.1 and batch 100, 60 000 steps"
   static let imageNetSetting = "ImageNet, ResNet-18, batch 256, 90 epochs"

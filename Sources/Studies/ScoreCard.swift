@@ -10,6 +10,7 @@ enum Rules {
     WS1(), WS2(), WS3(), WS4(), WS5(), WS6(), WS7(), WS8(), WS9(), WS10(), WS11(),
     MC1(), MC2(), MC3(), MC4(), MC5(),
     GM1(), GM2(), GM3(), GM4(), GM5(), GM6(), GM7(), GM8(),
+    GS1(), GS2(), MN1(),
   ]
 
   /// How a claim is judged and was judged by the first version, and what came of that, in sentences.
@@ -17,7 +18,7 @@ enum Rules {
     guard let rule = all.first(where: { $0.claim.id == claim }) else { return [] }
     let earlier = FirstVersion.verdicts(on: claim)
     let now =
-      rule.change.map { ["Version 2: \($0.rule)", "Why it changed: \($0.reason)"] } ?? ["The rule is unchanged."]
+      rule.change.map { ["Version 2: \($0.rule)", "Why it changed: \($0.reason)"] } ?? [earlier.isEmpty ? "The rule is new." : "The rule is unchanged."]
     let before = earlier.first.map { ["Version 1: \($0.rule)."] } ?? []
     return now + before
       + earlier.map { verdict in

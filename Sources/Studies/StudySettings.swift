@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Datasets
 import Foundation
 import RunStore
 import Training
@@ -94,7 +95,8 @@ extension StudySettings {
         configuration = try configuration.overridden(by: set)
       }
       // After the overrides, which may name another data set.
-      configuration.dataDir = configuration.dataset == "digits" ? nil : dataDir
+      let isBuiltIn = try DatasetCatalog.entry(named: configuration.dataset).isBuiltIn
+      configuration.dataDir = isBuiltIn ? nil : dataDir
       if let steps {
         configuration.limit(steps: steps)
       }

@@ -12,6 +12,8 @@ public struct ProbeResults: Sendable {
   public var intervals: [CoherenceIntervalRecord] = []
   /// Lines of contributions.csv.
   public var contributions: [ContributionRecord] = []
+  /// Lines of push.csv.
+  public var pushes: [PushRecord] = []
   /// Lines of measures.csv.
   public var measures: [MeasureRecord] = []
   /// How every example's gradient stands to the mean; nil when it was not looked at.
@@ -22,7 +24,8 @@ public struct ProbeResults: Sendable {
 
   /// Whether nothing was seen.
   public var isEmpty: Bool {
-    coherence.isEmpty && intervals.isEmpty && contributions.isEmpty && measures.isEmpty && examples == nil
+    coherence.isEmpty && intervals.isEmpty && contributions.isEmpty && measures.isEmpty && pushes.isEmpty
+      && examples == nil
   }
 
   /// Takes in measures under their names; those that are undefined or infinite have no line.

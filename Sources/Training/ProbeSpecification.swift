@@ -94,11 +94,15 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     case stability
     /// What the median of three group means keeps of mini-batches' mean gradients, on m training examples.
     case median
+    /// By how much a pass lowers the loss of m training examples, half of them corrupt, through themselves and through
+    /// others, with SGD, RM3 and M3.
+    case push
 
     /// m where the word does not say; all examples where there are fewer.
     var defaultSampleSize: Int {
       switch self {
       case .coherence, .contributions, .stability, .median: 1000
+      case .push: 120
       case .examples: .max
       case .measures: RelatedMeasures.defaultSample
       }
@@ -197,14 +201,15 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
 
   /// Checks what depends on the size of a run's mini-batches.
   ///
-  /// - Throws: `TrainingError` when the probe's sample holds no whole mini-batch, or one of too few examples.
+  /// - Throws: `TrainingError` when the probe's sample holds no whole mini-batch where it needs one, or when mini-batches
+  ///   have no three groups.
   func check(batchSize: Int) throws {
-    guard kind == .median else { return }
+    guard kind == .median || kind == .push else { return }
     guard batchSize >= 3 else {
       throw TrainingError(
         .configuration, "probe \"\(self)\" splits mini-batches into three groups; batch-size must be at least 3")
     }
-    guard sampleSize ?? batchSize >= batchSize else {
+    guard kind == .push || sampleSize ?? batchSize >= batchSize else {
       throw TrainingError(
         .configuration,
         "probe \"\(self)\" uses whole mini-batches; m must be at least the batch-size, \(batchSize)")

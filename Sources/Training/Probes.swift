@@ -59,6 +59,11 @@ final class Probes {
         case .examples: ExamplesLook(try sized(train()))
         case .measures: MeasuresLook([try sized(train()), try sized(samples.test(count))])
         case .stability: try StabilityLook(sized(train()), trainingCount: data.trainIndices.count)
+        case .push:
+          try PushLook(
+            of: data.train, labels: data.labels, candidates: data.trainIndices, count: count,
+            batchSize: configuration.batchSize, chunkSize: sized(samples.train(1, mayShrink: true)).chunkSize,
+            seed: configuration.seed)
         case .median:
           try MedianLook(sized(train()), batchSize: configuration.batchSize, seed: configuration.seed)
         }

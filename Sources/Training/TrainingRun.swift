@@ -217,6 +217,7 @@ public final class TrainingRun {
     try log.append(results.intervals)
     try log.append(results.contributions)
     try log.append(results.measures)
+    try log.append(results.pushes)
     if let examples = results.examples {
       let step = trainer.step
       try directory.write(exampleGradients: examples.safetensors(step: step), step: step)

@@ -127,7 +127,9 @@ import Training
     #expect(page.contains(RuleBook.markdown(RuleBook.entries())), "coherent study rules --markdown")
     for rule in Rules.all {
       let previous = FirstVersion.verdicts(on: rule.claim.id)
-      #expect(!previous.isEmpty && previous.allSatisfy { !$0.rule.isEmpty && !$0.reason.isEmpty }, "\(rule.claim.id)")
+      let isOwn = rule.claim.paper == Paper.thisProject
+      #expect(
+        previous.isEmpty == isOwn && previous.allSatisfy { !$0.rule.isEmpty && !$0.reason.isEmpty }, "\(rule.claim.id)")
       // What a rule is judged by may not be what suggested it.
       #expect(rule.change.map { !$0.rule.isEmpty && !$0.reason.isEmpty } ?? true)
     }

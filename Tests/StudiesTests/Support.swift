@@ -64,6 +64,10 @@ struct SampleRun: Sendable {
   var momentum, weightDecay: Double?
   var learningRate = 0.1
   var schedule: String?
+  /// Passes over the data by step.
+  var epochs: Course = { _ in 0 }
+  /// r on training and on test examples under the statistics of the batch, beside those under running ones.
+  var batchCoherence: (@Sendable (Int) -> (train: Double, test: Double))?
   /// The labels trained with, where they matter.
   var labels: [Int]?
   /// Where training was done, when before the end.
@@ -114,7 +118,7 @@ struct SampleRun: Sendable {
     return (groups + further).compactMap { split, group, course in
       course.map {
         MetricRecord(
-          epoch: 0, step: step, split: split, group: group, count: evaluatedExamples, loss: loss(step),
+          epoch: epochs(step), step: step, split: split, group: group, count: evaluatedExamples, loss: loss(step),
           accuracy1: $0(step))
       }
     }
@@ -127,8 +131,18 @@ struct SampleRun: Sendable {
         probed.map { step in
           CoherenceRecord(
             step: step, split: split, layer: layer, m: m, alpha: course(step) / Double(m), mCoherence: course(step),
-            batchNormPolicy: "none")
+            batchNormPolicy: batchCoherence == nil ? "none" : "running")
         })
+    }
+    if let batchCoherence {
+      for split in ["train", "test"] {
+        try log.append(
+          probed.map { step in
+            let r = split == "train" ? batchCoherence(step).train : batchCoherence(step).test
+            return CoherenceRecord(
+              step: step, split: split, m: m, alpha: r / Double(m), mCoherence: r, batchNormPolicy: "batch")
+          })
+      }
     }
     for (name, course) in measures.sorted(by: { $0.key < $1.key }) {
       try log.append(
@@ -141,7 +155,8 @@ struct SampleRun: Sendable {
     try log.append(
       values.map { step, r in
         CoherenceRecord(
-          step: step, split: "train", m: m, alpha: r / Double(m), mCoherence: r, batchNormPolicy: "none")
+          step: step, split: "train", m: m, alpha: r / Double(m), mCoherence: r,
+          batchNormPolicy: batchCoherence == nil ? "none" : "running")
       })
     guard let interval else { return }
     try log.append(

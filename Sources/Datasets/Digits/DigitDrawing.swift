@@ -37,18 +37,24 @@ struct DigitDrawing {
   static let pixelCount = side * side
 
   private var generator: SeededGenerator
+  private let shapes: [[[GlyphStroke]]]
   private let variation: DigitVariation
   private var ink = [Double](repeating: 0, count: DigitDrawing.pixelCount)
 
-  init(generator: SeededGenerator, variation: DigitVariation = DigitVariation()) {
+  /// - Parameter shapes: the styles of every class.
+  init(
+    generator: SeededGenerator, shapes: [[[GlyphStroke]]] = GlyphShapes.styles,
+    variation: DigitVariation = DigitVariation()
+  ) {
     self.generator = generator
+    self.shapes = shapes
     self.variation = variation
   }
 
   /// Draws a digit of a random class and writes it to `pixels`, which holds `pixelCount` bytes; returns the class.
   mutating func draw(into pixels: UnsafeMutableRawBufferPointer) -> Int {
-    let label = generator.integer(below: GlyphShapes.styles.count)
-    let styles = GlyphShapes.styles[label]
+    let label = generator.integer(below: shapes.count)
+    let styles = shapes[label]
     let style = styles[generator.integer(below: styles.count)]
     let placement = Placement(&generator, variation)
     let warp = Warp(&generator, variation)

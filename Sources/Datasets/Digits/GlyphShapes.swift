@@ -19,6 +19,33 @@ struct GlyphStroke: Sendable {
   static func loop(_ points: Double...) -> GlyphStroke { GlyphStroke(kind: .loop, points: points) }
 }
 
+/// Invented characters, as many classes as wanted: two or three strokes each, whose points are drawn once and for all by
+/// the class's number. The first K are the same for every number of classes.
+enum InventedGlyphs {
+  /// The one style of every class.
+  static func styles(classes: Int) -> [[[GlyphStroke]]] { (0..<classes).map { [strokes(of: $0)] } }
+
+  private static func strokes(of label: Int) -> [GlyphStroke] {
+    var generator = SeededGenerator(seed: 0, stream: .glyphShapes, index: label)
+    return (0..<2 + generator.integer(below: 2)).map { _ in
+      let isCurved = generator.integer(below: 2) == 1
+      let count = 3 + generator.integer(below: 3)
+      // Far enough from the point before for the pen to leave a stroke.
+      var points: [Double] = []
+      while points.count < 2 * count {
+        let (x, y) = (generator.uniform(4, 96), generator.uniform(4, 96))
+        if let lastX = points.dropLast().last, let lastY = points.last,
+          (x - lastX) * (x - lastX) + (y - lastY) * (y - lastY) < 900
+        {
+          continue
+        }
+        points += [x, y]
+      }
+      return GlyphStroke(kind: isCurved ? .curve : .line, points: points)
+    }
+  }
+}
+
 /// How people write the ten digits: several styles for each.
 enum GlyphShapes {
   static let styles: [[[GlyphStroke]]] = [zero, one, two, three, four, five, six, seven, eight, nine]

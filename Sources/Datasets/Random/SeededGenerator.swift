@@ -27,6 +27,8 @@ public enum SeedStream: UInt64, Sendable, Codable, CaseIterable {
   case testExamples = 11
   /// Examples that evaluations see before there is time for all.
   case evaluation = 12
+  /// The shapes of the built-in glyphs, one index for each class.
+  case glyphShapes = 13
 }
 
 /// The project's random generator: xoshiro256** (Blackman and Vigna, 2018) seeded by SplitMix64.

@@ -37,7 +37,7 @@ extension StudyCatalog {
       .smoke: "96 built-in digits, ResNet-20, 4 steps",
       .small: "20 000 images of CIFAR-10, ResNet-20, 100 epochs, batch 32 (M3: 96), 50 % noise, 3 seeds",
       .paper: "ImageNet, ResNet-50, batch 264, 90 epochs, 50 % noise, 3 seeds",
-    ]
+    ], settable: ["batch-size", "schedule"]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(examples: 96, model: "resnet20", batch: 24, steps: 4),

@@ -101,12 +101,14 @@ extension TrainingConfiguration {
 public enum StudyCatalog {
   /// All of them, in the order of the papers.
   public static let all: [Study] =
-    coherentGradients + weakAndStrong + makingCoherence + generalizationMystery
+    coherentGradients + weakAndStrong + makingCoherence + generalizationMystery + own
 
-  /// The papers whose experiments the studies repeat, in order, each with what the names of its studies begin with.
-  public static let papers: [(prefix: String, title: String)] = all.reduce(into: []) { papers, study in
+  /// The papers whose experiments the studies repeat, in order, each with what the names of its studies begin with; and
+  /// last this project, which has studies of its own.
+  public static let papers: [(prefix: String, title: String, isOwn: Bool)] = all.reduce(into: []) { papers, study in
     guard !papers.contains(where: { $0.title == study.paper }) else { return }
-    papers.append((study.id.split(separator: "/").first.map(String.init) ?? study.id, study.paper))
+    let prefix = study.id.split(separator: "/").first.map(String.init) ?? study.id
+    papers.append((prefix, study.paper, study.paper == Paper.thisProject))
   }
 
   /// The study of a name.

@@ -44,7 +44,7 @@ extension StudyCatalog {
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small: "MNIST, 3×256, 40 epochs, batch 32 (M3: 96), noise 0, 50, 100 %, 3 seeds",
       .paper: "ImageNet, ResNet-18, 90 epochs, batch 256 (M3: 264), noise 0, 50, 100 %, 3 seeds",
-    ], fixed: ["batch-size"]
+    ], settable: ["batch-size"]
   ) { request in
     // RM3 takes the median of mini-batches, M3 of the thirds of one: groups of equal size are in mini-batches three
     // times as large. Both sizes divide MNIST's 60 000, so that no short mini-batch is left at the end of an epoch.

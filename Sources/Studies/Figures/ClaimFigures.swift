@@ -17,5 +17,6 @@ enum ClaimFigures {
     "MC-4": ["coherence-evolution"], "MC-5": ["coherence-evolution", "coherence-by-layer-"],
     "GM-2": ["coherence-real-random"], "GM-3": ["m3-pristine-and-corrupt"], "GM-4": ["stability-sum"],
     "GM-5": ["learning-order"], "GM-6": ["adversarial-start"], "GM-7": ["width-depth"], "GM-8": ["linear-example"],
+    "GS-1": ["push-and-memory"], "GS-2": ["group-window"], "MN-1": ["coherence-normalisation"],
   ]
 }

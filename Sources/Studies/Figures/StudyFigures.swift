@@ -65,6 +65,8 @@ public enum StudyFigures {
     ("gm/width-depth", InitialisationFigures.widthAndDepth),
     ("gm/linear-example", MeasuredFigures.linearExample),
     ("gm/early-stopping", NoiseFigures.earlyStopping),
+    ("ws/group-size", OwnFigures.groupSize),
+    ("mc/normalisation", OwnFigures.normalisation),
   ]
 }
 

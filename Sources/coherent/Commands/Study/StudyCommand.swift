@@ -22,7 +22,8 @@ struct StudyCommand: ParsableCommand {
     ])
 
   /// The papers, each with the beginning of its studies' names.
-  private static let papers = StudyCatalog.papers.map { "\($0.prefix)/...: \($0.title)." }.joined(separator: "\n")
+  private static let papers = StudyCatalog.papers.filter { !$0.isOwn }.map { "\($0.prefix)/...: \($0.title)." }
+    .joined(separator: "\n")
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
