@@ -137,6 +137,6 @@ import Testing
   @Test func claimsComeInTheOrderOfThePapers() {
     #expect(
       ScoreCard.claims.map(\.id) == (1...12).map { "CG-\($0)" } + (1...11).map { "WS-\($0)" }
-        + (1...5).map { "MC-\($0)" } + (1...8).map { "GM-\($0)" })
+        + (1...5).map { "MC-\($0)" } + (1...8).map { "GM-\($0)" } + ["GS-1", "GS-2", "MN-1"])
   }
 }

@@ -15,12 +15,12 @@ extension StudyCatalog {
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps, 5 noise levels",
       .small: "10 000 images of MNIST, 1×512, 20 000 steps, 5 noise levels, 3 seeds; 12 steps with lr 0.01",
-      .paper: "MNIST, 1×2048, 150 000 steps (the paper: 100 000), 5 noise levels, 3 seeds; 12 steps with lr 0.01",
+      .paper: "MNIST, 1×2048, 100 000 steps, 5 noise levels, 3 seeds; 12 steps with lr 0.01",
     ], settable: ["probe", "lr", "epochs"]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 20_000, examples: 10_000),
-      paper: Setting.mnist(model: "mlp:2048", steps: 150_000))
+      paper: Setting.mnist(model: "mlp:2048", steps: 100_000))
     let m = request.by(smoke: 250, small: 1000, paper: 5000)
     let whole = levelsBySeed(request, seeds: 3, base) { $0.probe = ["coherence:m=\(m)@dense:0-10,log"] }
     // Equation 1 is of first order: whether the slope is ‖g‖² shows at a small rate, over all examples.
