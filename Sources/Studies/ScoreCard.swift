@@ -17,8 +17,8 @@ enum Rules {
   static func history(of claim: String) -> [String] {
     guard let rule = all.first(where: { $0.claim.id == claim }) else { return [] }
     let earlier = FirstVersion.verdicts(on: claim)
-    let now =
-      rule.change.map { ["Version 2: \($0.rule)", "Why it changed: \($0.reason)"] } ?? [earlier.isEmpty ? "The rule is new." : "The rule is unchanged."]
+    let unchanged = earlier.isEmpty ? "The rule is new." : "The rule is unchanged."
+    let now = rule.change.map { ["Version 2: \($0.rule)", "Why it changed: \($0.reason)"] } ?? [unchanged]
     let before = earlier.first.map { ["Version 1: \($0.rule)."] } ?? []
     return now + before
       + earlier.map { verdict in
