@@ -18,7 +18,7 @@ struct Demo: ParsableCommand {
   @Flag(help: "Print the results as JSON.")
   var json = false
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("Updates of each run. (default: 20 passes)", visibility: .hidden))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Updates of each run. (default: 17 passes)", visibility: .hidden))
   var steps: Int?
 
   /// Noise level, optimizer and folder of every run.
@@ -27,18 +27,18 @@ struct Demo: ParsableCommand {
     (1, "sgd", "noise-100"),
   ]
 
-  /// Medians suppress memorising where the examples are many times as many as a group has, here 625 times: groups of 32,
+  /// Medians suppress memorising where the examples are many times as many as a group has, here some 800 times: groups of 32,
   /// which are RM3's mini-batches and thirds of M3's.
   static func settings(noise: Double, optimizer: String, steps: Int?) -> TrainingConfiguration {
     var settings = TrainingConfiguration()
     settings.optimizer = optimizer
     settings.dataset = "digits"
-    settings.subset = 20_000
+    settings.subset = 26_000
     settings.testSubset = 5000
     settings.model = "mlp:256,256,256"
     settings.batchSize = optimizer == "m3" ? 96 : 32
     settings.noise = noise
-    (settings.steps, settings.epochs) = (steps, steps == nil ? 20 : nil)
+    (settings.steps, settings.epochs) = (steps, steps == nil ? 17 : nil)
     settings.evalSchedule = .dense
     return settings
   }
