@@ -316,7 +316,8 @@ import Testing
     let card = try Program.run(["study", "card", out])
     #expect(card.code == 0)
     #expect(
-      card.output.contains("held (gm/linear-example, smoke)") && card.output.contains("no data: coherent study run"))
+      card.output.contains("held (gm/linear-example, smoke)")
+        && card.output.contains("not tested: It takes coherent study run"))
     for claim in ScoreCard.claims { #expect(card.output.contains(claim.id)) }
   }
 }
