@@ -38,7 +38,10 @@ final class CoherenceLook: Probe {
 
   func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
     for sample in samples {
-      let found = try sample.coherence(plan)
+      // Under the statistics of the batch examples are coupled: there is no jackknife over them, whose groups would cut
+      // the mini-batches up too.
+      let hasIntervals = isLeading && plan.batchNormPolicy == .running
+      let found = try sample.coherence(plan, groupCount: hasIntervals ? 10 : 0)
       results.coherence += found.records(step: step, split: sample.split, policy: plan.batchNormPolicy)
       guard isLeading else { continue }
       results.intervals += found.intervalRecords(step: step, split: sample.split)

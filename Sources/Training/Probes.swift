@@ -27,7 +27,8 @@ final class Probes {
     self.steps = steps
     self.stepsPerEpoch = stepsPerEpoch
     let samples = ProbeSamples(
-      data: data, seed: configuration.seed, chunkSize: chunkSize ?? CoherenceProbe.usualChunkSize)
+      data: data, seed: configuration.seed,
+      chunkSize: min(chunkSize ?? .max, CoherenceProbe.usualChunkSize))
     var plans: [BatchNormPolicy: GradientPlan] = [:]
     // Each step has one line a split and layer in the other logs: they are the first treatment's.
     let leading = specifications.first { $0.kind == .coherence }?.normPolicy ?? .running
@@ -44,7 +45,7 @@ final class Probes {
       func sized(_ probe: CoherenceProbe) -> CoherenceProbe {
         var probe = probe
         if policy == .batch {
-          probe.chunkSize = chunkSize.map { min($0, configuration.batchSize) } ?? configuration.batchSize
+          probe.chunkSize = min(chunkSize ?? .max, configuration.batchSize)
         }
         return probe
       }

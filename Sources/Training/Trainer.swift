@@ -181,7 +181,7 @@ public final class Trainer {
         train: data.trainIndices.count, test: data.test.count, validation: data.validationIndices.count),
       every: configuration.evalEvery, policy: configuration.evalSchedule)
     probes = try Probes(
-      resolved, data: data, chunkSize: activations?.trainingChunk(most: CoherenceProbe.usualChunkSize),
+      resolved, data: data, chunkSize: activations?.trainingChunk(most: max(CoherenceProbe.usualChunkSize, batchSize)),
       plan: { try GradientPlan(model, store: store, batchNormPolicy: $0, linearPolicy: policy) }, steps: steps,
       stepsPerEpoch: perEpoch)
   }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import GradientMatrix
+import NeuralNetworks
+import RunStore
+import Testing
+
+@testable import Training
+
+/// Settings of probes beside m, and epochs without their rest.
+@Suite struct ProbeSettingTests {
+  @Test func settingsAreReadAndWritten() throws {
+    let word = "contributions:m=50,bn=batch,nulls=999@dense:0-2,log"
+    let probe = try #require(try ProbeSpecification.parse(word).first)
+    #expect(probe.sampleSize == 50 && probe.normPolicy == .batch && probe.nullWorlds == 999)
+    #expect(probe.description == word)
+    #expect(try ProbeSpecification.parse("coherence:bn=running").first?.description == "coherence:bn=running@log")
+    for bad in [
+      "coherence:m=2,m=3", "coherence:bn=none", "coherence:nulls=20", "contributions:nulls=1", "coherence:",
+      "coherence:m",
+      "coherence:m=1", "coherence:m=4,", "contributions:nulls=10000",
+    ] {
+      expectError(.configuration, "is not known; write m=N") { _ = try ProbeSpecification.parse(bad) }
+    }
+  }
+
+  /// Both treatments of batch normalisation at the same weights: that of the batch is what a pass over whole mini-batches
+  /// gives, and only the first one has intervals.
+  @Test func twoTreatmentsSideBySide() throws {
+    let scratch = try Scratch()
+    let run = try startRun(
+      smallConfiguration {
+        ($0.model, $0.batchSize, $0.steps, $0.noise) = ("resnet20", 20, 1, 0)
+        $0.probe = ["coherence:m=60@every:1", "coherence:m=60,bn=batch@every:1"]
+      }, at: scratch.path("run"))
+    _ = try run.train()
+    let records = try run.directory.coherence().filter { $0.layer == "all" && $0.split == "train" && $0.step == 1 }
+    #expect(records.map(\.batchNormPolicy) == ["running", "batch"])
+    let trainer = run.trainer
+    let plan = try GradientPlan(
+      trainer.model, store: trainer.store, batchNormPolicy: .batch, linearPolicy: trainer.linearPolicy)
+    var sample = try CoherenceProbe(
+      of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
+      split: "train", count: 60, seed: trainer.configuration.seed)
+    sample.chunkSize = 20
+    let expected = try sample.coherence(plan, groupCount: 0).network.coherence.mCoherence
+    #expect(records.last?.mCoherence == expected && records.first?.mCoherence != expected)
+    #expect(try Set(run.directory.coherenceIntervals().map(\.step)) == [0, 1])
+    #expect(try run.directory.measures().filter { $0.measure == "gradient_norm2" && $0.split == "train" }.count == 2)
+  }
+
+  @Test func asManyNullWorldsAsAsked() throws {
+    let scratch = try Scratch()
+    let run = try startRun(
+      smallConfiguration { $0.probe = ["contributions:m=40,nulls=33@every:20"] }, at: scratch.path("run"))
+    _ = try run.train()
+    let worlds = try Set(run.directory.contributions().map(\.world))
+    #expect(worlds == Set(0...33))
+  }
+
+  @Test func theRestOfAnEpochIsLeftOut() throws {
+    func trainer(_ dropsLast: Bool) throws -> Trainer {
+      try Trainer(
+        smallConfiguration {
+          ($0.batchSize, $0.steps, $0.epochs, $0.dropLast) = (25, nil, 3, dropsLast)
+        })
+    }
+    let (whole, dropped) = (try trainer(false), try trainer(true))
+    #expect(whole.steps == 9 && dropped.steps == 6)
+    #expect(whole.stepsPerEpoch == 3 && dropped.stepsPerEpoch == 2)
+    while !dropped.isFinished { _ = try dropped.update() }
+    // A rest too small for three groups is no reason to refuse when it is left out.
+    func groups(_ dropsLast: Bool) throws {
+      _ = try Trainer(smallConfiguration { ($0.batchSize, $0.optimizer, $0.dropLast) = (29, "m3", dropsLast) })
+    }
+    expectError(.configuration, "m3 needs at least 3 examples", "--drop-last") { try groups(false) }
+    try groups(true)
+  }
+}
