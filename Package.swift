@@ -57,6 +57,7 @@ let package = Package(
   name: "CoherentGradients",
   products: [
     .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "GradientBlocks", targets: ["GradientBlocks"]),
     .library(name: "NeuralNetworks", targets: ["NeuralNetworks"]),
     .library(name: "Datasets", targets: ["Datasets"]),
     .library(name: "GradientMatrix", targets: ["GradientMatrix"]),
@@ -86,7 +87,10 @@ let package = Package(
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(name: "CLibTorch", exclude: ["README.md"], cxxSettings: shimFlags, linkerSettings: libtorchLinking),
     .target(name: "Tensors", dependencies: ["CLibTorch"], exclude: ["README.md"], swiftSettings: strict),
-    .target(name: "NeuralNetworks", dependencies: ["Tensors"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "GradientBlocks", dependencies: ["Tensors"], exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "NeuralNetworks", dependencies: ["Tensors", "GradientBlocks"], exclude: ["README.md"], swiftSettings: strict
+    ),
     .target(
       name: "Datasets",
       dependencies: ["Tensors", "CImageCodecs", "CZlib", .product(name: "Crypto", package: "swift-crypto")],

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GradientBlocks
 import NeuralNetworks
 import Tensors
 
@@ -124,11 +125,12 @@ public struct GradientMatrix {
         // Its block takes all applications together.
         return try first.visit(nil)
       }
-      guard layer is Conv2d, plan.isAlone(layer) else { return }
+      guard (layer as? any FactoredModule)?.isUsedDuringBackward == true, plan.isAlone(layer) else { return }
       early[id] = slot
       try slot.visit { input, delta in
         guard let passed else { throw GradientMatrixError("gradients arrived before the loss") }
-        let part = try plan.layer(of: layer, [.factors(input: input, outputGradient: delta)], exampleCount: count)
+        let part = try plan.layer(
+          of: layer, [GradientRecord(.factors(input: input, outputGradient: delta))], exampleCount: count)
         done.insert(part.name)
         try body(GradientMatrix(plan, passed, layers: [part], exampleCount: count))
       }

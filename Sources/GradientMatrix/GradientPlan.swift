@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GradientBlocks
 import NeuralNetworks
 import Tensors
 
@@ -44,7 +45,7 @@ public final class GradientPlan {
     self.batchNormPolicy = batchNormPolicy
     self.linearPolicy = linearPolicy
     let owners = Self.owners(in: model)
-    let unknown = owners.filter { !GradientRule.knows($0.module) }
+    let unknown = owners.filter { !($0.module is any FactoredModule) }
     if case .refuse = unknownLayers, !unknown.isEmpty {
       let names = unknown.map { Self.title($0.name, $0.module) }
       throw GradientMatrixError(
@@ -97,7 +98,7 @@ public final class GradientPlan {
         Group(
           name: first.name, members: members.map(\.module), memberNames: members.map(\.name),
           entries: parameters.compactMap { places[$0] }.sorted { $0.range.lowerBound < $1.range.lowerBound },
-          isUnknown: members.contains { !GradientRule.knows($0.module) }))
+          isUnknown: members.contains { !($0.module is any FactoredModule) }))
     }
     return groups.sorted { ($0.entries.first?.range.lowerBound ?? 0) < ($1.entries.first?.range.lowerBound ?? 0) }
   }
@@ -114,21 +115,23 @@ public final class GradientPlan {
   func layers(
     from tape: GradientTape, input: Tensor, losses: (Tensor) throws -> Tensor, except done: Set<String> = []
   ) throws -> [GradientMatrix.Layer] {
-    var applications: [ObjectIdentifier: [Application]] = [:]
+    var records: [ObjectIdentifier: [GradientRecord]] = [:]
     for entry in tape.entries {
       if let factors = try entry.slot.factors() {
-        applications[ObjectIdentifier(entry.layer), default: []].append(
-          entry.isExplicit
-            ? .rows(factors.outputGradient) : .factors(input: factors.input, outputGradient: factors.outputGradient))
+        records[ObjectIdentifier(entry.layer), default: []].append(
+          GradientRecord(
+            name: entry.name,
+            entry.isExplicit
+              ? .rows(factors.outputGradient) : .factors(input: factors.input, outputGradient: factors.outputGradient)))
       }
     }
     let rest = groups.filter { !done.contains($0.name) }
-    try checkUsed(rest, applications: Set(applications.keys), recorded: Self.layers(of: tape))
+    try checkUsed(rest, applied: Set(records.keys), recorded: Self.layers(of: tape))
     let slow = try oneByOneRows(input: input, losses: losses)
     return try rest.map { group in
       let block =
         try slow[group.name].map { RowsBlock($0) }
-        ?? block(of: group, applications: applications, exampleCount: input.size(0))
+        ?? block(of: group, records, exampleCount: input.size(0))
       return try layer(of: group, block, exampleCount: input.size(0))
     }
   }
@@ -139,13 +142,13 @@ public final class GradientPlan {
 
   /// A layer that left no factors would have gradients of 0, which go unnoticed.
   private func checkUsed(
-    _ groups: [Group], applications: Set<ObjectIdentifier>, recorded: Set<ObjectIdentifier>
+    _ groups: [Group], applied: Set<ObjectIdentifier>, recorded: Set<ObjectIdentifier>
   ) throws {
     guard !store.allowsUnusedParameters else { return }
     for group in groups where !group.isUnknown {
       for (name, module) in zip(group.memberNames, group.members) {
         let id = ObjectIdentifier(module)
-        guard !applications.contains(id) else { continue }
+        guard !applied.contains(id) else { continue }
         let why =
           recorded.contains(id)
           ? "the losses do not depend on its output: compute them from it"
@@ -199,19 +202,26 @@ public final class GradientPlan {
   /// Whether a layer has a rule and shares no parameters with others.
   func isAlone(_ layer: any Module) -> Bool { group(of: layer) != nil }
 
-  /// A layer that is alone, from its applications.
-  func layer(of module: any Module, _ applications: [Application], exampleCount: Int) throws -> GradientMatrix.Layer {
+  /// A layer that is alone, from what it recorded.
+  func layer(of module: any Module, _ records: [GradientRecord], exampleCount: Int) throws -> GradientMatrix.Layer {
     guard let group = group(of: module) else {
       throw GradientMatrixError("\(type(of: module)) is not a separate layer of this plan")
     }
-    return try layer(of: group, GradientRule.block(for: module, applications), exampleCount: exampleCount)
+    return try layer(of: group, Self.block(for: module, records), exampleCount: exampleCount)
+  }
+
+  private static func block(for layer: any Module, _ records: [GradientRecord]) throws -> any GradientBlock {
+    guard let factored = layer as? any FactoredModule else {
+      throw GradientMatrixError("there is no per-example rule for a layer of type \(type(of: layer))")
+    }
+    return try factored.gradientBlock(records)
   }
 
   private func block(
-    of group: Group, applications: [ObjectIdentifier: [Application]], exampleCount: Int
+    of group: Group, _ records: [ObjectIdentifier: [GradientRecord]], exampleCount: Int
   ) throws -> any GradientBlock {
     let columnCount = group.entries.reduce(0) { $0 + $1.range.count }
-    let used = group.members.filter { applications[ObjectIdentifier($0)] != nil }
+    let used = group.members.filter { records[ObjectIdentifier($0)] != nil }
     guard !used.isEmpty else {
       let dtype = try store.values.dtype
       let device = store.values.device
@@ -219,7 +229,7 @@ public final class GradientPlan {
         try Tensor.zeros([$0.count, columnCount], dtype: dtype, device: device)
       }
     }
-    let blocks = try used.map { try GradientRule.block(for: $0, applications[ObjectIdentifier($0)] ?? []) }
+    let blocks = try used.map { try Self.block(for: $0, records[ObjectIdentifier($0)] ?? []) }
     if group.members.count == 1 { return blocks[0] }
     // Columns of the whole are the group's parameters in the order of the flat buffer.
     var starts: [ObjectIdentifier: Range<Int>] = [:]
@@ -229,13 +239,13 @@ public final class GradientPlan {
       start += entry.range.count
     }
     let parts = zip(used, blocks).map { module, block in
-      SumBlock.Part(
+      SummedBlock.Part(
         block: block,
         columns: module.members.compactMap {
           if case .parameter(_, let parameter) = $0 { starts[ObjectIdentifier(parameter)] } else { nil }
         })
     }
-    return SumBlock(exampleCount: exampleCount, columnCount: columnCount, parts: parts)
+    return try SummedBlock(exampleCount: exampleCount, columnCount: columnCount, parts: parts)
   }
 
   private static func merged(_ ranges: [Range<Int>]) -> [Range<Int>] {

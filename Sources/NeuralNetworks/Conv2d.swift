@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GradientBlocks
 import Tensors
 
 /// A two-dimensional convolution: [B, C, H, W] to [B, O, H', W'].
-public final class Conv2d: Module {
+public final class Conv2d: FactoredModule {
   /// [O, C/groups, kh, kw].
   public let weight: Parameter
   /// [O].
@@ -77,4 +78,14 @@ public final class Conv2d: Module {
       weight: context.value(of: weight), bias: bias.map { try context.value(of: $0) }, geometry)
     return try context.record(self, input: input, output: output)
   }
+
+  /// rowᵢ = Σₜ δᵢₜ ⊗ patchᵢₜ over positions t, and Σₜ δᵢₜ for the bias.
+  public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
+    try records.block {
+      try ConvolutionBlock(input: $0, outputGradient: $1, geometry: geometry, hasBias: bias != nil)
+    }
+  }
+
+  /// Inputs and output gradients of convolutions are most of a network's memory.
+  public var isUsedDuringBackward: Bool { true }
 }

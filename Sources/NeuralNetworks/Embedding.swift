@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GradientBlocks
 import Tensors
 
 /// A table of vectors looked up by index: int64 [B, ...] to [B, ..., D].
-public final class Embedding: Module {
+public final class Embedding: FactoredModule {
   /// [N, D].
   public let weight: Parameter
 
@@ -31,5 +32,12 @@ public final class Embedding: Module {
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     let output = try context.value(of: weight).embedding(input)
     return try context.record(self, input: input, output: output)
+  }
+
+  /// rowᵢ holds, at each vector, the sum of δᵢₜ over the positions t that looked it up.
+  public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
+    try records.block {
+      try EmbeddingBlock(indices: $0, outputGradient: $1, vectorCount: weight.value.size(0))
+    }
   }
 }

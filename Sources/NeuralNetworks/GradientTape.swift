@@ -18,6 +18,8 @@ public final class GradientTape {
   public struct Entry {
     /// The layer.
     public let layer: any Module
+    /// Which of the layer's records it is, for a layer that leaves several in one application; empty otherwise.
+    public let name: String
     /// Its factors.
     public let slot: FactorSlot
     /// Whether the slot receives the rows of the block themselves, [B, C], as the output gradient.
@@ -37,15 +39,17 @@ public final class GradientTape {
 
   /// A slot for an application of a layer, to be filled by the layer's own operation.
   public func slot(for layer: any Module) throws -> FactorSlot {
-    try makeSlot(for: layer, isExplicit: false)
+    try makeSlot(for: layer, named: "", isExplicit: false)
   }
 
   /// A slot for an application of a layer whose own operation makes the rows of its block.
-  public func rowSlot(for layer: any Module) throws -> FactorSlot { try makeSlot(for: layer, isExplicit: true) }
+  public func rowSlot(for layer: any Module) throws -> FactorSlot {
+    try makeSlot(for: layer, named: "", isExplicit: true)
+  }
 
-  private func makeSlot(for layer: any Module, isExplicit: Bool) throws -> FactorSlot {
+  fileprivate func makeSlot(for layer: any Module, named name: String, isExplicit: Bool) throws -> FactorSlot {
     let slot = try FactorSlot()
-    entries.append(Entry(layer: layer, slot: slot, isExplicit: isExplicit))
+    entries.append(Entry(layer: layer, name: name, slot: slot, isExplicit: isExplicit))
     return slot
   }
 }
@@ -53,9 +57,11 @@ public final class GradientTape {
 extension ForwardContext {
   /// Records an application of a layer: what it was applied to and what came out. Layers call this on their output,
   /// before any activation; without a tape it returns the output as it is.
-  public func record(_ layer: any Module, input: Tensor, output: Tensor) throws -> Tensor {
+  ///
+  /// - Parameter name: which record it is, for a layer that leaves several in one application.
+  public func record(_ layer: any Module, named name: String = "", input: Tensor, output: Tensor) throws -> Tensor {
     guard let tape else { return output }
-    let slot = try tape.slot(for: layer)
+    let slot = try tape.makeSlot(for: layer, named: name, isExplicit: false)
     try tape.onRecord?(layer, slot)
     return try output.tappedOutput(slot, input: input)
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GradientBlocks
 import Tensors
 
 /// y = x·Wᵀ + b, over the last dimension.
-public final class Linear: Module {
+public final class Linear: FactoredModule {
   /// W, [outputs, inputs].
   public let weight: Parameter
   /// b, [outputs].
@@ -56,6 +57,11 @@ public final class Linear: Module {
       weight: weight.value, bias: bias?.value, relu: relu, plan: plan,
       weightSink: context.usesSinks ? weight.sink : nil, biasSink: context.usesSinks ? bias?.sink : nil,
       slot: context.tape?.slot(for: self))
+  }
+
+  /// rowᵢ = Σₜ δᵢₜ ⊗ xᵢₜ over positions t, and Σₜ δᵢₜ for the bias; positions make several applications one.
+  public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
+    try LinearBlock(records.factors, hasBias: bias != nil)
   }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GradientBlocks
 import Tensors
 
 /// A layer that normalises its input and then scales and shifts it: y = γ·x̂ + β, per channel or feature.
-public protocol AffineNormalization: Module {
+public protocol AffineNormalization: FactoredModule {
   /// γ; nil without scaling.
   var weight: Parameter? { get }
   /// β; nil without shifting.
@@ -29,6 +30,22 @@ extension AffineNormalization {
   /// γ and β.
   public var members: [ModuleMember] {
     (weight.map { [.parameter("weight", $0)] } ?? []) + (bias.map { [.parameter("bias", $0)] } ?? [])
+  }
+
+  /// γ and β: Σₜ δᵢₜ·x̂ᵢₜ and Σₜ δᵢₜ over positions t, few enough numbers to be explicit.
+  public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
+    try records.block { normalized, outputGradient in
+      let batch = outputGradient.size(0)
+      func summed(_ values: Tensor) throws -> Tensor {
+        isPerChannel
+          ? try values.reshape([batch, outputGradient.size(1), -1]).sum([2])
+          : try values.reshape([batch, -1, outputGradient.size(-1)]).sum([1])
+      }
+      var parts: [Tensor] = []
+      if weight != nil { parts.append(try summed(outputGradient * normalized)) }
+      if bias != nil { parts.append(try summed(outputGradient)) }
+      return RowsBlock(try Tensor.concatenate(parts, dimension: 1))
+    }
   }
 
   /// γ·x̂ + β in two steps, with x̂ recorded: the gradients of γ and β follow from it even where γ is 0.

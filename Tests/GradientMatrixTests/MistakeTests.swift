@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GradientBlocks
 import GradientMatrix
 import NeuralNetworks
 import TestSupport
@@ -8,8 +9,8 @@ import Testing
 
 /// Knows its rule, but its `forward` does not record.
 private final class Unrecorded: Scale, FactoredModule {
-  func gradientBlock(input: Tensor, outputGradient: Tensor) throws -> any GradientBlock {
-    RowsBlock(try input * outputGradient)
+  func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
+    try records.block { RowsBlock(try $0 * $1) }
   }
 }
 
@@ -28,8 +29,8 @@ private final class StaleFactored: Stale, FactoredModule {
   override func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     try context.record(self, input: input, output: super.forward(input, in: context))
   }
-  func gradientBlock(input: Tensor, outputGradient: Tensor) throws -> any GradientBlock {
-    RowsBlock(try input * outputGradient)
+  func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
+    try records.block { RowsBlock(try $0 * $1) }
   }
 }
 
@@ -39,8 +40,8 @@ private final class PastTheContext: Scale, FactoredModule {
   override func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     try context.record(self, input: input, output: input * scale.value)
   }
-  func gradientBlock(input: Tensor, outputGradient: Tensor) throws -> any GradientBlock {
-    RowsBlock(try input * outputGradient)
+  func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
+    try records.block { RowsBlock(try $0 * $1) }
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GradientBlocks
 import GradientMatrix
 import NeuralNetworks
 import Tensors

@@ -133,6 +133,12 @@ extension Problem {
         model: Custom([("idle", idle), ("first", first)]) { try first.forward($0, in: $1) },
         input: try $0.normal([5, 4]), allowsUnusedParameters: true)
     },
+    Problem("a layer of one's own that records two pairs of factors, applied twice") {
+      let bottleneck = try Bottleneck($0, size: 5, rank: 3)
+      return .init(
+        model: Sequential([("first", bottleneck), ("linear", try $0.linear(5, 5)), ("second", bottleneck)]),
+        input: try $0.normal([4, 5]))
+    },
     Problem("layer with a rule of its own") {
       .init(
         model: Sequential(try $0.linear(4, 5), try FactoredScale($0, size: 5), try $0.linear(5, 2)),

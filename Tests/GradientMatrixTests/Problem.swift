@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GradientBlocks
 import GradientMatrix
 import NeuralNetworks
 import Tensors
@@ -117,7 +118,33 @@ final class FactoredScale: Scale, FactoredModule {
     try context.record(self, input: input, output: super.forward(input, in: context))
   }
 
-  func gradientBlock(input: Tensor, outputGradient: Tensor) throws -> any GradientBlock {
-    RowsBlock(try input * outputGradient)
+  func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
+    try records.block { RowsBlock(try $0 * $1) }
+  }
+}
+
+/// y = tanh(x·Dᵀ)·Uᵀ: two parameters whose gradients follow from two places of one layer.
+final class Bottleneck: FactoredModule {
+  let down: Parameter
+  let up: Parameter
+
+  init(_ source: Source, size: Int, rank: Int) throws {
+    down = try Parameter(source.normal([rank, size]))
+    up = try Parameter(source.normal([size, rank]))
+  }
+
+  var members: [ModuleMember] { [.parameter("down", down), .parameter("up", up)] }
+
+  func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    let low = try context.record(
+      self, named: "down", input: input, output: input.matmul(context.value(of: down).transpose()))
+    let hidden = try low.tanh()
+    return try context.record(
+      self, named: "up", input: hidden, output: hidden.matmul(context.value(of: up).transpose()))
+  }
+
+  func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
+    try SummedBlock(
+      concatenating: ["down", "up"].map { try LinearBlock(records.named($0).factors, hasBias: false) })
   }
 }

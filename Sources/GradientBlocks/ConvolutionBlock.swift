@@ -4,7 +4,7 @@ import Tensors
 
 /// The block of a two-dimensional convolution: rowᵢ = Σ over positions of δᵢₜ ⊗ patchᵢₜ within each group of channels,
 /// and Σₜ δᵢₜ for the bias.
-struct ConvolutionBlock: GradientBlock {
+public struct ConvolutionBlock: GradientBlock {
   private let factors: ConvolutionFactors
   private let hasBias: Bool
 
@@ -15,23 +15,27 @@ struct ConvolutionBlock: GradientBlock {
   private var positions: Int { delta.size(2) * delta.size(3) }
   private var patch: Int { input.size(1) / geometry.groups * geometry.kernel[0] * geometry.kernel[1] }
   private var weightCount: Int { outputs * patch }
-  var exampleCount: Int { input.size(0) }
-  var columnCount: Int { weightCount + (hasBias ? outputs : 0) }
+  /// The number of examples B.
+  public var exampleCount: Int { input.size(0) }
+  /// The number of columns C.
+  public var columnCount: Int { weightCount + (hasBias ? outputs : 0) }
 
   /// From the input [B, C, H, W] and the gradient [B, O, H', W'] at the output.
-  init(input: Tensor, delta: Tensor, geometry: ConvolutionGeometry, hasBias: Bool) throws {
-    factors = try ConvolutionFactors(input: input, delta: delta, geometry: geometry)
+  public init(input: Tensor, outputGradient: Tensor, geometry: ConvolutionGeometry, hasBias: Bool) throws {
+    factors = try ConvolutionFactors(input: input, delta: outputGradient, geometry: geometry)
     self.hasBias = hasBias
   }
 
-  func group(_ range: Range<Int>) throws -> any GradientBlock {
+  /// Some consecutive examples as a block of their own.
+  public func group(_ range: Range<Int>) throws -> any GradientBlock {
     try part(range.lowerBound..<range.upperBound)
   }
 
   private func part(_ range: Range<Int>) throws -> ConvolutionBlock {
     try ConvolutionBlock(
       input: input.narrow(0, from: range.lowerBound, length: range.count),
-      delta: delta.narrow(0, from: range.lowerBound, length: range.count), geometry: geometry, hasBias: hasBias)
+      outputGradient: delta.narrow(0, from: range.lowerBound, length: range.count), geometry: geometry, hasBias: hasBias
+    )
   }
 
   /// Each example's gradient of the bias, [B, O].
@@ -56,15 +60,18 @@ struct ConvolutionBlock: GradientBlock {
     try factors.haveKernels && target.device == .cpu && target.dtype == .float32 && target.isContiguous
   }
 
-  func rows(_ range: Range<Int>) throws -> Tensor {
+  /// Some rows made explicit: [range.count, C].
+  public func rows(_ range: Range<Int>) throws -> Tensor {
     let own = range == 0..<exampleCount ? self : try part(range)
     let weight = try own.factors.rows().reshape([range.count, weightCount])
     return hasBias ? try Tensor.concatenate([weight, own.biasRows()], dimension: 1) : weight
   }
 
-  func gram() throws -> Tensor { try explicitGram() }
+  /// ⟨rowᵢ, rowⱼ⟩ for every pair: [B, B].
+  public func gram() throws -> Tensor { try explicitGram() }
 
-  func rowSquaredNorms() throws -> Tensor {
+  /// ‖rowᵢ‖² without forming a row where that is cheaper: float64 [B].
+  public func rowSquaredNorms() throws -> Tensor {
     if prefersPairs { return try pairedLinear().rowSquaredNorms() }
     guard factors.haveKernels else { return try explicitRowSquaredNorms() }
     return try withBias(factors.squaredNorms())
@@ -74,7 +81,8 @@ struct ConvolutionBlock: GradientBlock {
     hasBias ? try norms + biasRows().rowSquaredNorms() : norms
   }
 
-  func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor {
+  /// Row norms and column sum in one pass where the kernels allow it.
+  public func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor {
     if prefersPairs {
       try columnSum(into: target, weights: nil, accumulating: accumulating)
       return try pairedLinear().rowSquaredNorms()
@@ -98,10 +106,11 @@ struct ConvolutionBlock: GradientBlock {
     return try LinearBlock([(patches, gradients)], hasBias: hasBias)
   }
 
-  func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {
+  /// The weight gradient of the batch, with the output gradients scaled by the weights.
+  public func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {
     if let weights {
       let scaled = try delta * weights.reshape([exampleCount, 1, 1, 1])
-      return try ConvolutionBlock(input: input, delta: scaled, geometry: geometry, hasBias: hasBias)
+      return try ConvolutionBlock(input: input, outputGradient: scaled, geometry: geometry, hasBias: hasBias)
         .columnSum(into: target, weights: nil, accumulating: accumulating)
     }
     let (weight, bias) = try split(target)
@@ -113,7 +122,8 @@ struct ConvolutionBlock: GradientBlock {
     if let bias { try deliver(delta.sum([0, 2, 3]), to: bias, accumulating: accumulating) }
   }
 
-  func clippedSum(into target: Tensor, _ clipping: Clipping) throws {
+  /// The clipped sum, from rows formed in registers where the kernels allow it.
+  public func clippedSum(into target: Tensor, _ clipping: Clipping) throws {
     let (weight, bias) = try split(target)
     if let bias { try bias.setClippedSum(ofRows: biasRows().contiguous(), clipping) }
     if try hasKernels(for: target) { return try factors.clippedSum(into: weight, clipping) }
@@ -128,7 +138,8 @@ struct ConvolutionBlock: GradientBlock {
     }
   }
 
-  func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
+  /// The median of group means, from sums formed in registers where the kernels allow it.
+  public func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
     guard try hasKernels(for: target), groups.count >= 3, groups.count <= 9, !prefersPairs else {
       return try medianOfMeans(into: target, groups: groups)
     }
@@ -137,7 +148,8 @@ struct ConvolutionBlock: GradientBlock {
     if let bias { try RowsBlock(biasRows()).groupMedian(into: bias, groups: groups) }
   }
 
-  func product(_ vector: Tensor) throws -> Tensor {
+  /// ⟨rowᵢ, v⟩ without forming a row: [B].
+  public func product(_ vector: Tensor) throws -> Tensor {
     // ⟨Σₜ δₜ ⊗ patchₜ, V⟩ = Σₜ ⟨δₜ, (input ∗ V)ₜ⟩: a convolution with V, bias included.
     let weight = try vector.narrow(0, from: 0, length: weightCount)
       .reshape([outputs, input.size(1) / geometry.groups] + geometry.kernel)

@@ -3,7 +3,7 @@
 import Tensors
 
 /// The block of an embedding: row i holds, at the vectors of the indices that example i looked up, the sum of their δ.
-struct EmbeddingBlock: GradientBlock {
+public struct EmbeddingBlock: GradientBlock {
   /// [B, T], int64.
   let indices: Tensor
   /// [B, T, D].
@@ -12,42 +12,53 @@ struct EmbeddingBlock: GradientBlock {
   let vectorCount: Int
 
   private var size: Int { delta.size(2) }
-  var exampleCount: Int { indices.size(0) }
-  var columnCount: Int { vectorCount * size }
+  /// The number of examples B.
+  public var exampleCount: Int { indices.size(0) }
+  /// The number of columns C.
+  public var columnCount: Int { vectorCount * size }
 
-  init(indices: Tensor, delta: Tensor, vectorCount: Int) throws {
+  /// From the indices [B, ...], the gradient [B, ..., D] at the output and the number N of vectors.
+  ///
+  /// - Throws: `TensorError` when the shapes do not fit.
+  public init(indices: Tensor, outputGradient: Tensor, vectorCount: Int) throws {
     self.indices = try indices.reshape([indices.size(0), -1])
-    self.delta = try delta.reshape([indices.size(0), -1, delta.size(-1)])
+    self.delta = try outputGradient.reshape([indices.size(0), -1, outputGradient.size(-1)])
     self.vectorCount = vectorCount
   }
 
-  func rowSquaredNorms() throws -> Tensor {
+  /// ‖rowᵢ‖² without forming a row where that is cheaper: float64 [B].
+  public func rowSquaredNorms() throws -> Tensor {
     // Only positions that looked up the same vector meet.
     let same = try indices.unsqueeze(1).equal(indices.unsqueeze(2)).to(.float64)
     // Rounding must not make a square negative.
     return try (delta.matmul(delta.transpose()).to(.float64) * same).sum([1, 2]).clamp(0, .infinity)
   }
 
-  func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {
+  /// The weight gradient of the batch, with the output gradients scaled by the weights.
+  public func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {
     let scaled = try weights.map { try delta * $0.reshape([exampleCount, 1, 1]) } ?? delta
     let sum = try scaled.reshape([-1, size]).indexAdd(rows: vectorCount, indices.reshape([-1]))
     try deliver(sum, to: target, accumulating: accumulating)
   }
 
-  func product(_ vector: Tensor) throws -> Tensor {
+  /// ⟨rowᵢ, v⟩ without forming a row: [B].
+  public func product(_ vector: Tensor) throws -> Tensor {
     let looked = try vector.reshape([vectorCount, size]).embedding(indices)
     return try (looked * delta).sum([1, 2])
   }
 
-  func group(_ range: Range<Int>) throws -> any GradientBlock {
+  /// Some consecutive examples as a block of their own.
+  public func group(_ range: Range<Int>) throws -> any GradientBlock {
     try EmbeddingBlock(
       indices: indices.narrow(0, from: range.lowerBound, length: range.count),
-      delta: delta.narrow(0, from: range.lowerBound, length: range.count), vectorCount: vectorCount)
+      outputGradient: delta.narrow(0, from: range.lowerBound, length: range.count), vectorCount: vectorCount)
   }
 
-  func gram() throws -> Tensor { try explicitGram() }
+  /// ⟨rowᵢ, rowⱼ⟩ for every pair: [B, B].
+  public func gram() throws -> Tensor { try explicitGram() }
 
-  func rows(_ range: Range<Int>) throws -> Tensor {
+  /// Some rows made explicit: [range.count, C].
+  public func rows(_ range: Range<Int>) throws -> Tensor {
     let own = try indices.narrow(0, from: range.lowerBound, length: range.count)
     let first = try Tensor.arange(0..<range.count, device: indices.device).unsqueeze(1) * Double(vectorCount)
     let places = try (own + first.to(.int64)).reshape([-1])

@@ -4,7 +4,7 @@ import Tensors
 
 /// The block of a linear layer: rowᵢ = Σₜ δᵢₜ ⊗ aᵢₜ for the weight, Σₜ δᵢₜ for the bias, over the positions t that the
 /// layer was applied to (one for a plain batch).
-struct LinearBlock: GradientBlock {
+public struct LinearBlock: GradientBlock {
   /// a, [B, T, in].
   let input: Tensor
   /// δ, [B, T, out].
@@ -14,11 +14,13 @@ struct LinearBlock: GradientBlock {
   private var positions: Int { input.size(1) }
   private var inputs: Int { input.size(2) }
   private var outputs: Int { delta.size(2) }
-  var exampleCount: Int { input.size(0) }
-  var columnCount: Int { outputs * inputs + (hasBias ? outputs : 0) }
+  /// The number of examples B.
+  public var exampleCount: Int { input.size(0) }
+  /// The number of columns C.
+  public var columnCount: Int { outputs * inputs + (hasBias ? outputs : 0) }
 
   /// Any axes between the first and the last count as positions; several applications are joined along them.
-  init(_ factors: [(input: Tensor, outputGradient: Tensor)], hasBias: Bool) throws {
+  public init(_ factors: [(input: Tensor, outputGradient: Tensor)], hasBias: Bool) throws {
     func joined(_ tensors: [Tensor]) throws -> Tensor {
       let shaped = try tensors.map { try $0.reshape([$0.size(0), -1, $0.size(-1)]) }
       return shaped.count == 1 ? shaped[0] : try Tensor.concatenate(shaped, dimension: 1)
@@ -28,7 +30,8 @@ struct LinearBlock: GradientBlock {
     self.hasBias = hasBias
   }
 
-  func rowSquaredNorms() throws -> Tensor {
+  /// ‖rowᵢ‖² without forming a row where that is cheaper: float64 [B].
+  public func rowSquaredNorms() throws -> Tensor {
     if positions == 1 {
       // ‖δ ⊗ a‖² = ‖δ‖²·‖a‖²: the product is never formed.
       let ofInput = try input.rowSquaredNorms()
@@ -53,7 +56,8 @@ struct LinearBlock: GradientBlock {
       })
   }
 
-  func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {
+  /// The weight gradient of the batch, with the output gradients scaled by the weights.
+  public func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {
     let scaled = try weights.map { try delta * $0.reshape([exampleCount, 1, 1]) } ?? delta
     let flatDelta = try scaled.reshape([-1, outputs]).contiguous()
     let flatInput = try input.reshape([-1, inputs])
@@ -70,7 +74,8 @@ struct LinearBlock: GradientBlock {
     (self.input, self.delta, self.hasBias) = (input, delta, hasBias)
   }
 
-  func group(_ range: Range<Int>) throws -> any GradientBlock {
+  /// Some consecutive examples as a block of their own.
+  public func group(_ range: Range<Int>) throws -> any GradientBlock {
     LinearBlock(
       input: try input.narrow(0, from: range.lowerBound, length: range.count),
       delta: try delta.narrow(0, from: range.lowerBound, length: range.count), hasBias: hasBias)
@@ -84,7 +89,8 @@ struct LinearBlock: GradientBlock {
     )
   }
 
-  func clippedSum(into target: Tensor, _ clipping: Clipping) throws {
+  /// The clipped sum, from rows formed in registers where the kernels allow it.
+  public func clippedSum(into target: Tensor, _ clipping: Clipping) throws {
     guard positions == 1 else {
       return try RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows)
         .clippedSum(into: target, clipping)
@@ -93,7 +99,8 @@ struct LinearBlock: GradientBlock {
     try weight.setClippedSum(outputGradient: delta.squeeze(1), input: input.squeeze(1), bias: bias, clipping)
   }
 
-  func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
+  /// The median of group means, from sums formed in registers where the kernels allow it.
+  public func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
     guard target.device == .cpu, try target.dtype == .float32, try delta.dtype == .float32, groups.count <= 9 else {
       return try RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows)
         .groupMedian(into: target, groups: groups)
@@ -104,7 +111,8 @@ struct LinearBlock: GradientBlock {
       rowsPerExample: positions)
   }
 
-  func signSum(into target: Tensor) throws {
+  /// The sum of the signs of the rows.
+  public func signSum(into target: Tensor) throws {
     guard positions == 1 else {
       return try RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows).signSum(into: target)
     }
@@ -113,7 +121,8 @@ struct LinearBlock: GradientBlock {
       .columnSum(into: target, weights: nil, accumulating: false)
   }
 
-  func product(_ vector: Tensor) throws -> Tensor {
+  /// ⟨rowᵢ, v⟩ without forming a row: [B].
+  public func product(_ vector: Tensor) throws -> Tensor {
     // ⟨δ ⊗ a, V⟩ = ⟨δ·V, a⟩.
     let weight = try vector.narrow(0, from: 0, length: outputs * inputs).reshape([outputs, inputs])
     var result = try (delta.reshape([-1, outputs]).matmul(weight).reshape(input.shape) * input).sum([1, 2])
@@ -124,7 +133,8 @@ struct LinearBlock: GradientBlock {
     return result
   }
 
-  func gram() throws -> Tensor {
+  /// ⟨rowᵢ, rowⱼ⟩ for every pair: [B, B].
+  public func gram() throws -> Tensor {
     guard positions == 1 else { return try explicitGram() }
     let a = try input.squeeze(1)
     let d = try delta.squeeze(1)
@@ -132,7 +142,8 @@ struct LinearBlock: GradientBlock {
     return try d.matmul(d.transpose()) * (hasBias ? ofInput + 1 : ofInput)
   }
 
-  func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
+  /// Σᵢ rowᵢⱼ² for every column.
+  public func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
     if positions == 1 {
       // (δₒ·aᵢ)² = δₒ²·aᵢ²: the column sum of the squared factors.
       return try LinearBlock(input: input.squared(), delta: delta.squared(), hasBias: hasBias)
@@ -143,7 +154,8 @@ struct LinearBlock: GradientBlock {
     }
   }
 
-  func columns(_ indices: [Int]) throws -> Tensor {
+  /// Some columns made explicit: [B, indices.count].
+  public func columns(_ indices: [Int]) throws -> Tensor {
     // Σₜ δₒₜ·aᵢₜ, with a = 1 for the bias.
     let weights = outputs * inputs
     let isBias = indices.map { $0 >= weights }
@@ -159,7 +171,8 @@ struct LinearBlock: GradientBlock {
     return try (d * a).sum([1])
   }
 
-  func rows(_ range: Range<Int>) throws -> Tensor {
+  /// Some rows made explicit: [range.count, C].
+  public func rows(_ range: Range<Int>) throws -> Tensor {
     let a = try input.narrow(0, from: range.lowerBound, length: range.count)
     let d = try delta.narrow(0, from: range.lowerBound, length: range.count)
     let weight = try d.transpose().matmul(a).reshape([range.count, outputs * inputs])

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Tensors
+
+/// A layer's columns of the gradient matrix G for one batch: B rows (examples) by C columns (the layer's parameters, in
+/// the order of its members, each row-major).
+public protocol GradientBlock {
+  /// The number of examples B.
+  var exampleCount: Int { get }
+  /// The number of columns C.
+  var columnCount: Int { get }
+
+  /// ‖rowᵢ‖² for every example: float64 [B].
+  func rowSquaredNorms() throws -> Tensor
+
+  /// Σᵢ uᵢ·rowᵢ into (or added to) `target` [C]; every uᵢ is 1 when `weights` [B] is nil.
+  func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws
+
+  /// ⟨rowᵢ, v⟩ for every example, for v [C]: [B].
+  func product(_ vector: Tensor) throws -> Tensor
+
+  /// ⟨rowᵢ, rowⱼ⟩ for every pair: [B, B].
+  func gram() throws -> Tensor
+
+  /// Some rows made explicit: [range.count, C].
+  func rows(_ range: Range<Int>) throws -> Tensor
+
+  /// Row norms and column sum together; one pass where the two share work.
+  func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor
+
+  /// Σᵢ rowᵢⱼ² for every column j, into (or added to) `target` [C].
+  func columnSquareSum(into target: Tensor, accumulating: Bool) throws
+
+  /// Some columns made explicit, in the order of the indices: [B, indices.count].
+  func columns(_ indices: [Int]) throws -> Tensor
+
+  /// Some consecutive examples as a block of their own.
+  func group(_ range: Range<Int>) throws -> any GradientBlock
+
+  /// The sum of the rows, clipped coordinate by coordinate, into `target` [C].
+  func clippedSum(into target: Tensor, _ clipping: Clipping) throws
+
+  /// The coordinate-wise median of the means over some groups of consecutive rows (an odd number of groups that
+  /// together are all rows), into `target` [C].
+  func groupMedian(into target: Tensor, groups: [Range<Int>]) throws
+
+  /// Σᵢ sign rowᵢⱼ for every column j, into `target` [C].
+  func signSum(into target: Tensor) throws
+}
+
+/// How many numbers of explicit rows are held at a time.
+let explicitBudget = 1 << 24
+
+extension GradientBlock {
+  /// Both, one after the other.
+  public func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor {
+    try columnSum(into: target, weights: nil, accumulating: accumulating)
+    return try rowSquaredNorms()
+  }
+
+  /// From explicit rows, a chunk at a time.
+  public func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
+    for (index, chunk) in rowChunks.enumerated() {
+      try deliver(rows(chunk).squared().sum([0]), to: target, accumulating: accumulating || index > 0)
+    }
+  }
+
+  /// From explicit rows, a chunk at a time.
+  public func columns(_ indices: [Int]) throws -> Tensor {
+    let places = try Tensor(indices)
+    return try Tensor.concatenate(
+      rowChunks.map { chunk in
+        let part = try rows(chunk)
+        return try part.indexSelect(1, places.to(device: part.device))
+      })
+  }
+
+  /// Ranges of rows that together keep to the budget.
+  public var rowChunks: [Range<Int>] {
+    let size = max(1, explicitBudget / max(columnCount, 1))
+    return stride(from: 0, to: exampleCount, by: size).map { $0..<min($0 + size, exampleCount) }
+  }
+
+  /// Row norms from explicit rows, a chunk at a time.
+  public func explicitRowSquaredNorms() throws -> Tensor {
+    try Tensor.concatenate(rowChunks.map { try rows($0).rowSquaredNorms() })
+  }
+
+  /// The Gram matrix from explicit rows, a pair of chunks at a time.
+  public func explicitGram() throws -> Tensor {
+    let chunks = rowChunks
+    if chunks.count == 1 {
+      let all = try rows(chunks[0])
+      return try all.matmul(all.transpose())
+    }
+    return try Tensor.concatenate(
+      chunks.map { left in
+        let leftRows = try rows(left)
+        return try Tensor.concatenate(
+          chunks.map { right in try leftRows.matmul(rows(right).transpose()) }, dimension: 1)
+      })
+  }
+
+  /// Writes a sum into a target, or adds it.
+  public func deliver(_ sum: Tensor, to target: Tensor, accumulating: Bool) throws {
+    let shaped = try sum.reshape(target.shape)
+    if accumulating {
+      try target.add(shaped)
+    } else {
+      try target.copy(from: shaped)
+    }
+  }
+}
