@@ -28,9 +28,21 @@ public enum Aggregate {
   case none
   /// The store's gradient, which now holds the aggregate.
   case gradient
-  /// The median or mean of the store's gradient and two earlier ones, which the optimizer takes in the pass over memory
-  /// that its update needs anyway.
-  case ofThree(previous: (Tensor, Tensor), isMedian: Bool, decaysBefore: Bool)
+  /// An aggregate that is not formed yet, as an update can form it in its own pass over memory.
+  case fused(any FusedAggregate)
+}
+
+/// An aggregate of the store's gradient and others that its aggregator remembers, to be formed by the update.
+public protocol FusedAggregate {
+  /// The update of SGD by the aggregate, in one pass over memory. The buffers may be parts of the flat ones, cut by `part`.
+  ///
+  /// - Returns: whether every updated parameter is finite.
+  func updateSGD(
+    _ values: Tensor, gradient: Tensor, velocity: Tensor?, _ update: SGDUpdate, part: (Tensor) throws -> Tensor
+  ) throws -> Bool
+
+  /// The aggregate as a tensor of its own, for updates without such a pass: [P]. The store's gradient stays as it is.
+  func formed(_ gradient: Tensor) throws -> Tensor
 }
 
 /// Turns the gradients of a step into one.

@@ -29,7 +29,8 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     let name = parts[0]
     guard let allowed = Self.allowed[name] else {
       throw AggregationError(
-        "there is no optimizer \"\(word)\"; known optimizers: \(Self.known.joined(separator: ", "))")
+        "there is no optimizer \"\(word)\"; known optimizers: \(Self.known.joined(separator: ", ")), adam, adamw, and "
+          + "any of these followed by +adam or +adamw")
     }
     var settings: [String: String] = [:]
     for part in parts.dropFirst() {

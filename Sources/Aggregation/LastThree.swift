@@ -46,8 +46,31 @@ public final class LastThree: Aggregator {
   /// Once there are three, their median or mean, which is left to the optimizer.
   public func aggregate(_ store: ParameterStore) throws -> Aggregate {
     guard remembered == 2, let previous, let before else { return .none }
-    return .ofThree(
-      previous: (previous.values, before.values), isMedian: rule != .rollingMean, decaysBefore: decaysBefore)
+    return .fused(
+      OfThree(previous: (previous.values, before.values), isMedian: rule != .rollingMean, decaysBefore: decaysBefore))
+  }
+
+  /// The median or mean of the store's gradient and two earlier ones.
+  private struct OfThree: FusedAggregate {
+    let previous: (Tensor, Tensor)
+    let isMedian: Bool
+    let decaysBefore: Bool
+
+    func updateSGD(
+      _ values: Tensor, gradient: Tensor, velocity: Tensor?, _ update: SGDUpdate, part: (Tensor) throws -> Tensor
+    ) throws -> Bool {
+      try values.updateFromThree(
+        current: gradient, previous: (part(previous.0), part(previous.1)), velocity: velocity, isMedian: isMedian,
+        decaysBefore: decaysBefore, update)
+    }
+
+    func formed(_ gradient: Tensor) throws -> Tensor {
+      let three = try Tensor.concatenate([gradient, previous.0, previous.1].map { try $0.unsqueeze(0) })
+      guard isMedian else { return try three.mean([0]) }
+      let median = try Tensor.empty(gradient.shape, dtype: gradient.dtype, device: gradient.device)
+      try median.setMedian(ofRows: three)
+      return median
+    }
   }
 
   /// The newest gradient becomes the previous one, and the oldest buffer takes the next.

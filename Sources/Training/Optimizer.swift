@@ -4,11 +4,48 @@ import Aggregation
 import NeuralNetworks
 import Tensors
 
+/// Updates the parameters by what came of a step's gradients, whichever aggregator made it.
+///
+/// Parameters that the store has frozen keep their bits: neither gradient nor weight decay reaches them.
+public protocol Optimizer: AnyObject {
+  /// Buffers of the size of the parameters that it keeps beside them.
+  var bufferCount: Int { get }
+
+  /// One update.
+  ///
+  /// - Returns: whether every parameter is still finite.
+  /// - Throws: `TensorError`.
+  func step(_ store: ParameterStore, _ aggregate: Aggregate, learningRate: Double) throws -> Bool
+
+  /// The arrays that a checkpoint needs.
+  func state() throws -> [(name: String, tensor: Tensor)]
+
+  /// Continues from the arrays saved after `steps` steps.
+  ///
+  /// - Throws: `TrainingError` when an array is missing or of another size.
+  func restore(_ arrays: [String: Tensor], afterSteps steps: Int) throws
+}
+
+extension ParameterStore {
+  /// Calls `body` for every range of parameters that is trained, with what cuts it out of a flat buffer: once, and with
+  /// the buffers as they are, where nothing is frozen.
+  ///
+  /// - Returns: whether `body` said so of every range.
+  func forTrained(_ body: ((Tensor) throws -> Tensor) throws -> Bool) throws -> Bool {
+    guard frozenCount > 0 else { return try body { $0 } }
+    var isFinite = true
+    for range in trainedRanges {
+      let isPartFinite = try body { try $0.narrow(0, from: range.lowerBound, length: range.count) }
+      isFinite = isFinite && isPartFinite
+    }
+    return isFinite
+  }
+}
+
 /// Stochastic gradient descent with momentum, Nesterov's look-ahead and weight decay, over flat buffers.
 ///
 /// d = g + λw; v ← μv + d (v starts as d); w ← w − η·(v, or d + μv with Nesterov). Without momentum w ← w − ηd.
-/// Parameters that the store has frozen keep their bits: neither gradient nor weight decay reaches them.
-public final class SGD {
+public final class SGD: Optimizer {
   /// μ
   public let momentum: Double
   /// Whether the step looks ahead along the velocity.
@@ -28,6 +65,9 @@ public final class SGD {
     velocity = momentum > 0 ? try Tensor.zeros([values.count], dtype: values.dtype, device: values.device) : nil
   }
 
+  /// The velocity, where there is momentum.
+  public var bufferCount: Int { velocity == nil ? 0 : 1 }
+
   /// One update from what came of the step's gradients.
   ///
   /// - Returns: whether every parameter is still finite.
@@ -39,36 +79,19 @@ public final class SGD {
     case .none: return true
     case .gradient:
       hasStarted = true
-      return try forTrained(of: store) { part in
+      return try store.forTrained { part in
         try part(store.values).updateSGD(gradient: part(store.gradient), velocity: velocity.map(part), update)
       }
-    case .ofThree(let previous, let isMedian, let decaysBefore):
+    case .fused(let fused):
       hasStarted = true
-      return try forTrained(of: store) { part in
-        try part(store.values).updateFromThree(
-          current: part(store.gradient), previous: (part(previous.0), part(previous.1)), velocity: velocity.map(part),
-          isMedian: isMedian, decaysBefore: decaysBefore, update)
+      return try store.forTrained { part in
+        try fused.updateSGD(
+          part(store.values), gradient: part(store.gradient), velocity: velocity.map(part), update, part: part)
       }
     }
   }
 
-  /// Calls `body` for every range of parameters that is trained, with what cuts it out of a flat buffer: once, and with
-  /// the buffers as they are, where nothing is frozen.
-  ///
-  /// - Returns: whether every updated parameter is finite.
-  private func forTrained(
-    of store: ParameterStore, _ body: ((Tensor) throws -> Tensor) throws -> Bool
-  ) throws -> Bool {
-    guard store.frozenCount > 0 else { return try body { $0 } }
-    var isFinite = true
-    for range in store.trainedRanges {
-      let isPartFinite = try body { try $0.narrow(0, from: range.lowerBound, length: range.count) }
-      isFinite = isFinite && isPartFinite
-    }
-    return isFinite
-  }
-
-  /// The arrays that a checkpoint needs.
+  /// The velocity, and whether it has started.
   public func state() throws -> [(name: String, tensor: Tensor)] {
     guard let velocity else { return [] }
     // An aggregator may withhold the first updates, so the number of steps does not tell whether the velocity is there.

@@ -17,7 +17,8 @@ extension Trainer {
     else { return }
     let bytes = count * 4
     try MemoryEstimate(
-      base: base, parameters: bytes, gradient: bytes, optimizer: configuration.momentum > 0 ? bytes : 0
+      base: base, parameters: bytes, gradient: bytes,
+      optimizer: bytes * OptimizerSpecification(configuration.optimizer).bufferCount(momentum: configuration.momentum)
     ).check(against: limit, batchSize: configuration.batchSize)
   }
 
@@ -49,14 +50,14 @@ extension Trainer {
   /// - Parameters:
   ///   - base: resident bytes before the model was made.
   ///   - parameters: the parameters' bytes.
-  ///   - remembered: gradients that the aggregator keeps.
+  ///   - kept: buffers of that size that the optimizer and the aggregator keep.
   static func estimate(
-    _ activations: ActivationMemory, base: Int, parameters: Int, hasMomentum: Bool, remembered: Int, batchSize: Int,
+    _ activations: ActivationMemory, base: Int, parameters: Int, kept: Int, batchSize: Int,
     chunkSize: Int
   ) -> MemoryEstimate {
     MemoryEstimate(
       base: base, parameters: parameters, gradient: parameters,
-      optimizer: parameters * ((hasMomentum ? 1 : 0) + remembered),
+      optimizer: parameters * kept,
       training: activations.trainingBytes(batchSize),
       evaluation: activations.evaluationBytes(chunkSize))
   }

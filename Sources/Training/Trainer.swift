@@ -52,7 +52,7 @@ public final class Trainer {
   /// How the gradients of a step become one.
   public let aggregator: any Aggregator
   /// The optimizer.
-  public let optimizer: SGD
+  public let optimizer: any Optimizer
   /// Who computes the products of linear layers.
   public let linearPolicy: LinearPolicy
   /// Updates in the whole run.
@@ -144,11 +144,11 @@ public final class Trainer {
     }
     store = try ParameterStore(model, device: device)
     try store.freeze(configuration.freeze)
-    aggregator = try AggregatorSpecification(configuration.optimizer).make()
+    let optimization = try OptimizerSpecification(configuration.optimizer)
+    aggregator = try optimization.aggregator.make()
     try Self.checkBatches(of: sampler, for: aggregator, word: configuration.optimizer)
-    optimizer = try SGD(
-      store: store, momentum: configuration.momentum, nesterov: configuration.nesterov,
-      weightDecay: configuration.weightDecay)
+    optimizer = try optimization.makeOptimizer(
+      store, momentum: configuration.momentum, nesterov: configuration.nesterov, weightDecay: configuration.weightDecay)
     learning = LearningRecord(count: data.train.count)
     schedule = try Schedule(configuration.schedule)
 
@@ -165,13 +165,12 @@ public final class Trainer {
       ? try Self.activations(of: model, store, data.train, aggregator: aggregator, plan: robustPlan, policy) : nil
     if let activations { evaluator.chunkSize = activations.evaluationChunk(most: evaluator.chunkSize) }
     let batchSize = min(configuration.batchSize, data.trainIndices.count)
-    let (parameterBytes, remembered, chunkSize) = (
-      store.count * 4, aggregator.rememberedGradients, evaluator.chunkSize
+    let (parameterBytes, kept, chunkSize) = (
+      store.count * 4, optimizer.bufferCount + aggregator.rememberedGradients, evaluator.chunkSize
     )
     memoryEstimate = activations.map {
       Self.estimate(
-        $0, base: before, parameters: parameterBytes, hasMomentum: configuration.momentum > 0, remembered: remembered,
-        batchSize: batchSize, chunkSize: chunkSize)
+        $0, base: before, parameters: parameterBytes, kept: kept, batchSize: batchSize, chunkSize: chunkSize)
     }
     try memoryEstimate?.check(against: memoryLimit, batchSize: batchSize)
     let perEpoch = Self.stepsPerEpoch(sampler, aggregator)

@@ -63,7 +63,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var freeze: [String] = []
   /// How weights are drawn; by default `xavierScaled` for perceptrons, and as the architecture's authors do for others.
   public var initializer: Initializer?
-  /// How the examples' gradients become a step, as a word; see `AggregatorSpecification`.
+  /// How the examples' gradients become a step, as a word; see `OptimizerSpecification`.
   public var optimizer = "sgd"
   /// The learning rate η at the start.
   public var lr = 0.1
@@ -223,7 +223,11 @@ extension TrainingConfiguration {
     try require(!freeze.contains(""), "freeze has an empty pattern; give names of parameters such as layer1 or *.bias")
     for word in probe { try ProbeSpecification.parse(word).forEach { try $0.check(batchSize: batchSize) } }
     try validateTags()
-    let aggregator = try AggregatorSpecification(optimizer).make()
+    let optimization = try OptimizerSpecification(optimizer)
+    let aggregator = try optimization.aggregator.make()
+    try require(
+      optimization.takesMomentum || momentum == 0 && !nesterov,
+      "\(optimizer) has its momentum in beta1; leave momentum and nesterov out")
     try require(
       momentum == 0 || allowMomentum || !aggregator.distrustsMomentum,
       "\(optimizer) was studied without momentum, which mixes back in what the median left out; leave momentum at 0, or "
@@ -280,7 +284,7 @@ extension TrainingConfiguration {
   /// The number of updates, for `count` training examples.
   public func totalSteps(for count: Int) -> Int {
     if let steps { return steps }
-    let batches = (try? AggregatorSpecification(optimizer).make().batchesPerStep) ?? 1
+    let batches = (try? OptimizerSpecification(optimizer).aggregator.make().batchesPerStep) ?? 1
     let size = max(batchSize, 1) * batches
     let perEpoch =
       dropLast
@@ -322,7 +326,7 @@ extension TrainingConfiguration {
 
   /// What a run itself writes to the manifest's `extra`.
   static let manifestEntries = [
-    "split", "weights", "norm", "augment", "freeze", "frozen_parameters", "memory_estimate_bytes",
+    "split", "weights", "norm", "augment", "drop_last", "freeze", "frozen_parameters", "memory_estimate_bytes",
   ]
 
   private func validateImages() throws {

@@ -224,12 +224,16 @@ private func mean(_ rows: some Collection<[Double]>) -> [Double] {
     return try gradients.map { gradient in
       try store.gradient.copy(from: Tensor(gradient))
       defer { try? aggregator.finish(store) }
-      guard case .ofThree(let previous, let isMedian, _) = try aggregator.aggregate(store) else { return nil }
-      let three: [[Double]] = try [store.gradient.values(), previous.0.values(), previous.1.values()]
-      return three[0].indices.map { column in
-        let values = three.map { $0[column] }
-        return isMedian ? values.sorted()[1] : values.reduce(0, +) / 3
-      }
+      let present: [Double] = try store.gradient.values()
+      guard case .fused(let fused) = try aggregator.aggregate(store) else { return nil }
+      let formed: [Double] = try fused.formed(store.gradient).values()
+      // The update of SGD forms the same in its own pass.
+      let values = try Tensor.zeros([store.count], dtype: .float64)
+      let update = SGDUpdate(learningRate: 1)
+      #expect(try fused.updateSGD(values, gradient: store.gradient, velocity: nil, update, part: { $0 }))
+      #expect(zip(try values.values(as: Double.self), formed).allSatisfy { abs($0 + $1) <= 1e-15 })
+      #expect(try store.gradient.values() == present)
+      return formed
     }
   }
 

@@ -49,7 +49,7 @@ import Testing
     ),
     ("device", { $0.device = "gpu" }), ("device", { $0.device = "" }), ("device", { $0.device = "cuda:-1" }),
     ("linear", { $0.linear = "mkl" }),
-    ("optimizer", { $0.optimizer = "adam" }),
+    ("optimizer", { $0.optimizer = "adagrad" }),
     ("schedule", { $0.schedule = "warm" }),
     ("warmup", { $0.warmup = -1 }), ("warmup", { ($0.steps, $0.warmup) = (10, 11) }),
     ("freeze has an empty pattern", { $0.freeze = ["layer1", ""] }),

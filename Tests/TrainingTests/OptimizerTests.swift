@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Datasets
+import Foundation
 import NeuralNetworks
 import Tensors
 import Testing
@@ -73,5 +74,63 @@ import Testing
       _ = try two.update()
     }
     #expect(try one.store.values.values(as: Float.self) == two.store.values.values(as: Float.self))
+  }
+
+  /// Eleven updates with a short last batch in every epoch, against plain loops in double precision.
+  @Test(arguments: ["adam", "adamw", "sgd+adamw:beta1=0.8,beta2=0.95,epsilon=0.001"])
+  func adamAgreesWithPlainLoops(_ word: String) throws {
+    let (beta1, beta2, epsilon) = word.contains("beta1") ? (0.8, 0.95, 1e-3) : (0.9, 0.999, 1e-8)
+    let (rate, decay) = (0.01, 0.1)
+    let trainer = try Trainer(
+      smallConfiguration {
+        ($0.subset, $0.batchSize, $0.steps, $0.model) = (32, 5, 11, "mlp:5")
+        ($0.optimizer, $0.lr, $0.weightDecay) = (word, rate, decay)
+      })
+    var plain = try PlainNetwork(trainer)
+    var sampler = try BatchSampler(count: 32, batchSize: 5, seed: 1)
+    var (m, v) = (plain.flat.map { _ in 0.0 }, plain.flat.map { _ in 0.0 })
+    for step in 1...11 {
+      let batch = sampler.next()
+      let images = try trainer.data.train.imageTensor(at: batch).values(as: Float.self).map(Double.init)
+      let inputs = batch.indices.map { Array(images[($0 * 784)..<(($0 + 1) * 784)]) }
+      let (loss, gradient) = plain.gradient(inputs, batch.map { trainer.data.labels.assigned[$0] })
+      let isDecoupled = word != "adam"
+      let before = plain.flat
+      let direction = before.indices.map { index in
+        let g = gradient[index] + (isDecoupled ? 0 : decay * before[index])
+        m[index] = beta1 * m[index] + (1 - beta1) * g
+        v[index] = beta2 * v[index] + (1 - beta2) * g * g
+        let (mean, square) = (m[index] / (1 - pow(beta1, Double(step))), v[index] / (1 - pow(beta2, Double(step))))
+        return mean / (square.squareRoot() + epsilon) + (isDecoupled ? decay * before[index] : 0)
+      }
+      plain.add(direction, times: -rate)
+      #expect(abs(try trainer.update().loss - loss) <= 1e-4 * max(1, loss))
+    }
+    // Where a gradient is nearly 0, its sign, which Adam follows, is rounding.
+    let off = zip(try trainer.store.values.values(as: Float.self), plain.flat).map { abs(Double($0) - $1) }
+    #expect(off.count { $0 > 1e-5 } <= off.count / 200, "\(off.count { $0 > 1e-5 }) of \(off.count) parameters differ")
+  }
+
+  @Test func adamsStateAndItsRestoration() throws {
+    let trainer = try Trainer(smallConfiguration { $0.optimizer = "m3+adamw" })
+    #expect(try trainer.optimizer.state().map(\.name) == ["first_moment", "second_moment", "updates"])
+    expectError(.checkpoint, "Adam") { try trainer.optimizer.restore([:], afterSteps: 1) }
+    #expect(trainer.optimizer.bufferCount == 2)
+  }
+
+  @Test(arguments: [
+    ("m3+adamx", "adamw"), ("adam:beta3=1", "beta3"), ("adamw:beta1=1", "below 1"), ("m3+adamw:epsilon=0", "above 0"),
+    ("m4+adamw", "m4"), ("adamw:beta1", "not understood"), ("sgd+sgdm", "adamw"),
+  ])
+  func wordsThatMeanNothing(_ word: String, _ expected: String) {
+    let said = message { _ = try OptimizerSpecification(word) }
+    #expect(said.contains(expected), "\(word): \(said)")
+  }
+
+  @Test func adamTakesNoMomentum() throws {
+    expectError(.configuration, "beta1") {
+      try smallConfiguration { ($0.optimizer, $0.momentum) = ("adamw", 0.9) }.validate()
+    }
+    try smallConfiguration { $0.optimizer = "geomed:k=5:tolerance=1e+0" }.validate()
   }
 }

@@ -133,6 +133,23 @@ typedef struct ct_sgd_options {
 CT_CALL ct_sgd_step(CT_IN parameters, CT_IN gradient, CT_OPTIONAL velocity, ct_sgd_options options,
                     bool *CT_NONNULL finite);
 
+typedef struct ct_adam_options {
+  double learning_rate;
+  double beta1;
+  double beta2;
+  double epsilon;
+  double weight_decay;
+  bool decoupled;  // AdamW: the decay shrinks the parameters instead of entering the gradient
+  int64_t update;  // counted from 1
+} ct_adam_options;
+
+// One pass over flat float32 or float64 buffers (other types and devices in several): g = gradient (+ decay·parameter
+// unless decoupled); m = β1·m + (1 − β1)·g; v = β2·v + (1 − β2)·g²; with t the update's number, parameter = (1 −
+// rate·decay when decoupled)·parameter − rate/(1 − β1ᵗ)·m/(√(v/(1 − β2ᵗ)) + ε). Writes whether every updated parameter
+// is finite.
+CT_CALL ct_adam_step(CT_IN parameters, CT_IN gradient, CT_IN first, CT_IN second, ct_adam_options options,
+                     bool *CT_NONNULL finite);
+
 // One pass over flat buffers: d = median (or mean) of three gradients [P], then as ct_sgd_step. With decays_before the
 // newest becomes gradient + decay·parameter, and is kept so; otherwise decay·parameter is added to d.
 CT_CALL ct_three_gradient_step(CT_IN parameters, CT_IN current, CT_IN previous, CT_IN before, CT_OPTIONAL velocity,

@@ -109,7 +109,7 @@ public struct CellEstimator {
     var timed = configuration
     if bytes > Self.timedBytes {
       let share = Double(Self.timedBytes) / Double(bytes)
-      let least = max(Self.leastTimed, try AggregatorSpecification(configuration.optimizer).make().leastBatch)
+      let least = max(Self.leastTimed, try OptimizerSpecification(configuration.optimizer).aggregator.make().leastBatch)
       timed.batchSize = min(configuration.batchSize, max(least, Int(share * Double(configuration.batchSize))))
       timed.validation = 0
       // Without a smaller rest at the end.

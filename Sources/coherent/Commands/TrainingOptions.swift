@@ -84,7 +84,7 @@ struct MainOptions: TrainingOptionGroup {
   var noise: Double?
   @Option(
     help:
-      "How gradients become a step: sgd, winsorized:c=2 (percentile) or :s=4 (count), trimmed:s=2, m3, m3:successive, rm3, ra3, mom:k=5, geomed:k=5, sign-sum, sum-sign. (default: sgd)"
+      "How gradients become a step: sgd, winsorized:c=2 (percentile) or :s=4 (count), trimmed:s=2, m3, m3:successive, rm3, ra3, mom:k=5, geomed:k=5, sign-sum, sum-sign; adam or adamw, alone or after one of these: m3+adamw. (default: sgd)"
   )
   var optimizer: String?
   @Option(parsing: .unconditional, help: "The learning rate. (default: 0.1)")

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Adam and AdamW update as one pass over the flat buffers.
+
+#include <ATen/Parallel.h>
+
+#include <atomic>
+#include <cmath>
+
+#include "../support.h"
+#include "sgd.h"
+
+namespace coherent {
+namespace {
+
+// What is the same for all parameters of a step: the corrections for moments that start at 0, and the decays.
+template <typename scalar>
+struct AdamStep {
+  scalar beta1, beta2, fresh1, fresh2, epsilon, rate, root_correction, coupled, kept;
+
+  explicit AdamStep(const ct_adam_options &o)
+      : beta1(o.beta1), beta2(o.beta2), fresh1(1 - o.beta1), fresh2(1 - o.beta2), epsilon(o.epsilon),
+        rate(o.learning_rate / (1 - std::pow(o.beta1, static_cast<double>(o.update)))),
+        root_correction(1 / std::sqrt(1 - std::pow(o.beta2, static_cast<double>(o.update)))),
+        coupled(o.decoupled ? 0 : o.weight_decay), kept(o.decoupled ? 1 - o.learning_rate * o.weight_decay : 1) {}
+};
+
+template <typename scalar>
+__attribute__((always_inline)) inline bool update(scalar *__restrict parameter, const scalar *__restrict gradient,
+                                                  scalar *__restrict first, scalar *__restrict second, int64_t count,
+                                                  const AdamStep<scalar> s) {
+  decltype(magnitude(scalar(0))) largest = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const scalar g = gradient[i] + s.coupled * parameter[i];
+    const scalar m = s.beta1 * first[i] + s.fresh1 * g;
+    const scalar v = s.beta2 * second[i] + s.fresh2 * g * g;
+    first[i] = m;
+    second[i] = v;
+    const scalar next = s.kept * parameter[i] - s.rate * m / (std::sqrt(v) * s.root_correction + s.epsilon);
+    parameter[i] = next;
+    largest = std::max(largest, magnitude(next));
+  }
+  return is_finite<scalar>(largest);
+}
+
+CT_CLONES bool update_float(float *p, const float *g, float *m, float *v, int64_t n, const AdamStep<float> &s) {
+  return update<float>(p, g, m, v, n, s);
+}
+bool update_double(double *p, const double *g, double *m, double *v, int64_t n, const AdamStep<double> &s) {
+  return update<double>(p, g, m, v, n, s);
+}
+
+bool step_generally(at::Tensor p, const at::Tensor &g, at::Tensor m, at::Tensor v, const ct_adam_options &o) {
+  const AdamStep<double> s(o);
+  const at::Tensor direction = s.coupled != 0 ? g.add(p, s.coupled) : g;
+  m.mul_(s.beta1).add_(direction, s.fresh1);
+  v.mul_(s.beta2).addcmul_(direction, direction, s.fresh2);
+  p.mul_(s.kept).addcdiv_(m, v.sqrt().mul_(s.root_correction).add_(s.epsilon), -s.rate);
+  return p.isfinite().all().item<bool>();
+}
+
+}  // namespace
+}  // namespace coherent
+
+ct_status *ct_adam_step(const ct_tensor *parameters, const ct_tensor *gradient, const ct_tensor *first,
+                        const ct_tensor *second, ct_adam_options options, bool *finite) {
+  using namespace coherent;
+  return guarded([&] {
+    const at::Tensor &p = parameters->value, &g = gradient->value, &m = first->value, &v = second->value;
+    for (const at::Tensor *other : {&g, &m, &v}) {
+      TORCH_CHECK_VALUE(p.numel() == other->numel() && p.scalar_type() == other->scalar_type() && p.is_contiguous() &&
+                            other->is_contiguous() && p.device() == other->device(),
+                        "parameters ", p.sizes(), " and ", other->sizes(), " must be alike and contiguous");
+    }
+    TORCH_CHECK_VALUE(options.update >= 1, "updates are counted from 1, not ", options.update);
+    at::NoGradGuard no_grad;
+    if (!p.is_cpu() || (p.scalar_type() != at::kFloat && p.scalar_type() != at::kDouble)) {
+      *finite = step_generally(p, g, m, v, options);
+      return;
+    }
+    std::atomic<bool> good{true};
+    constexpr int64_t span = 1 << 15;
+    const int64_t count = p.numel();
+    const AdamStep<float> narrow(options);
+    const AdamStep<double> wide(options);
+    parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
+      const int64_t start = chunk * span, n = std::min(span, count - start);
+      const bool ok = p.scalar_type() == at::kFloat
+                          ? update_float(p.data_ptr<float>() + start, coherent::read<float>(g) + start,
+                                         m.data_ptr<float>() + start, v.data_ptr<float>() + start, n, narrow)
+                          : update_double(p.data_ptr<double>() + start, coherent::read<double>(g) + start,
+                                          m.data_ptr<double>() + start, v.data_ptr<double>() + start, n, wide);
+      if (!ok) good.store(false, std::memory_order_relaxed);
+    });
+    // As in the SGD step: a graph that saved the parameters must learn that they changed.
+    p.unsafeGetTensorImpl()->bump_version();
+    *finite = good.load();
+  });
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Aggregation
+import NeuralNetworks
+import Tensors
+
+/// Adam (D. Kingma and J. Ba 2015, algorithm 1) and AdamW (I. Loshchilov and F. Hutter 2019, algorithm 2), over flat
+/// buffers and the gradient of any aggregator.
+///
+/// g ← g + λw (Adam); m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← (1 − ηλ)w (AdamW);
+/// w ← w − η·m̂/(√v̂ + ε), with m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ) after t updates. Steps in which an aggregator has no
+/// gradient yet are no updates. Weight decay enters after aggregation, whatever the aggregator does for SGD.
+public final class Adam: Optimizer {
+  /// β₁
+  public let beta1: Double
+  /// β₂
+  public let beta2: Double
+  /// ε
+  public let epsilon: Double
+  /// λ
+  public let weightDecay: Double
+  /// Whether λ shrinks the parameters instead of entering the gradient: AdamW.
+  public let isDecoupled: Bool
+  /// m, [P].
+  public let firstMoment: Tensor
+  /// v, [P].
+  public let secondMoment: Tensor
+  /// t, the updates made.
+  public private(set) var updates = 0
+
+  /// - Throws: `TrainingError` unless 0 ≤ β < 1 and ε > 0; `TensorError` when memory runs out.
+  public init(
+    store: ParameterStore, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0,
+    isDecoupled: Bool = false
+  ) throws {
+    guard beta1 >= 0, beta1 < 1, beta2 >= 0, beta2 < 1 else {
+      throw TrainingError(
+        .configuration, "beta1 and beta2 must be at least 0 and below 1, not \(beta1) and \(beta2)")
+    }
+    guard epsilon > 0, epsilon.isFinite else {
+      throw TrainingError(.configuration, "epsilon must be a number above 0, not \(epsilon)")
+    }
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.epsilon = epsilon
+    self.weightDecay = weightDecay
+    self.isDecoupled = isDecoupled
+    let values = store.values
+    firstMoment = try Tensor.zeros([values.count], dtype: values.dtype, device: values.device)
+    secondMoment = try Tensor.zeros([values.count], dtype: values.dtype, device: values.device)
+  }
+
+  /// Both moments.
+  public var bufferCount: Int { 2 }
+
+  /// One update from what came of the step's gradients.
+  ///
+  /// - Returns: whether every parameter is still finite.
+  public func step(_ store: ParameterStore, _ aggregate: Aggregate = .gradient, learningRate: Double) throws -> Bool {
+    let gradient: Tensor
+    switch aggregate {
+    case .none: return true
+    case .gradient: gradient = store.gradient
+    case .fused(let fused): gradient = try fused.formed(store.gradient)
+    }
+    updates += 1
+    let update = AdamUpdate(
+      learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: weightDecay,
+      isDecoupled: isDecoupled, number: updates)
+    return try store.forTrained { part in
+      try part(store.values).updateAdam(
+        gradient: part(gradient), firstMoment: part(firstMoment), secondMoment: part(secondMoment), update)
+    }
+  }
+
+  /// Both moments, and the number of updates.
+  public func state() throws -> [(name: String, tensor: Tensor)] {
+    [("first_moment", firstMoment), ("second_moment", secondMoment), ("updates", try Tensor([updates]))]
+  }
+
+  /// Continues from the arrays saved after `steps` steps.
+  ///
+  /// - Throws: `TrainingError` when an array is missing or of another size.
+  public func restore(_ arrays: [String: Tensor], afterSteps steps: Int) throws {
+    guard let first = arrays["first_moment"], let second = arrays["second_moment"], let count = arrays["updates"],
+      first.shape == firstMoment.shape, second.shape == secondMoment.shape, count.count == 1
+    else {
+      throw TrainingError(.checkpoint, "the checkpoint holds no moments for this model: it was not made with Adam")
+    }
+    try firstMoment.copy(from: first)
+    try secondMoment.copy(from: second)
+    updates = try max(0, count.itemInteger())
+  }
+}
