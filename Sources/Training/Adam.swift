@@ -56,7 +56,7 @@ public final class Adam: Optimizer {
   /// One update from what came of the step's gradients.
   ///
   /// - Returns: whether every parameter is still finite.
-  public func step(_ store: ParameterStore, _ aggregate: Aggregate = .gradient, learningRate: Double) throws -> Bool {
+  public func step(_ store: ParameterStore, _ aggregate: Aggregate, learningRate: Double) throws -> Bool {
     let gradient: Tensor
     switch aggregate {
     case .none: return true

@@ -26,6 +26,13 @@ public protocol Optimizer: AnyObject {
   func restore(_ arrays: [String: Tensor], afterSteps steps: Int) throws
 }
 
+extension Optimizer {
+  /// One update by the gradient that the store holds.
+  public func step(_ store: ParameterStore, learningRate: Double) throws -> Bool {
+    try step(store, .gradient, learningRate: learningRate)
+  }
+}
+
 extension ParameterStore {
   /// Calls `body` for every range of parameters that is trained, with what cuts it out of a flat buffer: once, and with
   /// the buffers as they are, where nothing is frozen.
@@ -71,7 +78,7 @@ public final class SGD: Optimizer {
   /// One update from what came of the step's gradients.
   ///
   /// - Returns: whether every parameter is still finite.
-  public func step(_ store: ParameterStore, _ aggregate: Aggregate = .gradient, learningRate: Double) throws -> Bool {
+  public func step(_ store: ParameterStore, _ aggregate: Aggregate, learningRate: Double) throws -> Bool {
     let update = SGDUpdate(
       learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov,
       isFirst: !hasStarted)
