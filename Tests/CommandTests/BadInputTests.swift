@@ -42,7 +42,7 @@ import Testing
     (["--weights-head", "keep"], 64, ["keep", "replace"]),
     (["--model", "mlp:1048576,1048576,1048576"], 1, ["TB of memory", "--ignore-memory-estimate"]),
     (["--model", "mlp:0"], 1, ["mlp:0", "widths from 1"]), (["--model", "mlp:x"], 1, ["\"x\"", "mlp:2"]),
-    (["--optimizer", "adagrad"], 1, ["\"adam\"", "sgd"]),
+    (["--optimizer", "adagrad"], 1, ["\"adagrad\"", "sgd"]),
     (["--initializer", "he"], 64, ["he", "kaiming"]),
     (["--schedule", "warm"], 1, ["\"warm\"", "constant, cosine or step:"]),
     (["--device", "gpu"], 1, ["device must be cpu or cuda"]),
