@@ -96,7 +96,9 @@ let package = Package(
       dependencies: ["Tensors", "CImageCodecs", "CZlib", .product(name: "Crypto", package: "swift-crypto")],
       exclude: ["README.md"] + (isPacked ? ["Fetch/Download.swift"] : []),
       swiftSettings: strict + packing),
-    .target(name: "GradientMatrix", dependencies: ["NeuralNetworks"], exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "GradientMatrix", dependencies: ["GradientBlocks", "NeuralNetworks"], exclude: ["README.md"],
+      swiftSettings: strict),
     .target(name: "Coherence", dependencies: ["GradientMatrix"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "Aggregation", dependencies: ["GradientMatrix"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "RunStore", exclude: ["README.md"], swiftSettings: strict),
@@ -147,9 +149,11 @@ let package = Package(
       resources: [.copy("Fixtures")],
       swiftSettings: strict),
     .testTarget(
-      name: "GradientMatrixTests", dependencies: ["GradientMatrix", "TestSupport"], swiftSettings: strict),
+      name: "GradientMatrixTests", dependencies: ["GradientBlocks", "GradientMatrix", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "CoherenceTests", dependencies: ["Coherence", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "AggregationTests", dependencies: ["Aggregation", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "AggregationTests", dependencies: ["Aggregation", "GradientBlocks", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "DatasetsTests",
       dependencies: [

@@ -69,6 +69,9 @@ public protocol Aggregator: AnyObject {
   /// Gradients of the whole model that it keeps in memory beside the store's.
   var rememberedGradients: Int { get }
 
+  /// Whether its aggregate is left to the update (`Aggregate.fused`); one that has no such pass then needs another buffer.
+  var isFormedByUpdate: Bool { get }
+
   /// From the batch mean, which the store's gradient holds.
   func aggregate(_ store: ParameterStore) throws -> Aggregate
 
@@ -98,6 +101,8 @@ extension Aggregator {
   public var isLayerwise: Bool { false }
   /// The group means, where there are any.
   public var rememberedGradients: Int { if case .groupMeans(let count) = need { count } else { 0 } }
+  /// The aggregate is there before the update.
+  public var isFormedByUpdate: Bool { false }
   /// The store's gradient as it is.
   public func aggregate(_ store: ParameterStore) throws -> Aggregate { .gradient }
   /// The mean of the rows.

@@ -20,6 +20,11 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     "sum-sign": ["scale"],
   ]
 
+  /// Whether a word begins with the name of an aggregator.
+  public static func isKnown(_ word: String) -> Bool {
+    allowed[word.split(separator: ":", omittingEmptySubsequences: false).first.map(String.init) ?? ""] != nil
+  }
+
   /// Parses a word.
   ///
   /// - Throws: `AggregationError` that says what was expected.
@@ -29,8 +34,7 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     let name = parts[0]
     guard let allowed = Self.allowed[name] else {
       throw AggregationError(
-        "there is no optimizer \"\(word)\"; known optimizers: \(Self.known.joined(separator: ", ")), adam, adamw, and "
-          + "any of these followed by +adam or +adamw")
+        "there is no optimizer \"\(word)\"; known optimizers: \(Self.known.joined(separator: ", "))")
     }
     var settings: [String: String] = [:]
     for part in parts.dropFirst() {

@@ -25,8 +25,10 @@ public final class LastThree: Aggregator {
   /// The gradients of the mini-batch before this one, and of the one before that.
   private var previous: GradientBuffer?
   private var before: GradientBuffer?
-  /// Two.
+  /// Those of two mini-batches.
   public var rememberedGradients: Int { 2 }
+  /// The update takes the median or mean in its own pass.
+  public var isFormedByUpdate: Bool { true }
   /// How many of the three are there, the newest not counted.
   private var remembered = 0
 
@@ -65,11 +67,12 @@ public final class LastThree: Aggregator {
     }
 
     func formed(_ gradient: Tensor) throws -> Tensor {
-      let three = try Tensor.concatenate([gradient, previous.0, previous.1].map { try $0.unsqueeze(0) })
-      guard isMedian else { return try three.mean([0]) }
-      let median = try Tensor.empty(gradient.shape, dtype: gradient.dtype, device: gradient.device)
-      try median.setMedian(ofRows: three)
-      return median
+      // A step of −1 from 0 ends at the aggregate itself.
+      let result = try Tensor.zeros(gradient.shape, dtype: gradient.dtype, device: gradient.device)
+      _ = try result.updateFromThree(
+        current: gradient, previous: previous, velocity: nil, isMedian: isMedian, decaysBefore: false,
+        SGDUpdate(learningRate: -1))
+      return result
     }
   }
 

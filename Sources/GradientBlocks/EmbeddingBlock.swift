@@ -24,6 +24,11 @@ public struct EmbeddingBlock: GradientBlock {
     self.indices = try indices.reshape([indices.size(0), -1])
     self.delta = try outputGradient.reshape([indices.size(0), -1, outputGradient.size(-1)])
     self.vectorCount = vectorCount
+    guard self.indices.shape == Array(delta.shape.dropLast()) else {
+      throw TensorError(
+        kind: .invalid, operation: "EmbeddingBlock", operands: [indices.summary, outputGradient.summary],
+        reason: "there must be one output gradient for every index")
+    }
   }
 
   /// ‖rowᵢ‖² without forming a row where that is cheaper: float64 [B].

@@ -20,6 +20,8 @@ public struct LinearBlock: GradientBlock {
   public var columnCount: Int { outputs * inputs + (hasBias ? outputs : 0) }
 
   /// Any axes between the first and the last count as positions; several applications are joined along them.
+  ///
+  /// - Throws: `TensorError` when there is no application, or inputs and output gradients do not belong together.
   public init(_ factors: [(input: Tensor, outputGradient: Tensor)], hasBias: Bool) throws {
     func joined(_ tensors: [Tensor]) throws -> Tensor {
       let shaped = try tensors.map { try $0.reshape([$0.size(0), -1, $0.size(-1)]) }
@@ -27,6 +29,11 @@ public struct LinearBlock: GradientBlock {
     }
     input = try joined(factors.map(\.input)).contiguous()
     delta = try joined(factors.map(\.outputGradient)).contiguous()
+    guard input.shape.dropLast() == delta.shape.dropLast() else {
+      throw TensorError(
+        kind: .invalid, operation: "LinearBlock", operands: [input.summary, delta.summary],
+        reason: "inputs and output gradients must agree in examples and positions")
+    }
     self.hasBias = hasBias
   }
 

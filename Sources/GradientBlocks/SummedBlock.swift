@@ -24,6 +24,8 @@ public struct SummedBlock: GradientBlock {
   public let columnCount: Int
   /// What is added up.
   public let parts: [Part]
+  /// Whether no two parts share a column: there are no cross terms then.
+  private let isDisjoint: Bool
 
   /// A sum of parts.
   ///
@@ -45,6 +47,8 @@ public struct SummedBlock: GradientBlock {
     self.exampleCount = exampleCount
     self.columnCount = columnCount
     self.parts = parts
+    let ranges = parts.flatMap(\.columns).filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }
+    isDisjoint = zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound <= $1.lowerBound }
   }
 
   /// A sum of blocks that all have the same columns.
@@ -92,10 +96,69 @@ public struct SummedBlock: GradientBlock {
     return try total ?? Tensor.zeros([range.count, columnCount])
   }
 
-  /// From explicit rows, as cross terms between the parts count.
-  public func rowSquaredNorms() throws -> Tensor { try explicitRowSquaredNorms() }
-  /// From explicit rows.
-  public func gram() throws -> Tensor { try explicitGram() }
+  /// The sum of the parts' where no two share a column; else from explicit rows, as cross terms count.
+  public func rowSquaredNorms() throws -> Tensor {
+    guard isDisjoint, !parts.isEmpty else { return try explicitRowSquaredNorms() }
+    return try added { try $0.rowSquaredNorms() }
+  }
+
+  /// The sum of the parts' where no two share a column; else from explicit rows.
+  public func gram() throws -> Tensor {
+    guard isDisjoint, !parts.isEmpty else { return try explicitGram() }
+    return try added { try $0.gram() }
+  }
+
+  private func added(_ measure: (any GradientBlock) throws -> Tensor) throws -> Tensor {
+    try parts.dropFirst().reduce(measure(parts[0].block)) { try $0 + measure($1.block) }
+  }
+
+  /// Part by part where no two share a column, and all together are all columns; else from explicit rows.
+  public func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
+    guard coversOnce else {
+      return try explicit.columnSquareSum(into: target, accumulating: accumulating)
+    }
+    try delivering(to: target, accumulating: accumulating) { try $0.columnSquareSum(into: $1, accumulating: false) }
+  }
+
+  /// As `columnSquareSum`.
+  public func clippedSum(into target: Tensor, _ clipping: Clipping) throws {
+    guard coversOnce else { return try explicit.clippedSum(into: target, clipping) }
+    try delivering(to: target, accumulating: false) { try $0.clippedSum(into: $1, clipping) }
+  }
+
+  /// Part by part where no two share a column, and all together are all columns; else from the means of the groups.
+  public func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
+    guard coversOnce else { return try medianOfMeans(into: target, groups: groups) }
+    try delivering(to: target, accumulating: false) { try $0.groupMedian(into: $1, groups: groups) }
+  }
+
+  /// As `columnSquareSum`.
+  public func signSum(into target: Tensor) throws {
+    guard coversOnce else { return try explicit.signSum(into: target) }
+    try delivering(to: target, accumulating: false) { try $0.signSum(into: $1) }
+  }
+
+  private var explicit: RowsBlock { RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows) }
+
+  private var coversOnce: Bool { isDisjoint && parts.reduce(0) { $0 + $1.block.columnCount } == columnCount }
+
+  /// Adds what `body` writes for each part, [its columns], to the part's columns of a target that starts as 0 unless
+  /// `accumulating`.
+  private func delivering(
+    to target: Tensor, accumulating: Bool, _ body: (any GradientBlock, Tensor) throws -> Void
+  ) throws {
+    if !accumulating { try target.fill(0) }
+    for part in parts {
+      let own = try Tensor.empty([part.block.columnCount], dtype: target.dtype, device: target.device)
+      try body(part.block, own)
+      var start = 0
+      for columns in part.columns {
+        try target.narrow(0, from: columns.lowerBound, length: columns.count)
+          .add(own.narrow(0, from: start, length: columns.count))
+        start += columns.count
+      }
+    }
+  }
 
   /// Some consecutive examples as a block of their own.
   public func group(_ range: Range<Int>) throws -> any GradientBlock {
@@ -117,16 +180,8 @@ public struct SummedBlock: GradientBlock {
 
   /// The sum of the column sums of the parts.
   public func columnSum(into target: Tensor, weights: Tensor?, accumulating: Bool) throws {
-    if !accumulating { try target.fill(0) }
-    for part in parts {
-      let own = try Tensor.empty([part.block.columnCount], dtype: target.dtype, device: target.device)
-      try part.block.columnSum(into: own, weights: weights, accumulating: false)
-      var start = 0
-      for columns in part.columns {
-        try target.narrow(0, from: columns.lowerBound, length: columns.count)
-          .add(own.narrow(0, from: start, length: columns.count))
-        start += columns.count
-      }
+    try delivering(to: target, accumulating: accumulating) {
+      try $0.columnSum(into: $1, weights: weights, accumulating: false)
     }
   }
 }

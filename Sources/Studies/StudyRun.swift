@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Training
 
 /// A run as the rules see it.
 struct StudyRun {
@@ -216,11 +217,10 @@ struct OptimizerWord: Hashable {
   private let settings: [String: String]
 
   init(_ word: String) {
-    // "rm3:decay=after+adamw" is not the RM3 of the papers, which SGD follows, nor is "sgd+adamw" their SGD.
-    let text = word.lowercased()
-    let update = text.range(of: "+adam").map { String(text[$0.lowerBound...]) } ?? ""
-    let parts = text.dropLast(update.count).split(separator: ":", maxSplits: 1).map(String.init)
-    name = (parts.first ?? "") + update
+    // "rm3:decay=after+adamw" is not the RM3 of the papers, which SGD follows, nor is "adamw" their SGD.
+    let (aggregator, update) = OptimizerSpecification.parts(of: word.lowercased())
+    let parts = aggregator.split(separator: ":", maxSplits: 1).map(String.init)
+    name = (parts.first ?? "") + (update.map { "+" + $0 } ?? "")
     let pairs = (parts.count > 1 ? parts[1] : "").split(separator: ",").compactMap { setting -> (String, String)? in
       let sides = setting.split(separator: "=", maxSplits: 1).map(String.init)
       return sides.count == 2 ? (sides[0], sides[1]) : nil

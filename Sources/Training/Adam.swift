@@ -11,16 +11,35 @@ import Tensors
 /// w ← w − η·m̂/(√v̂ + ε), with m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ) after t updates. Steps in which an aggregator has no
 /// gradient yet are no updates. Weight decay enters after aggregation, whatever the aggregator does for SGD.
 public final class Adam: Optimizer {
-  /// β₁
-  public let beta1: Double
-  /// β₂
-  public let beta2: Double
-  /// ε
-  public let epsilon: Double
+  /// What is chosen beside learning rate and weight decay.
+  public struct Settings: Sendable, Equatable {
+    /// β₁, at least 0 and below 1.
+    public var beta1: Double
+    /// β₂, at least 0 and below 1.
+    public var beta2: Double
+    /// ε, above 0.
+    public var epsilon: Double
+    /// Whether λ shrinks the parameters instead of entering the gradient: AdamW.
+    public var isDecoupled: Bool
+
+    /// Settings from their parts.
+    public init(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, isDecoupled: Bool = false) {
+      (self.beta1, self.beta2, self.epsilon, self.isDecoupled) = (beta1, beta2, epsilon, isDecoupled)
+    }
+
+    /// What is out of range; nil when nothing is.
+    var problem: String? {
+      guard beta1 >= 0, beta1 < 1, beta2 >= 0, beta2 < 1 else {
+        return "beta1 and beta2 must be at least 0 and below 1, not \(beta1) and \(beta2)"
+      }
+      return epsilon > 0 && epsilon.isFinite ? nil : "epsilon must be a number above 0, not \(epsilon)"
+    }
+  }
+
+  /// β₁, β₂, ε and which of the two it is.
+  public let settings: Settings
   /// λ
   public let weightDecay: Double
-  /// Whether λ shrinks the parameters instead of entering the gradient: AdamW.
-  public let isDecoupled: Bool
   /// m, [P].
   public let firstMoment: Tensor
   /// v, [P].
@@ -29,29 +48,14 @@ public final class Adam: Optimizer {
   public private(set) var updates = 0
 
   /// - Throws: `TrainingError` unless 0 ≤ β < 1 and ε > 0; `TensorError` when memory runs out.
-  public init(
-    store: ParameterStore, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0,
-    isDecoupled: Bool = false
-  ) throws {
-    guard beta1 >= 0, beta1 < 1, beta2 >= 0, beta2 < 1 else {
-      throw TrainingError(
-        .configuration, "beta1 and beta2 must be at least 0 and below 1, not \(beta1) and \(beta2)")
-    }
-    guard epsilon > 0, epsilon.isFinite else {
-      throw TrainingError(.configuration, "epsilon must be a number above 0, not \(epsilon)")
-    }
-    self.beta1 = beta1
-    self.beta2 = beta2
-    self.epsilon = epsilon
+  public init(store: ParameterStore, _ settings: Settings = Settings(), weightDecay: Double = 0) throws {
+    if let problem = settings.problem { throw TrainingError(.configuration, problem) }
+    self.settings = settings
     self.weightDecay = weightDecay
-    self.isDecoupled = isDecoupled
     let values = store.values
     firstMoment = try Tensor.zeros([values.count], dtype: values.dtype, device: values.device)
     secondMoment = try Tensor.zeros([values.count], dtype: values.dtype, device: values.device)
   }
-
-  /// Both moments.
-  public var bufferCount: Int { 2 }
 
   /// One update from what came of the step's gradients.
   ///
@@ -65,8 +69,8 @@ public final class Adam: Optimizer {
     }
     updates += 1
     let update = AdamUpdate(
-      learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: weightDecay,
-      isDecoupled: isDecoupled, number: updates)
+      learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon,
+      weightDecay: weightDecay, isDecoupled: settings.isDecoupled, number: updates)
     return try store.forTrained { part in
       try part(store.values).updateAdam(
         gradient: part(gradient), firstMoment: part(firstMoment), secondMoment: part(secondMoment), update)

@@ -8,9 +8,6 @@ import Tensors
 ///
 /// Parameters that the store has frozen keep their bits: neither gradient nor weight decay reaches them.
 public protocol Optimizer: AnyObject {
-  /// Buffers of the size of the parameters that it keeps beside them.
-  var bufferCount: Int { get }
-
   /// One update.
   ///
   /// - Returns: whether every parameter is still finite.
@@ -71,9 +68,6 @@ public final class SGD: Optimizer {
     let values = store.values
     velocity = momentum > 0 ? try Tensor.zeros([values.count], dtype: values.dtype, device: values.device) : nil
   }
-
-  /// The velocity, where there is momentum.
-  public var bufferCount: Int { velocity == nil ? 0 : 1 }
 
   /// One update from what came of the step's gradients.
   ///

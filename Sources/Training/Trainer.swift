@@ -165,8 +165,9 @@ public final class Trainer {
       ? try Self.activations(of: model, store, data.train, aggregator: aggregator, plan: robustPlan, policy) : nil
     if let activations { evaluator.chunkSize = activations.evaluationChunk(most: evaluator.chunkSize) }
     let batchSize = min(configuration.batchSize, data.trainIndices.count)
+    let updateBuffers = try optimization.bufferCount(momentum: configuration.momentum)
     let (parameterBytes, kept, chunkSize) = (
-      store.count * 4, optimizer.bufferCount + aggregator.rememberedGradients, evaluator.chunkSize
+      store.count * 4, updateBuffers + aggregator.rememberedGradients, evaluator.chunkSize
     )
     memoryEstimate = activations.map {
       Self.estimate(

@@ -115,7 +115,10 @@ import Testing
     let trainer = try Trainer(smallConfiguration { $0.optimizer = "m3+adamw" })
     #expect(try trainer.optimizer.state().map(\.name) == ["first_moment", "second_moment", "updates"])
     expectError(.checkpoint, "Adam") { try trainer.optimizer.restore([:], afterSteps: 1) }
-    #expect(trainer.optimizer.bufferCount == 2)
+    let counts = try ["m3", "adamw", "m3+adamw", "rm3+adam", "m3:successive+adam"].map {
+      try OptimizerSpecification($0).bufferCount(momentum: 0)
+    }
+    #expect(counts == [0, 2, 2, 3, 3])
   }
 
   @Test(arguments: [
