@@ -65,6 +65,7 @@ let package = Package(
     .library(name: "Aggregation", targets: ["Aggregation"]),
     .library(name: "RunStore", targets: ["RunStore"]),
     .library(name: "Training", targets: ["Training"]),
+    .library(name: "Runs", targets: ["Runs"]),
     .library(name: "Reports", targets: ["Reports"]),
     .library(name: "Studies", targets: ["Studies"]),
     .library(name: "ThreadPolicy", targets: ["CThreadPolicy"]),
@@ -104,17 +105,18 @@ let package = Package(
     .target(name: "RunStore", exclude: ["README.md"], swiftSettings: strict),
     .target(
       name: "Training",
-      dependencies: [
-        "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore", "CZlib", "Yams",
-      ],
+      dependencies: ["NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore"],
       exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(
+      name: "Runs", dependencies: ["Training", "RunStore", "CZlib", "Yams"], exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict + packing),
     .target(
       name: "Studies",
       dependencies: [
         "Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore", "Training",
-        "Reports", "Yams",
+        "Runs", "Reports", "Yams",
       ],
       exclude: ["README.md"],
       swiftSettings: strict),
@@ -126,8 +128,7 @@ let package = Package(
       name: "coherent",
       dependencies: [
         "CBuildInfo", "CThreadPolicy", "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training",
-        "Reports",
-        "Studies",
+        "Runs", "Reports", "Studies",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -153,7 +154,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "CoherenceTests", dependencies: ["Coherence", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "AggregationTests", dependencies: ["Aggregation", "GradientBlocks", "TestSupport"], swiftSettings: strict),
+      name: "AggregationTests", dependencies: ["Aggregation", "GradientBlocks", "Runs", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "DatasetsTests",
       dependencies: [
@@ -163,15 +165,16 @@ let package = Package(
     .testTarget(name: "RunStoreTests", dependencies: ["RunStore"], swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
+      dependencies: ["Training", "Runs", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
       swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
-    .testTarget(name: "StudiesTests", dependencies: ["Studies", "RunStore", "Training"], swiftSettings: strict),
+    .testTarget(
+      name: "StudiesTests", dependencies: ["Studies", "RunStore", "Training", "Runs"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "coherent", "own-model-example", "Datasets", "Reports", "RunStore", "Studies", "Training", "TestSupport",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "coherent", "own-model-example", "Datasets", "Reports", "RunStore", "Studies", "Training", "Runs",
+        "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["Snapshots"],
       swiftSettings: strict),

@@ -12,16 +12,6 @@ public struct AggregationError: Error, CustomStringConvertible, Sendable, Equata
   public init(_ description: String) { self.description = description }
 }
 
-/// What an aggregator is made from; the training loop computes just that.
-public enum GradientNeed: Sendable, Equatable {
-  /// The gradient of the mini-batch's mean loss, [P].
-  case batchMean
-  /// The mean gradients of so many groups of the mini-batch.
-  case groupMeans(Int)
-  /// Every example's own gradient, as an implicit matrix.
-  case gradientMatrix
-}
-
 /// What came of a step's gradients.
 public enum Aggregate {
   /// No update in this step: there are not gradients enough yet.
@@ -45,43 +35,22 @@ public protocol FusedAggregate {
   func formed(_ gradient: Tensor) throws -> Tensor
 }
 
-/// Turns the gradients of a step into one.
+/// Turns the gradients of a step into one: from the gradient of the mini-batch (`BatchMeanAggregator`) or from every
+/// example's own (`GradientMatrixAggregator`). An aggregator of one's own conforms to one of the two.
 ///
 /// An aggregator knows nothing of learning rates or momentum: those are the optimizer's. Some remember earlier steps;
-/// `state` is what a checkpoint needs of that.
-public protocol Aggregator: AnyObject {
-  /// What it is made from.
-  var need: GradientNeed { get }
+/// `state` is what a checkpoint needs of that. Its description is its name in records, such as "winsorized:c=2".
+public protocol Aggregator: AnyObject, CustomStringConvertible {
+  /// The fewest examples that a mini-batch, the last of an epoch included, can have; 1 by default.
+  var minimumBatchSize: Int { get }
 
-  /// Mini-batches to a step, all at the same weights; 1 but for successive micro-batches.
-  var batchesPerStep: Int { get }
-
-  /// The fewest examples that a mini-batch, the last of an epoch included, can have.
-  var leastBatch: Int { get }
-
-  /// Whether its aggregate is used with momentum only if the user insists.
-  var distrustsMomentum: Bool { get }
-
-  /// Whether each layer's part of the aggregate depends on that layer alone: then `aggregate` is called with some layers
-  /// at a time, as the backward pass comes by them.
-  var isLayerwise: Bool { get }
+  /// Whether its aggregate may be used with momentum without the user insisting; true by default.
+  var supportsMomentum: Bool { get }
 
   /// Gradients of the whole model that it keeps in memory beside the store's.
   var rememberedGradients: Int { get }
 
-  /// Whether its aggregate is left to the update (`Aggregate.fused`); one that has no such pass then needs another buffer.
-  var isFormedByUpdate: Bool { get }
-
-  /// From the batch mean, which the store's gradient holds.
-  func aggregate(_ store: ParameterStore) throws -> Aggregate
-
-  /// From group means or the gradient matrix, into the store's gradient.
-  func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws
-
-  /// Called once the optimizer has used the aggregate, or there was none.
-  func finish(_ store: ParameterStore) throws
-
-  /// The arrays that a checkpoint needs after a step.
+  /// The arrays that a checkpoint needs after a step; none by default.
   var state: [(name: String, tensor: Tensor)] { get }
 
   /// Continues from the arrays saved after so many steps.
@@ -90,35 +59,67 @@ public protocol Aggregator: AnyObject {
   func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws
 }
 
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 extension Aggregator {
-  /// One.
-  public var batchesPerStep: Int { 1 }
-  /// One.
-  public var leastBatch: Int { 1 }
-  /// No.
-  public var distrustsMomentum: Bool { false }
-  /// No.
-  public var isLayerwise: Bool { false }
-  /// The group means, where there are any.
-  public var rememberedGradients: Int { if case .groupMeans(let count) = need { count } else { 0 } }
-  /// The aggregate is there before the update.
-  public var isFormedByUpdate: Bool { false }
-  /// The store's gradient as it is.
-  public func aggregate(_ store: ParameterStore) throws -> Aggregate { .gradient }
-  /// The mean of the rows.
-  public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
-    try matrix.columnSum(into: store.gradient)
-    try store.gradient.multiply(by: 1 / Double(matrix.exampleCount))
-  }
-  /// Nothing to do.
-  public func finish(_ store: ParameterStore) throws {}
-  /// None.
+  /// The name of its type.
+  public var description: String { String(describing: type(of: self)) }
+  public var minimumBatchSize: Int { 1 }
+  public var supportsMomentum: Bool { true }
+  public var rememberedGradients: Int { 0 }
   public var state: [(name: String, tensor: Tensor)] { [] }
-  /// Nothing to do.
   public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {}
+
+  /// Mini-batches to a step, all at the same weights; 1 but for successive micro-batches.
+  public var batchesPerStep: Int { (self as? any BatchMeanAggregator)?.batchCount ?? 1 }
+
+  /// Whether its aggregate is left to the update (`Aggregate.fused`); an optimizer without such a pass needs a buffer more.
+  public var isFormedByUpdate: Bool { (self as? any BatchMeanAggregator)?.leavesAggregateToUpdate ?? false }
 }
 
-extension Aggregator {
+/// An aggregator of the gradients of whole mini-batches, ∇ of each one's mean loss, [P].
+public protocol BatchMeanAggregator: Aggregator {
+  /// Mini-batches to a step, all at the same weights; 1 by default.
+  var batchCount: Int { get }
+
+  /// Whether `aggregate` returns `Aggregate.fused`; false by default.
+  var leavesAggregateToUpdate: Bool { get }
+
+  /// From the gradient of a mini-batch, which the store holds; by default that gradient as it is.
+  func aggregate(_ store: ParameterStore) throws -> Aggregate
+
+  /// Called once the optimizer has used the aggregate, or there was none.
+  func didStep(_ store: ParameterStore) throws
+}
+
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+extension BatchMeanAggregator {
+  public var batchCount: Int { 1 }
+  public var leavesAggregateToUpdate: Bool { false }
+  public func aggregate(_ store: ParameterStore) throws -> Aggregate { .gradient }
+  public func didStep(_ store: ParameterStore) throws {}
+}
+
+/// An aggregator of the gradients of a mini-batch's examples, or of the means of its groups.
+public protocol GradientMatrixAggregator: Aggregator {
+  /// k where it takes the means of k groups of the mini-batch, over each of which batch statistics are taken too; nil,
+  /// the default, where it takes the examples' own gradients.
+  var groupCount: Int? { get }
+
+  /// Whether each layer's part of the aggregate depends on that layer alone: then `aggregate` is called with some layers
+  /// at a time, as the backward pass comes by them. False by default.
+  var isLayerwise: Bool { get }
+
+  /// From the gradient matrix into the store's gradient.
+  func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws
+}
+
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+extension GradientMatrixAggregator {
+  public var groupCount: Int? { nil }
+  public var isLayerwise: Bool { false }
+  /// The group means, where there are any.
+  public var rememberedGradients: Int { groupCount ?? 0 }
+
   /// From one forward and one backward pass over a mini-batch into the store's gradient: layer by layer during the
   /// backward pass where layers do not depend on each other.
   ///
@@ -127,6 +128,8 @@ extension Aggregator {
   public func aggregate(
     _ plan: GradientPlan, input: Tensor, training: TrainingPass, losses: @escaping (Tensor) throws -> Tensor
   ) throws -> (output: Tensor, losses: Tensor) {
+    var training = training
+    if let groupCount { training.groups = try GradientMatrix.groups(of: input.size(0), count: groupCount) }
     guard isLayerwise else {
       let matrix = try GradientMatrix(plan, input: input, training: training, losses: losses)
       try aggregate(matrix, plan.store)
@@ -136,4 +139,9 @@ extension Aggregator {
       try self.aggregate($0, plan.store)
     }
   }
+}
+
+/// A number in its shortest form: 2, not 2.0.
+func shortest(_ value: Double) -> String {
+  value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : "\(value)"
 }

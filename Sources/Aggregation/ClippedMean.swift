@@ -31,7 +31,7 @@ public enum ClippingLevel: Sendable, Equatable {
 ///
 /// Winsorized SGD is that of Coherent Gradients §3 (by percentile) and of Weak and Strong Gradient Directions (by
 /// count). With nothing clipped it is the mean.
-public final class ClippedMean: Aggregator {
+public final class ClippedMean: GradientMatrixAggregator {
   /// How much is clipped.
   public let level: ClippingLevel
   /// What happens to it.
@@ -53,17 +53,18 @@ public final class ClippedMean: Aggregator {
     self.kind = kind
   }
 
-  /// Every example's own gradient, where anything is clipped.
-  public var need: GradientNeed {
-    switch level {
-    case .percentile(0), .count(0): .batchMean
-    default: .gradientMatrix
-    }
+  /// 2s + 1.
+  public var minimumBatchSize: Int {
+    if case .count(let count) = level { 2 * count + 1 } else { 1 }
   }
 
-  /// 2s + 1.
-  public var leastBatch: Int {
-    if case .count(let count) = level { 2 * count + 1 } else { 1 }
+  /// Such as "winsorized:c=2" or "trimmed:s=4".
+  public var description: String {
+    let name = kind == .trimmed ? "trimmed" : "winsorized"
+    switch level {
+    case .percentile(let percent): return "\(name):c=\(shortest(percent))"
+    case .count(let count): return "\(name):s=\(count)"
+    }
   }
 
   /// Coordinate by coordinate.

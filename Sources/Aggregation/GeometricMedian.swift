@@ -10,7 +10,7 @@ import Tensors
 ///
 /// Every iterate is a weighted mean of the k points, so the iteration runs on the k weights and on the points' k×k inner
 /// products; only the products and the result are passes over the parameters.
-public final class GeometricMedian: Aggregator {
+public final class GeometricMedian: GradientMatrixAggregator {
   /// How an iteration ended.
   public struct Convergence: Sendable, Equatable {
     /// Iterations made.
@@ -22,34 +22,44 @@ public final class GeometricMedian: Aggregator {
   }
 
   /// k.
-  public let groupCount: Int
+  public var groupCount: Int? { count }
+  private let count: Int
   /// The change of weights at which the iteration ends.
   public let tolerance: Double
   /// The most iterations.
-  public let mostIterations: Int
+  public let maximumIterations: Int
   /// How the last iteration ended; nil before the first.
   public private(set) var convergence: Convergence?
   private var means: Tensor?
 
   /// - Throws: `AggregationError` unless k ≥ 3, the tolerance is above 0 and there is at least one iteration.
-  public init(groupCount: Int = 5, tolerance: Double = 1e-6, mostIterations: Int = 200) throws {
+  public init(groupCount: Int = 5, tolerance: Double = usualTolerance, maximumIterations: Int = usualIterations) throws
+  {
     guard groupCount >= 3, groupCount <= 64 else {
       throw AggregationError("the geometric median needs k = 3 to 64 group means, not \(groupCount)")
     }
-    guard tolerance > 0, mostIterations >= 1 else {
+    guard tolerance > 0, maximumIterations >= 1 else {
       throw AggregationError("the geometric median needs a tolerance above 0 and at least one iteration")
     }
-    self.groupCount = groupCount
+    count = groupCount
     self.tolerance = tolerance
-    self.mostIterations = mostIterations
+    self.maximumIterations = maximumIterations
   }
 
-  /// Group means.
-  public var need: GradientNeed { .groupMeans(groupCount) }
   /// An example for every group.
-  public var leastBatch: Int { groupCount }
-  /// A robust average like the median.
-  public var distrustsMomentum: Bool { true }
+  public var minimumBatchSize: Int { count }
+  /// As the median, a robust average that momentum would mix with what it left out.
+  public var supportsMomentum: Bool { false }
+
+  /// Such as "geomed:k=5".
+  public var description: String {
+    "geomed:k=\(count)" + (tolerance == Self.usualTolerance ? "" : ":tolerance=\(shortest(tolerance))")
+      + (maximumIterations == Self.usualIterations ? "" : ":iterations=\(maximumIterations)")
+  }
+  /// The tolerance where none is given.
+  public static let usualTolerance = 1e-6
+  /// The most iterations where no number is given.
+  public static let usualIterations = 200
 
   /// The geometric median of the group means.
   public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
@@ -58,26 +68,26 @@ public final class GeometricMedian: Aggregator {
       points = means
     } else {
       let gradient = store.gradient
-      points = try Tensor.empty([groupCount, store.count], dtype: gradient.dtype, device: gradient.device)
+      points = try Tensor.empty([count, store.count], dtype: gradient.dtype, device: gradient.device)
       means = points
     }
-    try matrix.groupMeans(into: points, groups: GradientMatrix.groups(of: matrix.exampleCount, count: groupCount))
+    try matrix.groupMeans(into: points, groups: GradientMatrix.groups(of: matrix.exampleCount, count: count))
     // Distances are those of what is trained.
     for range in store.frozenRanges { try points.narrow(1, from: range.lowerBound, length: range.count).fill(0) }
     // About their mean, or the differences of distances would drown in rounding.
     let centre = try points.mean([0])
     try store.gradient.copy(from: centre)
-    for index in 0..<groupCount { try points.select(0, index).add(centre, scale: -1) }
+    for index in 0..<count { try points.select(0, index).add(centre, scale: -1) }
     let gram: [Double] = try products(of: points)
-    let (weights, convergence) = Self.weights(gram: gram, count: groupCount, tolerance, mostIterations)
+    let (weights, convergence) = Self.weights(gram: gram, count: count, tolerance, maximumIterations)
     self.convergence = convergence
-    for index in 0..<groupCount { try store.gradient.add(points.select(0, index), scale: weights[index]) }
+    for index in 0..<count { try store.gradient.add(points.select(0, index), scale: weights[index]) }
   }
 
   /// The inner products of the points, in double, a block of columns at a time.
   private func products(of points: Tensor) throws -> [Double] {
     let block = 1 << 18
-    var total = Array(repeating: 0.0, count: groupCount * groupCount)
+    var total = Array(repeating: 0.0, count: count * count)
     for start in stride(from: 0, to: points.size(1), by: block) {
       let part = try points.narrow(1, from: start, length: min(block, points.size(1) - start)).to(.float64)
       let products: [Double] = try part.matmul(part.transpose()).values()
@@ -88,7 +98,7 @@ public final class GeometricMedian: Aggregator {
 
   /// The weights of the geometric median of `count` points with these inner products (about their mean).
   static func weights(
-    gram: [Double], count: Int, _ tolerance: Double, _ mostIterations: Int
+    gram: [Double], count: Int, _ tolerance: Double, _ maximumIterations: Int
   ) -> ([Double], Convergence) {
     func product(_ a: [Double], _ b: [Double]) -> Double {
       var sum = 0.0
@@ -127,7 +137,7 @@ public final class GeometricMedian: Aggregator {
     }
     var weights = uniform
     var change = Double.infinity
-    for iteration in 1...mostIterations {
+    for iteration in 1...maximumIterations {
       // Not at a point, for none of them is the median; a hair's breadth keeps a step away from one finite.
       let inverse = (0..<count).map { 1 / max(distance(weights, $0), .leastNormalMagnitude.squareRoot()) }
       let total = inverse.reduce(0, +)
@@ -138,6 +148,6 @@ public final class GeometricMedian: Aggregator {
         return (weights, Convergence(iterations: iteration, change: change, isConverged: true))
       }
     }
-    return (weights, Convergence(iterations: mostIterations, change: change, isConverged: false))
+    return (weights, Convergence(iterations: maximumIterations, change: change, isConverged: false))
   }
 }

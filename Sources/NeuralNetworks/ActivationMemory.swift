@@ -50,12 +50,12 @@ public struct ActivationMemory: Sendable, Equatable {
   /// - Parameters:
   ///   - exampleShape: the extents of one example.
   ///   - linearPolicy: who computes the products of linear layers.
-  ///   - leastBatch: the smaller of the two batches; from 2 on, as one example alone may have no batch statistics.
+  ///   - minimumBatch: the smaller of the two batches; from 2 on, as one example alone may have no batch statistics.
   ///   - backward: runs a forward and backward pass for a batch; by default the plain one, on the sum of the outputs.
   /// - Throws: `TensorError` when the model does not take the examples.
   public init(
     of model: any Module, store: ParameterStore, exampleShape: [Int], linearPolicy: LinearPolicy = .native,
-    leastBatch: Int = 2, backward: ((Tensor, ForwardContext) throws -> Void)? = nil
+    minimumBatch: Int = 2, backward: ((Tensor, ForwardContext) throws -> Void)? = nil
   ) throws {
     let statistics = try model.namedBuffers.map { ($0.buffer, try $0.buffer.value.clone()) }
     defer { for (buffer, value) in statistics { try? buffer.value.copy(from: value) } }
@@ -83,13 +83,13 @@ public struct ActivationMemory: Sendable, Equatable {
       }
     }
     func lines(_ one: [Int], _ two: [Int]) -> [Line] {
-      zip(one, two).map { Line((leastBatch, $0), (leastBatch + 1, $1)) }
+      zip(one, two).map { Line((minimumBatch, $0), (minimumBatch + 1, $1)) }
     }
-    let trained = try (peaks(leastBatch, isTraining: true), peaks(leastBatch + 1, isTraining: true))
+    let trained = try (peaks(minimumBatch, isTraining: true), peaks(minimumBatch + 1, isTraining: true))
     training = lines(trained.0.stretches, trained.1.stretches)
     keptPerExample = max(0, trained.1.kept - trained.0.kept)
     let evaluated = try withoutGradients {
-      try (peaks(leastBatch, isTraining: false), peaks(leastBatch + 1, isTraining: false))
+      try (peaks(minimumBatch, isTraining: false), peaks(minimumBatch + 1, isTraining: false))
     }
     evaluation = lines(evaluated.0.stretches, evaluated.1.stretches)
   }

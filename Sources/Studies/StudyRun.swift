@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Runs
 import Training
 
 /// A run as the rules see it.

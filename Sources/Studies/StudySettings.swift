@@ -3,6 +3,7 @@
 import Datasets
 import Foundation
 import RunStore
+import Runs
 import Training
 import Yams
 

@@ -27,8 +27,11 @@ public final class Adam: Optimizer {
       (self.beta1, self.beta2, self.epsilon, self.isDecoupled) = (beta1, beta2, epsilon, isDecoupled)
     }
 
+    /// AdamW's usual settings.
+    public static let adamW = Settings(isDecoupled: true)
+
     /// What is out of range; nil when nothing is.
-    var problem: String? {
+    public var problem: String? {
       guard beta1 >= 0, beta1 < 1, beta2 >= 0, beta2 < 1 else {
         return "beta1 and beta2 must be at least 0 and below 1, not \(beta1) and \(beta2)"
       }
@@ -40,21 +43,45 @@ public final class Adam: Optimizer {
   public let settings: Settings
   /// λ
   public let weightDecay: Double
-  /// m, [P].
-  public let firstMoment: Tensor
-  /// v, [P].
-  public let secondMoment: Tensor
+  /// m and v, each [P]; nil before the first update or `prepare`.
+  public private(set) var moments: (first: Tensor, second: Tensor)?
   /// t, the updates made.
   public private(set) var updates = 0
+  /// m and v.
+  public var bufferCount: Int { 2 }
 
-  /// - Throws: `TrainingError` unless 0 ≤ β < 1 and ε > 0; `TensorError` when memory runs out.
-  public init(store: ParameterStore, _ settings: Settings = Settings(), weightDecay: Double = 0) throws {
+  /// - Throws: `TrainingError` unless 0 ≤ β < 1 and ε > 0, and λ is at least 0.
+  public init(_ settings: Settings = Settings(), weightDecay: Double = 0) throws {
     if let problem = settings.problem { throw TrainingError(.configuration, problem) }
+    try checkWeightDecay(weightDecay)
     self.settings = settings
     self.weightDecay = weightDecay
+  }
+
+  /// Such as "adamw" or "adam:beta2=0.99".
+  public var description: String {
+    let usual = Settings()
+    let changed = [
+      ("beta1", settings.beta1, usual.beta1), ("beta2", settings.beta2, usual.beta2),
+      ("epsilon", settings.epsilon, usual.epsilon),
+    ].filter { $0.1 != $0.2 }.map { "\($0.0)=\($0.1)" }
+    return (settings.isDecoupled ? "adamw" : "adam") + (changed.isEmpty ? "" : ":" + changed.joined(separator: ","))
+  }
+
+  /// Makes the moments, which start at 0.
+  ///
+  /// - Throws: `TensorError` when memory runs out.
+  public func prepare(_ store: ParameterStore) throws { _ = try moments(for: store) }
+
+  private func moments(for store: ParameterStore) throws -> (first: Tensor, second: Tensor) {
+    if let moments { return moments }
     let values = store.values
-    firstMoment = try Tensor.zeros([values.count], dtype: values.dtype, device: values.device)
-    secondMoment = try Tensor.zeros([values.count], dtype: values.dtype, device: values.device)
+    let made = try (
+      first: Tensor.zeros([values.count], dtype: values.dtype, device: values.device),
+      second: Tensor.zeros([values.count], dtype: values.dtype, device: values.device)
+    )
+    moments = made
+    return made
   }
 
   /// One update from what came of the step's gradients.
@@ -67,32 +94,37 @@ public final class Adam: Optimizer {
     case .gradient: gradient = store.gradient
     case .fused(let fused): gradient = try fused.formed(store.gradient)
     }
+    let moments = try moments(for: store)
     updates += 1
     let update = AdamUpdate(
       learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon,
       weightDecay: weightDecay, isDecoupled: settings.isDecoupled, number: updates)
     return try store.forTrained { part in
       try part(store.values).updateAdam(
-        gradient: part(gradient), firstMoment: part(firstMoment), secondMoment: part(secondMoment), update)
+        gradient: part(gradient), firstMoment: part(moments.first), secondMoment: part(moments.second), update)
     }
   }
 
-  /// Both moments, and the number of updates.
+  /// Both moments, and the number of updates; none before `prepare`.
   public func state() throws -> [(name: String, tensor: Tensor)] {
-    [("first_moment", firstMoment), ("second_moment", secondMoment), ("updates", try Tensor([updates]))]
+    guard let moments else { return [] }
+    return [
+      ("first_moment", moments.first), ("second_moment", moments.second), ("updates", try Tensor([updates])),
+    ]
   }
 
   /// Continues from the arrays saved after `steps` steps.
   ///
   /// - Throws: `TrainingError` when an array is missing or of another size.
-  public func restore(_ arrays: [String: Tensor], afterSteps steps: Int) throws {
+  public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {
+    let moments = try moments(for: store)
     guard let first = arrays["first_moment"], let second = arrays["second_moment"], let count = arrays["updates"],
-      first.shape == firstMoment.shape, second.shape == secondMoment.shape, count.count == 1
+      first.shape == moments.first.shape, second.shape == moments.second.shape, count.count == 1
     else {
       throw TrainingError(.checkpoint, "the checkpoint holds no moments for this model: it was not made with Adam")
     }
-    try firstMoment.copy(from: first)
-    try secondMoment.copy(from: second)
+    try moments.first.copy(from: first)
+    try moments.second.copy(from: second)
     updates = try max(0, count.itemInteger())
   }
 }

@@ -33,7 +33,8 @@ public struct ExampleGradients: Sendable, Equatable {
   /// records read back.
   public let files: [String]?
 
-  init(
+  /// Records from their columns, which all have one entry for each example.
+  public init(
     split: String, indices: [Int], labels: [Int], isCorrupt: [Bool], meanSquaredNorm: Double, dots: [Double],
     squaredNorms: [Double], losses: [Float], margins: [Float], isCorrect: [Bool], files: [String]?
   ) {
@@ -85,37 +86,6 @@ public struct ExampleGradients: Sendable, Equatable {
       metadata: [
         "step": String(step), "split": split, "m": String(indices.count), "mean_squared_norm": String(meanSquaredNorm),
       ])
-  }
-
-  /// The records of a file that a run has left, such as one of `RunDirectory.exampleGradientFiles()`.
-  ///
-  /// - Throws: `TrainingError` that names the file when it cannot be read, is damaged or holds something else.
-  public init(contentsOf file: URL) throws {
-    func failure(_ what: String) -> TrainingError {
-      TrainingError(
-        .checkpoint, "the records \(file.path) \(what); restore them from a copy, or run again")
-    }
-    guard let data = try? Data(contentsOf: file) else { throw failure("are missing or cannot be read") }
-    let (tensors, metadata): ([String: Tensor], [String: String])
-    do {
-      (tensors, metadata) = try Safetensors.decode(data)
-    } catch {
-      throw failure("are damaged: \(error)")
-    }
-    func array<Element: TensorElement>(_ name: String) throws -> [Element] {
-      guard let tensor = tensors[name], try tensor.dtype == Element.dtype, tensor.rank == 1,
-        tensor.count == tensors["index"]?.count
-      else { throw failure("lack a complete array \"\(name)\"") }
-      return try tensor.values()
-    }
-    guard let split = metadata["split"], let square = metadata["mean_squared_norm"].flatMap(Double.init) else {
-      throw failure("do not state their split and mean_squared_norm")
-    }
-    (self.split, meanSquaredNorm) = (split, square)
-    (indices, labels, isCorrupt) = try (array("index"), array("label"), array("is_corrupt"))
-    (dots, squaredNorms) = try (array("dot"), array("squared_norm"))
-    (losses, margins, isCorrect) = try (array("loss"), array("margin"), array("correct"))
-    files = nil
   }
 
   /// The columns of `csv`; `file` stands behind them where the examples have files.

@@ -7,7 +7,21 @@ import Tensors
 /// Updates the parameters by what came of a step's gradients, whichever aggregator made it.
 ///
 /// Parameters that the store has frozen keep their bits: neither gradient nor weight decay reaches them.
-public protocol Optimizer: AnyObject {
+///
+/// An optimizer of one's own needs nothing but `step`, and `state` with `restore` where it remembers anything.
+public protocol Optimizer: AnyObject, CustomStringConvertible {
+  /// Buffers of the size of the parameters that it keeps.
+  var bufferCount: Int { get }
+
+  /// Whether it forms an aggregate that is left to the update (`Aggregate.fused`) in its own pass over memory; false by
+  /// default.
+  var formsAggregates: Bool { get }
+
+  /// Makes what it keeps, before the first step.
+  ///
+  /// - Throws: `TensorError` when memory runs out.
+  func prepare(_ store: ParameterStore) throws
+
   /// One update.
   ///
   /// - Returns: whether every parameter is still finite.
@@ -20,10 +34,19 @@ public protocol Optimizer: AnyObject {
   /// Continues from the arrays saved after `steps` steps.
   ///
   /// - Throws: `TrainingError` when an array is missing or of another size.
-  func restore(_ arrays: [String: Tensor], afterSteps steps: Int) throws
+  func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws
 }
 
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 extension Optimizer {
+  /// The name of its type.
+  public var description: String { String(describing: type(of: self)) }
+  public var bufferCount: Int { 0 }
+  public var formsAggregates: Bool { false }
+  public func prepare(_ store: ParameterStore) throws {}
+  public func state() throws -> [(name: String, tensor: Tensor)] { [] }
+  public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {}
+
   /// One update by the gradient that the store holds.
   public func step(_ store: ParameterStore, learningRate: Double) throws -> Bool {
     try step(store, .gradient, learningRate: learningRate)
@@ -56,23 +79,42 @@ public final class SGD: Optimizer {
   public let nesterov: Bool
   /// λ
   public let weightDecay: Double
-  /// v, [P]; nil without momentum.
+  /// v, [P]; nil without momentum, and before the first update or `prepare`.
   public private(set) var velocity: Tensor?
   private var hasStarted = false
+  /// v.
+  public var bufferCount: Int { momentum > 0 ? 1 : 0 }
+  /// The median or mean of three gradients.
+  public var formsAggregates: Bool { true }
+  /// "sgd".
+  public var description: String { "sgd" }
 
-  /// - Throws: `TensorError` when memory runs out.
-  public init(store: ParameterStore, momentum: Double = 0, nesterov: Bool = false, weightDecay: Double = 0) throws {
+  /// - Throws: `TrainingError` unless 0 ≤ μ < 1 and λ ≥ 0, or for Nesterov's look-ahead without momentum.
+  public init(momentum: Double = 0, nesterov: Bool = false, weightDecay: Double = 0) throws {
+    guard momentum >= 0, momentum < 1 else {
+      throw TrainingError(.configuration, "momentum must be at least 0 and below 1, not \(momentum)")
+    }
+    guard !nesterov || momentum > 0 else { throw TrainingError(.configuration, "nesterov needs a momentum above 0") }
+    try checkWeightDecay(weightDecay)
     self.momentum = momentum
     self.nesterov = nesterov
     self.weightDecay = weightDecay
+  }
+
+  /// Makes the velocity.
+  ///
+  /// - Throws: `TensorError` when memory runs out.
+  public func prepare(_ store: ParameterStore) throws {
+    guard momentum > 0, velocity == nil else { return }
     let values = store.values
-    velocity = momentum > 0 ? try Tensor.zeros([values.count], dtype: values.dtype, device: values.device) : nil
+    velocity = try Tensor.zeros([values.count], dtype: values.dtype, device: values.device)
   }
 
   /// One update from what came of the step's gradients.
   ///
   /// - Returns: whether every parameter is still finite.
   public func step(_ store: ParameterStore, _ aggregate: Aggregate, learningRate: Double) throws -> Bool {
+    try prepare(store)
     let update = SGDUpdate(
       learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov,
       isFirst: !hasStarted)
@@ -102,12 +144,19 @@ public final class SGD: Optimizer {
   /// Continues from the arrays saved after `steps` steps.
   ///
   /// - Throws: `TrainingError` when an array is missing or of another size.
-  public func restore(_ arrays: [String: Tensor], afterSteps steps: Int) throws {
+  public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {
+    try prepare(store)
     hasStarted = try arrays["started"].map { try $0.itemInteger() != 0 } ?? (steps > 0)
     guard let velocity else { return }
     guard let saved = arrays["velocity"], saved.shape == velocity.shape else {
       throw TrainingError(.checkpoint, "the checkpoint holds no velocity for this model: it was made without momentum")
     }
     try velocity.copy(from: saved)
+  }
+}
+
+func checkWeightDecay(_ value: Double) throws {
+  guard value >= 0, value.isFinite else {
+    throw TrainingError(.configuration, "weight-decay must be at least 0, not \(value)")
   }
 }

@@ -5,7 +5,7 @@
 ///
 /// The time between two events belongs to the second one. Old times lose weight, so that a machine that gets busy is
 /// noticed.
-public struct Pace: Sendable {
+public struct Pace {
   /// Times of one kind of work.
   private struct Work: Sendable {
     private var seconds = 0.0
@@ -29,7 +29,7 @@ public struct Pace: Sendable {
   }
 
   private let evaluations: EvaluationSchedule
-  private let probesAfter: @Sendable (Int) -> Int
+  private let probesAfter: (Int) -> Int
   private var steps = Work()
   private var examples = Work()
   private var probes = Work()
@@ -41,7 +41,7 @@ public struct Pace: Sendable {
   ///   - probesAfter: how many times probes will be taken after so many steps.
   ///   - now: the present in nanoseconds, of a clock that never goes back.
   public init(
-    evaluations: EvaluationSchedule, probesAfter: @escaping @Sendable (Int) -> Int = { _ in 0 }, now: UInt64
+    evaluations: EvaluationSchedule, probesAfter: @escaping (Int) -> Int = { _ in 0 }, now: UInt64
   ) {
     self.evaluations = evaluations
     self.probesAfter = probesAfter

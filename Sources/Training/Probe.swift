@@ -1,148 +1,132 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Coherence
 import Datasets
 import GradientMatrix
+import NeuralNetworks
 import RunStore
 import Tensors
 
-/// What looks at a run at some of its steps.
-protocol Probe: AnyObject {
-  /// Looks, at the present parameters.
+/// What measures a run at some of its steps. It is a function of the parameters and of fixed samples, and changes neither
+/// the parameters nor any random stream of the training.
+///
+/// A probe of one's own needs a name, a schedule and `measure`; what it finds goes into one of the tables of
+/// `ProbeResults`, such as the measures.
+public protocol Probe: AnyObject, CustomStringConvertible {
+  /// The kind of probe: a word under which checkpoints keep its state.
+  var name: String { get }
+
+  /// When it measures.
+  var schedule: ProbeSchedule { get }
+
+  /// What batch normalisation does in its passes; the running statistics by default.
+  var batchNormPolicy: BatchNormPolicy { get }
+
+  /// Checks what a run offers before anything of it is made.
+  ///
+  /// - Parameters:
+  ///   - trainingExamples: how many there are to train on; nil where that is not known yet.
+  ///   - batchSize: examples in a mini-batch.
+  /// - Throws: `TrainingError` that says what is missing.
+  func check(trainingExamples: Int?, batchSize: Int) throws
+
+  /// Draws its samples; called once, before anything is measured.
+  func prepare(_ setup: ProbeSetup) throws
+
+  /// Measures at the present parameters.
   func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws
-  /// Hears of every update, whether it looks after it or not.
-  func note(_ step: StepRecord) throws
+
+  /// Called after every update, whether the probe measures after it or not.
+  func didStep(_ record: StepRecord) throws
+
   /// What earlier steps have decided, by name; the same state is the same bytes.
   func state() throws -> [(name: String, tensor: Tensor)]
+
   /// Continues from a saved state.
   func restore(_ state: [String: Tensor]) throws
 }
 
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 extension Probe {
-  func note(_: StepRecord) throws {}
-  func state() throws -> [(name: String, tensor: Tensor)] { [] }
-  func restore(_: [String: Tensor]) throws {}
-}
+  public var batchNormPolicy: BatchNormPolicy { .running }
+  /// Its name and schedule.
+  public var description: String { "\(name)@\(schedule)" }
+  public func check(trainingExamples: Int?, batchSize: Int) throws {}
+  public func prepare(_ setup: ProbeSetup) throws {}
+  public func didStep(_ record: StepRecord) throws {}
+  public func state() throws -> [(name: String, tensor: Tensor)] { [] }
+  public func restore(_ state: [String: Tensor]) throws {}
 
-/// Coherence of a training and a test sample, with confidence intervals; ‖ḡ‖² and (1/m) Σ‖gᵢ‖² of each.
-final class CoherenceLook: Probe {
-  private let samples: [CoherenceProbe]
-  private let isLeading: Bool
-
-  /// - Parameter isLeading: whether intervals and norms are kept; a second treatment of batch normalisation leaves α by
-  ///   layer alone, beside the first one's.
-  init(_ samples: [CoherenceProbe], isLeading: Bool) {
-    self.samples = samples
-    self.isLeading = isLeading
-  }
-
-  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
-    for sample in samples {
-      // Under the statistics of the batch examples are coupled: there is no jackknife over them, whose groups would cut
-      // the mini-batches up too.
-      let hasIntervals = isLeading && plan.batchNormPolicy == .running
-      let found = try sample.coherence(plan, groupCount: hasIntervals ? 10 : 0)
-      results.coherence += found.records(step: step, split: sample.split, policy: plan.batchNormPolicy)
-      guard isLeading else { continue }
-      results.intervals += found.intervalRecords(step: step, split: sample.split)
-      let (network, m) = (found.network.coherence, Double(found.network.coherence.m))
-      results.add(
-        [
-          ("gradient_norm2", network.sumSquaredNorm / (m * m)), ("example_norm2", network.squaredNormSum / m),
-        ], step: step, split: sample.split, m: network.m)
-    }
+  /// The word for a probe of a sample, with the settings that are not the usual ones.
+  func word(m: SampleSize, _ more: [(key: String, value: Int)] = []) -> String {
+    let settings =
+      (m.word.map { ["m=\($0)"] } ?? []) + (batchNormPolicy == .running ? [] : ["bn=\(batchNormPolicy.rawValue)"])
+      + more.map { "\($0.key)=\($0.value)" }
+    return name + (settings.isEmpty ? "" : ":" + settings.joined(separator: ",")) + "@\(schedule)"
   }
 }
 
-/// How every example's gradient stands to the mean.
-final class ExamplesLook: Probe {
-  private let sample: CoherenceProbe
+/// How many examples a sample has.
+public struct SampleSize: Sendable, Equatable, ExpressibleByIntegerLiteral {
+  /// The number.
+  public let count: Int
+  /// Whether all examples do where there are fewer; otherwise that is an error.
+  public let isLimit: Bool
 
-  init(_ sample: CoherenceProbe) { self.sample = sample }
+  /// Exactly so many.
+  public init(_ count: Int) { (self.count, isLimit) = (count, false) }
+  /// Exactly so many.
+  public init(integerLiteral count: Int) { self.init(count) }
+  private init(limit: Int) { (count, isLimit) = (limit, true) }
 
-  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
-    // There is one file a step: of two such probes the larger sample stays.
-    if let other = results.examples, other.indices.count >= sample.indices.count { return }
-    results.examples = try sample.exampleGradients(plan).examples
+  /// So many, or all where there are fewer.
+  public static func atMost(_ count: Int) -> SampleSize { SampleSize(limit: count) }
+  /// All there are.
+  public static let all = atMost(.max)
+
+  /// As it stands in the word of a probe; nil for a limit, which nobody asked for by number.
+  var word: String? { isLimit ? nil : String(count) }
+
+  /// - Throws: `TrainingError` when more are needed than there are.
+  func check(of examples: Int?) throws {
+    guard let examples, !isLimit else { return }
+    try ProbeSample.check(count: count, of: examples, split: Split.train.rawValue)
   }
 }
 
-/// Stiffness, confusion, signal-to-noise ratio, noise scale and diversity of a training and a test sample.
-final class MeasuresLook: Probe {
-  private let samples: [CoherenceProbe]
+/// What a probe can draw on in a run.
+public struct ProbeSetup {
+  /// The examples.
+  public let data: TrainingData
+  /// The run's seed.
+  public let seed: UInt64
+  /// Examples in a mini-batch.
+  public let batchSize: Int
+  /// Examples in a pass of the probe.
+  public let chunkSize: Int
+  /// How the examples' gradients are computed, under the probe's treatment of batch normalisation.
+  public let plan: GradientPlan
+  /// The treatment of batch normalisation under which a run's other logs have one line a step, split and layer.
+  let leadingPolicy: BatchNormPolicy
 
-  init(_ samples: [CoherenceProbe]) { self.samples = samples }
-
-  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
-    for sample in samples {
-      let found = try sample.relatedMeasures(plan)
-      results.add(found.values, step: step, split: sample.split, m: found.m)
-    }
-  }
-}
-
-/// Contributions of pristine and corrupt examples: f and i of Coherent Gradients §2.4, over the paper's sample and over a
-/// larger population with all weights, which the paper names as future work.
-final class ContributionLook: Probe {
-  private let population: CoherenceProbe
-  private let paper: CoherenceProbe
-  private let columns: ColumnSample
-  /// The paper's sample first, then the population.
-  private var trackers: [ContributionTracker]
-  private static let usualNullWorlds = 20
-  private static let paperExamples = 400
-  private static let paperWeights = 300
-
-  /// - Parameter nullWorlds: permutations of who is corrupt; nil for the usual number.
-  init(
-    population: CoherenceProbe, labels: NoisyLabels, plan: GradientPlan, seed: UInt64, nullWorlds: Int? = nil
-  ) throws {
-    self.population = population
-    var paper = try CoherenceProbe(
-      of: population.dataset, labels: population.labels, candidates: population.indices, split: population.split,
-      count: min(Self.paperExamples, population.indices.count), seed: seed)
-    paper.chunkSize = population.chunkSize
-    self.paper = paper
-    var generator = SeededGenerator(seed: seed, stream: .probe, index: 1)
-    columns = try ColumnSample(plan, perLayer: Self.paperWeights, using: &generator)
-    trackers = [paper, population].map { probe in
-      ContributionTracker(
-        isCorrupt: probe.indices.map(labels.isCorrupt), nullWorlds: nullWorlds ?? Self.usualNullWorlds,
-        using: &generator)
-    }
+  /// A fixed sample of the training examples, against the labels that are trained on.
+  ///
+  /// - Throws: `TrainingError` when there are not so many examples.
+  public func trainSample(_ size: SampleSize) throws -> ProbeSample {
+    var sample = try ProbeSample(
+      of: data.train, labels: data.labels.assigned, candidates: data.trainIndices, split: Split.train.rawValue,
+      count: size.isLimit ? min(size.count, data.trainIndices.count) : size.count, seed: seed)
+    sample.chunkSize = chunkSize
+    return sample
   }
 
-  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
-    var sampled = SampledGradients(columns)
-    try paper.forEachChunk(plan) { matrix, range in
-      try sampled.add(matrix, indices: Array(paper.indices[range]), targets: nil)
-    }
-    let small = try sampled.records()
-    let large = try population.exampleGradients(plan).examples
-    let points = try [
-      trackers[0].add(small.records, meanSquaredNorm: small.meanSquaredNorm),
-      trackers[1].add(dots: large.dots, meanSquaredNorm: large.meanSquaredNorm),
-    ]
-    results.contributions += zip(["paper", "population"], points).flatMap { name, point in
-      ([point.actual] + point.nulls).enumerated().map { world, contribution in
-        ContributionRecord(
-          step: step, sample: name, world: world, pristineShare: contribution.pristineShare,
-          corruptShare: contribution.corruptShare, pristineCumulative: contribution.pristineCumulative,
-          corruptCumulative: contribution.corruptCumulative)
-      }
-    }
-  }
-
-  func state() throws -> [(name: String, tensor: Tensor)] {
-    // The null worlds follow from the seed.
-    [("trackers", try ProbeState.encode(trackers.map(\.progress)))]
-  }
-
-  func restore(_ state: [String: Tensor]) throws {
-    let saved = try ProbeState.decode([ContributionTracker.Progress].self, state["trackers"])
-    guard saved.count == trackers.count else { throw ProbeState.mismatch }
-    for (place, progress) in saved.enumerated() {
-      guard (try? trackers[place].restore(progress)) != nil else { throw ProbeState.mismatch }
-    }
+  /// A fixed sample of the test examples; a small test set is taken whole rather than refused.
+  ///
+  /// - Throws: `TrainingError` when there are none.
+  public func testSample(_ size: SampleSize) throws -> ProbeSample {
+    var sample = try ProbeSample(
+      of: data.test, labels: data.testProbeLabels, candidates: Array(data.test.labels.indices),
+      split: Split.test.rawValue, count: min(size.count, data.test.count), seed: seed)
+    sample.chunkSize = chunkSize
+    return sample
   }
 }

@@ -2,6 +2,7 @@
 
 import Coherence
 import GradientMatrix
+import NeuralNetworks
 import Tensors
 
 /// What others have measured where coherence is measured, on all pairs of one sample of examples.
@@ -16,7 +17,7 @@ public struct RelatedMeasures: Sendable {
   public static let defaultSample = 400
 }
 
-extension CoherenceProbe {
+extension ProbeSample {
   /// The measures related to coherence: stiffness (sign and cosine; of all pairs, within and between classes), gradient
   /// confusion, the mean signal-to-noise ratio of the parameters, the simple noise scale and gradient diversity.
   ///
@@ -59,6 +60,49 @@ extension CoherenceProbe {
         .configuration,
         "related measures of \(m) examples were requested, but they use every pair, so their cost grows with m²; "
           + "take at most m=\(RelatedMeasures.largestSample)")
+    }
+  }
+}
+
+/// Stiffness, confusion, signal-to-noise ratio, noise scale and diversity, on all pairs of m training and m test
+/// examples.
+public final class MeasuresProbe {
+  /// The sample where its size is not given.
+  public static let usualSize = SampleSize.atMost(RelatedMeasures.defaultSample)
+  /// When it measures.
+  public let schedule: ProbeSchedule
+  /// What batch normalisation does in its passes.
+  public let batchNormPolicy: BatchNormPolicy
+  private let size: SampleSize
+  private var samples: [ProbeSample] = []
+
+  /// - Parameter m: examples of each sample.
+  /// - Throws: `TrainingError` for more than 2000.
+  public init(
+    m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic,
+    batchNorm: BatchNormPolicy = .running
+  ) throws {
+    try ProbeSample.checkPairs(m.count)
+    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+  }
+}
+
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+extension MeasuresProbe: Probe {
+  public var name: String { "measures" }
+
+  public var description: String { word(m: size) }
+
+  public func check(trainingExamples: Int?, batchSize: Int) throws { try size.check(of: trainingExamples) }
+
+  public func prepare(_ setup: ProbeSetup) throws {
+    samples = try [setup.trainSample(size), setup.testSample(size)]
+  }
+
+  public func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
+    for sample in samples {
+      let found = try sample.relatedMeasures(plan)
+      results.add(found.values, step: step, split: sample.split, m: found.m)
     }
   }
 }

@@ -11,34 +11,6 @@ public enum Schedule: Sendable, Equatable, CustomStringConvertible {
   /// η·½(1 + cos(π·t/T)) over the T steps of the run.
   case cosine
 
-  /// Parses the word.
-  ///
-  /// - Throws: `TrainingError` that says what was expected.
-  public init(_ text: String) throws {
-    let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-    switch (parts[0], parts.count) {
-    case ("constant", 1): self = .constant
-    case ("cosine", 1): self = .cosine
-    case ("step", 2), ("step", 3):
-      let milestones = parts[1].split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-      let steps = milestones.compactMap { $0 }
-      guard steps.count == milestones.count, steps.allSatisfy({ $0 > 0 }), zip(steps, steps.dropFirst()).allSatisfy(<)
-      else {
-        throw TrainingError(
-          .configuration,
-          "schedule \"\(text)\": the steps after \"step:\" must be increasing whole "
-            + "numbers above 0, such as step:40000,60000:0.1")
-      }
-      guard let factor = parts.count == 3 ? Double(parts[2]) : 0.1, factor > 0, factor.isFinite else {
-        throw TrainingError(.configuration, "schedule \"\(text)\": the factor must be a number above 0, such as 0.1")
-      }
-      self = .step(milestones: steps, factor: factor)
-    default:
-      throw TrainingError(
-        .configuration, "there is no schedule \"\(text)\"; choose constant, cosine or step:STEP[,STEP...][:FACTOR]")
-    }
-  }
-
   /// The factor on the learning rate for the update that follows `step` finished ones, t, of `steps` in all, T.
   ///
   /// With a warm-up of N updates the schedule's factor is multiplied by (t + 1)/N for t < N (P. Goyal et al. 2017, §2.2):
@@ -62,5 +34,28 @@ public enum Schedule: Sendable, Equatable, CustomStringConvertible {
     case .cosine: "cosine"
     case .step(let milestones, let factor): "step:\(milestones.map(String.init).joined(separator: ",")):\(factor)"
     }
+  }
+}
+
+/// The learning rate of every update of a run.
+public struct LearningRate: Sendable, Equatable, ExpressibleByFloatLiteral {
+  /// η at the start.
+  public var initial: Double
+  /// How it changes over the run.
+  public var schedule: Schedule
+  /// Updates over which it rises to the schedule's; see `Schedule.factor`.
+  public var warmup: Int
+
+  /// A rate from its parts.
+  public init(_ initial: Double, _ schedule: Schedule = .constant, warmup: Int = 0) {
+    (self.initial, self.schedule, self.warmup) = (initial, schedule, warmup)
+  }
+
+  /// A constant rate.
+  public init(floatLiteral value: Double) { self.init(value) }
+
+  /// The rate of the update that follows `step` finished ones of `steps` in all.
+  public func value(at step: Int, of steps: Int) -> Double {
+    initial * schedule.factor(at: step, of: steps, warmup: warmup)
   }
 }

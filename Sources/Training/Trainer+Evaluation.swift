@@ -82,12 +82,12 @@ extension Trainer {
 
   /// What the last evaluation of a finished run saw, for one that comes back without it; a run that was stopped between
   /// two evaluations is not kept waiting for all examples.
-  var finalExtent: EvaluationExtent {
+  public var finalExtent: EvaluationExtent {
     isAccurateEnough(milestones.last?.trainAccuracy) ? .whole : evaluations.extent(at: step) ?? evaluations.early
   }
 
   /// How the run evaluates, for its manifest.
-  var evaluationPlan: RunManifest.Evaluation {
+  public var evaluationPlan: RunManifest.Evaluation {
     let plan = evaluations
     let all = plan.counts
     func part(_ extent: EvaluationExtent) -> RunManifest.Evaluation.Part {
@@ -95,45 +95,24 @@ extension Trainer {
       return .init(train: counts.train, test: counts.test, validation: all.validation > 0 ? counts.validation : nil)
     }
     return .init(
-      schedule: configuration.evalEvery.map { "every \($0) steps" } ?? configuration.evalSchedule.rawValue,
+      schedule: settings.evaluationDistance.map { "every \($0) steps" } ?? settings.evaluationPolicy.rawValue,
       evaluations: plan.count(after: -1), early: part(plan.early), regular: part(plan.regular),
       regularDistance: plan.distance < steps ? plan.distance : nil, last: part(plan.last))
   }
 
-  /// What another number of steps means for the learning rate of those that follow.
-  func scheduleNote(from done: Int, planned: Int) -> String {
-    guard case .cosine = schedule else {
-      return
-        "The learning rate does not depend on the length of the run, so the weights equal those of a run "
-        + "planned with this length from the start"
-    }
-    func rate(_ steps: Int) -> String {
-      String(format: "%.3g", configuration.lr * schedule.factor(at: done, of: steps))
-    }
-    return "From here on the cosine has the new length: the learning rate continues at \(rate(steps)), not at "
-      + "\(rate(planned)), and the run differs from one planned with this length from the start"
-  }
-
   /// What tells how long the run will take, from now on.
   public func pace(now: UInt64) -> Pace {
-    let (specifications, steps, perEpoch) = (
-      (try? configuration.probe.flatMap(ProbeSpecification.parse)) ?? [], steps, stepsPerEpoch
-    )
-    return Pace(
-      evaluations: evaluations,
-      probesAfter: { step in
-        specifications.map { $0.schedule.count(after: step, steps: steps, stepsPerEpoch: perEpoch) }.max() ?? 0
-      }, now: now)
+    Pace(evaluations: evaluations, probesAfter: { [probes] in probes?.count(after: $0) ?? 0 }, now: now)
   }
 
   /// Whether an accuracy on training examples ends the run.
   func isAccurateEnough(_ accuracy: Double?) -> Bool {
-    guard let wanted = configuration.stopAccuracy, let accuracy else { return false }
+    guard let wanted = settings.stopAccuracy, let accuracy else { return false }
     return accuracy >= wanted
   }
 
   /// Evaluates training examples alone, and keeps the result as the last such evaluation.
-  func evaluateTraining(_ extent: EvaluationExtent) throws -> TrainEvaluation {
+  public func evaluateTraining(_ extent: EvaluationExtent) throws -> TrainEvaluation {
     let chosen = samples.trainPlaces(
       evaluations.counts(of: extent).train, of: data.trainIndices.count)
     let indices = chosen.map { data.trainIndices[$0] }

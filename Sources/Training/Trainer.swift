@@ -41,22 +41,29 @@ public enum TrainingOutcome: Sendable, Equatable {
 
 /// The training loop: mini-batches, losses, gradients, updates, evaluations. It knows nothing of files.
 public final class Trainer {
-  /// What is trained and how.
-  public let configuration: TrainingConfiguration
-  /// The examples.
-  public let data: TrainingData
   /// The model.
   public let model: any Module
   /// Its parameters and their gradient.
   public let store: ParameterStore
+  /// The examples.
+  public let data: TrainingData
   /// How the gradients of a step become one.
   public let aggregator: any Aggregator
   /// The optimizer.
   public let optimizer: any Optimizer
+  /// The learning rate of every update.
+  public let learningRate: LearningRate
+  /// Sizes, lengths and the seed.
+  public let settings: TrainingSettings
   /// Who computes the products of linear layers.
   public let linearPolicy: LinearPolicy
-  /// Updates in the whole run.
-  public let steps: Int
+  /// At which steps the run evaluates, and on how many examples.
+  public let evaluations: EvaluationSchedule
+  /// The memory of the model's passes; nil on a device of its own memory.
+  public let activationMemory: ActivationMemory?
+  /// What evaluates, in chunks whose activations take little memory.
+  public let evaluator: Evaluator
+
   /// Updates made.
   public internal(set) var step = 0
   /// The order of the examples.
@@ -65,162 +72,113 @@ public final class Trainer {
   public internal(set) var learning: LearningRecord
   /// Accuracies at the last, the best and the selected evaluation.
   public internal(set) var milestones = Milestones()
-  /// The source of dropout masks.
-  let generator: Generator
   /// What the last evaluation found of training examples.
   public internal(set) var lastTrainEvaluation: TrainEvaluation?
   /// Whether the evaluation before the first update is made, here or before the checkpoint was taken.
   var hasBegun = false
 
   /// What is measured along the way.
-  private(set) var probes: Probes?
-
-  /// What the run will need of memory; nil on a device of its own memory.
-  public let memoryEstimate: MemoryEstimate?
-
+  let probes: Probes?
+  /// Which examples evaluations see.
+  private(set) lazy var samples = EvaluationSamples(data, evaluations, seed: settings.seed)
+  /// The source of dropout masks.
+  let generator: Generator
+  private let passes: TrainingStep
   private let loader: BatchLoader
-  let schedule: Schedule
-  /// At which steps the run evaluates, and on how many examples.
-  public let evaluations: EvaluationSchedule
-  /// Which examples they are.
-  private(set) lazy var samples = EvaluationSamples(data, evaluations, seed: configuration.seed)
-  /// What evaluates, in chunks whose activations take little memory.
-  public private(set) var evaluator: Evaluator
-  private let context: ForwardContext
-  /// For aggregators that look at more than the batch mean.
-  private let robustPlan: GradientPlan?
-  private let device: Device
 
-  /// Loads the data and builds the model.
+  /// A trainer from its parts.
   ///
   /// - Parameters:
+  ///   - model: the model.
+  ///   - store: its parameters, on the device to compute on; made on the CPU by default.
+  ///   - data: the examples.
+  ///   - aggregator: how the gradients of a step become one.
+  ///   - optimizer: what updates the parameters.
+  ///   - learningRate: η of every update.
+  ///   - probes: what is measured along the way; each belongs to this trainer alone.
+  ///   - settings: sizes, lengths and the seed.
   ///   - linearPolicy: who computes the products of linear layers; by default what suits the processor.
-  ///   - loadsWeights: whether the configuration's weights file is read; a checkpoint takes its place.
-  ///   - memoryLimit: the bytes that this process can have; nil to start whatever the estimate.
-  ///   - parameterLimit: the same for the parameters alone, where what the passes take is only to be estimated.
-  /// - Throws: `TrainingError`, `DatasetError`, `ModelError` or `TensorError`.
+  /// - Throws: `TrainingError` for settings that do not fit each other or the data; `GradientMatrixError` when a layer has
+  ///   no rule and the aggregator or a probe needs one; `TensorError`.
   public init(
-    _ configuration: TrainingConfiguration, linearPolicy: LinearPolicy? = nil, loadsWeights: Bool = true,
-    memoryLimit: Int? = nil, parameterLimit: Int? = nil
+    model: any Module, store: ParameterStore? = nil, data: TrainingData, aggregator: any Aggregator = Mean(),
+    optimizer: any Optimizer, learningRate: LearningRate, probes: [any Probe] = [],
+    settings: TrainingSettings = TrainingSettings(), linearPolicy: LinearPolicy? = nil
   ) throws {
-    try configuration.validate()
-    device = try configuration.prepareRuntime()
-    var resolved = configuration
-    data = try TrainingData(configuration)
-    sampler = try BatchSampler(
-      count: data.trainIndices.count, batchSize: configuration.batchSize, seed: configuration.seed,
-      dropLast: configuration.dropLast)
-    loader = BatchLoader(
-      data.train, indices: data.trainIndices, augmentation: try Augmentation(configuration.augment),
-      seed: configuration.seed)
-    steps = configuration.totalSteps(for: data.trainIndices.count)
-    resolved.steps = steps
-    resolved.epochs = nil
-    resolved.threads = Runtime.threadCount
-    resolved.imageSize = configuration.resolvedImageSize
-    resolved.testFraction = data.train.testFraction
-    // A run started in another folder has to find its files when it is resumed from here.
-    resolved.dataDir = configuration.dataDir.map(Self.absolutePath)
-    resolved.labels = configuration.labels.map(Self.absolutePath)
-    resolved.split = configuration.split.map(Self.absolutePath)
-    resolved.weights = try configuration.weightsFile().map(Self.absolutePath)
-    resolved.select = nil
-    let specification = try ModelSpecification(configuration.model)
-    resolved.initializer = configuration.initializer ?? specification.usualInitializer
-    try resolved.validate()
-    self.configuration = resolved
-
-    var streams = SeededGenerator(seed: configuration.seed, stream: .initialisation)
-    let initial = try Generator(seed: streams.next())
-    try specification.check(exampleShape: data.train.exampleShape, of: configuration.dataset)
-    let before = MemoryLimit.residentBytes() ?? 0
-    try Self.checkParameters(
-      specification, data.train, base: before, limit: memoryLimit ?? parameterLimit, configuration)
-    model = try specification.build(
-      exampleShape: data.train.exampleShape, classes: data.train.classCount,
-      norm: NormalizationChoice(configuration.norm), initializer: configuration.initializer, generator: initial)
-    if let file = resolved.weights, loadsWeights {
-      try PretrainedWeights(file: file).load(into: model, specification, head: configuration.weightsHead)
+    try settings.validate()
+    guard learningRate.initial > 0, learningRate.initial.isFinite else {
+      throw TrainingError(.configuration, "lr must be a number above 0, not \(learningRate.initial)")
     }
-    store = try ParameterStore(model, device: device)
-    try store.freeze(configuration.freeze)
-    let optimization = try OptimizerSpecification(configuration.optimizer)
-    aggregator = try optimization.aggregator.make()
-    try Self.checkBatches(of: sampler, for: aggregator, word: configuration.optimizer)
-    optimizer = try optimization.makeOptimizer(
-      store, momentum: configuration.momentum, nesterov: configuration.nesterov, weightDecay: configuration.weightDecay)
-    learning = LearningRecord(count: data.train.count)
-    schedule = try Schedule(configuration.schedule)
-
-    let policy = linearPolicy ?? Self.policy(named: configuration.linear)
+    let store = try store ?? ParameterStore(model)
+    let policy = linearPolicy ?? .suited(toVendor: Processor.current.vendor)
+    let device = store.values.device
+    (self.model, self.store, self.data, self.settings) = (model, store, data, settings)
+    (self.aggregator, self.optimizer, self.learningRate) = (aggregator, optimizer, learningRate)
     self.linearPolicy = policy
-    var dropout = SeededGenerator(seed: configuration.seed, stream: .dropout)
+    sampler = try BatchSampler(
+      count: data.trainIndices.count, batchSize: settings.batchSize, seed: settings.seed, dropLast: settings.dropsLast)
+    try Self.checkBatches(of: sampler, for: aggregator)
+    loader = BatchLoader(
+      data.train, indices: data.trainIndices, augmentation: settings.augmentation, seed: settings.seed)
+    learning = LearningRecord(count: data.train.count)
+    var dropout = SeededGenerator(seed: settings.seed, stream: .dropout)
     generator = try Generator(seed: dropout.next(), device: device)
-    context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: policy, generator: generator)
-    evaluator = Evaluator(linearPolicy: policy, device: device)
-    robustPlan =
-      aggregator.need == .batchMean ? nil : try GradientPlan(model, store: store, linearPolicy: policy)
-    let activations =
+    passes = try TrainingStep(model, store: store, aggregator: aggregator, linearPolicy: policy, generator: generator)
+    try optimizer.prepare(store)
+    activationMemory =
       device == .cpu
-      ? try Self.activations(of: model, store, data.train, aggregator: aggregator, plan: robustPlan, policy) : nil
-    if let activations { evaluator.chunkSize = activations.evaluationChunk(most: evaluator.chunkSize) }
-    let batchSize = min(configuration.batchSize, data.trainIndices.count)
-    let updateBuffers = try optimization.bufferCount(momentum: configuration.momentum)
-    let (parameterBytes, kept, chunkSize) = (
-      store.count * 4, updateBuffers + aggregator.rememberedGradients, evaluator.chunkSize
-    )
-    memoryEstimate = activations.map {
-      Self.estimate(
-        $0, base: before, parameters: parameterBytes, kept: kept, batchSize: batchSize, chunkSize: chunkSize)
-    }
-    try memoryEstimate?.check(against: memoryLimit, batchSize: batchSize)
+      ? try passes.activationMemory(exampleShape: data.train.exampleShape, linearPolicy: policy) : nil
+    var evaluator = Evaluator(linearPolicy: policy, device: device)
+    if let activationMemory { evaluator.chunkSize = activationMemory.evaluationChunk(most: evaluator.chunkSize) }
+    self.evaluator = evaluator
+    let batchSize = min(settings.batchSize, data.trainIndices.count)
     let perEpoch = Self.stepsPerEpoch(sampler, aggregator)
     evaluations = EvaluationSchedule(
-      steps: steps, stepsPerEpoch: perEpoch, examplesPerStep: batchSize * aggregator.batchesPerStep,
+      steps: settings.steps, stepsPerEpoch: perEpoch, examplesPerStep: batchSize * aggregator.batchesPerStep,
       counts: SplitCounts(
         train: data.trainIndices.count, test: data.test.count, validation: data.validationIndices.count),
-      every: configuration.evalEvery, policy: configuration.evalSchedule)
-    probes = try Probes(
-      resolved, data: data, chunkSize: activations?.trainingChunk(most: max(CoherenceProbe.usualChunkSize, batchSize)),
-      plan: { try GradientPlan(model, store: store, batchNormPolicy: $0, linearPolicy: policy) }, steps: steps,
-      stepsPerEpoch: perEpoch)
+      every: settings.evaluationDistance, policy: settings.evaluationPolicy)
+    self.probes = try Probes(
+      probes, data: data, seed: settings.seed, batchSize: settings.batchSize,
+      chunkSize: activationMemory?.trainingChunk(most: max(ProbeSample.usualChunkSize, batchSize)),
+      plan: { try GradientPlan(model, store: store, batchNormPolicy: $0, linearPolicy: policy) },
+      steps: settings.steps, stepsPerEpoch: perEpoch)
   }
 
   /// Every mini-batch, the last of an epoch too, must be large enough.
-  private static func checkBatches(of sampler: BatchSampler, for aggregator: any Aggregator, word: String) throws {
+  private static func checkBatches(of sampler: BatchSampler, for aggregator: any Aggregator) throws {
     let rest = sampler.dropLast ? 0 : sampler.count % sampler.batchSize
     let least = min(sampler.batchSize, rest > 0 ? rest : sampler.count)
-    guard least < aggregator.leastBatch else { return }
+    guard least < aggregator.minimumBatchSize else { return }
     let which = rest > 0 && least == rest ? "the last mini-batch of an epoch has" : "the mini-batches have"
     throw TrainingError(
       .configuration,
-      "\(word) needs at least \(aggregator.leastBatch) examples in every mini-batch, but \(which) \(least); choose "
-        + "another --batch-size, such as a divisor of \(sampler.count), "
+      "\(aggregator) needs at least \(aggregator.minimumBatchSize) examples in every mini-batch, but \(which) \(least); "
+        + "choose another --batch-size, such as a divisor of \(sampler.count), "
         + (rest > 0 ? "leave the rest out with --drop-last, " : "") + "or take an optimizer that needs fewer")
   }
 
+  /// Updates in the whole run.
+  public var steps: Int { settings.steps }
+
   /// Steps to one pass over the training examples.
-  var stepsPerEpoch: Int { Self.stepsPerEpoch(sampler, aggregator) }
+  public var stepsPerEpoch: Int { Self.stepsPerEpoch(sampler, aggregator) }
 
   private static func stepsPerEpoch(_ sampler: BatchSampler, _ aggregator: any Aggregator) -> Int {
     (sampler.batchesPerEpoch + aggregator.batchesPerStep - 1) / aggregator.batchesPerStep
   }
 
-  private static func absolutePath(_ path: String) -> String {
-    URL(fileURLWithPath: path).standardizedFileURL.path
-  }
-
-  private static func policy(named name: String) -> LinearPolicy {
-    switch name {
-    case "native": .native
-    case "onednn": LinearPolicy(rule: .onednn)
-    default: .suited(toVendor: Processor.current.vendor)
+  /// What a run of this kind needs of memory, beside a base of bytes; nil on a device of its own memory.
+  public func memoryEstimate(base: Int) -> MemoryEstimate? {
+    activationMemory.map { activations in
+      let parameters = store.count * 4
+      let forming = aggregator.isFormedByUpdate && !optimizer.formsAggregates ? 1 : 0
+      return MemoryEstimate(
+        base: base, parameters: parameters, gradient: parameters,
+        optimizer: parameters * (optimizer.bufferCount + aggregator.rememberedGradients + forming),
+        training: activations.trainingBytes(min(settings.batchSize, data.trainIndices.count)),
+        evaluation: activations.evaluationBytes(evaluator.chunkSize))
     }
-  }
-
-  /// Steps between checkpoints.
-  public var checkpointDistance: Int {
-    configuration.checkpointEvery ?? max(1, max(stepsPerEpoch, steps / 20))
   }
 
   /// Trains from the present step to the last.
@@ -242,7 +200,7 @@ public final class Trainer {
     while !isFinished {
       if shouldStop() { return .interrupted }
       let record = try update()
-      try probes?.note(record)
+      try probes?.didStep(record)
       try observe(.stepped(record))
       if let extent = evaluations.extent(at: step) { try observe(.evaluated(evaluateAsPlanned(extent))) }
       try probe(observe)
@@ -271,66 +229,45 @@ public final class Trainer {
   }
 
   /// The learning rate of the next update.
-  private var rate: Double {
-    configuration.lr * schedule.factor(at: step, of: steps, warmup: configuration.warmup)
-  }
+  private var rate: Double { learningRate.value(at: step, of: steps) }
 
   /// One update, from one mini-batch or as many as the aggregator takes.
   public func update() throws -> StepRecord {
     let rate = self.rate
     var (total, count) = (0.0, 0)
     for _ in 0..<aggregator.batchesPerStep {
-      let batch = try loader.next(&sampler, device: device)
-      let aggregate = try gradients(of: batch, rate: rate) { losses in
-        total += losses
-        count += batch.indices.count
-      }
-      guard try optimizer.step(store, aggregate, learningRate: rate) else {
+      let batch = try loader.next(&sampler, device: store.values.device)
+      let targets = batch.indices.map { data.labels.assigned[$0] }
+      let labels = try Tensor(targets, device: store.values.device)
+      let result = try passes.aggregate(batch.images) { try $0.crossEntropy(targets: labels) }
+      total += try note(result, batch.indices, targets, rate: rate)
+      count += batch.indices.count
+      guard try optimizer.step(store, result.aggregate, learningRate: rate) else {
         throw divergence("a parameter is no longer a finite number", rate: rate)
       }
-      try aggregator.finish(store)
+      try passes.didStep()
     }
     step += 1
     return StepRecord(step: step, loss: total / Double(count), learningRate: rate)
   }
 
-  /// Runs a mini-batch forward and backward, as the aggregator needs it, and notes which examples were right.
+  /// Notes which examples of a mini-batch were right.
   ///
-  /// - Parameter observe: called with the sum of the losses.
-  private func gradients(of loaded: LoadedBatch, rate: Double, _ observe: (Double) -> Void) throws -> Aggregate {
-    let (batch, images) = (loaded.indices, loaded.images)
-    let targets = batch.map { data.labels.assigned[$0] }
-    let labels = try Tensor(targets, device: device)
-    func note(_ logits: Tensor, _ losses: Tensor) throws {
-      let sum = try losses.values(as: Float.self).reduce(0.0) { $0 + Double($1) }
-      let (loss, limit) = (sum / Double(batch.count), Self.divergentLoss(classes: data.train.classCount))
-      guard loss <= limit else {
-        let more = loss.isFinite ? ", more than a million times that of a uniform guess" : ""
-        throw divergence("the loss is \(loss)\(more)", rate: rate)
-      }
-      observe(sum)
-      let scores = try logits.detach().values(as: Float.self)
-      for (position, index) in batch.enumerated() {
-        let row = scores[position * data.train.classCount..<(position + 1) * data.train.classCount]
-        learning.observe(index, isCorrect: isTop(row, targets[position]), step: step)
-      }
+  /// - Returns: the sum of the losses.
+  /// - Throws: `TrainingError` of kind divergence when their mean is beyond all bounds.
+  private func note(_ result: TrainingStep.Result, _ batch: [Int], _ targets: [Int], rate: Double) throws -> Double {
+    let sum = try result.losses.values(as: Float.self).reduce(0.0) { $0 + Double($1) }
+    let (classes, loss) = (data.train.classCount, sum / Double(batch.count))
+    guard loss <= Self.divergentLoss(classes: classes) else {
+      let more = loss.isFinite ? ", more than a million times that of a uniform guess" : ""
+      throw divergence("the loss is \(loss)\(more)", rate: rate)
     }
-    guard let robustPlan else {
-      let logits = try model.forward(images, in: context)
-      let losses = try logits.crossEntropy(targets: labels)
-      try note(logits, losses)
-      try store.backward(losses, weights: Tensor.full([batch.count], 1 / Double(batch.count), device: device))
-      return try aggregator.aggregate(store)
+    let scores = try result.output.detach().values(as: Float.self)
+    for (position, index) in batch.enumerated() {
+      let row = scores[position * classes..<(position + 1) * classes]
+      learning.observe(index, isCorrect: isTop(row, targets[position]), step: step)
     }
-    var pass = TrainingPass(generator: generator)
-    if case .groupMeans(let count) = aggregator.need {
-      pass.groups = try GradientMatrix.groups(of: batch.count, count: count)
-    }
-    let passed = try aggregator.aggregate(robustPlan, input: images, training: pass) {
-      try $0.crossEntropy(targets: labels)
-    }
-    try note(passed.output, passed.losses)
-    return .gradient
+    return sum
   }
 
   /// The mean loss of a mini-batch above which a training has diverged: a million times that of a uniform guess over the

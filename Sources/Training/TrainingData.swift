@@ -44,76 +44,50 @@ public struct TrainingData: Sendable {
   public var skipped: [SkippedImage] { train.skipped + (testsOnTrain ? [] : test.skipped) }
 
   /// SHA-256 of what was read, by file name; the split file's under "split".
-  var checksums: [String: String] {
+  public var checksums: [String: String] {
     var sums = train.sourceChecksums.merging(test.sourceChecksums) { first, _ in first }
     if let split { sums[Self.splitKey] = split.checksum }
     return sums
   }
 
   /// The split file among the checksums, whatever its name is.
-  static let splitKey = "split"
+  public static let splitKey = "split"
 
-  /// Loads the data sets, draws the noise and the validation examples.
+  /// The data of a run from its parts.
   ///
-  /// - Throws: `DatasetError` for files and labels; `TrainingError` when sizes do not fit each other.
-  public init(_ configuration: TrainingConfiguration) throws {
-    // A label file speaks of the whole set; without one, built-in examples beyond the subset need not be drawn.
-    var options = configuration.datasetOptions
-    options.augmentation = try Augmentation(configuration.augment)
-    let whole = try DatasetLoader.load(
-      name: configuration.dataset, split: .train, directory: configuration.dataDir,
-      count: configuration.labels == nil ? configuration.subset : nil, options: options)
-    var assigned: [Int]?
-    if let path = configuration.labels {
-      assigned = try ExternalLabels.load(from: path, expectedCount: whole.count, classCount: whole.classCount)
+  /// - Parameters:
+  ///   - train: the examples to train on and to hold out.
+  ///   - test: the examples to test on.
+  ///   - labels: original and assigned labels of `train`; clean by default.
+  ///   - testProbeLabels: the labels that probes see on test examples; those of `test` by default.
+  ///   - split: which examples are trained on, and their groups; all, without groups, by default.
+  ///   - validation: how many of those are held out, drawn by the seed.
+  ///   - seed: draws the examples held out.
+  /// - Throws: `DatasetError` when the parts do not fit each other.
+  public init(
+    train: Dataset, test: Dataset, labels: NoisyLabels? = nil, testProbeLabels: [Int]? = nil,
+    split: ExampleSplit? = nil, validation: Int = 0, seed: UInt64 = 1
+  ) throws {
+    guard test.exampleShape == train.exampleShape, test.classCount == train.classCount else {
+      throw DatasetError(
+        "\(test.name) (\(test.split.rawValue)) has examples of shape \(test.exampleShape) in \(test.classCount) classes, "
+          + "but those to train on have shape \(train.exampleShape) in \(train.classCount) classes.")
     }
-    train = try configuration.subset.map { try whole.subset(first: $0) } ?? whole
-    if let share = configuration.testFraction, train.testFraction == nil {
-      throw TrainingError(
-        .configuration,
-        "test-fraction \(share) is for folders without val and test, but \(configuration.dataDir ?? "") has one; leave "
-          + "test-fraction out, or move that folder away")
+    let labels = labels ?? NoisyLabels(clean: train.labels)
+    guard labels.assigned.count == train.count, testProbeLabels?.count ?? test.count == test.count else {
+      throw DatasetError(
+        "There are \(labels.assigned.count) training labels for \(train.count) examples, and "
+          + "\(testProbeLabels?.count ?? test.count) test labels for \(test.count).")
     }
-    // Noise is drawn over the whole set, so that a label is the same whichever examples are chosen.
-    if let assigned {
-      labels = try NoisyLabels(original: train.labels, assigned: Array(assigned.prefix(train.count)))
-    } else if configuration.noise > 0 {
-      labels = try LabelNoise(kind: configuration.noiseKind, rate: configuration.noise, seed: configuration.seed)
-        .apply(to: train.labels, classCount: train.classCount)
-    } else {
-      labels = NoisyLabels(clean: train.labels)
-    }
-    let count = train.count
-    let chosen = try configuration.split.map { try ExampleSplit(path: $0, count: count) }
-    split = chosen
-    test = try Self.test(configuration, train: train, chosen)
-    let rows = chosen?.train ?? Array(train.labels.indices)
-    let held = try HoldOut(count: rows.count, validationCount: configuration.validation, seed: configuration.seed)
+    (self.train, self.test, self.labels, self.split) = (train, test, labels, split)
+    self.testProbeLabels = testProbeLabels ?? test.labels
+    let rows = split?.train ?? Array(train.labels.indices)
+    let held = try HoldOut(count: rows.count, validationCount: validation, seed: seed)
     validationIndices = held.validation.map { rows[$0] }
     trainIndices = held.training.map { rows[$0] }
-    testProbeLabels =
-      configuration.noisyTestProbes && configuration.noise > 0
-      // Another seed than the training labels': the same examples in the same order would be chosen.
-      ? try LabelNoise(kind: configuration.noiseKind, rate: configuration.noise, seed: ~configuration.seed)
-        .apply(to: test.labels, classCount: test.classCount).assigned : test.labels
-    trainGroups = Self.groups(of: trainIndices, chosen)
-    validationGroups = Self.groups(of: validationIndices, chosen)
-    testGroups = Self.groups(of: chosen?.test ?? [], chosen)
-    guard configuration.batchSize <= trainIndices.count else {
-      throw TrainingError(
-        .configuration,
-        "batch-size \(configuration.batchSize) is larger than the \(trainIndices.count) training examples")
-    }
-  }
-
-  /// The examples to test on: their labels are the original ones.
-  static func test(
-    _ configuration: TrainingConfiguration, train: Dataset, _ split: ExampleSplit?
-  ) throws -> Dataset {
-    if let split, !split.test.isEmpty { return try train.subset(indices: split.test) }
-    return try DatasetLoader.load(
-      name: configuration.dataset, split: .test, directory: configuration.dataDir, count: configuration.testSubset,
-      options: configuration.datasetOptions)
+    trainGroups = Self.groups(of: trainIndices, split)
+    validationGroups = Self.groups(of: validationIndices, split)
+    testGroups = Self.groups(of: split?.test ?? [], split)
   }
 
   /// The groups of a list of examples, by name.

@@ -4,6 +4,7 @@ import Foundation
 import GradientBlocks
 import GradientMatrix
 import NeuralNetworks
+import Runs
 import Tensors
 import TestSupport
 import Testing
@@ -104,7 +105,7 @@ private func mean(_ rows: some Collection<[Double]>) -> [Double] {
     for (dtype, tolerance) in [(DType.float64, 1e-10), (.float32, 2e-5)] {
       let network = try Network(batch: 11, dtype: dtype, isConvolutional: isConvolutional)
       let rows = try network.explicit()
-      let aggregator = try AggregatorSpecification(word).make()
+      let aggregator = try #require(AggregatorSpecification(word).make() as? any GradientMatrixAggregator)
       try aggregator.aggregate(network.matrix(), network.store)
       try expectClose(
         network.store.gradient, Self.reference(word, rows), shape: [network.store.count], rtol: tolerance,
@@ -141,7 +142,7 @@ private func mean(_ rows: some Collection<[Double]>) -> [Double] {
 
   @Test func theGeometricMedianHasTheLeastSumOfDistances() throws {
     let network = try Network(batch: 10, dtype: .float64)
-    let aggregator = try GeometricMedian(groupCount: 5, tolerance: 1e-12, mostIterations: 10_000)
+    let aggregator = try GeometricMedian(groupCount: 5, tolerance: 1e-12, maximumIterations: 10_000)
     try aggregator.aggregate(network.matrix(), network.store)
     #expect(aggregator.convergence?.isConverged == true)
     let rows = try network.explicit()
@@ -167,7 +168,7 @@ private func mean(_ rows: some Collection<[Double]>) -> [Double] {
     let network = try Network(batch: 10, dtype: .float64)
     let first = network.store.entries[0]
     try network.store.freeze([first.name])
-    try GeometricMedian(groupCount: 5, tolerance: 1e-12, mostIterations: 10_000).aggregate(
+    try GeometricMedian(groupCount: 5, tolerance: 1e-12, maximumIterations: 10_000).aggregate(
       network.matrix(), network.store)
     let rows = try network.explicit()
     let points = try GradientMatrix.groups(of: 10, count: 5).map { Array(mean(rows[$0])[first.range.upperBound...]) }
@@ -217,13 +218,13 @@ private func mean(_ rows: some Collection<[Double]>) -> [Double] {
   }
 }
 
-@Suite struct LastThreeTests {
-  private func run(_ aggregator: LastThree, _ gradients: [[Double]]) throws -> [[Double]?] {
+@Suite struct GradientHistoryTests {
+  private func run(_ aggregator: GradientHistory, _ gradients: [[Double]]) throws -> [[Double]?] {
     let model = Sequential([("layer", try Linear(inputs: 3, outputs: 2, generator: Generator(seed: 1)))])
     let store = try ParameterStore(model, dtype: .float64)
     return try gradients.map { gradient in
       try store.gradient.copy(from: Tensor(gradient))
-      defer { try? aggregator.finish(store) }
+      defer { try? aggregator.didStep(store) }
       let present: [Double] = try store.gradient.values()
       guard case .fused(let fused) = try aggregator.aggregate(store) else { return nil }
       let formed: [Double] = try fused.formed(store.gradient).values()
@@ -237,10 +238,10 @@ private func mean(_ rows: some Collection<[Double]>) -> [Double] {
     }
   }
 
-  @Test func theRollingRulesLookAtTheLastThreeGradients() throws {
+  @Test func theRollingRulesLookAtTheGradientHistoryGradients() throws {
     let gradients = (0..<7).map { randomNumbers(8, seed: UInt64($0)) }
-    for rule in [LastThree.Rule.rollingMedian, .rollingMean] {
-      let found = try run(LastThree(rule), gradients)
+    for rule in [GradientHistory.Rule.rollingMedian, .rollingMean] {
+      let found = try run(GradientHistory(rule), gradients)
       #expect(found[0] == nil && found[1] == nil)
       for step in 2..<7 {
         let expected = (0..<8).map { column in
@@ -254,7 +255,7 @@ private func mean(_ rows: some Collection<[Double]>) -> [Double] {
 
   @Test func theSuccessiveRuleUpdatesOnceInThree() throws {
     let gradients = (0..<9).map { randomNumbers(8, seed: UInt64($0)) }
-    let found = try run(LastThree(.successiveMedian), gradients)
+    let found = try run(GradientHistory(.successiveMedian), gradients)
     for step in 0..<9 {
       guard step % 3 == 2 else {
         #expect(found[step] == nil)

@@ -1,19 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Aggregation
+import Runs
 import Testing
 
-@testable import Aggregation
-
 @Suite struct SpecificationTests {
+  /// What a mini-batch is asked for: its mean gradient, the means of k groups, or every example's own.
+  private enum Need: Equatable {
+    case batchMean, gradientMatrix
+    case groupMeans(Int)
+
+    init(_ aggregator: any Aggregator) {
+      let matrix = aggregator as? any GradientMatrixAggregator
+      self = matrix.map { $0.groupCount.map { .groupMeans($0) } ?? .gradientMatrix } ?? .batchMean
+    }
+  }
+
   @Test(arguments: [
-    ("sgd", GradientNeed.batchMean), ("winsorized:c=2", .gradientMatrix), ("winsorized:s=4", .gradientMatrix),
+    ("sgd", Need.batchMean), ("winsorized:c=2", .gradientMatrix), ("winsorized:s=4", .gradientMatrix),
     ("winsorized:c=0", .batchMean), ("trimmed:s=2", .gradientMatrix), ("m3", .groupMeans(3)),
     ("m3:successive", .batchMean), ("rm3", .batchMean), ("rm3:decay=after", .batchMean), ("ra3", .batchMean),
     ("mom:k=7", .groupMeans(7)), ("geomed:k=4", .groupMeans(4)), ("sign-sum", .batchMean),
     ("sum-sign:scale=0.01", .gradientMatrix),
   ])
-  func wordsAreUnderstood(_ word: String, _ need: GradientNeed) throws {
-    #expect(try AggregatorSpecification(word).make().need == need)
+  private func wordsAreUnderstood(_ word: String, _ need: Need) throws {
+    let aggregator = try AggregatorSpecification(word).make()
+    #expect(Need(aggregator) == need)
+    // An object says the word that makes it again.
+    #expect(aggregator.description == (word == "winsorized:c=0" ? "sgd" : word))
+    #expect(try AggregatorSpecification(aggregator.description).make().description == aggregator.description)
   }
 
   @Test(arguments: [

@@ -6,6 +6,7 @@ import Testing
 
 @testable import Reports
 @testable import RunStore
+@testable import Runs
 @testable import Training
 
 /// docs/files.md against the code.

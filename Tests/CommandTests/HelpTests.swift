@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import Runs
 import Training
 
 /// The help of every command, against the files in `Snapshots`. COHERENT_RECORD_SNAPSHOTS=1 writes them anew.

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import Runs
 import Training
 
 @testable import Studies

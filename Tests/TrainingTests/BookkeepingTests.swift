@@ -2,6 +2,7 @@
 
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct LearningRecordTests {

@@ -6,6 +6,7 @@ import Tensors
 import TestSupport
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct CheckpointTests {
@@ -155,7 +156,7 @@ import Testing
   }
 
   @Test func tensorsThatAreMissingOrMisshapen() throws {
-    let trainer = try Trainer(Self.configuration)
+    let trainer = try Trainer.make(Self.configuration)
     expectError(.checkpoint, "w.safetensors", "fc1.weight", "another model") {
       try Checkpoint.load([:], into: trainer.model, store: trainer.store, from: "w.safetensors")
     }

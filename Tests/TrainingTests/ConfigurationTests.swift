@@ -5,6 +5,7 @@ import Foundation
 import NeuralNetworks
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct ConfigurationTests {
@@ -75,17 +76,19 @@ import Testing
   /// Sizes that only the data can refute.
   @Test func sizesThatDoNotFitTheData() {
     expectError(.configuration, "batch-size 61 is larger than the 60 training examples") {
-      _ = try Trainer(smallConfiguration { $0.batchSize = 61 })
+      _ = try Trainer.make(smallConfiguration { $0.batchSize = 61 })
     }
-    expectError(.configuration, "batch-size") { _ = try Trainer(smallConfiguration { $0.batchSize = .max }) }
+    expectError(.configuration, "batch-size") { _ = try Trainer.make(smallConfiguration { $0.batchSize = .max }) }
     expectError(.configuration, "batch-size 10", "9 training examples") {
-      _ = try Trainer(smallConfiguration { $0.validation = 51 })
+      _ = try Trainer.make(smallConfiguration { $0.validation = 51 })
     }
     #expect(
-      message { _ = try Trainer(smallConfiguration { $0.validation = 60 }) }.contains("60 examples cannot be held"))
-    #expect(message { _ = try Trainer(smallConfiguration { $0.validation = .max }) }.contains("cannot be held out"))
-    #expect(message { _ = try Trainer(smallConfiguration { $0.subset = 601 }) }.contains("has 600"))
-    #expect(message { _ = try Trainer(smallConfiguration { $0.dataDir = nil }) }.contains("--data-dir"))
+      message { _ = try Trainer.make(smallConfiguration { $0.validation = 60 }) }.contains("60 examples cannot be held")
+    )
+    #expect(
+      message { _ = try Trainer.make(smallConfiguration { $0.validation = .max }) }.contains("cannot be held out"))
+    #expect(message { _ = try Trainer.make(smallConfiguration { $0.subset = 601 }) }.contains("has 600"))
+    #expect(message { _ = try Trainer.make(smallConfiguration { $0.dataDir = nil }) }.contains("--data-dir"))
   }
 
   @Test func epochsBecomeSteps() {
@@ -105,7 +108,7 @@ import Testing
   /// A million epochs of many batches are more steps than a run may have.
   @Test func tooManyEpochs() {
     let text = message {
-      _ = try Trainer(
+      _ = try Trainer.make(
         smallConfiguration {
           $0.dataset = "digits"
           $0.subset = 2000
@@ -118,14 +121,14 @@ import Testing
   }
 
   @Test func theTrainerRecordsWhatWasResolved() throws {
-    let trainer = try Trainer(
+    let training = try ConfiguredTraining(
       smallConfiguration {
         $0.steps = nil
         $0.epochs = 2
       })
-    #expect(trainer.configuration.steps == 12)
-    #expect(trainer.configuration.epochs == nil)
-    #expect(trainer.configuration.threads == 1)
+    #expect(training.configuration.steps == 12)
+    #expect(training.configuration.epochs == nil)
+    #expect(training.configuration.threads == 1)
   }
 
   @Test func pathsBecomeAbsolute() throws {
@@ -133,8 +136,8 @@ import Testing
     let relative = "relative-\(UUID().uuidString)"
     defer { try? FileManager.default.removeItem(atPath: folder + "/" + relative) }
     try FileManager.default.createSymbolicLink(atPath: relative, withDestinationPath: SmallData.folder)
-    let trainer = try Trainer(smallConfiguration { $0.dataDir = relative })
-    #expect(trainer.configuration.dataDir == folder + "/" + relative)
+    let training = try ConfiguredTraining(smallConfiguration { $0.dataDir = relative })
+    #expect(training.configuration.dataDir == folder + "/" + relative)
   }
 }
 

@@ -2,6 +2,7 @@
 
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct EvaluationSamplesTests {
@@ -29,7 +30,7 @@ import Testing
   }
 
   @Test func samplesAreNestedFixedAndFair() throws {
-    let trainer = try Trainer(Self.configuration)
+    let trainer = try Trainer.make(Self.configuration)
     let schedule = trainer.evaluations
     #expect(schedule.counts(of: schedule.early).train < 300)
     let data = trainer.data
@@ -49,7 +50,7 @@ import Testing
   }
 
   @Test func groupsOfASampleAreItsOwn() throws {
-    let trainer = try Trainer(Self.configuration)
+    let trainer = try Trainer.make(Self.configuration)
     let records = try trainer.evaluate(.sample)
     func count(_ split: String, _ group: String) -> Int {
       records.first { $0.split == split && $0.group == group }?.count ?? 0

@@ -5,6 +5,7 @@ import RunStore
 import Tensors
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct FreezingTests {
@@ -16,7 +17,7 @@ import Testing
   /// With every optimizer, momentum and weight decay: what is frozen keeps its bits, all else moves.
   @Test(arguments: RobustTrainingTests.words + ["sgd"], [0, 0.9])
   func frozenParametersKeepTheirBits(_ word: String, _ momentum: Double) throws {
-    let trainer = try Trainer(
+    let trainer = try Trainer.make(
       smallConfiguration {
         ($0.optimizer, $0.model) = (word, "mlp:8,6")
         ($0.momentum, $0.allowMomentum, $0.nesterov, $0.weightDecay) = (momentum, true, momentum > 0, 0.05)
@@ -34,7 +35,7 @@ import Testing
   @Test(arguments: ["sgd", "m3", "m3:successive", "winsorized:s=2", "sum-sign"])
   func theRestMovesAsEver(_ word: String) throws {
     func step(_ freeze: [String]) throws -> [String: [Float]] {
-      let trainer = try Trainer(
+      let trainer = try Trainer.make(
         smallConfiguration { ($0.optimizer, $0.weightDecay, $0.freeze) = (word, 0.05, freeze) })
       _ = try trainer.update()
       return try values(trainer)
@@ -46,7 +47,7 @@ import Testing
 
   /// Parameters of batch norm are frozen like all others; its statistics go on following the batches.
   @Test func batchNormStatisticsAreNotParameters() throws {
-    let trainer = try Trainer(
+    let trainer = try Trainer.make(
       smallConfiguration { ($0.model, $0.steps, $0.freeze) = ("resnet20", 1, ["conv1", "bn1", "layer1"]) })
     func statistics() throws -> [Float] {
       try #require(trainer.model.namedBuffers.first { $0.name == "bn1.running_mean" }).buffer.value.values()
@@ -63,7 +64,8 @@ import Testing
     let run = try startRun(smallConfiguration { $0.freeze = ["fc2", "*.bias"] }, at: scratch.path("run"))
     let extra = try run.directory.manifest().extra
     #expect(extra["freeze"] == "fc2 *.bias" && extra["frozen_parameters"] == "98")
-    #expect(message { _ = try Trainer(smallConfiguration { $0.freeze = ["fc3"] }) }.contains("did you mean \"fc1\"?"))
-    #expect(message { _ = try Trainer(smallConfiguration { $0.freeze = ["fc*"] }) }.contains("nothing to train"))
+    #expect(
+      message { _ = try Trainer.make(smallConfiguration { $0.freeze = ["fc3"] }) }.contains("did you mean \"fc1\"?"))
+    #expect(message { _ = try Trainer.make(smallConfiguration { $0.freeze = ["fc*"] }) }.contains("nothing to train"))
   }
 }

@@ -5,6 +5,7 @@ import RunStore
 import TestSupport
 import Testing
 
+@testable import Runs
 @testable import Training
 
 /// Runs on a folder of small pictures.
@@ -64,8 +65,8 @@ import Testing
 
   /// Random changes touch the training alone: at rate zero nothing that is measured moves.
   @Test func evaluationIsNotAugmented() throws {
-    let plain = try Trainer(configuration()).evaluate()
-    let augmented = try Trainer(configuration { $0.augment = "random-resized-crop+flip" }).evaluate()
+    let plain = try Trainer.make(configuration()).evaluate()
+    let augmented = try Trainer.make(configuration { $0.augment = "random-resized-crop+flip" }).evaluate()
     #expect(plain == augmented)
   }
 
@@ -73,7 +74,7 @@ import Testing
     let fixtures = try PictureFixtures.load()
     try PictureFixtures.write(fixtures.data("gif"), scratch.path("pictures/train/cat/aa.jpg"))
     try PictureFixtures.write(fixtures.data("truncated"), scratch.path("pictures/val/dog/z.jpg"))
-    #expect(message { _ = try Trainer(configuration()) }.contains("train/cat/aa.jpg cannot be used: it is a GIF"))
+    #expect(message { _ = try Trainer.make(configuration()) }.contains("train/cat/aa.jpg cannot be used: it is a GIF"))
     let run = try startRun(configuration { $0.skipBad = true }, at: scratch.path("run"))
     #expect(run.warnings.count == 2 && run.warnings[0].contains("aa.jpg"))
     let directory = run.directory
@@ -93,11 +94,11 @@ import Testing
 
   @Test func labelsFromAFile() throws {
     let labels = try scratch.write("label\n" + String(repeating: "1\n", count: 12), "labels.csv")
-    let data = try Trainer(configuration { ($0.noise, $0.labels) = (0, labels) }).data
+    let data = try Trainer.make(configuration { ($0.noise, $0.labels) = (0, labels) }).data
     #expect(data.labels.assigned == Array(repeating: 1, count: 12) && data.labels.realisedRate == 0.5)
     #expect(
       message {
-        _ = try Trainer(
+        _ = try Trainer.make(
           configuration { ($0.noise, $0.labels, $0.subset) = (0, try? scratch.write("label\n1\n", "s.csv"), nil) })
       }.contains("12"))
   }

@@ -5,6 +5,7 @@ import RunStore
 import Tensors
 import Testing
 
+@testable import Runs
 @testable import Training
 
 /// Weights beside the newest: kept, found again, and started from.
@@ -125,7 +126,7 @@ import Testing
     }
     let second = try startRun(configuration, at: scratch.path("second"))
     let start = try Dictionary(
-      uniqueKeysWithValues: second.trainer.weightTensors().map { ($0.name, try $0.tensor.values(as: Float.self)) })
+      uniqueKeysWithValues: second.trainer.weights.map { ($0.name, try $0.tensor.values(as: Float.self)) })
     #expect(try start == values(best))
     #expect(try second.directory.config().contains("weights: \(best.url.path)"))
     #expect(try second.directory.manifest().extra["weights"] == "first/" + best.url.lastPathComponent)

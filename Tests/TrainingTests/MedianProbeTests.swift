@@ -7,6 +7,7 @@ import RunStore
 import Tensors
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct MedianProbeTests {
@@ -22,10 +23,10 @@ import Testing
     _ trainer: Trainer, m: Int, batchSize: Int, groupSizes: [Int]
   ) throws -> (along: Double, ratio: Double, strong: Double?, share: Double?) {
     let plan = try GradientPlan(trainer.model, store: trainer.store)
-    let sample = try CoherenceProbe(
+    let sample = try ProbeSample(
       of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
-      split: "train", count: m, seed: trainer.configuration.seed)
-    var generator = SeededGenerator(seed: trainer.configuration.seed, stream: .probe, index: 2)
+      split: "train", count: m, seed: trainer.settings.seed)
+    var generator = SeededGenerator(seed: trainer.settings.seed, stream: .probe, index: 2)
     let order = generator.permutation(count: m).map { sample.indices[$0] }
     let targets = try Tensor(order.map { sample.labels[$0] })
     let flat = try plan.exampleGradients(input: sample.dataset.imageTensor(at: order)) {
@@ -81,15 +82,12 @@ import Testing
     (50, 12, [4, 4, 4], 150), (41, 10, [4, 3, 3], 2), (60, 20, [7, 7, 6], 3), (5, 5, [2, 2, 1], 150),
   ])
   func agreesWithTheDefinition(_ m: Int, _ batchSize: Int, _ groupSizes: [Int], _ chunkSize: Int) throws {
-    let trainer = try Trainer(smallConfiguration { $0.batchSize = batchSize })
+    let trainer = try Trainer.make(smallConfiguration { $0.batchSize = batchSize })
     for _ in 0..<3 { _ = try trainer.update() }
-    var sample = try CoherenceProbe(
-      of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
-      split: "train", count: m, seed: trainer.configuration.seed)
-    sample.chunkSize = chunkSize
-    let look = try MedianLook(sample, batchSize: batchSize, seed: trainer.configuration.seed)
+    let (probe, plan) = (MedianProbe(m: SampleSize(m)), try GradientPlan(trainer.model, store: trainer.store))
+    try probe.prepare(trainer.setup(plan, chunkSize: chunkSize))
     var results = ProbeResults()
-    try look.measure(GradientPlan(trainer.model, store: trainer.store), step: 3, into: &results)
+    try probe.measure(plan, step: 3, into: &results)
     let (along, ratio, strong, share) = try expected(trainer, m: m, batchSize: batchSize, groupSizes: groupSizes)
     let names = ["median_along_mean", "median_norm_ratio"]
     let further = (strong == nil ? [] : ["median_along_strong"]) + (share == nil ? [] : ["strong_share"])
@@ -133,9 +131,9 @@ import Testing
       try check("median@log", batchSize: 2)
     }
     expectError(.configuration, "request 1 to 60") {
-      _ = try Trainer(smallConfiguration { $0.probe = ["median:m=61"] })
+      _ = try Trainer.make(smallConfiguration { $0.probe = ["median:m=61"] })
     }
-    _ = try Trainer(
+    _ = try Trainer.make(
       smallConfiguration {
         ($0.probe, $0.subset, $0.batchSize) = (["median"], 600, 600)
       })
@@ -158,9 +156,9 @@ import Testing
       let (mean, own) = (try #require(value("gradient_norm2")), try #require(value("example_norm2")))
       #expect(abs(mean / own / (record.alpha ?? 0) - 1) < 1e-12)
     }
-    let trainer = try Trainer(smallConfiguration())
+    let trainer = try Trainer.make(smallConfiguration())
     let plan = try GradientPlan(trainer.model, store: trainer.store)
-    let sample = try CoherenceProbe(
+    let sample = try ProbeSample(
       of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
       split: "train", count: 40, seed: 1)
     let targets = try Tensor(sample.indices.map { sample.labels[$0] })

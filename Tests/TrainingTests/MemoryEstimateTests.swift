@@ -3,6 +3,7 @@
 import Foundation
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct MemoryEstimateTests {
@@ -30,21 +31,21 @@ import Testing
     configuration.model = "mlp:1048576,1048576,1048576"
     // The parameters alone are 8 TB: refused before they are made.
     #expect {
-      _ = try Trainer(configuration, memoryLimit: 1 << 40)
+      _ = try ConfiguredTraining(configuration, memoryLimit: 1 << 40)
     } throws: { error in
       "\(error)".contains("for parameters")
     }
     configuration.model = "resnet20"
-    #expect(throws: TrainingError.self) { _ = try Trainer(configuration, memoryLimit: 1 << 20) }
-    let trainer = try Trainer(configuration)
-    let estimate = try #require(trainer.memoryEstimate)
-    #expect(estimate.parameters == trainer.store.count * 4 && estimate.optimizer == 0)
+    #expect(throws: TrainingError.self) { _ = try ConfiguredTraining(configuration, memoryLimit: 1 << 20) }
+    let training = try ConfiguredTraining(configuration)
+    let estimate = try #require(training.memoryEstimate)
+    #expect(estimate.parameters == training.trainer.store.count * 4 && estimate.optimizer == 0)
     #expect(estimate.training > 10 << 20 && estimate.training < 100 << 20)
     #expect(estimate.evaluation > 1 << 20 && estimate.evaluation <= 33 << 20)
     configuration.optimizer = "rm3"
     configuration.momentum = 0.5
     configuration.allowMomentum = true
-    #expect(try Trainer(configuration).memoryEstimate?.optimizer == 3 * estimate.parameters)
+    #expect(try ConfiguredTraining(configuration).memoryEstimate?.optimizer == 3 * estimate.parameters)
   }
 
   @Test func limitsOfTheSystem() throws {

@@ -6,6 +6,7 @@ import RunStore
 import TestSupport
 import Testing
 
+@testable import Runs
 @testable import Training
 
 /// Runs on pictures that nobody has divided into splits, and at the size that a model was made for.
@@ -54,8 +55,8 @@ import Testing
     let run = try startRun(settings("sgd"), at: scratch.path("run"))
     let test = files(run.trainer.data.test)
     #expect(test.count == 4 && run.trainer.data.validationIndices.count == 2)
-    #expect(try files(Trainer(settings("rm3")).data.test) == test)
-    #expect(try files(Trainer(configuration { ($0.testFraction, $0.seed) = (0.34, 4) }).data.test) != test)
+    #expect(try files(Trainer.make(settings("rm3")).data.test) == test)
+    #expect(try files(Trainer.make(configuration { ($0.testFraction, $0.seed) = (0.34, 4) }).data.test) != test)
     _ = try run.train()
     let measured = try TrainedModel(run: scratch.path("run"), split: .test)
     #expect(files(measured.dataset) == test)
@@ -88,7 +89,8 @@ import Testing
     _ = try run.train()
     #expect(try TrainedModel(run: scratch.path("run"), split: .test).dataset.count == 4)
     try scratch.write("index,split,group\n0,train,\n7,train,\n", "split.csv")
-    #expect(message { _ = try Trainer(configuration { $0.split = file }) }.contains("split is test to the split file"))
+    #expect(
+      message { _ = try Trainer.make(configuration { $0.split = file }) }.contains("split is test to the split file"))
   }
 
   @Test func aShareWhereThereAreTestPictures() throws {
@@ -97,9 +99,9 @@ import Testing
       try PictureFixtures.write(fixtures.data("grey"), scratch.path("pictures/val/\(name)/1"))
     }
     expectError(.configuration, "test-fraction 0.2 is for folders without val and test", scratch.path("pictures")) {
-      _ = try Trainer(configuration { $0.testFraction = 0.2 })
+      _ = try Trainer.make(configuration { $0.testFraction = 0.2 })
     }
-    #expect(try Trainer(configuration()).configuration.testFraction == nil)
+    #expect(try ConfiguredTraining(configuration()).configuration.testFraction == nil)
   }
 
   // MARK: - The size of images
@@ -119,8 +121,8 @@ import Testing
     for (model, expected) in sizes { #expect(size(model) == expected, "\(model)") }
     #expect(size("resnet20") { $0.imageSize = 64 } == 64)
     #expect(size("resnet18") { $0.dataset = "cifar10" } == nil)
-    let trainer = try Trainer(configuration { ($0.model, $0.imageSize) = ("resnet20", nil) })
-    #expect(trainer.data.train.exampleShape == [3, 32, 32] && trainer.configuration.imageSize == 32)
+    let training = try ConfiguredTraining(configuration { ($0.model, $0.imageSize) = ("resnet20", nil) })
+    #expect(training.trainer.data.train.exampleShape == [3, 32, 32] && training.configuration.imageSize == 32)
   }
 
   /// A run of an earlier version, whose file has no image-size, goes on at 224 with whatever model.

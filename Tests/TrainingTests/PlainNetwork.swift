@@ -2,6 +2,7 @@
 
 import Foundation
 
+@testable import Runs
 @testable import Training
 
 /// The oracle: a multi-layer perceptron with ReLU, cross entropy and SGD as plain loops in double precision.

@@ -6,6 +6,7 @@ import NeuralNetworks
 import RunStore
 import Testing
 
+@testable import Runs
 @testable import Training
 
 /// Settings of probes beside m, and epochs without their rest.
@@ -13,7 +14,7 @@ import Testing
   @Test func settingsAreReadAndWritten() throws {
     let word = "contributions:m=50,bn=batch,nulls=999@dense:0-2,log"
     let probe = try #require(try ProbeSpecification.parse(word).first)
-    #expect(probe.sampleSize == 50 && probe.normPolicy == .batch && probe.nullWorlds == 999)
+    #expect(probe.sampleSize == 50 && probe.normPolicy == .batch && probe.nullCount == 999)
     #expect(probe.description == word)
     #expect(try ProbeSpecification.parse("coherence:bn=running").first?.description == "coherence:bn=running@log")
     for bad in [
@@ -40,9 +41,9 @@ import Testing
     let trainer = run.trainer
     let plan = try GradientPlan(
       trainer.model, store: trainer.store, batchNormPolicy: .batch, linearPolicy: trainer.linearPolicy)
-    var sample = try CoherenceProbe(
+    var sample = try ProbeSample(
       of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
-      split: "train", count: 60, seed: trainer.configuration.seed)
+      split: "train", count: 60, seed: trainer.settings.seed)
     sample.chunkSize = 20
     let expected = try sample.coherence(plan, groupCount: 0).network.coherence.mCoherence
     #expect(records.last?.mCoherence == expected && records.first?.mCoherence != expected)
@@ -61,7 +62,7 @@ import Testing
 
   @Test func theRestOfAnEpochIsLeftOut() throws {
     func trainer(_ dropsLast: Bool) throws -> Trainer {
-      try Trainer(
+      try Trainer.make(
         smallConfiguration {
           ($0.batchSize, $0.steps, $0.epochs, $0.dropLast) = (25, nil, 3, dropsLast)
         })
@@ -72,7 +73,7 @@ import Testing
     while !dropped.isFinished { _ = try dropped.update() }
     // A rest too small for three groups is no reason to refuse when it is left out.
     func groups(_ dropsLast: Bool) throws {
-      _ = try Trainer(smallConfiguration { ($0.batchSize, $0.optimizer, $0.dropLast) = (29, "m3", dropsLast) })
+      _ = try Trainer.make(smallConfiguration { ($0.batchSize, $0.optimizer, $0.dropLast) = (29, "m3", dropsLast) })
     }
     expectError(.configuration, "m3 needs at least 3 examples", "--drop-last") { try groups(false) }
     try groups(true)

@@ -8,6 +8,7 @@ import RunStore
 import Tensors
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct ProbeTests {
@@ -49,7 +50,7 @@ import Testing
 
   @Test func sampleLargerThanTheDataSet() throws {
     let configuration = smallConfiguration { $0.probe = ["coherence:m=5000@log"] }
-    expectError(.configuration, "5000", "train examples", "request 1 to") { _ = try Trainer(configuration) }
+    expectError(.configuration, "5000", "train examples", "request 1 to") { _ = try Trainer.make(configuration) }
   }
 
   @Test func measuresAndLeavesTheTrainingAlone() throws {
@@ -83,10 +84,10 @@ import Testing
 
   /// The streamed, sampled way and the plain one agree.
   @Test func agreesWithExplicitRows() throws {
-    let trainer = try Trainer(smallConfiguration { _ in })
+    let trainer = try Trainer.make(smallConfiguration { _ in })
     _ = try trainer.update()
     let plan = try GradientPlan(trainer.model, store: trainer.store)
-    var probe = try CoherenceProbe(
+    var probe = try ProbeSample(
       of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
       split: "train", count: 31, seed: 5)
     let whole = try probe.coherence(plan).network.coherence

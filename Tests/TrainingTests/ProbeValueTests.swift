@@ -8,6 +8,7 @@ import RunStore
 import Tensors
 import Testing
 
+@testable import Runs
 @testable import Training
 
 /// What probes report, against sums over explicit rows of gradients, taken one example at a time.
@@ -16,16 +17,16 @@ import Testing
   private struct Oracle {
     let trainer: Trainer
     let plan: GradientPlan
-    let probe: CoherenceProbe
+    let probe: ProbeSample
     let rows: [[Double]]
     let mean: [Double]
 
     init(count: Int, updates: Int = 3) throws {
-      trainer = try Trainer(smallConfiguration())
+      trainer = try Trainer.make(smallConfiguration())
       for _ in 0..<updates { _ = try trainer.update() }
       plan = try GradientPlan(trainer.model, store: trainer.store)
       let data = trainer.data
-      probe = try CoherenceProbe(
+      probe = try ProbeSample(
         of: data.train, labels: data.labels.assigned, candidates: data.trainIndices, split: "train", count: count,
         seed: 5)
       rows = try Self.rows(plan, probe)
@@ -36,7 +37,7 @@ import Testing
       (rows.first ?? []).indices.map { column in rows.reduce(0) { $0 + $1[column] } / Double(rows.count) }
     }
 
-    static func rows(_ plan: GradientPlan, _ probe: CoherenceProbe) throws -> [[Double]] {
+    static func rows(_ plan: GradientPlan, _ probe: ProbeSample) throws -> [[Double]] {
       let targets = try Tensor(probe.indices.map { probe.labels[$0] })
       let flat = try plan.exampleGradients(input: probe.dataset.imageTensor(at: probe.indices)) {
         try $0.crossEntropy(targets: targets)
@@ -161,9 +162,9 @@ import Testing
     _ = try run.train()
     let found = try run.directory.measures()
 
-    let trainer = try Trainer(smallConfiguration())
+    let trainer = try Trainer.make(smallConfiguration())
     let plan = try GradientPlan(trainer.model, store: trainer.store)
-    let sample = try CoherenceProbe(
+    let sample = try ProbeSample(
       of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
       split: "train", count: 20, seed: configuration.seed)
     var (lipschitz, smoothness, alphas): (Double, Double, [Double]) = (0, 0, [])
@@ -262,7 +263,7 @@ import Testing
     let run = try startRun(smallConfiguration { $0.checkpointEvery = 20 }, at: scratch.path("run"))
     _ = try run.train(shouldStop: { run.trainer.step == 2 })
     try run.trainer.store.values.detach().narrow(0, from: 0, length: 1).fill(.nan)
-    try run.trainer.save(in: run.directory.checkpoints, logs: RunLogOffsets(), seconds: 0)
+    try Checkpoint.save(run.trainer, model: "mlp:8", in: run.directory.checkpoints, logs: RunLogOffsets(), seconds: 0)
     let trained = try TrainedModel(run: scratch.path("run"))
     for body in [{ _ = try trained.coherence() }, { _ = try trained.relatedMeasures() }] as [() throws -> Void] {
       let text = message(body)

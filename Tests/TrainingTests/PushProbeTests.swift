@@ -6,6 +6,7 @@ import RunStore
 import Tensors
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct PushProbeTests {
@@ -26,21 +27,21 @@ import Testing
     }
   }
 
-  private func look(_ trainer: Trainer, m: Int, batchSize: Int, chunkSize: Int) throws -> PushLook {
-    try PushLook(
-      of: trainer.data.train, labels: trainer.data.labels, candidates: trainer.data.trainIndices, count: m,
-      batchSize: batchSize, chunkSize: chunkSize, seed: trainer.configuration.seed)
+  private func probe(_ trainer: Trainer, _ plan: GradientPlan, m: Int, chunkSize: Int) throws -> PushProbe {
+    let probe = PushProbe(m: SampleSize(m))
+    try probe.prepare(trainer.setup(plan, chunkSize: chunkSize))
+    return probe
   }
 
   /// From the definition, with explicit rows and plain sorting; batches that three divides and that it does not.
   @Test(arguments: [(12, 10, 150), (9, 12, 4), (5, 7, 3)])
   func agreesWithTheDefinition(_ m: Int, _ batchSize: Int, _ chunkSize: Int) throws {
-    let trainer = try Trainer(noisy { $0.batchSize = batchSize })
+    let trainer = try Trainer.make(noisy { $0.batchSize = batchSize })
     for _ in 0..<3 { _ = try trainer.update() }
     let plan = try GradientPlan(trainer.model, store: trainer.store)
-    let look = try look(trainer, m: m, batchSize: batchSize, chunkSize: chunkSize)
+    let probe = try probe(trainer, plan, m: m, chunkSize: chunkSize)
     var results = ProbeResults()
-    try look.measure(plan, step: 3, into: &results)
+    try probe.measure(plan, step: 3, into: &results)
 
     let indices = trainer.data.trainIndices
     let targets = try Tensor(indices.map { trainer.data.labels.assigned[$0] })
@@ -52,42 +53,42 @@ import Testing
       uniqueKeysWithValues: indices.enumerated().map { ($1, Array(flat[$0 * size..<($0 + 1) * size])) })
     func row(_ index: Int) -> [Double] { rows[index] ?? [] }
 
-    #expect(look.drawn.count == PushLook.draws)
-    #expect(results.pushes.count == 3 * m && look.sample.indices.count == m)
+    #expect(probe.drawn.count == PushProbe.draws)
+    #expect(results.pushes.count == 3 * m && Set(results.pushes.map(\.index)).count == m)
     #expect(results.pushes.count { $0.isCorrupt } == 3 * (m / 2))
-    for draw in look.drawn {
+    for draw in probe.drawn {
       #expect(Set(draw.batches.joined()).count == 3 * batchSize)
-      #expect(Set(draw.batches.joined()).isDisjoint(with: look.sample.indices))
+      #expect(Set(draw.batches.joined()).isDisjoint(with: results.pushes.map(\.index)))
     }
-    let means = look.drawn.map { draw in draw.batches.map { Self.mean($0.map(row)) } }
-    let thirds = look.drawn.map { draw in draw.groups.map { Self.mean(draw.batches[0][$0].map(row)) } }
+    let means = probe.drawn.map { draw in draw.batches.map { Self.mean($0.map(row)) } }
+    let thirds = probe.drawn.map { draw in draw.groups.map { Self.mean(draw.batches[0][$0].map(row)) } }
     let expected = [
       Self.mean(means.map { $0[0] }), Self.mean(means.map(Self.median)), Self.mean(thirds.map(Self.median)),
     ]
     let passes = Double(indices.count) / Double(batchSize)
     for record in results.pushes {
       let gradient = row(record.index)
-      let aggregator = try #require(PushLook.aggregators.firstIndex(of: record.aggregator))
+      let aggregator = try #require(PushProbe.aggregators.firstIndex(of: record.aggregator))
       #expect(record.isCorrupt == trainer.data.labels.isCorrupt(record.index) && record.step == 3)
       let others = passes * Self.dot(expected[aggregator], gradient)
       var own = (Self.dot(gradient, gradient) - Self.dot(expected[0], gradient)) / Double(batchSize)
       if aggregator > 0 {
         own = 0
-        for place in 0..<PushLook.ownDraws {
+        for place in 0..<PushProbe.ownDraws {
           var groups = aggregator == 1 ? means[place] : thirds[place]
-          let count = Double(aggregator == 1 ? batchSize : look.drawn[place].groups[0].count)
+          let count = Double(aggregator == 1 ? batchSize : probe.drawn[place].groups[0].count)
           let before = Self.dot(Self.median(groups), gradient)
-          let leaving = row(look.drawn[place].batches[0][0])
+          let leaving = row(probe.drawn[place].batches[0][0])
           for column in gradient.indices { groups[0][column] += (gradient[column] - leaving[column]) / count }
           let more = Self.dot(Self.median(groups), gradient) - before
-          own += (aggregator == 1 ? 3 : 1) * more / Double(PushLook.ownDraws)
+          own += (aggregator == 1 ? 3 : 1) * more / Double(PushProbe.ownDraws)
         }
       }
       let scale = Self.dot(gradient, gradient) / Double(batchSize)
       #expect(abs(record.own - own) < 1e-4 * scale, "\(record), not \(own)")
       #expect(abs(record.others - others) < 1e-4 * (abs(others) + passes * scale), "\(record), not \(others)")
     }
-    for name in PushLook.aggregators {
+    for name in PushProbe.aggregators {
       for (group, flag) in [("pristine", false), ("corrupt", true)] {
         let mine = results.pushes.filter { $0.aggregator == name && $0.isCorrupt == flag }
         let net = results.measures.first { $0.measure == "push_net_\(group)_\(name)" }
@@ -114,16 +115,16 @@ import Testing
 
   @Test func samplesThatLeaveTooFew() throws {
     expectError(.configuration, "three mini-batches of 20", "choose a smaller m") {
-      _ = try Trainer(noisy { ($0.batchSize, $0.probe) = (20, ["push:m=12"]) })
+      _ = try Trainer.make(noisy { ($0.batchSize, $0.probe) = (20, ["push:m=12"]) })
     }
     expectError(.configuration, "batch-size must be at least 3") {
       try noisy { ($0.batchSize, $0.probe) = (2, ["push"]) }.validate()
     }
     // Without noise there are pristine examples alone.
-    let trainer = try Trainer(smallConfiguration { ($0.batchSize, $0.noise) = (10, 0) })
+    let trainer = try Trainer.make(smallConfiguration { ($0.batchSize, $0.noise) = (10, 0) })
     var results = ProbeResults()
-    try look(trainer, m: 8, batchSize: 10, chunkSize: 150).measure(
-      GradientPlan(trainer.model, store: trainer.store), step: 0, into: &results)
+    let plan = try GradientPlan(trainer.model, store: trainer.store)
+    try probe(trainer, plan, m: 8, chunkSize: 150).measure(plan, step: 0, into: &results)
     #expect(results.pushes.count == 24 && !results.pushes.contains(where: \.isCorrupt))
     #expect(!results.measures.contains { $0.measure.contains("corrupt") })
   }

@@ -3,6 +3,7 @@
 import Foundation
 import Testing
 
+@testable import Runs
 @testable import Training
 
 private let realData: String? = {
@@ -20,7 +21,7 @@ struct RealTrainingTests {
     configuration.noise = 0.5
     configuration.steps = 600
     configuration.evalEvery = 600
-    let trainer = try Trainer(configuration)
+    let trainer = try Trainer.make(configuration)
     #expect(trainer.data.labels.realisedRate > 0.43 && trainer.data.labels.realisedRate < 0.47)
     #expect(try trainer.run() == .completed)
     let metrics = try trainer.evaluate()

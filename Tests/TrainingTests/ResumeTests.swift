@@ -4,6 +4,7 @@ import Foundation
 import RunStore
 import Testing
 
+@testable import Runs
 @testable import Training
 
 /// Stopped anywhere and resumed, a run ends in the same bytes as one that was never stopped.

@@ -4,6 +4,7 @@ import Foundation
 import Tensors
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct RobustTrainingTests {
@@ -16,7 +17,7 @@ import Testing
 
   @Test(arguments: words)
   func everyOptimizerLearns(_ word: String) throws {
-    let trainer = try Trainer(
+    let trainer = try Trainer.make(
       smallConfiguration {
         $0.optimizer = word
         // Steps of a fixed size of 0.001 need a rate to match.
@@ -31,7 +32,7 @@ import Testing
 
   @Test func nothingClippedIsPlainDescent() throws {
     let (plain, none) = (
-      try Trainer(smallConfiguration()), try Trainer(smallConfiguration { $0.optimizer = "winsorized:c=0" })
+      try Trainer.make(smallConfiguration()), try Trainer.make(smallConfiguration { $0.optimizer = "winsorized:c=0" })
     )
     for _ in 0..<5 {
       _ = try plain.update()
@@ -41,7 +42,7 @@ import Testing
   }
 
   @Test func theRollingMedianWaitsTwoSteps() throws {
-    let trainer = try Trainer(smallConfiguration { $0.optimizer = "rm3" })
+    let trainer = try Trainer.make(smallConfiguration { $0.optimizer = "rm3" })
     let start = try weights(trainer)
     for _ in 0..<2 { _ = try trainer.update() }
     #expect(try weights(trainer) == start)
@@ -51,14 +52,14 @@ import Testing
 
   /// Of gradients of the same weights, decay before and after the median are one.
   @Test func successiveBatchesAreAtTheSameWeights() throws {
-    let trainer = try Trainer(
+    let trainer = try Trainer.make(
       smallConfiguration {
         $0.optimizer = "m3:successive"
         $0.weightDecay = 0.1
       })
     let record = try trainer.update()
     #expect(record.step == 1)
-    #expect(trainer.sampler.position == 3 * trainer.configuration.batchSize)
+    #expect(trainer.sampler.position == 3 * trainer.settings.batchSize)
   }
 
   @Test(arguments: [
@@ -74,24 +75,24 @@ import Testing
         $0.steps = 12
       }
     }
-    let whole = try Trainer(configuration())
+    let whole = try Trainer.make(configuration())
     for _ in 0..<12 { _ = try whole.update() }
     for stop in [1, 2, 3, 7] {
       let folder = FileManager.default.temporaryDirectory.appendingPathComponent("robust-\(UUID().uuidString)")
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       defer { try? FileManager.default.removeItem(at: folder) }
-      let first = try Trainer(configuration())
+      let first = try Trainer.make(configuration())
       for _ in 0..<stop { _ = try first.update() }
-      try first.save(in: folder, logs: .init(), seconds: 0)
-      let second = try Trainer(configuration())
-      try second.restore(#require(try Checkpoint.latest(in: folder)), in: folder)
+      try Checkpoint.save(first, model: "mlp:8", in: folder, logs: .init(), seconds: 0)
+      let second = try Trainer.make(configuration())
+      try #require(try Checkpoint.latest(in: folder)).restore(second, model: "mlp:8", in: folder)
       for _ in stop..<12 { _ = try second.update() }
       #expect(try weights(second) == weights(whole), "stopped at \(stop)")
     }
   }
 
   @Test func aCheckpointOfAnotherOptimizerIsAnError() throws {
-    let trainer = try Trainer(smallConfiguration { $0.optimizer = "rm3" })
+    let trainer = try Trainer.make(smallConfiguration { $0.optimizer = "rm3" })
     #expect {
       try trainer.aggregator.restore([:], afterSteps: 5, trainer.store)
     } throws: {
@@ -115,16 +116,16 @@ import Testing
   }
 
   @Test func aLastBatchThatIsTooSmallIsRefusedAtStart() throws {
-    let rest = try Trainer(smallConfiguration()).data.trainIndices.count - 2
+    let rest = try Trainer.make(smallConfiguration()).data.trainIndices.count - 2
     expectError(.configuration, "the last mini-batch of an epoch has 2") {
-      _ = try Trainer(
+      _ = try Trainer.make(
         smallConfiguration {
           $0.optimizer = "m3"
           $0.batchSize = rest
         })
     }
     expectError(.configuration, "at least 41") {
-      _ = try Trainer(
+      _ = try Trainer.make(
         smallConfiguration {
           $0.optimizer = "winsorized:s=20"
           $0.batchSize = 40

@@ -4,6 +4,7 @@ import Foundation
 import RunStore
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct ScheduleTests {
@@ -50,11 +51,11 @@ import Testing
         for none in [0, -3] { #expect(schedule.factor(at: step, of: 20, warmup: none) == plain) }
       }
     }
-    let trainer = try Trainer(
+    let trainer = try Trainer.make(
       smallConfiguration { ($0.lr, $0.warmup, $0.schedule, $0.steps) = (0.08, 4, "step:5:0.5", 6) })
     #expect(try (0..<6).map { _ in try trainer.update().learningRate } == [0.02, 0.04, 0.06, 0.08, 0.08, 0.04])
     expectError(.configuration, "warmup must be at least 0 and at most the steps of the run, not 13") {
-      _ = try Trainer(smallConfiguration { ($0.steps, $0.epochs, $0.warmup) = (nil, 2, 13) })
+      _ = try Trainer.make(smallConfiguration { ($0.steps, $0.epochs, $0.warmup) = (nil, 2, 13) })
     }
   }
 
@@ -83,7 +84,7 @@ import Testing
   }
 
   @Test func theTrainerFollowsIt() throws {
-    let trainer = try Trainer(
+    let trainer = try Trainer.make(
       smallConfiguration {
         $0.schedule = "step:2,4:0.5"
         $0.lr = 0.08

@@ -5,6 +5,7 @@ import Foundation
 import RunStore
 import Testing
 
+@testable import Runs
 @testable import Training
 
 /// Training on the rows of a split file.
@@ -76,7 +77,7 @@ import Testing
 
   @Test func withoutTestRowsTheDataSetsOwn() throws {
     let scratch = try Scratch()
-    let data = try Trainer(configuration(scratch, tests: false)).data
+    let data = try Trainer.make(configuration(scratch, tests: false)).data
     #expect(data.test.count == SmallData.testCount && data.testGroups.isEmpty)
     #expect(data.trainGroups.map(\.name) == ["easy", "hard"])
   }
@@ -85,7 +86,7 @@ import Testing
     let scratch = try Scratch()
     let original = try DatasetLoader.load(name: "mnist", split: .train, directory: SmallData.folder).labels
     let file = try scratch.write(original.map { "\(($0 + 1) % 10)\n" }.joined(), "labels.csv")
-    let data = try Trainer(
+    let data = try Trainer.make(
       configuration(scratch) {
         $0.labels = file
         $0.noise = 0
@@ -127,11 +128,11 @@ import Testing
   @Test func sizesThatDoNotFit() throws {
     let scratch = try Scratch()
     expectError(.configuration, "batch-size 31 is larger than the 30 training examples") {
-      _ = try Trainer(configuration(scratch) { $0.batchSize = 31 })
+      _ = try Trainer.make(configuration(scratch) { $0.batchSize = 31 })
     }
-    #expect(message { _ = try Trainer(configuration(scratch) { $0.validation = 30 }) }.contains("held out of 30"))
+    #expect(message { _ = try Trainer.make(configuration(scratch) { $0.validation = 30 }) }.contains("held out of 30"))
     // The subset counts first.
-    let short = message { _ = try Trainer(configuration(scratch) { $0.subset = 40 }) }
+    let short = message { _ = try Trainer.make(configuration(scratch) { $0.subset = 40 }) }
     #expect(short.contains("no training example 4") && short.contains("0 to 39") && short.contains("subset"))
     #expect(message { try smallConfiguration { $0.split = "" }.validate() }.contains("split has an empty name"))
   }

@@ -7,6 +7,7 @@ import RunStore
 import Tensors
 import Testing
 
+@testable import Runs
 @testable import Training
 
 /// What a grid of runs needs: an end at an accuracy, tags, and runs that nobody else writes.
@@ -59,8 +60,8 @@ import Testing
 
   @Test func anAccuracyNeverReachedChangesNothing() throws {
     let (stopped, plain) = (
-      try Trainer(stopping(at: 1) { $0.steps = 6 }),
-      try Trainer(stopping(at: 1) { ($0.steps, $0.stopAccuracy) = (6, nil) })
+      try Trainer.make(stopping(at: 1) { $0.steps = 6 }),
+      try Trainer.make(stopping(at: 1) { ($0.steps, $0.stopAccuracy) = (6, nil) })
     )
     for trainer in [stopped, plain] { #expect(try trainer.run() == .completed && trainer.step == 6) }
     #expect(try stopped.store.values.values() as [Float] == plain.store.values.values())
@@ -75,7 +76,7 @@ import Testing
 
   @Test func tagsAndSettingsReachTheManifest() throws {
     let scratch = try Scratch()
-    let weights = try Trainer(smallConfiguration())
+    let weights = try Trainer.make(smallConfiguration())
     try Safetensors.encode(weights.store.entries.map { ($0.name, $0.parameter.value) })
       .write(to: URL(fileURLWithPath: scratch.path("start.safetensors")))
     let run = try startRun(
@@ -143,7 +144,7 @@ import Testing
 
   @Test func orphansNotice() {
     var parent: pid_t = 7
-    let watch = ParentWatch(seconds: 0) { parent }
+    let watch = ParentProcessMonitor(seconds: 0) { parent }
     #expect(!watch.isGone && !watch.isGone)
     parent = 1
     #expect(watch.isGone)
@@ -151,16 +152,18 @@ import Testing
     #expect(watch.isGone)
     // Looks are rare.
     var looks = 0
-    let rare = ParentWatch(seconds: 3600) {
+    let rare = ParentProcessMonitor(seconds: 3600) {
       looks += 1
       return 7
     }
     for _ in 0..<1000 { #expect(!rare.isGone) }
     #expect(looks == 1)
-    #expect(ParentWatch(environment: [:]) == nil && ParentWatch(environment: [ParentWatch.variable: "0"]) == nil)
-    #expect(ParentWatch(environment: [ParentWatch.variable: "1"])?.isGone == false)
-    #expect(ParentWatch(environment: [ParentWatch.variable: "\(getppid())"])?.isGone == false)
+    #expect(
+      ParentProcessMonitor(environment: [:]) == nil
+        && ParentProcessMonitor(environment: [ParentProcessMonitor.variable: "0"]) == nil)
+    #expect(ParentProcessMonitor(environment: [ParentProcessMonitor.variable: "1"])?.isGone == false)
+    #expect(ParentProcessMonitor(environment: [ParentProcessMonitor.variable: "\(getppid())"])?.isGone == false)
     // The one that started it was gone before it could look.
-    #expect(ParentWatch(environment: [ParentWatch.variable: "999999999"])?.isGone == true)
+    #expect(ParentProcessMonitor(environment: [ParentProcessMonitor.variable: "999999999"])?.isGone == true)
   }
 }

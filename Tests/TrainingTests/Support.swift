@@ -2,9 +2,11 @@
 
 import Datasets
 import Foundation
+import GradientMatrix
 import RunStore
 import Testing
 
+@testable import Runs
 @testable import Training
 
 /// A folder that is deleted when the test ends.
@@ -137,4 +139,13 @@ func expectSameEnd(_ a: String, _ b: String, at location: SourceLocation = #_sou
   let (left, right) = (try lastingFiles(a), try lastingFiles(b))
   #expect(left.keys.sorted() == right.keys.sorted(), sourceLocation: location)
   for (name, data) in left { #expect(right[name] == data, "\(name) differs", sourceLocation: location) }
+}
+
+extension Trainer {
+  /// What a probe of this trainer can draw on.
+  func setup(_ plan: GradientPlan, chunkSize: Int = ProbeSample.usualChunkSize) -> ProbeSetup {
+    ProbeSetup(
+      data: data, seed: settings.seed, batchSize: settings.batchSize, chunkSize: chunkSize, plan: plan,
+      leadingPolicy: .running)
+  }
 }

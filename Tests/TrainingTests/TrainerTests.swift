@@ -4,6 +4,7 @@ import Datasets
 import RunStore
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct TrainerTests {
@@ -25,7 +26,7 @@ import Testing
   @Test(arguments: ["auto", "native", "onednn"])
   func twoRunsEndInTheSameBits(_ linear: String) throws {
     func run() throws -> ([Float], [MetricRecord], LearningRecord) {
-      let trainer = try Trainer(
+      let trainer = try Trainer.make(
         smallConfiguration {
           $0.linear = linear
           $0.momentum = 0.9
@@ -43,7 +44,7 @@ import Testing
 
   @Test func theSeedDecides() throws {
     let values = try [UInt64(1), 2].map { seed in
-      let trainer = try Trainer(smallConfiguration { $0.seed = seed })
+      let trainer = try Trainer.make(smallConfiguration { $0.seed = seed })
       _ = try trainer.update()
       return try trainer.store.values.values(as: Float.self)
     }
@@ -51,7 +52,7 @@ import Testing
   }
 
   @Test func eventsComeInOrder() throws {
-    let trainer = try Trainer(smallConfiguration { $0.evalEvery = 8 })
+    let trainer = try Trainer.make(smallConfiguration { $0.evalEvery = 8 })
     let (steps, metrics, completed) = try records(trainer)
     #expect(steps.map(\.step) == Array(1...20))
     #expect(completed == Array(0...20))
@@ -61,7 +62,7 @@ import Testing
 
   /// Pristine and corrupt examples make up the training set, in count, loss and accuracy.
   @Test func groupsAddUp() throws {
-    let trainer = try Trainer(smallConfiguration { $0.validation = 9 })
+    let trainer = try Trainer.make(smallConfiguration { $0.validation = 9 })
     let metrics = try records(trainer).metrics
     for step in Set(metrics.map(\.step)) {
       func record(_ split: String, _ group: String) throws -> MetricRecord {
@@ -81,13 +82,13 @@ import Testing
   }
 
   @Test func withoutNoiseThereIsNoCorruptGroup() throws {
-    let metrics = try Trainer(smallConfiguration { $0.noise = 0 }).evaluate()
+    let metrics = try Trainer.make(smallConfiguration { $0.noise = 0 }).evaluate()
     #expect(metrics.map(\.group) == ["all", "pristine", "all"])
     #expect(metrics.map(\.split) == ["train", "train", "test"])
   }
 
   @Test func evaluationDoesNotDependOnTheChunk() throws {
-    let trainer = try Trainer(smallConfiguration())
+    let trainer = try Trainer.make(smallConfiguration())
     var evaluator = Evaluator(linearPolicy: .native, device: .cpu)
     let indices = Array((0..<60).reversed())
     let whole = try evaluator.evaluate(
@@ -105,7 +106,7 @@ import Testing
 
   /// The claim of the papers in small: with half of the labels noisy, real labels are learned first.
   @Test func pristineIsLearnedBeforeCorrupt() throws {
-    let trainer = try Trainer(
+    let trainer = try Trainer.make(
       smallConfiguration {
         $0.subset = 600
         $0.model = "mlp:64"
@@ -130,7 +131,7 @@ import Testing
   }
 
   @Test func validationExamplesAreNotTrainedOn() throws {
-    let trainer = try Trainer(smallConfiguration { $0.validation = 12 })
+    let trainer = try Trainer.make(smallConfiguration { $0.validation = 12 })
     let data = trainer.data
     #expect(data.validationIndices.count == 12)
     #expect((data.validationIndices + data.trainIndices).sorted() == Array(0..<60))
@@ -141,7 +142,7 @@ import Testing
   }
 
   @Test func milestonesFollowTheMetrics() throws {
-    let trainer = try Trainer(
+    let trainer = try Trainer.make(
       smallConfiguration {
         $0.validation = 20
         $0.evalEvery = 1
@@ -159,7 +160,7 @@ import Testing
   }
 
   @Test func stoppingAndGoingOnInOneProcess() throws {
-    let (whole, parts) = (try Trainer(smallConfiguration()), try Trainer(smallConfiguration()))
+    let (whole, parts) = (try Trainer.make(smallConfiguration()), try Trainer.make(smallConfiguration()))
     let expected = try records(whole).metrics
     var metrics: [MetricRecord] = []
     var outcome = TrainingOutcome.interrupted
@@ -179,7 +180,7 @@ import Testing
   }
 
   @Test func theFirstEvaluationIsMadeOnce() throws {
-    let trainer = try Trainer(smallConfiguration())
+    let trainer = try Trainer.make(smallConfiguration())
     var evaluations = 0
     for _ in 0..<3 {
       _ = try trainer.run(shouldStop: { true }, observe: { if case .evaluated = $0 { evaluations += 1 } })
@@ -188,20 +189,20 @@ import Testing
   }
 
   @Test func divergenceSaysWhereAndWhatToDo() throws {
-    let trainer = try Trainer(smallConfiguration { $0.lr = 1e30 })
+    let trainer = try Trainer.make(smallConfiguration { $0.lr = 1e30 })
     expectError(.divergence, "diverged at step", "1e+30", "smaller --lr") { _ = try trainer.run() }
   }
 
   /// A loss may grow beyond all sense and stay a number: that is no end of a training either.
   @Test func aLossGrownAMillionFoldIsDivergence() throws {
     #expect(Trainer.divergentLoss(classes: 2) == 1e6 && abs(Trainer.divergentLoss(classes: 10) - 2.302585e6) < 1)
-    let trainer = try Trainer(smallConfiguration { $0.lr = 1e9 })
+    let trainer = try Trainer.make(smallConfiguration { $0.lr = 1e9 })
     expectError(
       .divergence, "diverged at step", "the loss is", "more than a million times that of a uniform guess",
       "smaller --lr"
     ) { _ = try trainer.run() }
     // A large rate that training survives is no error.
-    let bold = try Trainer(smallConfiguration { $0.lr = 1 })
+    let bold = try Trainer.make(smallConfiguration { $0.lr = 1 })
     #expect(try bold.run() == .completed)
   }
 }

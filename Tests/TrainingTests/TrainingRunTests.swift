@@ -5,6 +5,7 @@ import Foundation
 import RunStore
 import Testing
 
+@testable import Runs
 @testable import Training
 
 @Suite struct TrainingRunTests {
@@ -31,7 +32,7 @@ import Testing
     let last = try #require(try directory.metrics().last { $0.split == "train" && $0.group == "all" })
     let right = examples.count { $0.finalCorrect == true }
     #expect(Double(right) / 55 == last.accuracy1)
-    #expect(try TrainingConfiguration(yaml: directory.config(), source: "") == run.trainer.configuration)
+    #expect(try TrainingConfiguration(yaml: directory.config(), source: "") == run.configuration)
   }
 
   @Test func anExistingRunIsRefusedAndReplacedWithForce() throws {

@@ -6,6 +6,7 @@ import Foundation
 import GradientMatrix
 import NeuralNetworks
 import Tensors
+import Runs
 import Training
 
 /// Our side of `make bench`: what a user's run does, timed. The PyTorch side lies in Benchmarks/pytorch.
@@ -41,7 +42,7 @@ struct Benchmarks: ParsableCommand {
     case "sgd": try sgdStep(sizes: parts.dropFirst())
     case "alpha": try alpha(sizes: parts.dropFirst())
     case "pass": try plainPass(sizes: parts.dropFirst())
-    case "phases": try printPhases(of: Trainer(settings(sizes: parts.dropFirst())))
+    case "phases": try printPhases(of: Trainer.make(settings(sizes: parts.dropFirst())))
     case "evaluate": try evaluate(sizes: parts.dropFirst())
     case "decode": try decode()
     case "train" where name == "train-mnist": try trainMNIST()
@@ -72,7 +73,7 @@ struct Benchmarks: ParsableCommand {
 
   /// The training loop's own step, with its record of what was learned when.
   private func sgdStep(sizes: ArraySlice<String>) throws {
-    let trainer = try Trainer(settings(sizes: sizes))
+    let trainer = try Trainer.make(settings(sizes: sizes))
     let times = try timeSamples(samples) { _ = try trainer.update() }
     try Measurement(name: name, milliseconds: times, variant: linear).print()
   }
@@ -86,14 +87,14 @@ struct Benchmarks: ParsableCommand {
     var settings = try settings(sizes: sizes[...])
     settings.optimizer = String(name[..<cut.lowerBound].dropFirst("robust-".count))
     settings.batchSize = batch
-    let trainer = try Trainer(settings)
+    let trainer = try Trainer.make(settings)
     let times = try timeSamples(samples) { _ = try trainer.update() }
     try Measurement(name: name, milliseconds: times, variant: linear).print()
   }
 
   /// Loss and rank of every one of the 60 000 training examples.
   private func evaluate(sizes: ArraySlice<String>) throws {
-    let trainer = try Trainer(settings(sizes: sizes))
+    let trainer = try Trainer.make(settings(sizes: sizes))
     let evaluator = Evaluator(linearPolicy: trainer.linearPolicy, device: .cpu)
     let times = try timeSamples(max(5, samples / 4)) {
       _ = try evaluator.evaluate(
@@ -105,10 +106,10 @@ struct Benchmarks: ParsableCommand {
 
   /// Coherence of m examples with all layers and intervals: milliseconds for the whole sample.
   private func alpha(sizes: ArraySlice<String>) throws {
-    let trainer = try Trainer(settings(sizes: sizes))
+    let trainer = try Trainer.make(settings(sizes: sizes))
     let plan = try GradientPlan(trainer.model, store: trainer.store, linearPolicy: trainer.linearPolicy)
     let data = trainer.data
-    let probe = try CoherenceProbe(
+    let probe = try ProbeSample(
       of: data.train, labels: data.labels.assigned, candidates: data.trainIndices, split: "train", count: examples,
       seed: 1)
     let times = try timeSamples(max(5, samples / 8)) { _ = try probe.coherence(plan) }
@@ -117,7 +118,7 @@ struct Benchmarks: ParsableCommand {
 
   /// A plain forward and backward pass over the same examples in batches of 100.
   private func plainPass(sizes: ArraySlice<String>) throws {
-    let trainer = try Trainer(settings(sizes: sizes))
+    let trainer = try Trainer.make(settings(sizes: sizes))
     let context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: trainer.linearPolicy)
     let data = trainer.data
     let times = try timeSamples(max(5, samples / 8)) {
@@ -142,7 +143,7 @@ struct Benchmarks: ParsableCommand {
     settings.noiseKind = NoiseKind(rawValue: noiseKind) ?? .permute
     settings.steps = steps
     settings.linear = linear
-    let trainer = try Trainer(settings)
+    let trainer = try Trainer.make(settings)
     var times: [Double] = []
     while trainer.step < steps {
       let begun = DispatchTime.now().uptimeNanoseconds

@@ -5,6 +5,7 @@ import ArgumentParser
 import GradientMatrix
 import NeuralNetworks
 import Tensors
+import Runs
 import Training
 
 /// A convolutional network on a fixed synthetic batch: what one step, or one look at its examples, takes.

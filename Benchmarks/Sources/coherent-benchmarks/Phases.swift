@@ -3,6 +3,7 @@
 import Foundation
 import NeuralNetworks
 import Tensors
+import Runs
 import Training
 
 /// Where the time of a step goes: microseconds of each phase, medians. For people who tune, not for the table.
@@ -10,7 +11,7 @@ func printPhases(of trainer: Trainer, steps: Int = 2000) throws {
   let policy = trainer.linearPolicy
   let context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: policy)
   let data = trainer.data
-  let batch = trainer.configuration.batchSize
+  let batch = trainer.settings.batchSize
   var phases: [String: [Double]] = [:]
   var mark = DispatchTime.now().uptimeNanoseconds
   func lap(_ name: String) {

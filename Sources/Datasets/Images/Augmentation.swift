@@ -3,7 +3,7 @@
 /// Random changes of training images, as a word such as `flip+crop`. None by default, as in the papers.
 ///
 /// What happens to an image depends on (seed, epoch, index of the example) alone.
-public struct Augmentation: Sendable, Equatable {
+public struct Augmentation: Sendable, Equatable, CustomStringConvertible {
   /// How the part that is shown is chosen.
   public enum Crop: Sendable, Equatable {
     /// The whole image; of a photograph the centre.
@@ -30,6 +30,13 @@ public struct Augmentation: Sendable, Equatable {
   public init(flips: Bool, crop: Crop) {
     self.flips = flips
     self.crop = crop
+  }
+
+  /// The word, such as `flip+crop`.
+  public var description: String {
+    let crops: [Crop: String] = [.shifted: "crop", .resized: "random-resized-crop"]
+    let words = [crops[crop], flips ? "flip" : nil].compactMap(\.self)
+    return words.isEmpty ? "none" : words.joined(separator: "+")
   }
 
   /// Reads `none`, or `flip`, `crop` and `random-resized-crop` joined by `+`.

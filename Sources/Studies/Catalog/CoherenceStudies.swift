@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Runs
 import Training
 
 /// Making Coherence Out of Nothing At All (2020): the course of m-coherence.

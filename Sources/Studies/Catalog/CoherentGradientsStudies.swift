@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Runs
 import Training
 
 /// Coherent Gradients (ICLR 2020), on MNIST.

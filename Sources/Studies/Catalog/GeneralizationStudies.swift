@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Runs
 import Training
 
 /// On the Generalization Mystery in Deep Learning (2022).

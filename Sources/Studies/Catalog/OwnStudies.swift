@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Runs
 import Training
 
 /// Studies that no paper has: where robust averages suppress memorising, and what of coherence is about labels.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NeuralNetworks
+import Runs
 import Training
 
 /// What the studies train on, before they vary it.

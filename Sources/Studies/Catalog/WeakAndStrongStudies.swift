@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Runs
 import Training
 
 /// Weak and Strong Gradient Directions (2020): label noise, robust means and winsorizing on networks for images.

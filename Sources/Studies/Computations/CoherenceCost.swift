@@ -7,6 +7,7 @@ import GradientMatrix
 import NeuralNetworks
 import RunStore
 import Tensors
+import Runs
 import Training
 
 /// m-coherence on gradients for which it is known, and what it and its relatives cost by m.
@@ -89,8 +90,8 @@ enum CoherenceCost {
       plan = try GradientPlan(model, store: ParameterStore(model))
     }
 
-    func probe(_ m: Int) throws -> CoherenceProbe {
-      try CoherenceProbe(
+    func probe(_ m: Int) throws -> ProbeSample {
+      try ProbeSample(
         of: data, labels: data.labels, candidates: Array(0..<data.count), split: Split.train.rawValue, count: m,
         seed: 1)
     }

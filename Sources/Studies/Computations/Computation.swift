@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import RunStore
+import Runs
 import Training
 
 /// What a cell computes without training.

@@ -3,6 +3,7 @@
 import Foundation
 import RunStore
 import Tensors
+import Runs
 import Training
 
 /// What computed a cell that is no training run, and how long it took: `measured/NAME.json`, beside the numbers.

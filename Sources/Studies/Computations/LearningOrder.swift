@@ -3,6 +3,7 @@
 import Datasets
 import Foundation
 import RunStore
+import Runs
 import Training
 
 /// Whether the examples that are learned early are those whose gradients have most in common with the others': the rank

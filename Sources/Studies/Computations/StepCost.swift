@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Runs
 import Training
 
 /// Step times of SGD, RM3 and M3 in one setting, taken in turns so that what else the machine does falls on all alike.
@@ -17,7 +18,7 @@ enum StepCost {
       own.probe = []
       own.epochs = nil
       own.steps = (rounds + 1) * stepsPerRound
-      return try Trainer(own)
+      return try Trainer.make(own)
     }
     func measure(_ trainer: Trainer) throws -> Double {
       let begun = DispatchTime.now().uptimeNanoseconds

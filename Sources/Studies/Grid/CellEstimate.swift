@@ -2,6 +2,7 @@
 
 import Aggregation
 import Foundation
+import Runs
 import Training
 
 /// What a cell will cost, from a few steps of it.
@@ -60,7 +61,7 @@ public struct CellEstimator {
     do {
       guard let configuration = cell.configuration else {
         // The computation itself would find out last that its data are not there.
-        if let setting = cell.setting { _ = try trainer(setting) }
+        if let setting = cell.setting { _ = try training(setting) }
         return nil
       }
       return try estimate(configuration)
@@ -97,24 +98,26 @@ public struct CellEstimator {
       evaluation: Double(schedule.examples(after: -1)) * cost.example, memory: cost.memory, disk: cost.disk)
   }
 
-  private func trainer(_ configuration: TrainingConfiguration) throws -> Trainer {
-    try Trainer(configuration, parameterLimit: memoryLimit)
+  private func training(_ configuration: TrainingConfiguration) throws -> ConfiguredTraining {
+    try ConfiguredTraining(configuration, parameterLimit: memoryLimit)
   }
 
   private func measure(_ configuration: TrainingConfiguration) throws -> Cost {
-    var trainer = try trainer(configuration)
+    let training = try training(configuration)
+    var trainer = training.trainer
     let (train, test) = (trainer.data.trainIndices.count, trainer.data.test.count)
-    let estimate = trainer.memoryEstimate
+    let estimate = training.memoryEstimate
     let (memory, bytes) = (estimate?.total ?? 0, estimate?.training ?? 0)
     var timed = configuration
     if bytes > Self.timedBytes {
       let share = Double(Self.timedBytes) / Double(bytes)
-      let least = max(Self.leastTimed, try OptimizerSpecification(configuration.optimizer).aggregator.make().leastBatch)
+      let least = max(
+        Self.leastTimed, try OptimizerSpecification(configuration.optimizer).aggregator.make().minimumBatchSize)
       timed.batchSize = min(configuration.batchSize, max(least, Int(share * Double(configuration.batchSize))))
       timed.validation = 0
       // Without a smaller rest at the end.
       timed.subset = min(train, timed.batchSize * (Self.steps + 1)) / timed.batchSize * timed.batchSize
-      trainer = try self.trainer(timed)
+      trainer = try self.training(timed).trainer
     }
     let (step, example) = try Self.time(trainer)
     return Cost(

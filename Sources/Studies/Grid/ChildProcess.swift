@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Runs
 import Training
 
 /// A cell at work in a process of its own, so that what goes wrong there stays there.
@@ -31,7 +32,7 @@ final class ChildProcess {
     var environment = ProcessInfo.processInfo.environment
     environment["OMP_NUM_THREADS"] = String(threads)
     // Nobody watches a cell whose grid is gone: it stops with a checkpoint.
-    environment[ParentWatch.variable] = String(ProcessInfo.processInfo.processIdentifier)
+    environment[ParentProcessMonitor.variable] = String(ProcessInfo.processInfo.processIdentifier)
     process.environment = environment
     do {
       guard let held = try CellLock.take(lock) else {

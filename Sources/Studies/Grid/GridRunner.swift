@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Runs
 import Training
 
 /// What happens while a grid runs.

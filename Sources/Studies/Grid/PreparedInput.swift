@@ -3,6 +3,7 @@
 import Datasets
 import Foundation
 import RunStore
+import Runs
 import Training
 
 /// A file that is made from the results of earlier cells, the same from the same results.

@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Runs
 import Training
 
 /// Where a study keeps its results.

@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Runs
 import Training
 
 /// A study's folder taken into use for its grid: no other process runs it meanwhile.

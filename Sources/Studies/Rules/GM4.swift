@@ -2,6 +2,7 @@
 
 import Coherence
 import Foundation
+import Runs
 import Training
 
 /// The stability bound is smaller with real labels than with random ones.

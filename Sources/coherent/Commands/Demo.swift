@@ -5,6 +5,7 @@ import Foundation
 import Reports
 import RunStore
 import Tensors
+import Runs
 import Training
 
 struct Demo: ParsableCommand {

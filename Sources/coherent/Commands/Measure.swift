@@ -7,6 +7,7 @@ import Foundation
 import NeuralNetworks
 import RunStore
 import Tensors
+import Runs
 import Training
 
 extension Split: ExpressibleByArgument {}

@@ -7,6 +7,7 @@ import NeuralNetworks
 import Reports
 import RunStore
 import Tensors
+import Runs
 import Training
 
 extension NoiseKind: ExpressibleByArgument {}
@@ -69,7 +70,7 @@ struct Train: ParsableCommand {
     Runtime.keepFreedMemory()
     // Nobody may be left to read what is said here: that ends no training.
     signal(SIGPIPE, SIG_IGN)
-    let parent = ParentWatch()
+    let parent = ParentProcessMonitor()
     let run =
       try resume.map {
         try TrainingRun(resuming: $0, to: options.length, tool: Coherent.tool, checksMemory: !ignoreMemoryEstimate)
@@ -101,7 +102,7 @@ struct Train: ParsableCommand {
       checksMemory: !ignoreMemoryEstimate)
   }
 
-  private func train(_ run: TrainingRun, _ parent: ParentWatch?) throws -> TrainingOutcome {
+  private func train(_ run: TrainingRun, _ parent: ParentProcessMonitor?) throws -> TrainingOutcome {
     Interruption.listen()
     let progress = TrainingProgress(of: run.trainer, isQuiet: quiet)
     defer { progress.finish() }

@@ -4,6 +4,7 @@ import ArgumentParser
 import Datasets
 import NeuralNetworks
 import RunStore
+import Runs
 import Training
 
 /// The options that make up a training configuration, in the groups of the help. Each is nil unless given, so that a

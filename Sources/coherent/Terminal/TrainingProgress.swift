@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Runs
 import Training
 
 /// Shows a training as it goes: a bar with rate and time left on a terminal; elsewhere a line for each evaluation, and

@@ -5,6 +5,7 @@ import Foundation
 import NeuralNetworks
 import RunStore
 import Studies
+import Runs
 import Training
 
 extension StudyCommand {

@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import Reports
 import Studies
+import Runs
 import Training
 
 extension StudyProfile: ExpressibleByArgument {}
@@ -166,7 +167,7 @@ struct StudyCommand: ParsableCommand {
     /// A computation has nothing to keep before its end: it ends with the grid that started it.
     private static func endWithParent() {
       Thread.detachNewThread {
-        guard let parent = ParentWatch() else { return }
+        guard let parent = ParentProcessMonitor() else { return }
         while !parent.isGone { sleep(1) }
         Foundation.exit(130)
       }

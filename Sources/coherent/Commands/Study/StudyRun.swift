@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Studies
+import Runs
 import Training
 
 extension StudyCommand {

@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Training
 
 extension TrainingRun {
   /// The safetensors file of a run's newest weights, the parameters by name: a start for other runs (`weights`).

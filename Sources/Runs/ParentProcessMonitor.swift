@@ -6,7 +6,7 @@ import Foundation
 /// must not go on writing when the study was killed.
 ///
 /// An orphan gets another parent. It is looked for at most once a second, so asking after every step costs nothing.
-public final class ParentWatch {
+public final class ParentProcessMonitor {
   private let parent: pid_t
   private let currentParent: () -> pid_t
   private let distance: UInt64
@@ -17,7 +17,7 @@ public final class ParentWatch {
   /// was gone before this process began is noticed too.
   public static let variable = "COHERENT_STOP_WITH_PARENT"
 
-  /// A watch from now on; nil unless the environment asks for one.
+  /// A monitor from now on; nil unless the environment asks for one.
   public convenience init?(environment: [String: String] = ProcessInfo.processInfo.environment) {
     guard let number = environment[Self.variable].flatMap({ pid_t($0) }), number >= 1 else { return nil }
     self.init(seconds: 1, parent: number == 1 ? nil : number, currentParent: getppid)

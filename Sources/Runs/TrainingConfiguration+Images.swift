@@ -3,6 +3,7 @@
 import Datasets
 import NeuralNetworks
 import RunStore
+import Training
 
 extension TrainingConfiguration {
   /// Height and width of the images: `imageSize` where it is given. Else, of a folder, the side that the model was made

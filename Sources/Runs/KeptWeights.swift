@@ -2,11 +2,18 @@
 
 import Foundation
 import RunStore
+import Training
 
 /// A set of weights to keep, as a word: "best,selected,last".
 public struct KeepPolicy: Sendable, Equatable {
   /// What is kept when a run is complete; while it trains, its newest checkpoints always are.
   public let selections: Set<WeightSelection>
+
+  /// Everything.
+  public static let all = KeepPolicy(Set(WeightSelection.allCases))
+
+  /// A policy from its selections.
+  public init(_ selections: Set<WeightSelection>) { self.selections = selections }
 
   /// Parses the word.
   ///
@@ -76,7 +83,7 @@ extension Trainer {
     }
     guard !new.isEmpty else { return }
     defer { KeptWeights.prune(in: folder) }
-    let file = try Checkpoint.write(weightTensors(), as: KeptWeights.fileName(step: step), in: folder)
+    let file = try Checkpoint.write(weights, as: KeptWeights.fileName(step: step), in: folder)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     for (selection, moment) in new {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Aggregation
-import NeuralNetworks
+import Training
 
 /// How the examples' gradients become a step, as a word: an aggregator ("m3", "winsorized:c=2"), which SGD follows, or an
 /// aggregator and what follows it, joined by a plus ("m3+adamw", "rm3+adam:beta2=0.99"); "adam" and "adamw" alone follow
@@ -65,19 +65,11 @@ public struct OptimizerSpecification: Sendable, Equatable, CustomStringConvertib
   /// Whether momentum is a setting of its own: Adam has it in β₁.
   public var takesMomentum: Bool { adam == nil }
 
-  /// Buffers of the size of the parameters that the update keeps or needs for itself.
-  func bufferCount(momentum: Double) throws -> Int {
-    guard adam != nil else { return momentum > 0 ? 1 : 0 }
-    return try aggregator.make().isFormedByUpdate ? 3 : 2
-  }
-
   /// A new optimizer.
   ///
-  /// - Throws: `TensorError` when memory runs out.
-  public func makeOptimizer(
-    _ store: ParameterStore, momentum: Double, nesterov: Bool, weightDecay: Double
-  ) throws -> any Optimizer {
-    if let adam { return try Adam(store: store, adam, weightDecay: weightDecay) }
-    return try SGD(store: store, momentum: momentum, nesterov: nesterov, weightDecay: weightDecay)
+  /// - Throws: `TrainingError` when a setting is out of its range.
+  public func makeOptimizer(momentum: Double, nesterov: Bool, weightDecay: Double) throws -> any Optimizer {
+    if let adam { return try Adam(adam, weightDecay: weightDecay) }
+    return try SGD(momentum: momentum, nesterov: nesterov, weightDecay: weightDecay)
   }
 }

@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import NeuralNetworks
 import RunStore
+import Training
 import Yams
 
 extension TrainingConfiguration {

@@ -5,6 +5,7 @@ import Foundation
 import NeuralNetworks
 import RunStore
 import Tensors
+import Training
 
 /// A training that lives in a run directory: it writes the logs and checkpoints, and can be resumed to the same bits.
 public final class TrainingRun {
@@ -17,13 +18,17 @@ public final class TrainingRun {
   /// Facts worth telling that are no reason to worry.
   public private(set) var notes: [String] = []
 
+  /// The configuration with what it left open filled in; nil for a trainer that was made by a program.
+  public let configuration: TrainingConfiguration?
+  /// What the run will need of memory; nil on a device of its own memory, and where nothing was configured.
+  public let memoryEstimate: MemoryEstimate?
+
   private var manifest: RunManifest
   /// The right to write the directory, from the start to the end of `train`.
   private var lock: DirectoryLock?
   private let started = Date()
   private var lastCheckpoint = Date()
-  private lazy var checkpointSchedule = CheckpointSchedule(
-    distance: trainer.checkpointDistance, isGiven: trainer.configuration.checkpointEvery != nil)
+  private var checkpointSchedule: CheckpointSchedule
   private let secondsBefore: Double
   private let keepPolicy: KeepPolicy
   /// What is to be said of the run's new length, once it trains.
@@ -33,14 +38,12 @@ public final class TrainingRun {
 
   /// Starts a run in a new directory.
   ///
-  /// The manifest is written last: from then on the directory is a run.
-  ///
   /// - Parameters:
   ///   - existing: what to do when the directory holds an earlier run.
   ///   - commandLine: recorded in the manifest.
   ///   - checksMemory: whether a run that would not fit in memory is refused.
   /// - Throws: `TrainingError`, `DatasetError`, `ModelError`, `TensorError`, or `RunStoreError` for the directory.
-  public init(
+  public convenience init(
     _ configuration: TrainingConfiguration, at path: String, existing: ExistingRunPolicy = .refuse,
     commandLine: [String] = CommandLine.arguments, tool: RunManifest.Tool, checksMemory: Bool = true
   ) throws {
@@ -49,12 +52,60 @@ public final class TrainingRun {
     if existing == .refuse, (try? RunDirectory.open(at: path)) != nil {
       _ = try RunDirectory.create(at: path, existing: .refuse)
     }
-    keepPolicy = try KeepPolicy(configuration.keep)
-    trainer = try Trainer(configuration, memoryLimit: checksMemory ? MemoryLimit.current() : nil)
+    let keep = try KeepPolicy(configuration.keep)
+    let training = try ConfiguredTraining(configuration, memoryLimit: checksMemory ? MemoryLimit.current() : nil)
+    try self.init(
+      training.trainer, configured: training, RunDescription(training), at: path, existing: existing, held: held,
+      keep: keep, checkpointEvery: training.configuration.checkpointEvery, commandLine: commandLine, tool: tool)
+  }
+
+  /// Has a trainer that a program made write a run directory: continues the run that the directory holds from its newest
+  /// checkpoint, or starts one where there is none.
+  ///
+  /// - Parameters:
+  ///   - trainer: a trainer that has made no step.
+  ///   - path: the run directory.
+  ///   - description: names for the manifest; what the trainer's parts say of themselves by default.
+  ///   - keep: the weights that a complete run keeps.
+  ///   - checkpointEvery: steps between checkpoints; by default an epoch, or a twentieth of the run if that is more, and
+  ///     longer where writing one takes seconds.
+  ///   - commandLine: recorded in the manifest.
+  ///   - tool: the program, recorded in the manifest.
+  /// - Throws: `RunStoreError` for the directory; `TrainingError` of kind checkpoint when the checkpoint is damaged, belongs
+  ///   to other parts, or is gone though the run had progressed.
+  public convenience init(
+    _ trainer: Trainer, at path: String, description: RunDescription? = nil, keep: KeepPolicy = .all,
+    checkpointEvery: Int? = nil, commandLine: [String] = CommandLine.arguments,
+    tool: RunManifest.Tool = .init(name: "CoherentGradients", version: "library")
+  ) throws {
+    let description = description ?? RunDescription(of: trainer)
+    guard (try? RunDirectory.open(at: path)) == nil else {
+      try self.init(
+        continuing: RunDirectory.open(at: path), model: description.model, keep: keep, checkpointEvery: checkpointEvery
+      ) { _, _ in (trainer, nil) }
+      return
+    }
+    // What a start that was stopped left is replaced; a folder of somebody else's files is refused.
+    try self.init(
+      trainer, configured: nil, description, at: path, existing: .replace,
+      held: RunDirectory.lockOfExisting(at: path), keep: keep, checkpointEvery: checkpointEvery,
+      commandLine: commandLine, tool: tool)
+  }
+
+  /// The manifest is written last: from then on the directory is a run.
+  private init(
+    _ trainer: Trainer, configured: ConfiguredTraining?, _ description: RunDescription, at path: String,
+    existing: ExistingRunPolicy, held: DirectoryLock?, keep: KeepPolicy, checkpointEvery: Int?, commandLine: [String],
+    tool: RunManifest.Tool
+  ) throws {
+    self.trainer = trainer
+    (configuration, memoryEstimate) = (configured?.configuration, configured?.memoryEstimate)
+    keepPolicy = keep
+    checkpointSchedule = CheckpointSchedule(trainer, every: checkpointEvery)
     warnings = trainer.data.notes
     (directory, lock) = try RunDirectory.createLocked(at: path, existing: existing, held: held)
-    manifest = try Self.manifest(of: trainer, commandLine: commandLine, tool: tool)
-    try directory.write(config: trainer.configuration.yaml())
+    manifest = try description.manifest(of: trainer, commandLine: commandLine, tool: tool)
+    if let configuration { try directory.write(config: configuration.yaml()) }
     try directory.write(labels: Self.labelRecords(of: trainer))
     try directory.write(classes: trainer.data.train.classNames)
     let skipped = trainer.data.skipped
@@ -88,25 +139,45 @@ public final class TrainingRun {
       length?.apply(to: &configuration)
       try self.init(
         configuration, at: path, existing: .keep, commandLine: commandLine, tool: tool, checksMemory: checksMemory)
-    } else {
-      try self.init(continuing: RunDirectory.open(at: path), to: length, checksMemory: checksMemory)
+      return
     }
+    let directory = try RunDirectory.open(at: path)
+    let before = try TrainingConfiguration(of: directory)
+    var configuration = before
+    length?.apply(to: &configuration)
+    try self.init(
+      continuing: directory, model: configuration.model, keep: KeepPolicy(configuration.keep),
+      checkpointEvery: configuration.checkpointEvery, changesLength: length != nil
+    ) { policy, isFresh in
+      let training = try ConfiguredTraining(
+        configuration, linearPolicy: policy, loadsWeights: isFresh,
+        memoryLimit: checksMemory ? MemoryLimit.current() : nil)
+      return (training.trainer, training)
+    }
+    if length != nil { try noteLength(before: before) }
   }
 
-  private init(continuing directory: RunDirectory, to length: RunLength?, checksMemory: Bool) throws {
+  /// - Parameters:
+  ///   - changesLength: whether the run may end after another number of steps than it was to.
+  ///   - make: makes the trainer, from who computes the products of linear layers, and whether there is no checkpoint.
+  private init(
+    continuing directory: RunDirectory, model: String, keep: KeepPolicy, checkpointEvery: Int?,
+    changesLength: Bool = false,
+    _ make: (LinearPolicy?, _ isFresh: Bool) throws -> (Trainer, ConfiguredTraining?)
+  ) throws {
     self.directory = directory
     lock = try directory.lock()
     manifest = try directory.manifest()
-    var configuration = try TrainingConfiguration(of: directory)
-    keepPolicy = try KeepPolicy(configuration.keep)
+    keepPolicy = keep
     let checkpoint = try Checkpoint.latest(in: directory.checkpoints)
     if checkpoint == nil { try Self.refuseToStartOver(directory, manifest) }
-    let before = configuration
-    length?.apply(to: &configuration)
-    trainer = try Trainer(
-      configuration, linearPolicy: Self.policy(in: manifest), loadsWeights: checkpoint == nil,
-      memoryLimit: checksMemory ? MemoryLimit.current() : nil)
+    let policy = Self.policy(in: manifest)
+    let (trainer, training) = try make(policy, checkpoint == nil)
+    self.trainer = trainer
+    (configuration, memoryEstimate) = (training?.configuration, training?.memoryEstimate)
+    checkpointSchedule = CheckpointSchedule(trainer, every: checkpointEvery)
     warnings = trainer.data.notes
+    try Self.check(trainer, policy)
     try Self.checkData(trainer, against: manifest)
     try Self.checkLabels(trainer, in: directory)
     let capability = try Runtime.cpuCapability()
@@ -116,11 +187,10 @@ public final class TrainingRun {
     }
     secondsBefore = checkpoint?.seconds ?? 0
     if let checkpoint {
-      if length != nil { try Self.check(trainer.steps, isEnoughAfter: checkpoint.step) }
-      try trainer.restore(checkpoint, in: directory.checkpoints)
+      if changesLength { try Self.check(trainer.steps, isEnoughAfter: checkpoint.step) }
+      try checkpoint.restore(trainer, model: model, in: directory.checkpoints)
       logs = checkpoint.logs
     }
-    if length != nil { try noteLength(before: before) }
   }
 
   /// A run that has come further than its start is worth more than a fresh one.
@@ -154,7 +224,7 @@ public final class TrainingRun {
     }
     extensionNote =
       "the run now ends after \(steps) steps instead of \(planned). "
-      + trainer.scheduleNote(from: done, planned: planned)
+      + trainer.learningRate.note(from: done, steps: steps, planned: planned)
     notes += [extensionNote].compactMap { $0 }
     manifest.plannedSteps = steps
   }
@@ -175,7 +245,7 @@ public final class TrainingRun {
     defer { lock = nil }
     manifest.status = .running
     // The configuration first: a run that is stopped in between is then already as long as its manifest will say.
-    if extensionNote != nil { try directory.write(config: trainer.configuration.yaml()) }
+    if extensionNote != nil, let configuration { try directory.write(config: configuration.yaml()) }
     manifest.evaluation = trainer.evaluationPlan
     try directory.write(manifest: manifest)
     let log = try logs.map { try directory.logWriter(resumingAt: $0) } ?? directory.logWriter()
@@ -233,7 +303,8 @@ public final class TrainingRun {
   private func checkpoint(_ log: RunLogWriter) throws {
     let begin = Date()
     let lengths = try log.flush()
-    try trainer.save(in: directory.checkpoints, logs: lengths, seconds: seconds)
+    try Checkpoint.save(
+      trainer, model: manifest.model, in: directory.checkpoints, logs: lengths, seconds: seconds)
     logs = lengths
     try directory.discardReplaced()
     lastCheckpoint = Date()
@@ -275,122 +346,18 @@ public final class TrainingRun {
   }
 }
 
-// MARK: - The manifest
-
-extension TrainingRun {
-  private static func labelRecords(of trainer: Trainer) -> [LabelRecord] {
-    let (labels, examples) = (trainer.data.labels, trainer.data.train)
-    return labels.original.indices.map {
-      LabelRecord(
-        index: $0, original: labels.original[$0], assigned: labels.assigned[$0], file: examples.file(at: $0))
+extension LearningRate {
+  /// What another number of steps means for the learning rate of those that follow.
+  fileprivate func note(from done: Int, steps: Int, planned: Int) -> String {
+    guard case .cosine = schedule else {
+      return
+        "The learning rate does not depend on the length of the run, so the weights equal those of a run "
+        + "planned with this length from the start"
     }
-  }
-
-  private static func manifest(of trainer: Trainer, commandLine: [String], tool: RunManifest.Tool) throws -> RunManifest
-  {
-    let configuration = trainer.configuration
-    let labels = trainer.data.labels
-    let processor = Processor.current
-    let external = configuration.labels != nil
-    var files = trainer.data.checksums
-    if trainer.data.train.sourceChecksums.isEmpty { files["train"] = try trainer.data.train.contentChecksum() }
-    return RunManifest(
-      tool: tool,
-      libtorch: try .current(), machine: .current(device: configuration.device, threads: configuration.threads),
-      commandLine: commandLine, seed: configuration.seed,
-      dataset: .init(
-        name: configuration.dataset, folder: configuration.dataDir, files: files,
-        trainExamples: trainer.data.trainIndices.count, testExamples: trainer.data.test.count,
-        classes: trainer.data.train.classCount, testFraction: trainer.data.train.testFraction,
-        skippedExamples: trainer.data.skipped.isEmpty ? nil : trainer.data.skipped.count),
-      model: configuration.model, parameterCount: trainer.store.count, optimizer: configuration.optimizer,
-      learningRate: configuration.lr, momentum: configuration.momentum, weightDecay: configuration.weightDecay,
-      schedule: configuration.schedule, warmup: configuration.warmup == 0 ? nil : configuration.warmup,
-      batchSize: configuration.batchSize, plannedSteps: trainer.steps,
-      noise: .init(
-        kind: external
-          ? RunManifest.Noise.external : configuration.noise > 0 ? configuration.noiseKind.rawValue : "none",
-        rate: external ? labels.realisedRate : configuration.noise, realisedRate: labels.realisedRate,
-        seed: configuration.seed),
-      numerics: [
-        "linear_rule": trainer.linearPolicy.rule.rawValue,
-        "linear_threshold": String(trainer.linearPolicy.threshold),
-        "cpu_vendor": processor.vendor,
-        "cpu_capability": try Runtime.cpuCapability(),
-      ],
-      extra: extra(of: trainer))
-  }
-
-  /// The tags, and what else is worth keeping; see `TrainingConfiguration.manifestEntries`.
-  private static func extra(of trainer: Trainer) -> [String: String] {
-    var extra = trainer.configuration.tags
-    extra["memory_estimate_bytes"] = trainer.memoryEstimate.map { String($0.total) }
-    extra["split"] = trainer.data.split?.name
-    extra["weights"] = trainer.configuration.weights.map(weightsName)
-    let (own, usual) = (trainer.configuration, TrainingConfiguration())
-    extra["norm"] = own.norm == usual.norm ? nil : own.norm
-    extra["augment"] = own.augment == usual.augment ? nil : own.augment
-    extra["drop_last"] = own.dropLast ? "true" : nil
-    if !own.freeze.isEmpty {
-      extra["freeze"] = own.freeze.joined(separator: " ")
-      extra["frozen_parameters"] = String(trainer.store.frozenCount)
+    func rate(_ steps: Int) -> String {
+      String(format: "%.3g", initial * schedule.factor(at: done, of: steps))
     }
-    return extra
-  }
-
-  /// A file's name; of a run's weights, with the run's.
-  private static func weightsName(_ path: String) -> String {
-    let url = URL(fileURLWithPath: path)
-    let folder = url.deletingLastPathComponent()
-    guard folder.lastPathComponent == "checkpoints" else { return url.lastPathComponent }
-    return folder.deletingLastPathComponent().lastPathComponent + "/" + url.lastPathComponent
-  }
-
-  static func policy(in manifest: RunManifest) -> LinearPolicy? {
-    guard let rule = manifest.numerics["linear_rule"].flatMap(LinearPolicy.Rule.init(rawValue:)),
-      let threshold = manifest.numerics["linear_threshold"].flatMap({ Int($0) })
-    else { return nil }
-    return LinearPolicy(rule: rule, threshold: threshold)
-  }
-
-  /// The labels of a run never change under way: noise settings or a label file that now say otherwise are an error.
-  private static func checkLabels(_ trainer: Trainer, in directory: RunDirectory) throws {
-    let (before, now) = (try directory.labels(), labelRecords(of: trainer))
-    if before.isEmpty { return try directory.write(labels: now) }
-    // Runs of earlier versions do not name the files.
-    func isSame(_ a: LabelRecord, _ b: LabelRecord) -> Bool {
-      a.index == b.index && a.original == b.original && a.assigned == b.assigned && (a.file == nil || a.file == b.file)
-    }
-    guard before.count == now.count, zip(before, now).allSatisfy(isSame) else {
-      throw TrainingError(
-        .checkpoint,
-        "config.yaml no longer gives the labels that the run started with (\(directory.url.path)/labels.csv); restore "
-          + "its noise settings or label file, or start over with --force")
-    }
-  }
-
-  /// A split decides what is trained on, so it cannot change, come or go under way.
-  static func checkSplit(_ split: ExampleSplit?, against manifest: RunManifest) throws {
-    guard split?.checksum != manifest.dataset.files[TrainingData.splitKey] else { return }
-    throw TrainingError(
-      .checkpoint,
-      (split.map { "the split file \($0.path) is not the one the run started with" }
-        ?? "config.yaml no longer names the split file that the run started with")
-        + "; restore the original file or start over")
-  }
-
-  private static func checkData(_ trainer: Trainer, against manifest: RunManifest) throws {
-    let data = trainer.data
-    try checkSplit(data.split, against: manifest)
-    for (name, sum) in data.checksums {
-      if let before = manifest.dataset.files[name], before != sum {
-        throw TrainingError(
-          .checkpoint,
-          "the data file \(name) is not the one the run started with; restore the original file or start over")
-      }
-    }
-    guard manifest.dataset.trainExamples ?? data.trainIndices.count == data.trainIndices.count else {
-      throw TrainingError(.checkpoint, "the number of training examples is not the one the run started with")
-    }
+    return "From here on the cosine has the new length: the learning rate continues at \(rate(steps)), not at "
+      + "\(rate(planned)), and the run differs from one planned with this length from the start"
   }
 }

@@ -2,6 +2,7 @@
 
 import Datasets
 import GradientMatrix
+import NeuralNetworks
 import Tensors
 
 /// What the coordinate-wise median of three group means (M3) does to the mean gradients of mini-batches: how much of the
@@ -17,19 +18,48 @@ import Tensors
 /// standard deviation, a signal-to-noise ratio of 1 or more. The other says what becomes of them:
 /// `median_along_strong` = Σ s·median / Σ s·mean over those coordinates and its mini-batches, and the halves change
 /// places. `strong_share` is their share of all coordinates.
-final class MedianLook: Probe {
-  private let batches: [[CoherenceProbe]]
-  private let sampleSize: Int
-  private let split: String
+public final class MedianProbe {
+  /// The sample where its size is not given.
+  public static let usualSize = SampleSize.atMost(1000)
+  /// When it measures.
+  public let schedule: ProbeSchedule
+  /// What batch normalisation does in its passes.
+  public let batchNormPolicy: BatchNormPolicy
+  private let size: SampleSize
+  private var batches: [[ProbeSample]] = []
+  private var sampleSize = 0
+  private var split = ""
   private static let groupCount = 3
 
-  /// - Parameters:
-  ///   - sample: the examples; those beyond the last whole mini-batch are left out.
-  ///   - batchSize: examples in a mini-batch, at least 3.
-  /// - Throws: `GradientMatrixError` when the mini-batches are too small for their groups.
-  init(_ sample: CoherenceProbe, batchSize: Int, seed: UInt64) throws {
+  /// - Parameter m: training examples of the sample; those beyond the last whole mini-batch are left out.
+  public init(
+    m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
+  ) {
+    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+  }
+}
+
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+extension MedianProbe: Probe {
+  public var name: String { "median" }
+
+  public var description: String { word(m: size) }
+
+  /// - Throws: `TrainingError` when mini-batches have no three groups, or the sample holds no whole mini-batch.
+  public func check(trainingExamples: Int?, batchSize: Int) throws {
+    try checkThirds(of: batchSize)
+    guard size.isLimit || size.count >= batchSize else {
+      throw TrainingError(
+        .configuration, "probe \"\(self)\" uses whole mini-batches; m must be at least the batch-size, \(batchSize)")
+    }
+    try size.check(of: trainingExamples)
+  }
+
+  public func prepare(_ setup: ProbeSetup) throws {
+    let batchSize = setup.batchSize
+    let sample = try setup.trainSample(size.isLimit ? .atMost(max(size.count, batchSize)) : size)
     // In the order of a data set that is sorted by class, a mini-batch would be of one class.
-    var generator = SeededGenerator(seed: seed, stream: .probe, index: 2)
+    var generator = SeededGenerator(seed: setup.seed, stream: .probe, index: 2)
     let order = generator.permutation(count: sample.indices.count).map { sample.indices[$0] }
     let groups = try GradientMatrix.groups(of: batchSize, count: Self.groupCount)
     batches = (0..<sample.indices.count / batchSize).map { batch in
@@ -43,7 +73,7 @@ final class MedianLook: Probe {
     split = sample.split
   }
 
-  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
+  public func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
     let values = plan.store.values
     let means = try Tensor.zeros([Self.groupCount, plan.store.count], dtype: values.dtype, device: values.device)
     let median = try Tensor.zeros([plan.store.count], dtype: values.dtype, device: values.device)

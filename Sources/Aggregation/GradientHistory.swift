@@ -5,7 +5,7 @@ import Tensors
 
 /// The coordinate-wise median or mean of three mini-batch gradients, of which two wait in buffers of their own: a little
 /// more to read in the update, and no further backward pass.
-public final class LastThree: Aggregator {
+public final class GradientHistory: BatchMeanAggregator {
   /// Which three, and what of them.
   public enum Rule: Sendable {
     /// RM3, the rolling median: the gradients of this step and of the two before, each taken at its own weights; no
@@ -17,7 +17,7 @@ public final class LastThree: Aggregator {
     case successiveMedian
   }
 
-  /// Which.
+  /// Which three gradients, and what is taken of them.
   public let rule: Rule
   /// Whether weight decay enters each gradient at the weights it was taken at, as in the authors' code; or the median
   /// at the present ones. For gradients of the same weights the two are one.
@@ -28,7 +28,7 @@ public final class LastThree: Aggregator {
   /// Those of two mini-batches.
   public var rememberedGradients: Int { 2 }
   /// The update takes the median or mean in its own pass.
-  public var isFormedByUpdate: Bool { true }
+  public var leavesAggregateToUpdate: Bool { true }
   /// How many of the three are there, the newest not counted.
   private var remembered = 0
 
@@ -38,22 +38,30 @@ public final class LastThree: Aggregator {
     self.decaysBefore = decaysBefore
   }
 
-  /// The batch mean.
-  public var need: GradientNeed { .batchMean }
   /// Three for the successive rule.
-  public var batchesPerStep: Int { rule == .successiveMedian ? 3 : 1 }
+  public var batchCount: Int { rule == .successiveMedian ? 3 : 1 }
   /// The papers use no momentum here.
-  public var distrustsMomentum: Bool { true }
+  public var supportsMomentum: Bool { false }
+
+  /// "rm3", "ra3" or "m3:successive".
+  public var description: String {
+    switch rule {
+    case .successiveMedian: "m3:successive"
+    case .rollingMedian: "rm3" + (decaysBefore ? "" : ":decay=after")
+    case .rollingMean: "ra3" + (decaysBefore ? "" : ":decay=after")
+    }
+  }
 
   /// Once there are three, their median or mean, which is left to the optimizer.
   public func aggregate(_ store: ParameterStore) throws -> Aggregate {
     guard remembered == 2, let previous, let before else { return .none }
     return .fused(
-      OfThree(previous: (previous.values, before.values), isMedian: rule != .rollingMean, decaysBefore: decaysBefore))
+      ThreeGradients(
+        previous: (previous.values, before.values), isMedian: rule != .rollingMean, decaysBefore: decaysBefore))
   }
 
   /// The median or mean of the store's gradient and two earlier ones.
-  private struct OfThree: FusedAggregate {
+  private struct ThreeGradients: FusedAggregate {
     let previous: (Tensor, Tensor)
     let isMedian: Bool
     let decaysBefore: Bool
@@ -77,7 +85,7 @@ public final class LastThree: Aggregator {
   }
 
   /// The newest gradient becomes the previous one, and the oldest buffer takes the next.
-  public func finish(_ store: ParameterStore) throws {
+  public func didStep(_ store: ParameterStore) throws {
     let free = try before ?? store.makeGradientBuffer()
     before = previous
     previous = try store.exchangeGradient(with: free)

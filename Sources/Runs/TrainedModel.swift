@@ -7,6 +7,7 @@ import GradientMatrix
 import NeuralNetworks
 import RunStore
 import Tensors
+import Training
 
 /// A model as a run left it at a checkpoint, with one split of a data set to look at it with.
 public final class TrainedModel {
@@ -142,18 +143,18 @@ public final class TrainedModel {
 
   /// As many examples as a run's probes take at once.
   private func usualChunkSize() throws -> Int {
-    guard store.values.device == .cpu else { return CoherenceProbe.usualChunkSize }
+    guard store.values.device == .cpu else { return ProbeSample.usualChunkSize }
     return try ActivationMemory(
       of: model, store: store, exampleShape: dataset.exampleShape, linearPolicy: linearPolicy
-    ).trainingChunk(most: CoherenceProbe.usualChunkSize)
+    ).trainingChunk(most: ProbeSample.usualChunkSize)
   }
 
   private func plan(_ policy: BatchNormPolicy) throws -> GradientPlan {
     try GradientPlan(model, store: store, batchNormPolicy: policy, linearPolicy: linearPolicy)
   }
 
-  private func sample(_ count: Int?, chunkSize: Int? = nil) throws -> CoherenceProbe {
-    var probe = try CoherenceProbe(
+  private func sample(_ count: Int?, chunkSize: Int? = nil) throws -> ProbeSample {
+    var probe = try ProbeSample(
       of: dataset, labels: labels, candidates: candidates, split: split.rawValue,
       count: count ?? candidates.count, seed: configuration.seed)
     probe.chunkSize = max(1, try chunkSize ?? usualChunkSize())

@@ -2,6 +2,7 @@
 
 import Datasets
 import GradientMatrix
+import NeuralNetworks
 import RunStore
 import Tensors
 
@@ -19,7 +20,9 @@ import Tensors
 /// the thirds of one (`m3`). Expectations are means over `draws` draws of three mini-batches without the sample; own
 /// pushes of the medians over the first `ownDraws` of them, that of the mean is exact over the drawn mini-batches.
 /// Below 0 a pass raises the example's loss. No paper has this measure.
-final class PushLook: Probe {
+public final class PushProbe {
+  /// The sample where its size is not given.
+  public static let usualSize = SampleSize.atMost(120)
   /// The aggregators, in the order of the results.
   static let aggregators = ["sgd", "rm3", "m3"]
   static let draws = 100
@@ -31,20 +34,41 @@ final class PushLook: Probe {
     let groups: [Range<Int>]
   }
 
-  let sample: CoherenceProbe
-  private let isCorrupt: [Bool]
-  private let batchSize: Int
-  private let trainingCount: Int
-  let drawn: [Draw]
+  /// When it measures.
+  public let schedule: ProbeSchedule
+  /// What batch normalisation does in its passes.
+  public let batchNormPolicy: BatchNormPolicy
+  private let size: SampleSize
+  private var prepared: (sample: ProbeSample, isCorrupt: [Bool])?
+  private var batchSize = 0
+  private var trainingCount = 0
+  private(set) var drawn: [Draw] = []
 
-  /// - Parameters:
-  ///   - candidates: the training examples.
-  ///   - count: examples of the sample: half of them corrupt, as far as there are so many of each kind.
+  /// - Parameter m: training examples of the sample: half of them corrupt, as far as there are so many of each kind.
+  public init(
+    m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
+  ) {
+    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+  }
+}
+
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+extension PushProbe: Probe {
+  public var name: String { "push" }
+
+  public var description: String { word(m: size) }
+
+  /// - Throws: `TrainingError` when mini-batches have no three groups.
+  public func check(trainingExamples: Int?, batchSize: Int) throws {
+    try checkThirds(of: batchSize)
+    try size.check(of: trainingExamples)
+  }
+
   /// - Throws: `TrainingError` when the examples that are left hold no three mini-batches.
-  init(
-    of dataset: Dataset, labels: NoisyLabels, candidates: [Int], count: Int, batchSize: Int, chunkSize: Int,
-    seed: UInt64
-  ) throws {
+  public func prepare(_ setup: ProbeSetup) throws {
+    let (data, labels, candidates) = (setup.data, setup.data.labels, setup.data.trainIndices)
+    let (count, seed) = (size.count, setup.seed)
+    batchSize = setup.batchSize
     var generator = SeededGenerator(seed: seed, stream: .probe, index: 3)
     let order = generator.permutation(count: candidates.count).map { candidates[$0] }
     let corrupt = order.filter(labels.isCorrupt)
@@ -59,13 +83,11 @@ final class PushLook: Probe {
         "the probe push draws three mini-batches of \(batchSize) without its \(chosen.count) examples, and there are "
           + "\(candidates.count) training examples; choose a smaller m or --batch-size")
     }
-    var sample = try CoherenceProbe(
-      of: dataset, labels: labels.assigned, candidates: chosen, split: Split.train.rawValue, count: chosen.count,
+    var sample = try ProbeSample(
+      of: data.train, labels: labels.assigned, candidates: chosen, split: Split.train.rawValue, count: chosen.count,
       seed: seed)
-    sample.chunkSize = chunkSize
-    self.sample = sample
-    isCorrupt = chosen.map(labels.isCorrupt)
-    self.batchSize = batchSize
+    sample.chunkSize = setup.chunkSize
+    prepared = (sample, chosen.map(labels.isCorrupt))
     trainingCount = candidates.count
     let groups = try GradientMatrix.groups(of: batchSize, count: 3)
     drawn = (0..<Self.draws).map { _ in
@@ -75,7 +97,8 @@ final class PushLook: Probe {
     }
   }
 
-  func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
+  public func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
+    guard let (sample, isCorrupt) = prepared else { return }
     let expected = try (0..<Self.aggregators.count).map { _ in try Self.zeros(plan) }
     var kept: [Gradients] = []
     for (place, draw) in drawn.enumerated() {
@@ -143,10 +166,10 @@ final class PushLook: Probe {
     private let changed: Tensor
     private let median: Tensor
 
-    init(_ draw: Draw, of sample: CoherenceProbe, _ plan: GradientPlan, keepsExample: Bool) throws {
-      batches = try PushLook.zeros(plan, rows: 3)
-      thirds = try PushLook.zeros(plan, rows: 3)
-      (changed, median) = try (PushLook.zeros(plan, rows: 3), PushLook.zeros(plan))
+    init(_ draw: Draw, of sample: ProbeSample, _ plan: GradientPlan, keepsExample: Bool) throws {
+      batches = try PushProbe.zeros(plan, rows: 3)
+      thirds = try PushProbe.zeros(plan, rows: 3)
+      (changed, median) = try (PushProbe.zeros(plan, rows: 3), PushProbe.zeros(plan))
       batchSize = draw.batches[0].count
       groupSize = draw.groups[0].count
       func mean(of indices: [Int], into target: Tensor) throws {
@@ -167,14 +190,14 @@ final class PushLook: Probe {
       }
       for place in 1..<3 { try mean(of: draw.batches[place], into: batches.select(0, place)) }
       if keepsExample {
-        let example = try PushLook.zeros(plan)
+        let example = try PushProbe.zeros(plan)
         try mean(of: [draw.batches[0][0]], into: example)
         first = example
       } else {
         first = nil
       }
       medians = try [batches, thirds].map { rows in
-        let median = try PushLook.zeros(plan)
+        let median = try PushProbe.zeros(plan)
         try median.setMedian(ofRows: rows)
         return median
       }
@@ -197,5 +220,14 @@ final class PushLook: Probe {
         return try times * (median.dot(gradient) - medians[place].dot(gradient))
       }
     }
+  }
+}
+
+extension Probe {
+  /// - Throws: `TrainingError` when mini-batches are too small for three groups.
+  func checkThirds(of batchSize: Int) throws {
+    guard batchSize < 3 else { return }
+    throw TrainingError(
+      .configuration, "probe \"\(self)\" splits mini-batches into three groups; batch-size must be at least 3")
   }
 }

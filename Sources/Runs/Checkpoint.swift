@@ -6,6 +6,7 @@ import Foundation
 import NeuralNetworks
 import RunStore
 import Tensors
+import Training
 
 /// A run at one step, as three files in `checkpoints/`: `step-N.safetensors` (the parameters by name),
 /// `step-N.state.safetensors` (optimizer, generator, learning record, probes) and `step-N.json`, which is written last
@@ -191,6 +192,13 @@ struct CheckpointSchedule {
   /// The seconds it took to write the last one.
   var cost = 0.0
 
+  /// - Parameter every: the distance that the user chose; an epoch by default, or a twentieth of the run if that is more.
+  init(_ trainer: Trainer, every: Int?) {
+    self.init(distance: every ?? max(1, max(trainer.stepsPerEpoch, trainer.steps / 20)), isGiven: every != nil)
+  }
+
+  init(distance: Int, isGiven: Bool) { (self.distance, self.isGiven) = (distance, isGiven) }
+
   /// By steps, and by default once a minute as well; but the gigabyte of a VGG takes seconds to write, and then a
   /// twentieth of the time is enough for that.
   ///
@@ -204,78 +212,37 @@ struct CheckpointSchedule {
 
 // MARK: - Taking and restoring
 
-extension Trainer {
-  /// Writes a checkpoint of the present step. When that fails, what was written of it is deleted again, and the
+extension Checkpoint {
+  /// Writes a checkpoint of a trainer's present step. When that fails, what was written of it is deleted again, and the
   /// checkpoints before it stay.
-  func save(in folder: URL, logs: RunLogOffsets, seconds: Double) throws {
-    defer { Checkpoint.prune(in: folder, keeping: 2) }
-    let name = Checkpoint.name(step: step)
-    let weights = try Checkpoint.write(
-      weightTensors(), as: name + ".safetensors", in: folder)
-    let state = try Checkpoint.write(stateTensors(), as: name + ".state.safetensors", in: folder)
+  ///
+  /// - Parameter model: the model's name.
+  static func save(_ trainer: Trainer, model: String, in folder: URL, logs: RunLogOffsets, seconds: Double) throws {
+    defer { prune(in: folder, keeping: 2) }
+    let (name, state) = (name(step: trainer.step), try trainer.state())
+    let weights = try write(trainer.weights, as: name + weightsEnding, in: folder)
+    let arrays = try write(state.arrays, as: name + stateEnding, in: folder)
     var checkpoint = Checkpoint(
-      step: step, model: configuration.model, parameterCount: store.count, sampler: sampler, milestones: milestones,
-      logs: logs, seconds: seconds, weights: weights, state: state)
+      step: state.step, model: model, parameterCount: trainer.store.count, sampler: state.sampler,
+      milestones: state.milestones, logs: logs, seconds: seconds, weights: weights, state: arrays)
     try checkpoint.write(in: folder)
   }
 
-  /// Parameters and buffers by name.
-  func weightTensors() -> [(name: String, tensor: Tensor)] {
-    store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
-  }
-
-  private func stateTensors() throws -> [(name: String, tensor: Tensor)] {
-    try optimizer.state().map { ("optimizer." + $0.name, $0.tensor) }
-      + aggregator.state.map { ("aggregator." + $0.name, $0.tensor) } + [
-        ("generator", Tensor(generator.state())),
-        ("learning.first", Tensor(learning.firstLearned)),
-        ("learning.last", Tensor(learning.lastLearned)),
-        ("learning.forgetting", Tensor(learning.forgettingEvents)),
-      ] + (probes?.state() ?? [])
-  }
-
-  /// Continues from a checkpoint.
-  func restore(_ checkpoint: Checkpoint, in folder: URL) throws {
-    guard checkpoint.format == 1 else {
-      throw TrainingError(.checkpoint, "the checkpoint has format \(checkpoint.format); this version reads format 1")
+  /// Has a trainer continue from this checkpoint.
+  func restore(_ trainer: Trainer, model name: String, in folder: URL) throws {
+    guard format == 1 else {
+      throw TrainingError(.checkpoint, "the checkpoint has format \(format); this version reads format 1")
     }
-    guard checkpoint.model == configuration.model, checkpoint.parameterCount == store.count else {
+    guard model == name, parameterCount == trainer.store.count else {
       throw TrainingError(
         .checkpoint,
-        "the checkpoint belongs to model \(checkpoint.model) with \(checkpoint.parameterCount) parameters, but the "
-          + "configuration asks for \(configuration.model) with \(store.count)")
+        "the checkpoint belongs to model \(model) with \(parameterCount) parameters, but the "
+          + "configuration asks for \(name) with \(trainer.store.count)")
     }
-    guard checkpoint.sampler.count == sampler.count, checkpoint.sampler.batchSize == sampler.batchSize,
-      checkpoint.sampler.seed == sampler.seed, (0...steps).contains(checkpoint.step)
-    else {
-      throw TrainingError(
-        .checkpoint, "the checkpoint's data, batch size, seed or length are not those of the configuration")
-    }
-    try Checkpoint.load(
-      Checkpoint.read(checkpoint.weights, in: folder), into: model, store: store, from: checkpoint.weights.name)
-    let state = try Checkpoint.read(checkpoint.state, in: folder)
-    func part(_ prefix: String) -> [String: Tensor] {
-      Dictionary(
-        state.filter { $0.key.hasPrefix(prefix) }.map { (String($0.key.dropFirst(prefix.count)), $0.value) },
-        uniquingKeysWith: { first, _ in first })
-    }
-    try optimizer.restore(part("optimizer."), afterSteps: checkpoint.step)
-    try aggregator.restore(part("aggregator."), afterSteps: checkpoint.step, store)
-    guard let bytes = state["generator"], let first = state["learning.first"], let last = state["learning.last"],
-      let forgetting = state["learning.forgetting"],
-      let record = try LearningRecord(
-        firstLearned: first.values(), lastLearned: last.values(), forgettingEvents: forgetting.values()),
-      record.firstLearned.count == data.train.count
-    else {
-      throw TrainingError(.checkpoint, "the checkpoint's \(checkpoint.state.name) is incomplete or of other data")
-    }
-    try probes?.restore(state)
-    try generator.restore(state: bytes.values())
-    learning = record
-    sampler = checkpoint.sampler
-    milestones = checkpoint.milestones
-    step = checkpoint.step
-    hasBegun = true
+    try Self.load(Self.read(weights, in: folder), into: trainer.model, store: trainer.store, from: weights.name)
+    let arrays = try Self.read(state, in: folder).map { (name: $0.key, tensor: $0.value) }
+    try trainer.restore(
+      TrainerState(step: step, sampler: sampler, milestones: milestones, arrays: arrays), from: state.name)
   }
 }
 

@@ -5,6 +5,7 @@ import Datasets
 import NeuralNetworks
 import RunStore
 import Tensors
+import Training
 
 /// Everything that decides a run. Two runs of one configuration on one machine end in the same bits.
 ///
@@ -221,7 +222,7 @@ extension TrainingConfiguration {
       warmup == 0 || warmup > 0 && warmup <= steps ?? .max,
       "warmup must be at least 0 and at most the steps of the run, not \(warmup)")
     try require(!freeze.contains(""), "freeze has an empty pattern; give names of parameters such as layer1 or *.bias")
-    for word in probe { try ProbeSpecification.parse(word).forEach { try $0.check(batchSize: batchSize) } }
+    try checkProbes(trainingExamples: nil)
     try validateTags()
     let optimization = try OptimizerSpecification(optimizer)
     let aggregator = try optimization.aggregator.make()
@@ -229,7 +230,7 @@ extension TrainingConfiguration {
       optimization.takesMomentum || momentum == 0 && !nesterov,
       "\(optimizer) has its momentum in beta1; leave momentum and nesterov out")
     try require(
-      momentum == 0 || allowMomentum || !aggregator.distrustsMomentum,
+      momentum == 0 || allowMomentum || aggregator.supportsMomentum,
       "\(optimizer) was studied without momentum, which mixes back in what the median left out; leave momentum at 0, or "
         + "set allow-momentum")
     try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")
@@ -240,8 +241,8 @@ extension TrainingConfiguration {
     try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")
     try require(steps == nil || epochs == nil, "give steps or epochs, not both")
     try require(
-      (steps ?? 1) >= 1 && (steps ?? 1) <= Self.mostSteps,
-      "steps must be from 1 to \(Self.mostSteps), not \(steps ?? 0)")
+      (steps ?? 1) >= 1 && (steps ?? 1) <= TrainingSettings.maximumSteps,
+      "steps must be from 1 to \(TrainingSettings.maximumSteps), not \(steps ?? 0)")
     try require(
       (epochs ?? 1) > 0 && (epochs ?? 1) <= 1e6, "epochs must be above 0 and at most a million, not \(epochs ?? 0)")
     try require(
@@ -259,8 +260,6 @@ extension TrainingConfiguration {
     try require(
       ["auto", "native", "onednn"].contains(linear), "linear must be auto, native or onednn, not \"\(linear)\"")
   }
-
-  private static let mostSteps = 1_000_000_000
 
   /// Checks that an installed device and thread count can be had, and takes them into use.
   ///

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Aggregation
+import Tensors
+
 /// An aggregator as a word: "sgd", "winsorized:c=2", "winsorized:s=4", "trimmed:s=2", "m3", "m3:successive", "rm3",
 /// "ra3", "rm3:decay=after", "mom:k=5", "geomed:k=5", "sign-sum", "sum-sign:scale=0.001".
 public struct AggregatorSpecification: Sendable, Equatable, CustomStringConvertible {
@@ -57,19 +60,20 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
   /// - Throws: `AggregationError` when a setting is out of its range.
   public func make() throws -> any Aggregator {
     switch name {
-    case "winsorized": return try ClippedMean(level(), kind: .winsorized)
-    case "trimmed": return try ClippedMean(level(), kind: .trimmed)
+    case "winsorized": return try clippedMean(.winsorized)
+    case "trimmed": return try clippedMean(.trimmed)
     case "m3":
-      return settings["successive"] == nil ? try MedianOfMeans(groupCount: 3) : LastThree(.successiveMedian)
-    case "rm3": return LastThree(.rollingMedian, decaysBefore: try decaysBefore())
-    case "ra3": return LastThree(.rollingMean, decaysBefore: try decaysBefore())
+      return settings["successive"] == nil ? try MedianOfMeans(groupCount: 3) : GradientHistory(.successiveMedian)
+    case "rm3": return GradientHistory(.rollingMedian, decaysBefore: try decaysBefore())
+    case "ra3": return GradientHistory(.rollingMean, decaysBefore: try decaysBefore())
     case "mom": return try MedianOfMeans(groupCount: number("k", Int.init) ?? 5)
     case "geomed":
       return try GeometricMedian(
-        groupCount: number("k", Int.init) ?? 5, tolerance: number("tolerance", Double.init) ?? 1e-6,
-        mostIterations: number("iterations", Int.init) ?? 200)
-    case "sign-sum": return try SignRule(.signOfSum, scale: number("scale", Double.init) ?? 0.001)
-    case "sum-sign": return try SignRule(.sumOfSigns, scale: number("scale", Double.init) ?? 0.001)
+        groupCount: number("k", Int.init) ?? 5,
+        tolerance: number("tolerance", Double.init) ?? GeometricMedian.usualTolerance,
+        maximumIterations: number("iterations", Int.init) ?? GeometricMedian.usualIterations)
+    case "sign-sum": return try SignOfSum(scale: number("scale", Double.init) ?? usualSignScale)
+    case "sum-sign": return try SumOfSigns(scale: number("scale", Double.init) ?? usualSignScale)
     default: return Mean()
     }
   }
@@ -80,6 +84,13 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
       throw AggregationError("optimizer \"\(description)\": \"\(text)\" is not a valid value for \(key)")
     }
     return value
+  }
+
+  /// With nothing clipped it is the mean, for which nobody has to compute examples' own gradients.
+  private func clippedMean(_ kind: Clipping.Kind) throws -> any Aggregator {
+    let level = try level()
+    let clipped = try ClippedMean(level, kind: kind)
+    return level == .percentile(0) || level == .count(0) ? Mean() : clipped
   }
 
   private func level() throws -> ClippingLevel {

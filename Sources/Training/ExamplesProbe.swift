@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GradientMatrix
+import NeuralNetworks
+
+/// ⟨gᵢ, ḡ⟩, ‖gᵢ‖², their cosine, loss and margin of every training example, or of m of them.
+public final class ExamplesProbe {
+  /// All training examples.
+  public static let usualSize = SampleSize.all
+  /// When it measures.
+  public let schedule: ProbeSchedule
+  /// What batch normalisation does in its passes.
+  public let batchNormPolicy: BatchNormPolicy
+  private let size: SampleSize
+  private var sample: ProbeSample?
+
+  /// - Parameter m: training examples.
+  public init(
+    m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
+  ) {
+    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+  }
+}
+
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+extension ExamplesProbe: Probe {
+  public var name: String { "examples" }
+
+  public var description: String { word(m: size) }
+
+  public func check(trainingExamples: Int?, batchSize: Int) throws { try size.check(of: trainingExamples) }
+
+  public func prepare(_ setup: ProbeSetup) throws { sample = try setup.trainSample(size) }
+
+  public func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
+    guard let sample else { return }
+    // There is one file a step: of two such probes the larger sample stays.
+    if let other = results.examples, other.indices.count >= sample.indices.count { return }
+    results.examples = try sample.exampleGradients(plan).examples
+  }
+}

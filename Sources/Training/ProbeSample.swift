@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Coherence
+import Datasets
+import GradientMatrix
+import NeuralNetworks
+import Tensors
+
+/// A fixed sample of examples, always the same ones in the same order, and the passes over their gradients.
+public struct ProbeSample: Sendable {
+  /// The data set.
+  public let dataset: Dataset
+  /// The labels that losses are taken against, one per example of the data set.
+  public let labels: [Int]
+  /// The sample.
+  public internal(set) var indices: [Int]
+  /// "train" or "test".
+  public let split: String
+  /// Examples in a pass, at most. Results do not depend on it beyond rounding.
+  public var chunkSize = usualChunkSize
+  /// What `chunkSize` is unless memory asks for less.
+  public static let usualChunkSize = 150
+
+  /// A sample of `count` examples of `candidates`, drawn without replacement by the seed; all of them, in order, when
+  /// there are no more.
+  ///
+  /// - Throws: `TrainingError` when more are asked for than there are.
+  public init(
+    of dataset: Dataset, labels: [Int], candidates: [Int], split: String, count: Int, seed: UInt64
+  ) throws {
+    try Self.check(count: count, of: candidates.count, split: split)
+    self.dataset = dataset
+    self.labels = labels
+    self.split = split
+    if count == candidates.count {
+      indices = candidates
+    } else {
+      var generator = SeededGenerator(seed: seed, stream: .probe)
+      let order = generator.permutation(count: candidates.count)
+      indices = order.prefix(count).map { candidates[$0] }.sorted()
+    }
+  }
+
+  /// - Throws: `TrainingError` when a sample has more examples than there are.
+  static func check(count: Int, of examples: Int, split: String) throws {
+    guard count >= 1, count <= examples else {
+      throw TrainingError(
+        .configuration,
+        "a probe of \(count) \(split) examples was requested, but there are \(examples); request 1 to \(examples)")
+    }
+  }
+
+  /// The gradient matrices of the sample, chunk by chunk.
+  func forEachChunk(_ plan: GradientPlan, _ body: (GradientMatrix, Range<Int>) throws -> Void) throws {
+    let device = plan.store.values.device
+    try dataset.forEachBatch(of: indices, size: chunkSize, device: device) { images, range in
+      let targets = try Tensor(indices[range].map { labels[$0] }, device: device)
+      let matrix = try GradientMatrix(plan, input: images) {
+        try $0.crossEntropy(targets: targets)
+      }
+      try body(matrix, range)
+    }
+  }
+
+  /// The same sample with its chunks no larger than a group of the jackknife, whose groups end where chunks do.
+  private func grouped(_ groupCount: Int) -> ProbeSample {
+    guard groupCount >= 2, indices.count >= 2 * groupCount else { return self }
+    var probe = self
+    probe.chunkSize = min(chunkSize, indices.count / groupCount)
+    return probe
+  }
+
+  /// One pass: S and Q of the sample, and ‖gᵢ‖² of its examples.
+  func accumulate(
+    _ plan: GradientPlan, groupCount: Int = 0
+  ) throws -> (accumulator: CoherenceAccumulator, squaredNorms: [Double]) {
+    let accumulator = try CoherenceAccumulator(plan, expectedCount: indices.count, groupCount: groupCount)
+    var squaredNorms: [Double] = []
+    squaredNorms.reserveCapacity(indices.count)
+    try grouped(groupCount).forEachChunk(plan) { matrix, _ in squaredNorms += try accumulator.add(matrix) }
+    return (accumulator, squaredNorms)
+  }
+
+  /// Measures the coherence of the sample.
+  ///
+  /// - Parameter groupCount: groups for the confidence intervals; 0 for none.
+  /// - Throws: `CoherenceError` when a gradient is not finite, named by layer and place in the sample.
+  public func coherence(_ plan: GradientPlan, groupCount: Int = 10) throws -> CoherenceResult {
+    try accumulate(plan, groupCount: groupCount).accumulator.result()
+  }
+
+  /// How the sample's gradients stand to their mean ḡ over all weights, and the sample's coherence, which comes for
+  /// nothing. Two passes: ḡ and ‖gᵢ‖² first, then G·ḡ.
+  ///
+  /// - Parameter groupCount: groups for the confidence intervals; 0 for none.
+  /// - Throws: `CoherenceError` when a gradient is not finite, named by layer and place in the sample.
+  public func exampleGradients(
+    _ plan: GradientPlan, groupCount: Int = 0
+  ) throws -> (examples: ExampleGradients, coherence: CoherenceResult) {
+    let (accumulator, squaredNorms) = try accumulate(plan, groupCount: groupCount)
+    let coherence = try accumulator.result()
+    let mean = try accumulator.meanGradient()
+    let targets = indices.map { labels[$0] }
+    var (dots, losses, margins, isCorrect): ([Double], [Float], [Float], [Bool]) = ([], [], [], [])
+    try forEachChunk(plan) { matrix, range in
+      let byLayer = try matrix.product(mean)
+      for example in 0..<matrix.exampleCount { dots.append(byLayer.reduce(0) { $0 + $1[example] }) }
+      let facts = try matrix.output.classificationRecords(
+        targets: Tensor(Array(targets[range]), device: matrix.output.device))
+      losses += try matrix.losses.to(.float32).values(as: Float.self)
+      margins += facts.margins.map { Float($0) }
+      isCorrect += facts.ranks.map { $0 == 0 }
+    }
+    let examples = ExampleGradients(
+      split: split, indices: indices, labels: targets, isCorrupt: indices.map { labels[$0] != dataset.labels[$0] },
+      meanSquaredNorm: try mean.dot(mean), dots: dots, squaredNorms: squaredNorms, losses: losses, margins: margins,
+      isCorrect: isCorrect, files: dataset.file(at: 0).map { _ in indices.map { dataset.file(at: $0) ?? "" } })
+    return (examples, coherence)
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+
+/// What a training is beside its objects: sizes, lengths and the seed.
+public struct TrainingSettings: Sendable, Equatable {
+  /// Updates in the whole run.
+  public var steps = 1000
+  /// Examples in a mini-batch.
+  public var batchSize = 100
+  /// Whether the examples that are left at the end of an epoch, too few for a mini-batch, are not trained on then.
+  public var dropsLast = false
+  /// How training images are changed at random.
+  public var augmentation = Augmentation.none
+  /// The seed of the order of the examples, of dropout, of samples and of augmentation.
+  public var seed: UInt64 = 1
+  /// Steps between evaluations of everything; nil to follow `evaluationPolicy`.
+  public var evaluationDistance: Int?
+  /// How evaluations are spread over the run otherwise.
+  public var evaluationPolicy = EvaluationPolicy.auto
+  /// The accuracy on all training examples at which the run is complete, from the first evaluation on that reaches it.
+  public var stopAccuracy: Double?
+
+  /// Settings from those that are not the usual ones.
+  public init(
+    steps: Int = 1000, batchSize: Int = 100, dropsLast: Bool = false, augmentation: Augmentation = .none,
+    seed: UInt64 = 1, evaluationDistance: Int? = nil, evaluationPolicy: EvaluationPolicy = .auto,
+    stopAccuracy: Double? = nil
+  ) {
+    self.steps = steps
+    self.batchSize = batchSize
+    self.dropsLast = dropsLast
+    self.augmentation = augmentation
+    self.seed = seed
+    self.evaluationDistance = evaluationDistance
+    self.evaluationPolicy = evaluationPolicy
+    self.stopAccuracy = stopAccuracy
+  }
+
+  /// Updates that a run can have at most.
+  public static let maximumSteps = 1_000_000_000
+
+  /// - Throws: `TrainingError` that names what is impossible.
+  public func validate() throws {
+    func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+      if !condition { throw TrainingError(.configuration, message()) }
+    }
+    try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")
+    try require(
+      steps >= 1 && steps <= Self.maximumSteps, "steps must be from 1 to \(Self.maximumSteps), not \(steps)")
+    try require(
+      stopAccuracy.map { $0 > 0 && $0 <= 1 } ?? true,
+      "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
+    try require((evaluationDistance ?? 1) >= 1, "eval-every must be at least 1, not \(evaluationDistance ?? 0)")
+  }
+}
