@@ -169,7 +169,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
     .testTarget(
-      name: "StudiesTests", dependencies: ["Studies", "RunStore", "Training", "Runs"], swiftSettings: strict),
+      name: "StudiesTests", dependencies: ["Studies", "Reports", "RunStore", "Training", "Runs"], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [

@@ -67,7 +67,7 @@ extension ReportPage {
     let base = Self.relativePath(from: folder, to: run.directory.url)
     let coherence = run.coherence.isEmpty ? [] : ["coherence.csv"]
     let contributions = run.contributions.isEmpty ? [] : ["contributions.csv"]
-    let intervals = run.intervals.isEmpty ? [] : ["coherence-intervals.csv"]
+    let intervals = !run.hasIntervals ? [] : ["coherence-intervals.csv"]
     let measures = run.measures.isEmpty ? [] : ["measures.csv"]
     return (["metrics.csv"] + coherence + intervals + contributions + measures + ["examples.csv", "manifest.json"])
       .filter {

@@ -115,34 +115,20 @@ extension RunData {
   }
 
   /// r(t) where it is defined and above 0, so that a logarithmic axis can show it.
-  func mCoherence(_ split: String) -> [Point] {
-    if let mean = pooled({ $0.mCoherence(split) }) { return mean }
-    return coherence(split).compactMap { record in
-      guard let value = record.mCoherence, value.isFinite, value > 0 else { return nil }
-      return Point(step: record.step, value: value)
-    }
-  }
+  func mCoherence(_ split: String) -> [Point] { curve { $0.positiveMCoherence(split) } }
 
-  /// The 95 % intervals of the whole network's r, by step. Where a step was logged twice the later line counts.
+  /// The 95 % intervals of the whole network's r, by step; none for a mean.
   func coherenceIntervals(_ split: String) -> [CoherenceIntervalRecord] {
-    let records = intervals.filter { record in
-      record.split == split && record.layer == "all" && record.mCoherenceLow.isFinite
-        && record.mCoherenceHigh.isFinite && record.mCoherenceLow <= record.mCoherenceHigh
-    }
-    let byStep = Dictionary(records.map { ($0.step, $0) }, uniquingKeysWith: { _, last in last })
-    return byStep.values.sorted { $0.step < $1.step }
+    members.isEmpty ? history.coherenceIntervals(split) : []
   }
 
   /// One number of `measures.csv` by step: of training examples, or of the first split there is.
   func measure(_ name: String) -> [Point] {
-    if let mean = pooled({ $0.measure(name) }) { return mean }
-    let records = measures.filter { $0.measure == name && $0.value.isFinite }
-    guard let split = records.contains(where: { $0.split == "train" }) ? "train" : records.first?.split else {
-      return []
+    curve { history in
+      let split = history.measures.first { $0.measure == name && $0.value.isFinite }?.split ?? "train"
+      let onTrain = history.measure(name)
+      return onTrain.isEmpty ? history.measure(name, split: split) : onTrain
     }
-    let byStep = Dictionary(
-      records.filter { $0.split == split }.map { ($0.step, $0.value) }, uniquingKeysWith: { _, last in last })
-    return byStep.map { Point(step: $0.key, value: $0.value) }.sorted { $0.step < $1.step }
   }
 
   /// The numbers of examples that coherence was measured on.

@@ -12,15 +12,13 @@ struct Point: Sendable, Equatable {
   var high: Double?
 }
 
-/// A run as the figures see it.
+/// A run as the figures see it: its history with a name and a colour, or the mean of several.
 struct RunData: Sendable {
-  let directory: RunDirectory
-  let manifest: RunManifest
+  let history: RunHistory
+  /// The examples of the run, or of all runs behind a mean.
   let examples: [ExampleRecord]
+  /// Coherence by split and layer, or its means.
   let coherence: [CoherenceRecord]
-  let contributions: [ContributionRecord]
-  let intervals: [CoherenceIntervalRecord]
-  let measures: [MeasureRecord]
   /// The name in legends, different for every run of a report.
   var label = ""
   var shade = Palette.categorical[0]
@@ -28,85 +26,56 @@ struct RunData: Sendable {
   let members: [RunData]
   /// The evaluation that a report is about, where it is not the last.
   var chosen: (selection: WeightSelection, moment: RunSummary.Moment)?
-  private var curves: [String: [MetricRecord]] = [:]
 
   init(_ directory: RunDirectory) throws {
-    self.directory = directory
+    history = try RunHistory(directory)
     members = []
-    manifest = try directory.manifest()
-    examples = try directory.examples()
-    // A run may be measured under several treatments of batch normalisation: figures show the first.
-    let measured = try directory.coherence()
-    coherence = measured.filter { $0.batchNormPolicy == measured.first?.batchNormPolicy }
-    contributions = try directory.contributions()
-    intervals = try directory.coherenceIntervals()
-    measures = try directory.measures()
-    for record in try directory.metrics() {
-      curves["\(record.split)/\(record.group)", default: []].append(record)
-    }
-    for key in curves.keys { curves[key]?.sort { $0.step < $1.step } }
+    (examples, coherence) = (history.examples, history.coherence)
   }
 
   /// Runs of one group as one: curves are means with bands, examples are those of all, and what is neither is that of
   /// the first run.
   init(pooling members: [RunData], first: RunData) {
     self.members = members
-    directory = first.directory
-    manifest = first.manifest
+    history = first.history
     examples = members.flatMap(\.examples)
     coherence = Self.means(members.map(\.coherence))
-    contributions = first.contributions
-    intervals = []
-    measures = first.measures
-    curves = first.curves
   }
 
-  func records(_ split: String, _ group: String = "all") -> [MetricRecord] { curves["\(split)/\(group)"] ?? [] }
+  var directory: RunDirectory { history.directory }
+  var manifest: RunManifest { history.manifest }
+  var contributions: [ContributionRecord] { history.contributions }
+  var measures: [MeasureRecord] { history.measures }
+  var hasIntervals: Bool { members.isEmpty && history.hasIntervals }
 
-  func accuracy(_ split: String, _ group: String = "all") -> [Point] {
-    pooled { $0.accuracy(split, group) }
-      ?? records(split, group).map { Point(step: $0.step, value: $0.accuracy1) }
+  /// A curve of the history, or its mean over the runs behind this one.
+  func curve(_ curve: (RunHistory) -> Curve) -> [Point] {
+    pooled { $0.curve(curve) } ?? curve(history).points.map { Point(step: $0.step, value: $0.value) }
   }
 
-  func loss(_ split: String, _ group: String = "all") -> [Point] {
-    pooled { $0.loss(split, group) } ?? records(split, group).map { Point(step: $0.step, value: $0.loss) }
-  }
-
-  /// Accuracy on the examples whose label is unchanged: all of them in a run without noise.
-  var pristineAccuracy: [Point] {
-    let group = accuracy("train", "pristine")
-    return group.isEmpty && noiseLevel == 0 ? accuracy("train") : group
-  }
-
+  func accuracy(_ split: String, _ group: String = "all") -> [Point] { curve { $0.accuracy(split, group) } }
+  func loss(_ split: String, _ group: String = "all") -> [Point] { curve { $0.loss(split, group) } }
+  var pristineAccuracy: [Point] { curve(\.pristineAccuracy) }
   var corruptAccuracy: [Point] { accuracy("train", "corrupt") }
-
-  /// The noise level ε.
-  var noiseLevel: Double { manifest.noiseLevel }
-
-  /// The number of classes K.
-  var classes: Int { manifest.classCount }
-
-  /// Training accuracy and test accuracy at the steps that have both.
+  /// Training accuracy and test accuracy at the steps that have both, of means too.
   var trainAndTest: [(step: Int, train: Double, test: Double)] {
     let test = Dictionary(accuracy("test").map { ($0.step, $0.value) }, uniquingKeysWith: { _, last in last })
     return accuracy("train").compactMap { point in test[point.step].map { (point.step, point.value, $0) } }
   }
 
   /// ta − va.
-  var gap: [Point] {
-    pooled(\.gap) ?? trainAndTest.map { Point(step: $0.step, value: $0.train - $0.test) }
-  }
-
+  var gap: [Point] { curve(\.gap) }
   /// ta − [ε/K + (1 − ε)·va].
-  var overfit: [Point] {
-    if let mean = pooled(\.overfit) { return mean }
-    let level = noiseLevel
-    let chance = 1 / Double(classes)
-    return trainAndTest.map { Point(step: $0.step, value: $0.train - (level * chance + (1 - level) * $0.test)) }
-  }
+  var overfit: [Point] { curve(\.overfit) }
+
+  /// The noise level ε.
+  var noiseLevel: Double { history.noise }
+
+  /// The number of classes K.
+  var classes: Int { history.classes }
 
   /// The step of the last evaluation.
-  var lastStep: Int? { records("train").last?.step ?? records("test").last?.step }
+  var lastStep: Int? { history.evaluations("train").last?.step ?? history.evaluations("test").last?.step }
 }
 
 extension RunData {

@@ -218,6 +218,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
   public var parameterCount: Int?
   /// The optimizer as given with `--optimizer`.
   public var optimizer: String?
+  /// The same taken apart; nil for runs from before it was written.
+  public var optimization: OptimizerDescription?
   /// The learning rate at the start.
   public var learningRate: Double?
   /// The momentum μ.
@@ -267,6 +269,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
     self.model = model
     self.parameterCount = parameterCount
     self.optimizer = optimizer
+    optimization = optimizer.map(OptimizerDescription.init)
     self.learningRate = learningRate
     self.momentum = momentum
     self.weightDecay = weightDecay
@@ -283,7 +286,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
 
   private enum CodingKeys: String, CodingKey {
     case tool, libtorch, machine, created, seed, dataset, model, optimizer, noise, numerics, status, summary, extra
-    case evaluation
+    case evaluation, optimization
     case momentum, schedule, warmup
     case weightDecay = "weight_decay"
     case commandLine = "command_line"

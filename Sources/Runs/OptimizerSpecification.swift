@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Aggregation
+import RunStore
 import Training
 
 /// How the examples' gradients become a step, as a word: an aggregator ("m3", "winsorized:c=2"), which SGD follows, or an
@@ -19,7 +20,7 @@ public struct OptimizerSpecification: Sendable, Equatable, CustomStringConvertib
   /// - Throws: `AggregationError` or `TrainingError` that says what was expected.
   public init(_ word: String) throws {
     description = word
-    let parts = Self.parts(of: word)
+    let parts = OptimizerDescription.parts(of: word)
     guard AggregatorSpecification.isKnown(parts.aggregator) else {
       throw TrainingError(
         .configuration,
@@ -29,13 +30,6 @@ public struct OptimizerSpecification: Sendable, Equatable, CustomStringConvertib
     }
     aggregator = try AggregatorSpecification(parts.aggregator)
     adam = try parts.update.map { try Self.adam($0, in: word) }
-  }
-
-  /// The aggregator and what follows it, nil for SGD. A plus may also stand in a number, so only one before a name counts.
-  public static func parts(of word: String) -> (aggregator: String, update: String?) {
-    if word.hasPrefix("adam") { return ("sgd", word) }
-    guard let plus = word.range(of: "+adam") else { return (word, nil) }
-    return (String(word[..<plus.lowerBound]), String(word[plus.lowerBound...].dropFirst()))
   }
 
   private static func adam(_ text: String, in word: String) throws -> Adam.Settings {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// The course of m-coherence along a run: a fall at the start, a rise to a peak, an end.
@@ -20,7 +21,11 @@ struct CoherenceCourse {
   let troughInterval, peakInterval: ClosedRange<Double>?
 
   /// The course of the whole network on training examples; nil with too few probes.
-  init?(of run: StudyRun) { self.init(of: run.coherence, intervals: run.intervals) }
+  init?(of run: RunHistory) {
+    let intervals = run.coherenceIntervals("train").map { ($0.step, $0.mCoherenceLow...$0.mCoherenceHigh) }
+    self.init(
+      of: run.mCoherence("train"), intervals: Dictionary(intervals, uniquingKeysWith: { _, last in last }))
+  }
 
   /// Nil with too few probes.
   init?(of curve: Curve, intervals: [Int: ClosedRange<Double>] = [:]) {

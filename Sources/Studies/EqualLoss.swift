@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// Two runs side by side at the same training losses: runs that learn at different speeds are compared where they have
@@ -17,10 +18,10 @@ struct EqualLoss {
   ///   - split: the examples that r was measured on.
   ///   - steps: where each run's initial fall of r ends: what comes before is left out.
   /// - Returns: nil when the runs have too little of training in common.
-  init?(_ first: StudyRun, _ second: StudyRun, on split: String = "train", from steps: [Int]) {
+  init?(_ first: RunHistory, _ second: RunHistory, on split: String = "train", from steps: [Int]) {
     let runs = zip([first, second], steps).map { run, step in
       let loss = run.loss("train")
-      return (r: run.coherence(split), loss: Curve(loss.points.filter { $0.step >= step }.map { ($0.step, $0.value) }))
+      return (r: run.mCoherence(split), loss: Curve(loss.points.filter { $0.step >= step }.map { ($0.step, $0.value) }))
     }
     let (tops, bottoms) = (
       runs.compactMap { $0.loss.points.first?.value }, runs.compactMap { $0.loss.points.map(\.value).min() }
@@ -39,8 +40,8 @@ struct EqualLoss {
   }
 
   /// The same from the end of each run's own initial fall.
-  init?(_ first: StudyRun, _ second: StudyRun, on split: String = "train") {
-    let courses = [first, second].compactMap { CoherenceCourse(of: $0.coherence(split)) }
+  init?(_ first: RunHistory, _ second: RunHistory, on split: String = "train") {
+    let courses = [first, second].compactMap { CoherenceCourse(of: $0.mCoherence(split)) }
     guard courses.count == 2 else { return nil }
     self.init(first, second, on: split, from: courses.map(\.trough.step))
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// What a manifest says that decides whether two runs compare.
@@ -7,7 +8,7 @@ enum Trait: CaseIterable {
   case dataset, examples, split, augmentation, model, normalization, weights, frozen, optimizer, learningRate, schedule,
     momentum, weightDecay, batchSize, steps, ending, noise, seed
 
-  func text(of run: StudyRun) -> String {
+  func text(of run: RunHistory) -> String {
     let manifest = run.manifest
     switch self {
     case .dataset: return manifest.dataset.name
@@ -59,7 +60,7 @@ enum Level {
 enum Matching {
   /// Runs that agree in everything but the given traits, in the order in which they came. Runs without noise compare
   /// with runs of every kind of noise.
-  static func groups(_ runs: [StudyRun], varying: Set<Trait>) -> [[StudyRun]] {
+  static func groups(_ runs: [RunHistory], varying: Set<Trait>) -> [[RunHistory]] {
     let fixed = Trait.allCases.filter { !varying.contains($0) }
     return grouped(runs) { run in fixed.map { $0.text(of: run) }.joined(separator: "|") }.flatMap { group in
       let noisy = grouped(group.filter { $0.noise > 0 }) { $0.manifest.noise.kind }
@@ -68,9 +69,9 @@ enum Matching {
     }
   }
 
-  private static func grouped(_ runs: [StudyRun], by key: (StudyRun) -> String) -> [[StudyRun]] {
+  private static func grouped(_ runs: [RunHistory], by key: (RunHistory) -> String) -> [[RunHistory]] {
     var order: [String] = []
-    var found: [String: [StudyRun]] = [:]
+    var found: [String: [RunHistory]] = [:]
     for run in runs {
       let key = key(run)
       if found[key] == nil { order.append(key) }
@@ -80,7 +81,7 @@ enum Matching {
   }
 
   /// What was trained, in one line: what differs is listed.
-  static func description(of runs: [StudyRun]) -> String {
+  static func description(of runs: [RunHistory]) -> String {
     let traits = Trait.allCases.filter { ![.noise, .seed].contains($0) }
     let parts = traits.map { trait in unique(runs.map(trait.text)).joined(separator: " / ") }
     let profile = unique(runs.compactMap { $0.manifest.extra["profile"] }).map { "profile \($0)" }
@@ -93,9 +94,9 @@ enum Matching {
   }
 }
 
-extension [StudyRun] {
+extension [RunHistory] {
   /// The run at a noise level; of several the one trained longest.
-  func at(_ level: Double) -> StudyRun? {
+  func at(_ level: Double) -> RunHistory? {
     filter { Level.isEqual($0.noise, level) }.max { ($0.steps ?? 0) < ($1.steps ?? 0) }
   }
 
@@ -107,13 +108,13 @@ extension [StudyRun] {
   }
 
   /// For every seed the run trained longest.
-  var onePerSeed: [StudyRun] {
+  var onePerSeed: [RunHistory] {
     seeds.compactMap { seed in filter { $0.seed == seed }.max { ($0.steps ?? 0) < ($1.steps ?? 0) } }
   }
 
   /// The runs at one batch size: that at which the most optimizers were run, the smallest of several. An optimizer that
   /// was run at other sizes only counts with the nearest of them, as M3's batch has to be a multiple of three.
-  var atOneBatchSize: [StudyRun] {
+  var atOneBatchSize: [RunHistory] {
     let sizes = Dictionary(grouping: compactMap(\.manifest.batchSize)) { $0 }.keys.sorted()
     func optimizers(at size: Int) -> Int { Set(filter { $0.manifest.batchSize == size }.map(\.optimizer.name)).count }
     guard let most = sizes.map(optimizers).max(), let base = sizes.first(where: { optimizers(at: $0) == most }) else {

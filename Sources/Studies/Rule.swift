@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// How one claim is judged. The margins are constants of the rule, each with its reason.
 protocol ClaimRule: Sendable {
   var claim: Claim { get }
@@ -31,7 +33,7 @@ public struct RuleChange: Sendable, Equatable, Codable {
 
 /// What there is to judge by.
 struct Evidence {
-  let runs: [StudyRun]
+  let runs: [RunHistory]
   let measurements: [Measurement]
   /// Whether the claim was asked for by name and gets a verdict in any case.
   let isWanted: Bool
@@ -46,16 +48,16 @@ protocol Rule: ClaimRule {
   var needsEnd: Bool { get }
 
   /// Whether the rule reads a run at all.
-  func reads(_ run: StudyRun) -> Bool
+  func reads(_ run: RunHistory) -> Bool
 
   /// The sets of runs that are judged together.
-  func groups(of runs: [StudyRun]) -> [[StudyRun]]
+  func groups(of runs: [RunHistory]) -> [[RunHistory]]
 
   /// Whether matching runs say enough for the claim to be on the score card.
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool
 
   /// Judges matching runs; they may be too few, or none.
-  func judge(_ runs: [StudyRun]) -> Judgement
+  func judge(_ runs: [RunHistory]) -> Judgement
 }
 
 extension Rule {
@@ -63,18 +65,18 @@ extension Rule {
   var needsEnd: Bool { true }
 
   /// Stochastic gradient descent; what the full batch does is a claim of its own.
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && !run.isFullBatch }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && !run.isFullBatch }
 
-  func groups(of runs: [StudyRun]) -> [[StudyRun]] { Matching.groups(runs, varying: varying) }
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] { Matching.groups(runs, varying: varying) }
 
   /// A comparison over noise levels begins with two.
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.levels.count > 1 }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.levels.count > 1 }
 
   /// Judges seed by seed, as `Judgement.combining` says.
   ///
   /// - Parameter least: So many seeds have to hold for the claim to hold: more than one where a single pair of runs could
   ///   differ by chance.
-  func bySeed(_ runs: [StudyRun], least: Int = 1, _ judge: ([StudyRun]) -> Judgement) -> Judgement {
+  func bySeed(_ runs: [RunHistory], least: Int = 1, _ judge: ([RunHistory]) -> Judgement) -> Judgement {
     let seeds = runs.seeds
     let judgement =
       seeds.count > 1
@@ -91,7 +93,7 @@ extension Rule {
     return [verdict(on: groups.max { $0.count < $1.count } ?? [])]
   }
 
-  private func verdict(on group: [StudyRun]) -> Verdict {
+  private func verdict(on group: [RunHistory]) -> Verdict {
     // Where the loss is no longer a number, what training came to is neither for a claim nor against it.
     let diverged = group.filter(\.isDiverged)
     let unfinished = needsEnd ? group.filter { !$0.hasEnded && !$0.isDiverged } : []

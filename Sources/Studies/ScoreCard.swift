@@ -62,7 +62,7 @@ public struct ScoreCard: Sendable, Equatable, Codable {
     }
     var seen: Set<String> = []
     let evidence = Evidence(
-      runs: try directories.filter { seen.insert($0.url.path).inserted }.map { try StudyRun($0, relativeTo: folder) },
+      runs: try directories.filter { seen.insert($0.url.path).inserted }.map { try RunHistory($0, relativeTo: folder) },
       measurements: measurements, isWanted: ids != nil)
     verdicts = Rules.all.filter { ids?.contains($0.claim.id) ?? true }.flatMap { $0.verdicts(on: evidence) }
   }

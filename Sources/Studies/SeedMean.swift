@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// A mean over seeds and how far it can be trusted: for comparisons in which one run differs from the next by chance.
@@ -40,7 +41,7 @@ struct SeedMean {
 extension Assessment {
   /// The mean of a value over seeds, noted; nil with fewer seeds than a mean needs, which is then named as missing.
   mutating func seedMean(
-    _ name: String, of runs: [StudyRun], missing what: String, _ value: (StudyRun) -> Double?
+    _ name: String, of runs: [RunHistory], missing what: String, _ value: (RunHistory) -> Double?
   ) -> SeedMean? {
     let values = runs.onePerSeed.compactMap(value).filter(\.isFinite)
     if !values.isEmpty { note(NamedValue(name, values: values)) }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Testing
 
@@ -86,7 +87,7 @@ import Testing
 
   @Test func shapeOfACourse() throws {
     let scratch = try Scratch()
-    let run = try StudyRun(Self.paper[0].write(in: scratch))
+    let run = try RunHistory(Self.paper[0].write(in: scratch))
     let course = try #require(CoherenceCourse(of: run))
     #expect(course.start.step == 0 && abs(course.start.value - 801) < 1)
     #expect(course.trough.step > 5 && course.trough.step < 40 && abs(course.peak.step - 99) <= 20)
@@ -106,7 +107,7 @@ import Testing
       var run = Self.paper[0]
       let course = try #require(run.coherence)
       run.coherence = { course($0) * (steps.contains($0) ? 8 : 1) }
-      return try #require(CoherenceCourse(of: StudyRun(run.write(in: scratch))))
+      return try #require(CoherenceCourse(of: RunHistory(run.write(in: scratch))))
     }
     let plain = try wobbling([])
     for steps: Set<Int> in [[2], [2, 3], [2, 4, 5]] {

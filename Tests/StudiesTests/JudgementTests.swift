@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
+import Reports
 import RunStore
 import Testing
 
@@ -81,18 +83,18 @@ import Testing
       ("cosine schedule", { $0.schedule = "cosine" }), ("step schedule", { $0.schedule = "step:30,60" }),
       ("norm group:8", { $0.extra["norm"] = "group:8" }), ("augmented by flip", { $0.extra["augment"] = "flip" }),
     ]
-    let plain = try StudyRun(
+    let plain = try RunHistory(
       usual.with { ($0.momentum, $0.weightDecay, $0.schedule) = (0, 0, "constant") }.write(in: scratch))
-    #expect(try Matching.groups([plain, StudyRun(usual.write(in: scratch))], varying: []).count == 1)
+    #expect(try Matching.groups([plain, RunHistory(usual.write(in: scratch))], varying: []).count == 1)
     for (words, change) in changes {
-      let other = try StudyRun(usual.with(change).write(in: scratch))
+      let other = try RunHistory(usual.with(change).write(in: scratch))
       #expect(Matching.groups([plain, other], varying: []).count == 2, "\(words)")
       let (first, second) = (Matching.description(of: [plain]), Matching.description(of: [other]))
       #expect(second.contains(words) && !first.contains(words), "\(second)")
     }
     // Milestones are steps, which differ with the batch.
     let steps = try ["step:30,60", "step:60,120"].map { word in
-      try StudyRun(usual.with { $0.schedule = word }.write(in: scratch))
+      try RunHistory(usual.with { $0.schedule = word }.write(in: scratch))
     }
     #expect(Matching.groups(steps, varying: []).count == 1)
   }
@@ -101,8 +103,20 @@ import Testing
   @Test func theLevelOfLabelsFromElsewhere() throws {
     let scratch = try Scratch()
     let run = SampleRun(noise: 0.45, realised: 0.45).with { $0.kind = RunManifest.Noise.external }
-    #expect(try abs(StudyRun(run.write(in: scratch)).noise - 0.5) < 1e-9)
-    #expect(try StudyRun(SampleRun(noise: 0.45, realised: 0.4).write(in: scratch)).noise == 0.45)
+    #expect(try abs(RunHistory(run.write(in: scratch)).noise - 0.5) < 1e-9)
+    #expect(try RunHistory(SampleRun(noise: 0.45, realised: 0.4).write(in: scratch)).noise == 0.45)
+  }
+
+  /// The report of such a run names the level that the score card judges it by.
+  @Test func reportAndScoreCardAgreeOnTheLevel() throws {
+    let scratch = try Scratch()
+    let directory = try SampleRun(noise: 0.45, realised: 0.45).with { $0.kind = RunManifest.Noise.external }
+      .write(in: scratch)
+    let bundle = directory.url.appendingPathComponent("bundle.js")
+    try Data("//".utf8).write(to: bundle)
+    let page = try Report(runs: [directory]).html(bundle: bundle)
+    #expect(page.contains(/50[^<]{1,8}%, labels from a file/))
+    #expect(try abs([RunHistory(directory)].levels[0] - 0.5) < 1e-9)
   }
 
   /// A loss that is no number is no evidence about where training leads.

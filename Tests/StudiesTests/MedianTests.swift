@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Testing
 
@@ -90,10 +91,10 @@ import Testing
     let scratch = try Scratch()
     let runs = try (sizes(seeds: 1).filter { $0.optimizer != "ra3" } + [SampleRun(optimizer: "m3", batchSize: 102)]).map
     {
-      try StudyRun($0.write(in: scratch))
+      try RunHistory($0.write(in: scratch))
     }
     #expect(Set(runs.atOneBatchSize.compactMap(\.manifest.batchSize)) == [50, 102])
-    #expect([StudyRun]().atOneBatchSize.isEmpty)
+    #expect([RunHistory]().atOneBatchSize.isEmpty)
   }
 
   static let counted: [SampleRun] = [0.0, 1].flatMap { level in [0, 2, 4].map { counted(level: level, $0) } }
@@ -133,6 +134,8 @@ import Testing
     let scratch = try Scratch()
     let card = try ScoreCard(runs: Self.counted.map { try $0.write(in: scratch) })
     #expect(!card.verdicts.contains { ["CG-8", "CG-9", "CG-10"].contains($0.claim.id) })
-    #expect(OptimizerWord("winsorized:s=4").clippedCount == 4 && OptimizerWord("winsorized:c=4").clippedCount == nil)
+    #expect(
+      OptimizerDescription("winsorized:s=4").clippedCount == 4
+        && OptimizerDescription("winsorized:c=4").clippedCount == nil)
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Testing
 
@@ -163,7 +164,7 @@ import Testing
     try expect("GM-7", .inconclusive, on: shapes { $0.train = { _ in 0.9 } }, saying: "fitted")
     let scratch = try Scratch()
     for (model, widths) in [("mlp:256,256", [256, 256]), ("mlp:256,128", nil), ("resnet18", nil), ("mlp:a", nil)] {
-      #expect(GM7.widths(of: try StudyRun(SampleRun(model: model).write(in: scratch))) == widths)
+      #expect(GM7.widths(of: try RunHistory(SampleRun(model: model).write(in: scratch))) == widths)
     }
   }
 }

@@ -50,7 +50,7 @@ import Testing
       }
     }
     try expect("GS-1", .inconclusive, on: mixed, saying: "contains 0")
-    let points = try PushPoint.points(of: settings(2).map { try StudyRun($0.write(in: scratch)) })
+    let points = try PushPoint.points(of: settings(2).map { try RunHistory($0.write(in: scratch)) })
     #expect(points.map(\.optimizer) == ["sgd", "rm3", "m3", "sgd", "rm3", "m3"])
     let first = try #require(points.first { $0.optimizer == "rm3" && $0.examplesPerGroup == 7500 })
     #expect(abs(first.learned - 0.06) < 1e-12 && abs(first.share - (6 - 50) / (44.0 + 100)) < 1e-12)

@@ -60,11 +60,19 @@ import Testing
   }
 
   @Test func words() {
-    #expect(OptimizerWord("winsorized:c=2").clipped == 2 && OptimizerWord("SGD").clipped == 0)
-    #expect(OptimizerWord("winsorized").clipped == nil && OptimizerWord("rm3").clipped == nil)
-    #expect(OptimizerWord("rm3:decay=after+adamw").name != "rm3" && !OptimizerWord("sgd+adamw").isSGD)
-    #expect(!OptimizerWord("adamw").isSGD && OptimizerWord("winsorized:c=2+adam:beta2=0.9").clipped == nil)
-    #expect(OptimizerWord("").clipped == nil && OptimizerWord("winsorized:c=x,=").clipped == nil)
+    #expect(
+      OptimizerDescription("winsorized:c=2").clippedPercentile == 2
+        && OptimizerDescription("SGD").clippedPercentile == 0)
+    #expect(
+      OptimizerDescription("winsorized").clippedPercentile == nil
+        && OptimizerDescription("rm3").clippedPercentile == nil)
+    #expect(OptimizerDescription("rm3:decay=after+adamw").name != "rm3" && !OptimizerDescription("sgd+adamw").isSGD)
+    #expect(
+      !OptimizerDescription("adamw").isSGD
+        && OptimizerDescription("winsorized:c=2+adam:beta2=0.9").clippedPercentile == nil)
+    #expect(
+      OptimizerDescription("").clippedPercentile == nil
+        && OptimizerDescription("winsorized:c=x,=").clippedPercentile == nil)
     #expect(Level.text(0.25) == "25 % noise" && Level.text(0.125) == "12.5 % noise")
     #expect(Set(ScoreCard.claims.map(\.id)).count == ScoreCard.claims.count)
     #expect(NamedValue("x", values: [1, 3]).text == "x: 2 (1 to 3)")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Reports
 
@@ -9,7 +10,7 @@ enum CoherenceFigures {
   private static let axis = FigureAxis("m-coherence r", scale: .logarithmic, including: [1])
 
   private static func sizes(_ source: FigureSource) -> String {
-    let found = source.runs.reduce(into: Set<Int>()) { $0.formUnion($1.run.probeSizes("train")) }.sorted()
+    let found = source.runs.reduce(into: Set<Int>()) { $0.formUnion($1.probeSizes("train")) }.sorted()
     return "r = ‖Σgᵢ‖²/Σ‖gᵢ‖² over the gradients gᵢ of a fixed sample of m = "
       + found.map(String.init).joined(separator: " or ")
       + " examples: 1 (dotted) if they are orthogonal, m if they are equal."
@@ -17,14 +18,14 @@ enum CoherenceFigures {
 
   /// r(t) by noise, a row for each architecture.
   static func evolution(_ all: FigureSource) -> [Figure?] {
-    let source = all.only { !$0.coherence("train").isEmpty }
+    let source = all.only { !$0.positiveMCoherence("train").isEmpty }
     let panels = source.grouped(by: { $0.manifest.model }).flatMap { model, runs in
       ["train", "test"].map { split in
         let own = FigureSource(runs: runs, measurements: [])
         return FigurePanel(
           row: model, column: split == "train" ? "training sample" : "test sample", x: .steps, y: axis,
           lines: own.levels.map { level in
-            FigureLine(FigureWording.noise(level), of: own.at(level), along: .steps) { $0.coherence(split) }
+            FigureLine(FigureWording.noise(level), of: own.at(level), along: .steps) { $0.positiveMCoherence(split) }
           }, reference: 1)
       }
     }
@@ -41,18 +42,18 @@ enum CoherenceFigures {
 
   /// Figure 3 of "On the Generalization Mystery": by epoch and by training loss, real and random labels.
   static func byEpochAndLoss(_ all: FigureSource) -> [Figure?] {
-    let source = all.only { !$0.coherence("train").isEmpty && [0, 1].contains($0.run.noise) }
+    let source = all.only { !$0.positiveMCoherence("train").isEmpty && [0, 1].contains($0.noise) }
     let epochs = FigureAxis("Epoch", scale: .logarithmic)
     let loss = FigureAxis("Training loss (nats)", scale: .logarithmic)
     let panels = source.levels.flatMap { level -> [FigurePanel] in
       let row = level == 0 ? "real labels" : "random labels"
       let runs = source.at(level)
-      let splits = ["train", "test"].filter { split in runs.contains { !$0.coherence(split).isEmpty } }
+      let splits = ["train", "test"].filter { split in runs.contains { !$0.positiveMCoherence(split).isEmpty } }
       return [
         FigurePanel(
           row: row, column: "by epoch", x: epochs, y: axis,
           lines: splits.map { split in
-            FigureLine(name(split), of: runs, along: .epochs) { $0.coherence(split) }
+            FigureLine(name(split), of: runs, along: .epochs) { $0.positiveMCoherence(split) }
           }, reference: 1),
         FigurePanel(
           row: row, column: "by training loss", x: loss, y: axis,
@@ -74,20 +75,20 @@ enum CoherenceFigures {
   private static func name(_ split: String) -> String { split == "train" ? "training sample" : "\(split) sample" }
 
   /// Points of the first run at the steps with a training loss.
-  private static func byLoss(_ runs: [FigureRun], split: String) -> [FigurePoint] {
+  private static func byLoss(_ runs: [RunHistory], split: String) -> [FigurePoint] {
     guard let run = runs.first else { return [] }
     let loss = run.loss("train")
-    return run.coherence(split).points.compactMap { point in
+    return run.positiveMCoherence(split).points.compactMap { point in
       loss[point.step].map { FigurePoint(x: $0, y: point.value) }
     }
   }
 
   /// What others measure, beside r.
   static func measures(_ all: FigureSource) -> [Figure?] {
-    let source = all.only { run in !run.coherence("train").isEmpty || !run.measure("gsnr_mean").isEmpty }
+    let source = all.only { run in !run.positiveMCoherence("train").isEmpty || !run.measure("gsnr_mean").isEmpty }
     let logarithmic = FigureScale.logarithmic
-    let wanted: [(String, FigureAxis, (FigureRun) -> Curve)] = [
-      ("m-coherence", FigureAxis("m-coherence r", scale: logarithmic), { $0.coherence("train") }),
+    let wanted: [(String, FigureAxis, (RunHistory) -> Curve)] = [
+      ("m-coherence", FigureAxis("m-coherence r", scale: logarithmic), { $0.positiveMCoherence("train") }),
       ("Stiffness in a class", FigureAxis("Mean cosine", including: [0]), { $0.measure("stiffness_cosine_within") }),
       (
         "Stiffness between classes", FigureAxis("Mean cosine", including: [0]),

@@ -10,9 +10,9 @@ enum ContributionFigures {
   private static let samples = ["paper", "population"]
 
   static func grid(_ all: FigureSource) -> [Figure?] {
-    let source = all.only { !$0.run.contributions.isEmpty && $0.run.noise > 0 && $0.run.noise < 1 }
+    let source = all.only { !$0.contributions.isEmpty && $0.noise > 0 && $0.noise < 1 }
     let shares = FigureAxis("Share of the loss reduction", isShare: true, ticks: [-1, 0, 0.5, 1, 2])
-    let wanted = source.only { run in run.run.seed == source.runs.map(\.run).seeds.first }
+    let wanted = source.only { run in run.seed == source.runs.seeds.first }
     func panels(
       _ x: FigureAxis, _ y: @escaping (String) -> FigureAxis, last: Int, reference: Double?,
       pristine: KeyPath<ContributionRecord, Double?>, corrupt: KeyPath<ContributionRecord, Double?>
@@ -20,7 +20,7 @@ enum ContributionFigures {
       samples.flatMap { sample in
         wanted.levels.map { level in
           let records =
-            wanted.at(level).first?.run.contributions.filter { $0.sample == sample && $0.step <= last } ?? []
+            wanted.at(level).first?.contributions.filter { $0.sample == sample && $0.step <= last } ?? []
           return FigurePanel(
             row: sample == "paper" ? "paper’s sample" : "whole population", column: FigureWording.noise(level), x: x,
             y: y(sample),

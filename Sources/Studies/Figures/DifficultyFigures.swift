@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Reports
 
@@ -16,8 +17,8 @@ enum DifficultyFigures {
     let groups = names.map { name in (name, source.runs.filter { $0.trainedOn == name }) }
     let loss = FigureAxis("Loss (nats)", including: [0])
     let panels = groups.flatMap { name, runs -> [FigurePanel] in
-      func lines(_ curve: (FigureRun, String, String) -> Curve) -> [FigureLine] {
-        let tests = FigureWording.unique(runs.flatMap { $0.groups(of: "test") }).sorted()
+      func lines(_ curve: (RunHistory, String, String) -> Curve) -> [FigureLine] {
+        let tests = FigureWording.unique(runs.flatMap { $0.ownGroups(of: "test") }).sorted()
         return [
           FigureLine("training examples", measure: "train", of: runs, along: .epochs) { curve($0, "train", "all") }
         ]
@@ -28,7 +29,7 @@ enum DifficultyFigures {
       return [
         FigurePanel(
           row: "Accuracy", column: "trained on \(name)", x: Abscissa.epochs.axis, y: .accuracy(),
-          lines: lines { $0.run.accuracy($1, $2) }),
+          lines: lines { $0.accuracy($1, $2) }),
         FigurePanel(
           row: loss.title, column: "trained on \(name)", x: Abscissa.epochs.axis, y: loss,
           lines: lines { $0.loss($1, $2) }),
@@ -49,11 +50,11 @@ enum DifficultyFigures {
 
   private static func title(_ group: String) -> String { group == "all" ? "test examples" : "\(group) test examples" }
 
-  private static func table(_ source: FigureSource, groups: [(String, [FigureRun])]) -> Figure? {
+  private static func table(_ source: FigureSource, groups: [(String, [RunHistory])]) -> Figure? {
     let cells = groups.flatMap { name, runs in
-      let groups = FigureWording.unique(runs.flatMap { $0.groups(of: "test") }).sorted()
+      let groups = FigureWording.unique(runs.flatMap { $0.ownGroups(of: "test") }).sorted()
       return (groups.isEmpty ? ["all"] : groups).compactMap { group in
-        SeedRange(runs.compactMap { $0.run.accuracy("test", group).last?.value }).map {
+        SeedRange(runs.compactMap { $0.accuracy("test", group).last?.value }).map {
           FigureMap.Cell(
             row: "trained on \(name)", column: group, value: $0.mean, low: $0.low, high: $0.high)
         }
@@ -79,19 +80,19 @@ enum DifficultyFigures {
     let prefix = "difficulty-"
     let parts = source.grouped(by: FigureWording.optimizer).map { name, runs in
       let found = Set(
-        runs.flatMap { $0.groups(of: "train") }.filter { $0.hasPrefix(prefix) }.compactMap {
+        runs.flatMap { $0.ownGroups(of: "train") }.filter { $0.hasPrefix(prefix) }.compactMap {
           Int($0.dropFirst(prefix.count))
         })
       return FigureBars.Panel(
         name,
         bars: found.sorted().compactMap { level in
           let group = "\(prefix)\(level)"
-          return SeedRange(runs.compactMap { $0.run.accuracy("train", group).last?.value }).map {
+          return SeedRange(runs.compactMap { $0.accuracy("train", group).last?.value }).map {
             FigureBar(
               "\(level)", value: $0.mean, low: $0.low, high: $0.high,
               expected: name == "RM3" && found.count == paper.count && paper.indices.contains(level)
                 ? paper[level] : nil,
-              note: runs.first.map { count($0.run.count("train", group)) })
+              note: runs.first.map { count($0.count("train", group)) })
           }
         })
     }

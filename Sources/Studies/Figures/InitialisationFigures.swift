@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Reports
 
@@ -8,19 +9,20 @@ enum InitialisationFigures {
   /// A start that has fitted random labels, against a fresh one.
   static func adversarial(_ all: FigureSource) -> [Figure?] {
     // The run that fits the random labels only makes the start.
-    let source = all.only { $0.manifest.extra["weights"] != nil || $0.run.noise == 0 }
+    let source = all.only { $0.manifest.extra["weights"] != nil || $0.noise == 0 }
     let groups = [
       ("fresh start", source.runs.filter { $0.manifest.extra["weights"] == nil }),
       ("start from random labels", source.runs.filter { $0.manifest.extra["weights"] != nil }),
     ]
-    func lines(_ curve: (FigureRun) -> Curve) -> [FigureLine] {
+    func lines(_ curve: (RunHistory) -> Curve) -> [FigureLine] {
       groups.map { FigureLine($0.0, of: $0.1, along: .steps, curve) }
     }
     let coherence = FigureAxis("m-coherence r", scale: .logarithmic, including: [1])
     let panels = [
-      FigurePanel(column: "Coherence", x: .steps, y: coherence, lines: lines { $0.coherence("train") }, reference: 1),
-      FigurePanel(column: "Training accuracy", x: .steps, y: .accuracy(), lines: lines { $0.run.accuracy("train") }),
-      FigurePanel(column: "Test accuracy", x: .steps, y: .accuracy(), lines: lines { $0.run.accuracy("test") }),
+      FigurePanel(
+        column: "Coherence", x: .steps, y: coherence, lines: lines { $0.positiveMCoherence("train") }, reference: 1),
+      FigurePanel(column: "Training accuracy", x: .steps, y: .accuracy(), lines: lines { $0.accuracy("train") }),
+      FigurePanel(column: "Test accuracy", x: .steps, y: .accuracy(), lines: lines { $0.accuracy("test") }),
     ]
     return [
       FigureGrid(
@@ -37,7 +39,7 @@ enum InitialisationFigures {
 
   /// A run with the shape of its network.
   private struct Shaped {
-    let run: FigureRun
+    let run: RunHistory
     let width, depth: Int
   }
 
@@ -55,9 +57,9 @@ enum InitialisationFigures {
     let shaped = source.runs.compactMap { run in
       shape(run.manifest.model).map { Shaped(run: run, width: $0.width, depth: $0.depth) }
     }
-    let rows: [(String, FigureAxis, (FigureRun) -> Double?)] = [
-      ("Generalization gap", FigureAxis("Generalization gap", isShare: true, including: [0]), { $0.run.finalGap }),
-      ("Test accuracy", FigureAxis("Test accuracy", isShare: true), { $0.run.accuracy("test").last?.value }),
+    let rows: [(String, FigureAxis, (RunHistory) -> Double?)] = [
+      ("Generalization gap", FigureAxis("Generalization gap", isShare: true, including: [0]), { $0.finalGap }),
+      ("Test accuracy", FigureAxis("Test accuracy", isShare: true), { $0.accuracy("test").last?.value }),
       ("Peak coherence α", FigureAxis("Peak coherence α", scale: .logarithmic), peakAlpha),
     ]
     let widths = FigureAxis("Width (units)", scale: .logarithmic, ticks: ticks(shaped.map(\.width)))
@@ -88,14 +90,14 @@ enum InitialisationFigures {
 
   /// One line for each noise level along one number, at the value of the other at which the most places were trained.
   private static func lines(
-    _ all: [Shaped], by place: KeyPath<Shaped, Int>, fixed: KeyPath<Shaped, Int>, _ value: (FigureRun) -> Double?
+    _ all: [Shaped], by place: KeyPath<Shaped, Int>, fixed: KeyPath<Shaped, Int>, _ value: (RunHistory) -> Double?
   ) -> [FigureLine] {
     func places(_ runs: [Shaped]) -> Int { Set(runs.map { $0[keyPath: place] }).count }
     let groups = Dictionary(grouping: all) { $0[keyPath: fixed] }
     let best = groups.max { (places($0.value), -$0.key) < (places($1.value), -$1.key) }
     guard let chosen = best?.value, places(chosen) > 1 else { return [] }
-    return chosen.map(\.run.run).levels.map { level in
-      let own = chosen.filter { Level.isEqual($0.run.run.noise, level) }
+    return chosen.map(\.run).levels.map { level in
+      let own = chosen.filter { Level.isEqual($0.run.noise, level) }
       return FigureLine(
         FigureWording.noise(level),
         values: Set(own.map { $0[keyPath: place] }).map { number in
@@ -105,8 +107,8 @@ enum InitialisationFigures {
   }
 
   /// The peak of r after its initial fall, over m.
-  private static func peakAlpha(_ run: FigureRun) -> Double? {
-    guard let m = run.run.probeSizes("train").first, m > 0 else { return nil }
-    return CoherenceCourse(of: run.run).map { $0.peak.value / Double(m) }
+  private static func peakAlpha(_ run: RunHistory) -> Double? {
+    guard let m = run.probeSizes("train").first, m > 0 else { return nil }
+    return CoherenceCourse(of: run).map { $0.peak.value / Double(m) }
   }
 }

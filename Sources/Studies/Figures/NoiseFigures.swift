@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Reports
 
@@ -10,7 +11,7 @@ enum NoiseFigures {
   /// One line for each noise level.
   private static func lines(
     _ source: FigureSource, measure: String? = nil, along abscissa: Abscissa = .steps,
-    _ curve: (FigureRun) -> Curve
+    _ curve: (RunHistory) -> Curve
   ) -> [FigureLine] {
     source.levels.map { level in
       FigureLine(FigureWording.noise(level), measure: measure, of: source.at(level), along: abscissa, curve)
@@ -19,17 +20,17 @@ enum NoiseFigures {
 
   /// Figure 1 of "Coherent Gradients", with the overfit of its §3.3 as a sixth panel.
   static func coherentGradients(_ all: FigureSource) -> [Figure?] {
-    let source = all.only { $0.run.optimizer.isSGD }
-    func panel(_ title: String, _ y: FigureAxis, _ curve: (FigureRun) -> Curve) -> FigurePanel {
+    let source = all.only { $0.optimizer.isSGD }
+    func panel(_ title: String, _ y: FigureAxis, _ curve: (RunHistory) -> Curve) -> FigurePanel {
       FigurePanel(column: title, x: .steps, y: y, lines: lines(source, curve))
     }
     let panels = [
-      panel("Training accuracy", .accuracy()) { $0.run.accuracy("train") },
-      panel("Test accuracy", .accuracy()) { $0.run.accuracy("test") },
+      panel("Training accuracy", .accuracy()) { $0.accuracy("train") },
+      panel("Test accuracy", .accuracy()) { $0.accuracy("test") },
       panel("Training loss", FigureAxis("Cross entropy (nats)", including: [0])) { $0.loss("train") },
-      panel("Pristine learned", .accuracy()) { $0.run.pristineAccuracy },
-      panel("Corrupt learned", .accuracy()) { $0.run.accuracy("train", "corrupt") },
-      panel("Overfit", FigureAxis("Overfit", isShare: true, including: [0])) { $0.run.overfit },
+      panel("Pristine learned", .accuracy()) { $0.pristineAccuracy },
+      panel("Corrupt learned", .accuracy()) { $0.accuracy("train", "corrupt") },
+      panel("Overfit", FigureAxis("Overfit", isShare: true, including: [0])) { $0.overfit },
     ]
     return [
       FigureGrid(
@@ -48,7 +49,7 @@ enum NoiseFigures {
 
   /// Full batches beside mini-batches, by noise level.
   static func fullBatch(_ source: FigureSource) -> [Figure?] {
-    func name(_ run: FigureRun) -> String {
+    func name(_ run: RunHistory) -> String {
       let size = run.manifest.batchSize ?? 0
       return size >= (run.manifest.dataset.trainExamples ?? .max) ? "full batch" : "batch \(size)"
     }
@@ -58,8 +59,8 @@ enum NoiseFigures {
         column: FigureWording.noise(level), x: .steps, y: .accuracy(),
         lines: groups.flatMap { group, runs in
           ["train", "test"].map { split in
-            FigureLine(group, measure: split, of: runs.filter { Level.isEqual($0.run.noise, level) }, along: .steps) {
-              $0.run.accuracy(split)
+            FigureLine(group, measure: split, of: runs.filter { Level.isEqual($0.noise, level) }, along: .steps) {
+              $0.accuracy(split)
             }
           }
         })
@@ -89,17 +90,17 @@ enum NoiseFigures {
       return [
         panel(
           "Accuracy", .accuracy(),
-          lines(own, measure: "train", along: .epochs) { $0.run.accuracy("train") }
-            + lines(own, measure: "test", along: .epochs) { $0.run.accuracy("test") }),
+          lines(own, measure: "train", along: .epochs) { $0.accuracy("train") }
+            + lines(own, measure: "test", along: .epochs) { $0.accuracy("test") }),
         panel(
           "Training loss", FigureAxis("Loss (nats)", including: [0]),
           lines(own, measure: "train", along: .epochs) { $0.loss("train").upTo(greatestLoss) }),
         panel(
           "Pristine learned", .accuracy(),
-          lines(own, measure: "train", along: .epochs) { $0.run.pristineAccuracy }),
+          lines(own, measure: "train", along: .epochs) { $0.pristineAccuracy }),
         panel(
           "Corrupt learned", .accuracy(),
-          lines(own, measure: "train", along: .epochs) { $0.run.accuracy("train", "corrupt") }),
+          lines(own, measure: "train", along: .epochs) { $0.accuracy("train", "corrupt") }),
       ]
     }
     return [
@@ -118,7 +119,7 @@ enum NoiseFigures {
   /// What early stopping gains: best minus final test accuracy by noise, and the curves.
   static func earlyStopping(_ source: FigureSource) -> [Figure?] {
     let differ = Set(source.runs.map(\.manifest.model)).count > 1
-    func name(_ run: FigureRun) -> String {
+    func name(_ run: RunHistory) -> String {
       (differ ? "\(run.manifest.model), " : "") + FigureWording.optimizer(run)
     }
     let groups = source.grouped(by: name)
@@ -130,7 +131,7 @@ enum NoiseFigures {
           (
             level,
             own.at(level).compactMap { run in
-              let curve = run.run.accuracy("test")
+              let curve = run.accuracy("test")
               return curve.peak.flatMap { peak in curve.last.map { peak.value - $0.value } }
             }
           )
@@ -139,7 +140,7 @@ enum NoiseFigures {
     let curves = groups.map { name, runs in
       FigurePanel(
         column: groups.count > 1 ? name : "", x: .steps, y: .accuracy("Test accuracy"),
-        lines: lines(FigureSource(runs: runs, measurements: [])) { $0.run.accuracy("test") })
+        lines: lines(FigureSource(runs: runs, measurements: [])) { $0.accuracy("test") })
     }
     return [
       FigureGrid(
@@ -171,12 +172,12 @@ enum GradientNormFigure {
   static let lastStep = 10
 
   static func figure(_ all: FigureSource) -> Figure? {
-    let source = all.only { $0.run.optimizer.isSGD }
+    let source = all.only { $0.optimizer.isSGD }
     let axis = FigureAxis("Squared gradient norm", including: [0])
     let byStep = source.levels.map { level in
       FigureLine(FigureWording.noise(level), of: source.at(level), along: .evenSteps, early)
     }
-    func means(_ name: String, _ value: (FigureRun) -> Double?) -> FigureLine {
+    func means(_ name: String, _ value: (RunHistory) -> Double?) -> FigureLine {
       FigureLine(name, values: source.levels.map { ($0, source.at($0).compactMap(value)) })
     }
     let against = [
@@ -202,7 +203,7 @@ enum GradientNormFigure {
     ).figure()
   }
 
-  private static func early(_ run: FigureRun) -> Curve {
+  private static func early(_ run: RunHistory) -> Curve {
     Curve(run.measure("gradient_norm2").points.filter { $0.step <= lastStep }.map { ($0.step, $0.value) })
   }
 
@@ -210,7 +211,7 @@ enum GradientNormFigure {
     curve.isEmpty ? nil : curve.points.reduce(0) { $0 + $1.value } / Double(curve.points.count)
   }
 
-  private static func slope(_ run: FigureRun) -> Double? {
+  private static func slope(_ run: RunHistory) -> Double? {
     let loss = run.loss("train")
     guard let rate = run.manifest.learningRate, rate > 0, let start = loss[0],
       let end = loss.points.last(where: { $0.step > 0 && $0.step <= lastStep })

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Reports
 
@@ -9,7 +10,7 @@ enum OwnFigures {
 
   /// The window of group sizes, and the ledger against what was memorised.
   static func groupSize(_ source: FigureSource) -> [Figure?] {
-    let points = PushPoint.points(of: source.runs.map(\.run))
+    let points = PushPoint.points(of: source.runs)
     func lines(_ x: (PushPoint) -> Double, _ y: (PushPoint) -> Double) -> [FigureLine] {
       PushPoint.optimizers.map { name in
         let own = points.filter { $0.optimizer == name }
@@ -58,14 +59,14 @@ enum OwnFigures {
     ]
     let panels = source.levels.flatMap { level in
       treatments.map { treatment in
-        let runs = source.at(level).filter { ($0.run.normalization != nil) == treatment.isGrouped }
+        let runs = source.at(level).filter { ($0.normalization != nil) == treatment.isGrouped }
         return FigurePanel(
           row: FigureWording.noise(level), column: treatment.title, x: .steps, y: axis,
           lines: ["train", "test"].map { split in
             FigureLine(split == "train" ? "training sample" : "test sample", measure: split, of: runs, along: .steps) {
               run in
               Curve(
-                run.run.coherence(split, policy: treatment.policy).points.lazy.filter { $0.value > 0 }.map {
+                run.mCoherence(split, policy: treatment.policy).points.lazy.filter { $0.value > 0 }.map {
                   ($0.step, $0.value)
                 })
             }

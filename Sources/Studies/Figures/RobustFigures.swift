@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Reports
 
@@ -23,7 +24,7 @@ enum RobustFigures {
     return [groups(source, id: "m3-pristine-and-corrupt", noise: noise ?? 0.5), gaps(source)]
   }
 
-  private static func runs(_ source: FigureSource, _ optimizer: String, _ level: Double) -> [FigureRun] {
+  private static func runs(_ source: FigureSource, _ optimizer: String, _ level: Double) -> [RunHistory] {
     source.at(level).filter { FigureWording.optimizer($0) == optimizer }
   }
 
@@ -37,7 +38,7 @@ enum RobustFigures {
           lines: [row, "SGD"].flatMap { name in
             ["train", "test"].map { split in
               FigureLine(name, measure: split, of: runs(source, name, level), along: .epochs) {
-                $0.run.accuracy(split)
+                $0.accuracy(split)
               }
             }
           })
@@ -60,9 +61,9 @@ enum RobustFigures {
       return FigurePanel(
         column: name, x: Abscissa.epochs.axis, y: .accuracy(),
         lines: [
-          FigureLine("pristine", of: own, along: .epochs) { $0.run.pristineAccuracy },
-          FigureLine("corrupt", of: own, along: .epochs) { $0.run.accuracy("train", "corrupt") },
-          FigureLine("test", of: own, along: .epochs) { $0.run.accuracy("test") },
+          FigureLine("pristine", of: own, along: .epochs) { $0.pristineAccuracy },
+          FigureLine("corrupt", of: own, along: .epochs) { $0.accuracy("train", "corrupt") },
+          FigureLine("test", of: own, along: .epochs) { $0.accuracy("test") },
         ])
     }
     return FigureGrid(
@@ -80,7 +81,7 @@ enum RobustFigures {
       FigureBars.Panel(
         FigureWording.noise(level),
         bars: order.compactMap { name in
-          SeedRange(runs(source, name, level).compactMap(\.run.finalGap)).map {
+          SeedRange(runs(source, name, level).compactMap(\.finalGap)).map {
             FigureBar(name, value: $0.mean, low: $0.low, high: $0.high)
           }
         })
@@ -102,7 +103,7 @@ enum RobustFigures {
         lines: source.grouped(by: FigureWording.optimizer).flatMap { name, runs in
           source.levels.map { level in
             FigureLine(
-              name, measure: FigureWording.noise(level), of: runs.filter { Level.isEqual($0.run.noise, level) },
+              name, measure: FigureWording.noise(level), of: runs.filter { Level.isEqual($0.noise, level) },
               along: .steps
             ) { $0.measure(measure) }
           }
@@ -124,7 +125,7 @@ enum RobustFigures {
   /// The gap against the batch size.
   static func batchSize(_ source: FigureSource) -> [Figure?] {
     let sizes = Set(source.runs.compactMap(\.manifest.batchSize)).sorted()
-    func panels(_ y: FigureAxis, _ value: (FigureRun) -> Double?) -> [FigurePanel] {
+    func panels(_ y: FigureAxis, _ value: (RunHistory) -> Double?) -> [FigurePanel] {
       source.levels.map { level in
         FigurePanel(
           row: y.title, column: FigureWording.noise(level),
@@ -140,8 +141,8 @@ enum RobustFigures {
       }
     }
     let all =
-      panels(FigureAxis("Overfit", isShare: true, including: [0])) { $0.run.overfit.last?.value }
-      + panels(.accuracy("Test accuracy")) { $0.run.accuracy("test").last?.value }
+      panels(FigureAxis("Overfit", isShare: true, including: [0])) { $0.overfit.last?.value }
+      + panels(.accuracy("Test accuracy")) { $0.accuracy("test").last?.value }
     return [
       FigureGrid(
         id: "batch-size", title: "Overfitting by batch size",
@@ -165,7 +166,7 @@ enum RobustFigures {
           lines: order.map { name in
             FigureLine(
               name, of: runs(source, name, level).filter { $0.manifest.batchSize == size }, along: .steps
-            ) { $0.run.overfit }
+            ) { $0.overfit }
           })
       }
     }

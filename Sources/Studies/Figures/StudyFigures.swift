@@ -25,7 +25,7 @@ public enum StudyFigures {
       throw StudyError(
         "There is no study \"\(id)\" with figures.", remedy: "Choose one of \(studies.joined(separator: ", ")).")
     }
-    let read = try runs.map(FigureRun.init).filter { !$0.run.isEmpty }
+    let read = try runs.map { try RunHistory($0) }.filter { !$0.isEmpty }
     return try builder.make(FigureSource(runs: read, measurements: measurements)).compactMap { $0 }
   }
 
@@ -72,24 +72,24 @@ public enum StudyFigures {
 
 /// What figures are made from.
 struct FigureSource {
-  let runs: [FigureRun]
+  let runs: [RunHistory]
   let measurements: [(name: String, values: [String: Double])]
 
   /// The noise levels, from none on.
-  var levels: [Double] { runs.map(\.run).levels }
+  var levels: [Double] { runs.levels }
 
   /// The legend's order of noise levels.
   var noiseNames: [String] { levels.map(FigureWording.noise) }
 
-  func at(_ level: Double) -> [FigureRun] { runs.filter { Level.isEqual($0.run.noise, level) } }
+  func at(_ level: Double) -> [RunHistory] { runs.filter { Level.isEqual($0.noise, level) } }
 
   /// The same with some of the runs.
-  func only(_ isWanted: (FigureRun) -> Bool) -> FigureSource {
+  func only(_ isWanted: (RunHistory) -> Bool) -> FigureSource {
     FigureSource(runs: runs.filter(isWanted), measurements: measurements)
   }
 
   /// Runs by a name, in the order of the names' appearance.
-  func grouped(by name: (FigureRun) -> String) -> [(name: String, runs: [FigureRun])] {
+  func grouped(by name: (RunHistory) -> String) -> [(name: String, runs: [RunHistory])] {
     FigureWording.unique(runs.map(name)).map { key in (key, runs.filter { name($0) == key }) }
   }
 
@@ -100,8 +100,8 @@ struct FigureSource {
 
   /// Figures as the report of the runs has them, one seed of each setting, those whose ids begin so.
   func reportFigures(_ prefix: String) throws -> [Figure] {
-    let seed = runs.map(\.run).seeds.first
-    let chosen = runs.filter { $0.run.seed == seed }
+    let seed = runs.seeds.first
+    let chosen = runs.filter { $0.seed == seed }
     guard !chosen.isEmpty else { return [] }
     return try Report(runs: chosen.map(\.directory)).figures().filter { $0.id.hasPrefix(prefix) }
   }
@@ -109,12 +109,12 @@ struct FigureSource {
   /// A caption: how to read the figure, the number of seeds, what was trained, and what has not ended.
   func caption(_ text: String) -> String {
     guard !runs.isEmpty else { return text }
-    let seeds = runs.map(\.run).seeds.count
+    let seeds = runs.seeds.count
     let basis =
       seeds == 1 ? "One seed." : "Means over up to \(seeds) seeds; bands and ranges: the least to the greatest value."
-    let open = runs.count { !$0.run.hasEnded && !$0.run.isDiverged }
+    let open = runs.count { !$0.hasEnded && !$0.isDiverged }
     let unfinished = open == 0 ? "" : " \(open) of \(runs.count) runs have not ended."
-    return "\(text) \(basis) Trained: \(Matching.description(of: runs.map(\.run))).\(unfinished)"
+    return "\(text) \(basis) Trained: \(Matching.description(of: runs)).\(unfinished)"
   }
 }
 
@@ -143,8 +143,8 @@ enum FigureWording {
   }
 
   /// An optimizer as the papers write it.
-  static func optimizer(_ run: FigureRun) -> String {
-    let word = run.run.optimizer
+  static func optimizer(_ run: RunHistory) -> String {
+    let word = run.optimizer
     return ["sgd", "m3", "rm3", "ra3"].contains(word.name)
       ? word.name.uppercased() : run.manifest.optimizer ?? word.name
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 import Reports
 
@@ -23,10 +24,10 @@ enum WinsorizedFigures {
         return FigurePanel(
           row: "c = \(clipped)", column: FigureWording.noise(level), x: .linearSteps, y: y,
           lines: [
-            FigureLine("training accuracy", of: runs, along: .evenSteps) { $0.run.accuracy("train") },
-            FigureLine("test accuracy", of: runs, along: .evenSteps) { $0.run.accuracy("test") },
-            FigureLine("overfit", of: runs, along: .evenSteps) { $0.run.overfit },
-          ], reference: runs.first.flatMap { $0.run.noise > 0 ? $0.run.properAccuracy : nil })
+            FigureLine("training accuracy", of: runs, along: .evenSteps) { $0.accuracy("train") },
+            FigureLine("test accuracy", of: runs, along: .evenSteps) { $0.accuracy("test") },
+            FigureLine("overfit", of: runs, along: .evenSteps) { $0.overfit },
+          ], reference: runs.first.flatMap { $0.noise > 0 ? $0.properAccuracy : nil })
       }
     }
     return FigureGrid(
@@ -44,7 +45,7 @@ enum WinsorizedFigures {
   private static func byClipping(_ source: FigureSource) -> Figure? {
     let overfit = FigureAxis("Overfit", isShare: true, including: [0])
     let panels = clippings(source).flatMap { clipped -> [FigurePanel] in
-      func lines(_ measure: String, _ curve: (FigureRun) -> Curve) -> [FigureLine] {
+      func lines(_ measure: String, _ curve: (RunHistory) -> Curve) -> [FigureLine] {
         source.levels.map { level in
           FigureLine(
             FigureWording.noise(level), measure: measure, of: source.at(level).filter { $0.clipped == clipped },
@@ -55,9 +56,9 @@ enum WinsorizedFigures {
       return [
         FigurePanel(
           row: "Accuracy", column: column, x: .linearSteps, y: .accuracy(),
-          lines: lines("train") { $0.run.accuracy("train") } + lines("test") { $0.run.accuracy("test") }),
+          lines: lines("train") { $0.accuracy("train") } + lines("test") { $0.accuracy("test") }),
         FigurePanel(
-          row: overfit.title, column: column, x: .linearSteps, y: overfit, lines: lines("train") { $0.run.overfit }),
+          row: overfit.title, column: column, x: .linearSteps, y: overfit, lines: lines("train") { $0.overfit }),
       ]
     }
     return FigureGrid(
@@ -78,8 +79,8 @@ enum WinsorizedFigures {
         return FigurePanel(
           row: FigureWording.noise(level), column: "s = \(clipped)", x: Abscissa.epochs.axis, y: .accuracy(),
           lines: [
-            FigureLine("training", of: runs, along: .epochs) { $0.run.accuracy("train") },
-            FigureLine("test", of: runs, along: .epochs) { $0.run.accuracy("test") },
+            FigureLine("training", of: runs, along: .epochs) { $0.accuracy("train") },
+            FigureLine("test", of: runs, along: .epochs) { $0.accuracy("test") },
           ])
       }
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// SGD fits every noise level.
 struct CG1: Rule {
   /// "100 %" but for one example in a thousand, which mini-batch noise may undo at the very end.
@@ -9,7 +11,7 @@ struct CG1: Rule {
     id: "CG-1", sentence: "SGD fits the training set at every noise level (0, 25, 50, 75 and 100 %).",
     paper: Paper.coherentGradients, section: "§2.3, figure 1", setting: Paper.noiseSetting)
 
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { $0.noise > 0 } }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { $0.noise > 0 } }
 
   let change: RuleChange? = RuleChange(
     "At every noise level more than half of the seeds reach a training accuracy of 0.999 at some evaluation.",
@@ -18,7 +20,7 @@ struct CG1: Rule {
       + "all 5 variants to 100% training accuracy\" (§2.2). At a constant rate accuracy moves by 0.003 from one evaluation "
       + "to the next, so that the last one alone says less than the margin asks.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     for level in Level.all {
       let own = runs.filter { Level.isEqual($0.noise, level) }.onePerSeed

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// With large c accuracy peaks and then falls.
 struct CG10: Rule {
   static let clipped = 8
@@ -11,14 +13,14 @@ struct CG10: Rule {
     paper: Paper.coherentGradients, section: "§3.3, figure 4", setting: Paper.winsorizedSetting)
 
   var varying: Set<Trait> { [.noise, .seed] }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.clipped == Self.clipped }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { !runs.isEmpty }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.clippedPercentile == Self.clipped }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { !runs.isEmpty }
 
   let change: RuleChange? = RuleChange(
     "The same margin, with three seeds that agree.",
     because: "The first verdict rested on one seed whose fall, 0.0129, is near the margin of 0.01.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs, least: SeedMean.leastSeeds) { runs in
       var assessment = Assessment()
       // At 100 % there is nothing that many examples share, so accuracy stays at chance and has no peak.

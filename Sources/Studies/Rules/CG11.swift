@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Early stopping helps under noise.
 struct CG11: Rule {
   /// The standard error of an accuracy around one half, from 10 000 test examples.
@@ -9,7 +11,7 @@ struct CG11: Rule {
     id: "CG-11", sentence: "Early stopping helps under label noise, the more so the more noise there is.",
     paper: Paper.coherentGradients, section: "§2.3, figure 1", setting: Paper.noiseSetting)
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       var values: [(level: Double, value: Double)] = []

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// The full batch generalises as mini-batches do.
 struct CG12: Rule {
   /// Test accuracies are compared at the same training accuracy, at least this: before half of the examples are learned
@@ -19,10 +21,10 @@ struct CG12: Rule {
     paper: Paper.coherentGradients, section: "§4", setting: Paper.noiseSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .batchSize, .learningRate, .steps] }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains(where: \.isFullBatch) }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains(where: \.isFullBatch) }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       let full = runs.filter(\.isFullBatch)
@@ -41,7 +43,7 @@ struct CG12: Rule {
     }
   }
 
-  private func compare(_ real: StudyRun, _ random: StudyRun, in assessment: inout Assessment) {
+  private func compare(_ real: RunHistory, _ random: RunHistory, in assessment: inout Assessment) {
     guard let (level, values) = Self.atSameTraining([real, random]) else {
       return assessment.miss("training and test accuracy of both full-batch runs")
     }
@@ -59,7 +61,7 @@ struct CG12: Rule {
     }
   }
 
-  private func compare(_ full: StudyRun, withMiniBatches mini: StudyRun, in assessment: inout Assessment) {
+  private func compare(_ full: RunHistory, withMiniBatches mini: RunHistory, in assessment: inout Assessment) {
     guard let (level, values) = Self.atSameTraining([full, mini]) else {
       return assessment.miss("training and test accuracy of the mini-batch run")
     }
@@ -74,7 +76,7 @@ struct CG12: Rule {
   }
 
   /// The largest training accuracy that all runs reach, and their test accuracies when they first do.
-  private static func atSameTraining(_ runs: [StudyRun]) -> (level: Double, test: [Double])? {
+  private static func atSameTraining(_ runs: [RunHistory]) -> (level: Double, test: [Double])? {
     guard let level = runs.compactMap({ $0.accuracy("train").peak?.value }).min() else { return nil }
     let test = runs.compactMap { run in
       run.accuracy("train").firstStep(reaching: level).flatMap { run.accuracy("test")[$0] }

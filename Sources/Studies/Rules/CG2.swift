@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Learning slows as noise grows.
 struct CG2: Rule {
   /// Half of the training examples: passed early enough to be seen in short runs, and late enough (at 0 % too) to lie
@@ -10,7 +12,7 @@ struct CG2: Rule {
     id: "CG-2", sentence: "Learning slows as label noise grows: a fixed training accuracy is reached later.",
     paper: Paper.coherentGradients, section: "§2.3, figure 1", setting: Paper.noiseSetting)
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       var steps: [(level: Double, value: Double)] = []

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Pristine examples are learned before corrupt ones.
 struct CG3: Rule {
   /// Mean lead of the pristine curve over training (along the logarithm of the step): less than five points of accuracy
@@ -14,11 +16,11 @@ struct CG3: Rule {
       "Pristine examples are learned before corrupt ones: pristine near the 0 % curve, corrupt near the 100 % curve.",
     paper: Paper.coherentGradients, section: "§2.3, figure 1", setting: Paper.noiseSetting)
 
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.contains { !$0.accuracy("train", "corrupt").isEmpty && $0.noise < 1 }
   }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       let references = (real: runs.at(0)?.accuracy("train"), random: runs.at(1)?.accuracy("train"))
@@ -40,7 +42,7 @@ struct CG3: Rule {
   }
 
   private func compare(
-    _ run: StudyRun, with references: (real: Curve?, random: Curve?), in assessment: inout Assessment
+    _ run: RunHistory, with references: (real: Curve?, random: Curve?), in assessment: inout Assessment
   ) {
     let level = Level.text(run.noise)
     let (pristine, corrupt) = (run.pristineAccuracy, run.accuracy("train", "corrupt"))

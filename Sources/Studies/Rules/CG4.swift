@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Fewer pristine examples, slower pristine learning.
 struct CG4: Rule {
   /// "Early" is the first evaluation at which the run without noise has half of its examples right: before that there
@@ -12,7 +14,7 @@ struct CG4: Rule {
     id: "CG-4", sentence: "The fewer pristine examples there are, the slower they are learned.",
     paper: Paper.coherentGradients, section: "§2.3, figure 1", setting: Paper.noiseSetting)
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       var values: [(level: Double, value: Double)] = []

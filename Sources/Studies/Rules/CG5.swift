@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// The early slope of the loss, ‖g‖², falls with noise.
 struct CG5: Rule {
   /// The first ten steps, t = 0 ... 9: each goes from one evaluation to the next.
@@ -21,7 +23,7 @@ struct CG5: Rule {
   var needsEnd: Bool { false }
   var varying: Set<Trait> { [.noise, .seed, .steps, .learningRate] }
 
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.levels.count > 1 && runs.contains { !$0.measure("gradient_norm2").isEmpty }
   }
 
@@ -33,7 +35,7 @@ struct CG5: Rule {
       "Equation 1, dL/dt = −‖g‖², is of first order in the rate; at 0.1 the second order takes up to half of it. With "
       + "one seed, neighbouring levels differ by less than the draw of ten mini-batches moves them.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
       .init(
         letter: "a", sentence: "At step 0 ‖g‖² falls as noise grows.",
@@ -45,7 +47,7 @@ struct CG5: Rule {
     ])
   }
 
-  private func trend(_ runs: [StudyRun], of what: String, _ value: (Early) -> Double?) -> Judgement {
+  private func trend(_ runs: [RunHistory], of what: String, _ value: (Early) -> Double?) -> Judgement {
     var assessment = Assessment()
     // Of several rates the largest is the paper's; the others are for the slope.
     let rate = runs.compactMap(\.manifest.learningRate).max()
@@ -67,7 +69,7 @@ struct CG5: Rule {
     return assessment.judgement(held: "It falls from each noise level to the next")
   }
 
-  private func agreement(_ runs: [StudyRun]) -> Judgement {
+  private func agreement(_ runs: [RunHistory]) -> Judgement {
     let own = runs.filter { ($0.manifest.learningRate ?? .infinity) <= Self.smallRate }
     var assessment = Assessment()
     if own.isEmpty { assessment.notTested("it takes runs at a rate of at most \(Self.smallRate)") }
@@ -96,7 +98,7 @@ struct CG5: Rule {
     var sums: (norm: Double, slope: Double) { (squares.reduce(0, +), slopes.reduce(0, +)) }
 
     /// Nil when a step is missing.
-    init?(_ run: StudyRun) {
+    init?(_ run: RunHistory) {
       guard let rate = run.manifest.learningRate, rate > 0 else { return nil }
       let (norms, loss) = (run.measure("gradient_norm2"), run.loss("train"))
       let (examples, m) = (run.measure("example_norm2"), run.measureSize("gradient_norm2") ?? 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// fᵖ starts above fᶜ and crosses over.
@@ -49,7 +50,7 @@ struct CG6: ContributionRule {
     }
   }
 
-  func judge(_ run: StudyRun, sample: String, in assessment: inout Assessment) {
+  func judge(_ run: RunHistory, sample: String, in assessment: inout Assessment) {
     let place = "\(Level.text(run.noise)), \(sample == "paper" ? "paper’s sample" : "whole population")"
     // Once everything is fitted g nearly vanishes, and a handful of examples decide the shares of any world.
     let end = run.fittedStep ?? .max

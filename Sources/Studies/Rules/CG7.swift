@@ -29,7 +29,7 @@ struct CG7: ContributionRule {
     "iᵖ is above iᶜ after the first steps, beyond the permutation null, at every noise level"
   }
 
-  func judge(_ run: StudyRun, sample: String, in assessment: inout Assessment) {
+  func judge(_ run: RunHistory, sample: String, in assessment: inout Assessment) {
     let place = "\(Level.text(run.noise)), \(sample == "paper" ? "paper’s sample" : "whole population")"
     let records = run.contributions.filter { $0.sample == sample && $0.step <= Self.lastStep }
     let steps = Set(records.filter { $0.world == 0 }.map(\.step))

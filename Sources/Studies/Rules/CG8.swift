@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// Winsorizing slows overfitting, the more the larger c.
@@ -18,8 +19,8 @@ struct CG8: Rule {
     paper: Paper.coherentGradients, section: "§3.3, figure 4", setting: Paper.winsorizedSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .optimizer] }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.clipped != nil }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { ($0.optimizer.clipped ?? 0) > 0 } }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.clippedPercentile != nil }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { ($0.optimizer.clippedPercentile ?? 0) > 0 } }
 
   let change: RuleChange? = RuleChange(
     "Overfitting until plain SGD is at 90 % of its most: its mean over that course falls from each c to the next larger, "
@@ -28,7 +29,7 @@ struct CG8: Rule {
       "Margins over seeds in place of a hand-made floor: 5 % of SGD's slope called two amounts equal of which one, "
       + "c = 1, already cuts it 17-fold, and any further fall is smaller than that floor.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     var judged = 0
     for level in runs.levels {
@@ -45,20 +46,20 @@ struct CG8: Rule {
   }
 
   /// Whether the level could be judged.
-  private func judge(_ runs: [StudyRun], level: String, in assessment: inout Assessment) -> Bool {
+  private func judge(_ runs: [RunHistory], level: String, in assessment: inout Assessment) -> Bool {
     // Each seed's course is as long as its own SGD grows.
     var ends: [UInt64: Int] = [:]
-    for run in runs where run.optimizer.clipped == 0 {
+    for run in runs where run.optimizer.clippedPercentile == 0 {
       guard let peak = run.overfit.peak, peak.value >= Self.leastOverfit else { continue }
       ends[run.seed] = run.overfit.firstStep(reaching: Self.saturation * peak.value)
     }
     guard !ends.isEmpty else {
-      if !runs.contains(where: { $0.optimizer.clipped == 0 }) { assessment.miss("SGD, \(level)") }
+      if !runs.contains(where: { $0.optimizer.clippedPercentile == 0 }) { assessment.miss("SGD, \(level)") }
       return false
     }
     var means: [(c: Int, overfit: SeedMean)] = []
     for c in Self.clipped {
-      let own = runs.filter { $0.optimizer.clipped == c && ends[$0.seed] != nil }
+      let own = runs.filter { $0.optimizer.clippedPercentile == c && ends[$0.seed] != nil }
       let mean = assessment.seedMean(
         "mean overfit while SGD’s grows, c = \(c), \(level)", of: own,
         missing: c == 0 ? "SGD, \(level)" : "winsorized:c=\(c), \(level)"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// With c > 1 the training set's corrupt labels are not learned.
 struct CG9: Rule {
   /// What chance may add to the proper accuracy.
@@ -17,15 +19,15 @@ struct CG9: Rule {
       + "its training accuracy, 0.1124, already exceeds proper accuracy and margin, 0.1107.")
 
   var varying: Set<Trait> { [.noise, .seed, .optimizer] }
-  func reads(_ run: StudyRun) -> Bool { (run.optimizer.clipped ?? 0) > 1 }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { !runs.isEmpty }
+  func reads(_ run: RunHistory) -> Bool { (run.optimizer.clippedPercentile ?? 0) > 1 }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { !runs.isEmpty }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       // Without noise the proper accuracy is 1, which nothing exceeds.
       for run in runs where run.noise > 0 {
-        guard let peak = run.accuracy("train").peak, let c = run.optimizer.clipped else { continue }
+        guard let peak = run.accuracy("train").peak, let c = run.optimizer.clippedPercentile else { continue }
         let place = "c = \(c), \(Level.text(run.noise))"
         assessment.note("largest training accuracy, \(place)", peak.value)
         assessment.note("proper accuracy, \(place)", run.properAccuracy)
@@ -36,7 +38,7 @@ struct CG9: Rule {
       }
       // The least c is the hardest case; larger ones follow more easily.
       for level in Level.all where level > 0 {
-        if !runs.contains(where: { $0.optimizer.clipped == 2 && Level.isEqual($0.noise, level) }) {
+        if !runs.contains(where: { $0.optimizer.clippedPercentile == 2 && Level.isEqual($0.noise, level) }) {
           assessment.miss("winsorized:c=2, \(Level.text(level))")
         }
       }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// A rule about the contributions of pristine and corrupt examples, judged noise level by noise level on the paper's
 /// sample and on the whole population.
 protocol ContributionRule: Rule {
@@ -8,16 +10,16 @@ protocol ContributionRule: Rule {
   /// What to say when it held.
   var held: String { get }
   /// Judges one run on one sample.
-  func judge(_ run: StudyRun, sample: String, in assessment: inout Assessment)
+  func judge(_ run: RunHistory, sample: String, in assessment: inout Assessment)
 }
 
 extension ContributionRule {
   /// The runs at other levels do not count, so that the verdict does not name them.
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: Self.levels) }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: Self.levels) }
 
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { !$0.contributions.isEmpty } }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { !$0.contributions.isEmpty } }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
       .init(
         letter: "a", sentence: "Over the whole population and all weights.",
@@ -28,7 +30,7 @@ extension ContributionRule {
     ])
   }
 
-  private func judge(_ runs: [StudyRun], sample: String) -> Judgement {
+  private func judge(_ runs: [RunHistory], sample: String) -> Judgement {
     var assessment = Assessment()
     for level in Self.levels {
       guard let run = runs.at(level) else {

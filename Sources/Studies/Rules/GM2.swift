@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// Real labels are far more coherent than random ones, on training and test examples.
@@ -15,16 +16,16 @@ struct GM2: Rule {
     paper: Paper.generalizationMystery, section: "figure 3", setting: Paper.mysterySetting)
 
   var varying: Set<Trait> { [.noise, .seed, .steps] }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
-    runs.levels.count > 1 && runs.contains { !$0.coherence("test").isEmpty }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
+    runs.levels.count > 1 && runs.contains { !$0.mCoherence("test").isEmpty }
   }
 
   let change: RuleChange? = RuleChange(
     "The same margin, where random labels are fitted, on networks without batch normalisation; else not tested.",
     because: "As for MC-2; and figure 3 of the paper shows r until random labels are fitted.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       if runs.contains(where: \.hasBatchNorm) { assessment.notTested(MC2.needsOtherNorm) }
@@ -40,9 +41,9 @@ struct GM2: Rule {
     }
   }
 
-  private func compare(_ real: StudyRun, _ random: StudyRun, on split: String, in assessment: inout Assessment) {
+  private func compare(_ real: RunHistory, _ random: RunHistory, on split: String, in assessment: inout Assessment) {
     let runs = [real, random]
-    let courses = runs.compactMap { CoherenceCourse(of: $0.coherence(split)) }
+    let courses = runs.compactMap { CoherenceCourse(of: $0.mCoherence(split)) }
     guard courses.count == runs.count else {
       return assessment.miss("\(CoherenceCourse.leastProbes) probes of coherence on \(split) examples with both labels")
     }
@@ -54,7 +55,7 @@ struct GM2: Rule {
     // Early on r falls from near m with any labels: what is compared comes after that.
     let fallen = max(courses[0].trough.step, courses[1].trough.step)
     let ratios = [
-      ("by epoch", real.coherence(split).meanRatio(to: random.coherence(split), from: fallen)),
+      ("by epoch", real.mCoherence(split).meanRatio(to: random.mCoherence(split), from: fallen)),
       (
         "by training loss",
         EqualLoss(real, random, on: split, from: courses.map(\.trough.step))?.mean { log($0 / $1) }.map(exp)

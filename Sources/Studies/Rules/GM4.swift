@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Coherence
 import Foundation
 import Runs
@@ -22,13 +23,13 @@ struct GM4: Rule {
       + "with random ones: in order, not in value.",
     paper: Paper.generalizationMystery, section: "theorem 1", setting: Paper.theorySetting)
 
-  func reads(_ run: StudyRun) -> Bool {
+  func reads(_ run: RunHistory) -> Bool {
     run.optimizer.isSGD && !run.isFullBatch && Level.contains(run.noise, in: [0, 1])
   }
   var varying: Set<Trait> { [.noise, .seed, .steps] }
   /// The bounds at common steps are there before the end.
   var needsEnd: Bool { false }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.levels.count > 1 && runs.contains { !$0.measure("stability_log_bound").isEmpty }
   }
 
@@ -39,7 +40,7 @@ struct GM4: Rule {
       "β enters exponentially, α under a root. In the first runs the estimates of β decided the order, and with one β "
       + "the bounds differed by 0.5 %, which is α at step 0; the margin that (a) had was not asked of (b).")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs, least: Self.leastSeeds) { runs in
       .joining([
         .init(
@@ -53,7 +54,7 @@ struct GM4: Rule {
   }
 
   private func part(
-    _ runs: [StudyRun], held: String, _ compare: (StudyRun, StudyRun, inout Assessment) -> Void
+    _ runs: [RunHistory], held: String, _ compare: (RunHistory, RunHistory, inout Assessment) -> Void
   ) -> Judgement {
     var assessment = Assessment()
     for level in [0.0, 1] where (runs.at(level)?.measure("stability_log_bound").isEmpty ?? true) {
@@ -65,14 +66,14 @@ struct GM4: Rule {
 
   private typealias Look = (step: Int, real: Double, random: Double)
 
-  private func looks(_ real: StudyRun, _ random: StudyRun) -> [Look] {
+  private func looks(_ real: RunHistory, _ random: RunHistory) -> [Look] {
     let curves = [real, random].map { $0.measure("stability_log_bound") }
     return curves[0].points.compactMap { point in
       curves[1][point.step].map { (step: point.step, real: point.value, random: $0) }
     }.filter { $0.step > 0 }
   }
 
-  private func compare(_ real: StudyRun, _ random: StudyRun, in assessment: inout Assessment) {
+  private func compare(_ real: RunHistory, _ random: RunHistory, in assessment: inout Assessment) {
     let common = looks(real, random)
     guard common.count >= Self.leastLooks, let last = common.last else {
       return assessment.miss("\(Self.leastLooks) measurements of the probe stability at the same steps")
@@ -95,7 +96,7 @@ struct GM4: Rule {
 
   /// β grows the sum exponentially and α hardly changes it: with each run's own β the order may come from β alone. With
   /// one β for both it comes from coherence.
-  private func compareAtOneSmoothness(_ real: StudyRun, _ random: StudyRun, in assessment: inout Assessment) {
+  private func compareAtOneSmoothness(_ real: RunHistory, _ random: RunHistory, in assessment: inout Assessment) {
     let common = looks(real, random)
     guard common.count >= Self.leastLooks, let end = common.last?.step else {
       return assessment.miss("\(Self.leastLooks) measurements of the probe stability at the same steps")
@@ -116,13 +117,13 @@ struct GM4: Rule {
   }
 
   /// The sum with a β of one's own and α as measured, each value in force until the next look; nil without α or rate.
-  private static func logSum(of run: StudyRun, _ smoothness: Double, until end: Int) -> Double? {
+  private static func logSum(of run: RunHistory, _ smoothness: Double, until end: Int) -> Double? {
     guard let rate = run.manifest.learningRate, let m = run.manifest.dataset.trainExamples,
-      let schedule = try? Schedule(run.manifest.schedule ?? "constant"), let size = run.probeSizes.first,
-      run.probeSizes.count == 1,
+      let schedule = try? Schedule(run.manifest.schedule ?? "constant"), let size = run.probeSizes("train").first,
+      run.probeSizes("train").count == 1,
       var accountant = try? StabilityAccountant(m: m)
     else { return nil }
-    let points = run.coherence.points.filter { $0.step <= end }
+    let points = run.mCoherence("train").points.filter { $0.step <= end }
     guard points.first?.step == 0, points.last?.step == end else { return nil }
     for (point, next) in zip(points, points.dropFirst()) {
       guard (try? accountant.observe(alpha: min(1, max(0, point.value / Double(size))))) != nil else { return nil }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// Starting from weights that fit random labels lowers coherence and generalisation.
@@ -12,15 +13,15 @@ struct GM6: Rule {
     paper: Paper.generalizationMystery, section: "on adversarial initialization", setting: Paper.suggestedSetting)
 
   var varying: Set<Trait> { [.seed, .weights, .steps, .noise] }
-  func reads(_ run: StudyRun) -> Bool {
+  func reads(_ run: RunHistory) -> Bool {
     run.optimizer.isSGD && !run.isFullBatch && (run.noise == 0 || Self.isPretraining(run))
   }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.contains { $0.weights != nil } && runs.contains { $0.weights == nil && $0.noise == 0 }
   }
 
   /// The run that a start may come from: random labels, from a random start.
-  private static func isPretraining(_ run: StudyRun) -> Bool { run.noise == 1 && run.weights == nil }
+  private static func isPretraining(_ run: RunHistory) -> Bool { run.noise == 1 && run.weights == nil }
 
   let change: RuleChange? = RuleChange(
     "Coherence is compared at equal training loss (the geometric mean over ten common losses), gaps at the end, each by two "
@@ -29,7 +30,7 @@ struct GM6: Rule {
       "The peaks that the first version compared are of two kinds: of one start the transient of step 1, of the other "
       + "a later rise. The paper shows coherence \"as a function of training epoch and training loss\" (figure 3).")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     let pretrained = runs.filter(Self.isPretraining)
     let fresh = runs.filter { $0.weights == nil && $0.noise == 0 }
@@ -47,11 +48,12 @@ struct GM6: Rule {
     if (fresh + started).contains(where: { !$0.isFitted }) {
       assessment.doubt("not every run has fitted its examples, so that gaps do not compare")
     }
-    if Set((fresh + started).flatMap(\.probeSizes)).count > 1 {
+    if Set((fresh + started).flatMap { $0.probeSizes("train") }).count > 1 {
       assessment.doubt("the probes differ in m, which r grows with")
     }
-    func pair(_ name: String, missing: String, _ value: (StudyRun) -> Double?) -> (fresh: SeedMean, started: SeedMean)?
-    {
+    func pair(_ name: String, missing: String, _ value: (RunHistory) -> Double?) -> (
+      fresh: SeedMean, started: SeedMean
+    )? {
       let first = assessment.seedMean(
         "\(name), random start", of: fresh, missing: "a random start\(missing)", value)
       let second = assessment.seedMean(

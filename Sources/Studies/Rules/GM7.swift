@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Width raises generalisation, depth amplifies coherent directions.
 struct GM7: Rule {
   /// Two sizes could differ by chance in either direction; three have a trend.
@@ -14,13 +16,13 @@ struct GM7: Rule {
     setting: "an argument, and fully connected networks")
 
   var varying: Set<Trait> { [.seed, .model] }
-  func reads(_ run: StudyRun) -> Bool {
+  func reads(_ run: RunHistory) -> Bool {
     run.optimizer.isSGD && !run.isFullBatch && run.noise == 0 && Self.widths(of: run) != nil
   }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { Set(runs.compactMap(Self.widths)).count >= Self.leastSizes }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { Set(runs.compactMap(Self.widths)).count >= Self.leastSizes }
 
   /// The widths of the hidden layers of a fully connected network of equal layers, as in `mlp:256,256`.
-  static func widths(of run: StudyRun) -> [Int]? {
+  static func widths(of run: RunHistory) -> [Int]? {
     let parts = run.manifest.model.lowercased().split(separator: ":", maxSplits: 1)
     guard parts.count == 2, parts[0] == "mlp" else { return nil }
     let texts = parts[1].split(separator: ",", omittingEmptySubsequences: false)
@@ -33,7 +35,7 @@ struct GM7: Rule {
     because: "The claim says three things about two sweeps. Test accuracy does not change with depth, which the first "
       + "version did not look at and the claim does not say.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     let shapes = Dictionary(grouping: runs) { Self.widths(of: $0) ?? [] }
     func sweeps(_ key: ([Int]) -> Int) -> [[[Int]]] {
       Dictionary(grouping: shapes.keys.filter { !$0.isEmpty }, by: key).values.map { Array($0) }
@@ -48,8 +50,8 @@ struct GM7: Rule {
     let widths = longest(sweeps(\.count))?.map { (model: Self.word($0), runs: shapes[$0] ?? []) }
     let depths = longest(sweeps { $0[0] })?.map { (model: Self.word($0), runs: shapes[$0] ?? []) }
     func part(
-      _ letter: String, _ sentence: String, _ sizes: [(model: String, runs: [StudyRun])]?, missing: String,
-      _ judge: ([(model: String, runs: [StudyRun])], inout Assessment) -> Void
+      _ letter: String, _ sentence: String, _ sizes: [(model: String, runs: [RunHistory])]?, missing: String,
+      _ judge: ([(model: String, runs: [RunHistory])], inout Assessment) -> Void
     ) -> Judgement.Part {
       var assessment = Assessment()
       if let sizes { judge(sizes, &assessment) } else { assessment.miss(missing) }
@@ -66,7 +68,7 @@ struct GM7: Rule {
 
   private static func word(_ widths: [Int]) -> String { "mlp:" + widths.map(String.init).joined(separator: ",") }
 
-  private func judgeGap(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
+  private func judgeGap(_ sizes: [(model: String, runs: [RunHistory])], in assessment: inout Assessment) {
     if sizes.contains(where: { $0.runs.contains { !$0.isFitted } }) {
       assessment.doubt("not every width has fitted its examples, so that gaps do not compare")
     }
@@ -77,7 +79,7 @@ struct GM7: Rule {
     compare(closed, of: "the gap", grows: "rises with width", isAll: gaps.count == sizes.count, in: &assessment)
   }
 
-  private func judgeTest(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
+  private func judgeTest(_ sizes: [(model: String, runs: [RunHistory])], in assessment: inout Assessment) {
     let tests = sizes.compactMap { size in
       assessment.seedMean("final test accuracy, \(size.model)", of: size.runs, missing: size.model) {
         $0.accuracy("test").last?.value
@@ -86,8 +88,8 @@ struct GM7: Rule {
     compare(tests, of: "test accuracy", grows: "falls with width", isAll: tests.count == sizes.count, in: &assessment)
   }
 
-  private func judgeDepth(_ sizes: [(model: String, runs: [StudyRun])], in assessment: inout Assessment) {
-    if Set(sizes.flatMap { $0.runs.flatMap(\.probeSizes) }).count > 1 {
+  private func judgeDepth(_ sizes: [(model: String, runs: [RunHistory])], in assessment: inout Assessment) {
+    if Set(sizes.flatMap { $0.runs.flatMap { $0.probeSizes("train") } }).count > 1 {
       assessment.doubt("the probes of the depths differ in m")
     }
     let peaks = sizes.compactMap { size in
@@ -100,8 +102,10 @@ struct GM7: Rule {
   }
 
   /// (r − 1)/(m − 1) at the peak after the initial fall: the estimate of α without the bias of 1/m.
-  private static func peak(of run: StudyRun) -> Double? {
-    guard let course = CoherenceCourse(of: run), let m = run.probeSizes.first, run.probeSizes.count == 1, m > 1 else {
+  private static func peak(of run: RunHistory) -> Double? {
+    guard let course = CoherenceCourse(of: run), let m = run.probeSizes("train").first,
+      run.probeSizes("train").count == 1, m > 1
+    else {
       return nil
     }
     return (course.peak.value - 1) / Double(m - 1)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Datasets
 import Foundation
 
@@ -21,14 +22,14 @@ struct GS1: Rule {
     paper: Paper.thisProject, section: "the ledger of pushes", setting: Paper.thisSetting)
 
   var varying: Set<Trait> { Set(Trait.allCases) }
-  func reads(_ run: StudyRun) -> Bool {
+  func reads(_ run: RunHistory) -> Bool {
     Level.isEqual(run.noise, WS3.level) && PushPoint.optimizers.contains(run.optimizer.name)
   }
   /// The settings are what is compared.
-  func groups(of runs: [StudyRun]) -> [[StudyRun]] { runs.isEmpty ? [] : [runs] }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { !PushPoint.points(of: runs).isEmpty }
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] { runs.isEmpty ? [] : [runs] }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { !PushPoint.points(of: runs).isEmpty }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     let points = PushPoint.points(of: runs)
     guard points.count >= Self.leastPoints else {
@@ -85,14 +86,14 @@ struct PushPoint {
   let learnedBySGD: Double
 
   /// The points of runs with 50 % noise; settings without the probe along SGD, or without an optimizer, have none of them.
-  static func points(of runs: [StudyRun]) -> [PushPoint] {
+  static func points(of runs: [RunHistory]) -> [PushPoint] {
     let fixed: [Trait] = [.dataset, .examples, .augmentation, .model, .normalization, .learningRate, .momentum]
     let settings = Dictionary(grouping: runs) { run in
       let size = run.manifest.batchSize.map { run.optimizer.name == "m3" ? $0 / 3 : $0 } ?? 0
       return (fixed.map { $0.text(of: run) } + ["groups of \(size)"]).filter { !$0.isEmpty }.joined(separator: ", ")
     }
     return settings.sorted { $0.key < $1.key }.flatMap { setting, runs -> [PushPoint] in
-      func own(_ name: String) -> [StudyRun] { runs.filter { $0.optimizer.name == name }.onePerSeed }
+      func own(_ name: String) -> [RunHistory] { runs.filter { $0.optimizer.name == name }.onePerSeed }
       guard let plain = mean(own("sgd").compactMap(learned)) else { return [] }
       return optimizers.compactMap { name in
         guard let share = mean(own("sgd").flatMap { shares(of: $0, name) }),
@@ -106,9 +107,10 @@ struct PushPoint {
     }
   }
 
-  private static func shares(of run: StudyRun, _ name: String) -> [Double] {
+  private static func shares(of run: RunHistory, _ name: String) -> [Double] {
     let (corrupt, pristine) = (run.measure("push_net_corrupt_\(name)"), run.measure("push_net_pristine_\(name)"))
-    guard let perStep = run.epochsPerStep else { return [] }
+    let perStep = run.epochsPerStep
+    guard perStep > 0 else { return [] }
     return corrupt.points.compactMap { point in
       guard passes.contains(Double(point.step) * perStep), let other = pristine[point.step],
         abs(point.value) + abs(other) > 0
@@ -117,7 +119,7 @@ struct PushPoint {
     }
   }
 
-  private static func learned(_ run: StudyRun) -> Double? { run.accuracy("train", "corrupt").last?.value }
+  private static func learned(_ run: RunHistory) -> Double? { run.accuracy("train", "corrupt").last?.value }
 
   private static func mean(_ values: [Double]) -> Double? {
     values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// The window of group sizes. No paper's claim.
 struct GS2: Rule {
   /// Suppressed: at most half of what SGD learns of the corrupt labels.
@@ -17,11 +19,11 @@ struct GS2: Rule {
     paper: Paper.thisProject, section: "group size", setting: Paper.thisSetting)
 
   var varying: Set<Trait> { Set(Trait.allCases) }
-  func reads(_ run: StudyRun) -> Bool { GS1().reads(run) }
-  func groups(of runs: [StudyRun]) -> [[StudyRun]] { GS1().groups(of: runs) }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { GS1().isSpokenAbout(by: runs) }
+  func reads(_ run: RunHistory) -> Bool { GS1().reads(run) }
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] { GS1().groups(of: runs) }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { GS1().isSpokenAbout(by: runs) }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     let points = PushPoint.points(of: runs)
     return .joining(
       zip(["a", "b"], ["rm3", "m3"]).map { letter, name in

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Random labels are not near 1 throughout.
 struct MC2: Rule {
   /// "Rises": the peak is at least twice the least value of the initial fall.
@@ -20,10 +22,10 @@ struct MC2: Rule {
   var varying: Set<Trait> { [.noise, .seed, .steps] }
 
   /// The runs at other levels do not count, so that the verdict does not name them.
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
 
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
-    runs.contains { Level.isEqual($0.noise, 1) && !$0.coherence.isEmpty }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
+    runs.contains { Level.isEqual($0.noise, 1) && !$0.mCoherence("train").isEmpty }
   }
 
   let change: RuleChange? = RuleChange(
@@ -37,7 +39,7 @@ struct MC2: Rule {
   /// What a network with batch normalisation is no test of.
   static let needsOtherNorm = "batch normalisation couples the examples; it takes --norm group:8"
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       if runs.contains(where: \.hasBatchNorm) { assessment.notTested(Self.needsOtherNorm) }
@@ -57,7 +59,7 @@ struct MC2: Rule {
       }
       if let random = courses[1], let run = pair[1] { judge(random, isFitted: run.isFitted, in: &assessment) }
       if let real = courses[0], let random = courses[1] {
-        if pair[0]?.probeSizes != pair[1]?.probeSizes || pair[0]?.probeSizes.count != 1 {
+        if pair[0]?.probeSizes("train") != pair[1]?.probeSizes("train") || pair[0]?.probeSizes("train").count != 1 {
           assessment.leaveOpen("the probes differ in m, which r grows with")
         } else if real.peak.value < Self.wellBelow * random.peak.value {
           if pair[0]?.isFitted == true {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// The fall of the first steps.
 struct MC3: Rule {
   /// The window probed: twice the paper's "about 25 steps".
@@ -32,13 +34,14 @@ struct MC3: Rule {
   var needsEnd: Bool { false }
 
   /// The runs at other levels do not count, so that the verdict does not name them.
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
 
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
-    runs.levels.count > 1 && runs.contains { run in run.coherence.points.contains { $0.step <= Self.lastStep } }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
+    runs.levels.count > 1
+      && runs.contains { run in run.mCoherence("train").points.contains { $0.step <= Self.lastStep } }
   }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       for level in [0.0, 1] {
@@ -53,13 +56,14 @@ struct MC3: Rule {
     }
   }
 
-  private func judge(_ run: StudyRun, in assessment: inout Assessment) {
+  private func judge(_ run: RunHistory, in assessment: inout Assessment) {
     let level = Level.text(run.noise)
-    let early = run.coherence.points.filter { $0.step <= Self.lastStep }
+    let early = run.mCoherence("train").points.filter { $0.step <= Self.lastStep }
     guard early.count >= Self.leastProbes, early.first?.step == 0,
       let start = early.filter({ $0.step <= Self.lastStart }).max(by: { $0.value < $1.value }),
-      let least = early.filter({ $0.step > start.step }).min(by: { $0.value < $1.value }), let m = run.probeSizes.first,
-      run.probeSizes.count == 1
+      let least = early.filter({ $0.step > start.step }).min(by: { $0.value < $1.value }),
+      let m = run.probeSizes("train").first,
+      run.probeSizes("train").count == 1
     else { return assessment.miss("coherence at every step from 0 to \(Self.lastStep), on one sample, \(level)") }
     assessment.note("largest r/m by step \(Self.lastStart), \(level)", start.value / Double(m))
     assessment.note("least r/m by step \(Self.lastStep), \(level)", least.value / Double(m))

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Broad rise, peak, return towards 1.
 struct MC4: Rule {
   /// "Rise": the peak is at least twice the least value of the initial fall.
@@ -17,15 +19,15 @@ struct MC4: Rule {
     paper: Paper.makingCoherence, section: "experiments", setting: Paper.coherenceSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .steps] }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
-    runs.levels.count > 1 && runs.contains { $0.coherence.points.count > 1 }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
+    runs.levels.count > 1 && runs.contains { $0.mCoherence("train").points.count > 1 }
   }
 
   let change: RuleChange? = RuleChange(
     "The same margins, on networks without batch normalisation; with it the claim is not tested.",
     because: "As for MC-2: under running statistics the trajectory is that of the normalisation, not of the labels.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       var assessment = Assessment()
       if runs.contains(where: \.hasBatchNorm) { assessment.notTested(MC2.needsOtherNorm) }
@@ -45,7 +47,7 @@ struct MC4: Rule {
   }
 
   /// Whether there is a peak whose time means something.
-  private func judge(_ course: CoherenceCourse, of run: StudyRun, in assessment: inout Assessment) -> Bool {
+  private func judge(_ course: CoherenceCourse, of run: RunHistory, in assessment: inout Assessment) -> Bool {
     let level = Level.text(run.noise)
     let remaining = (course.end.value - 1) / (course.peak.value - 1)
     let breadth = (course.aboveHalf.upperBound + 1) / (course.aboveHalf.lowerBound + 1)

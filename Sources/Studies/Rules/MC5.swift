@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// The same course in every layer and architecture.
 struct MC5: Rule {
   /// The architectures, by the beginning of the model's word.
@@ -18,10 +20,10 @@ struct MC5: Rule {
     paper: Paper.makingCoherence, section: "experiments", setting: Paper.coherenceSetting)
 
   var varying: Set<Trait> { [.seed, .model, .examples, .batchSize, .learningRate, .schedule, .steps] }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && run.noise == 0 && Self.family(of: run) != nil }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { $0.layers.count >= Self.leastLayers } }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && run.noise == 0 && Self.family(of: run) != nil }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { $0.layers().count >= Self.leastLayers } }
 
-  private static func family(of run: StudyRun) -> String? {
+  private static func family(of run: RunHistory) -> String? {
     families.first { run.manifest.model.lowercased().hasPrefix($0.1) }?.1
   }
 
@@ -42,12 +44,12 @@ struct MC5: Rule {
   /// The transient of the first steps is MC-3's.
   static let afterTransient = 50
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       .joining(
         zip("abc".map(String.init), Self.families).map { letter, names in
           var assessment = Assessment()
-          let own = runs.filter { Self.family(of: $0) == names.1 && $0.layers.count >= Self.leastLayers }
+          let own = runs.filter { Self.family(of: $0) == names.1 && $0.layers().count >= Self.leastLayers }
           if let run = own.filter({ !$0.hasBatchNorm }).at(0) {
             judge(run, in: &assessment)
           } else if own.isEmpty {
@@ -67,16 +69,17 @@ struct MC5: Rule {
     course.peak.value >= MC2.rise * course.trough.value && course.end.value <= MC2.fall * course.peak.value
   }
 
-  private func judge(_ run: StudyRun, in assessment: inout Assessment) {
+  private func judge(_ run: RunHistory, in assessment: inout Assessment) {
     let model = run.manifest.model
     func later(_ layer: String) -> Curve {
       Curve(
-        run.coherence("train", layer: layer).points.filter { $0.step >= Self.afterTransient }.map {
+        run.mCoherence("train", layer: layer).points.filter { $0.step >= Self.afterTransient }.map {
           ($0.step, $0.value)
         })
     }
-    let courses = run.layers.compactMap { CoherenceCourse(of: later($0)) }
-    guard let whole = CoherenceCourse(of: later("all")), courses.count >= Self.leastLayers, let final = run.layers.last
+    let courses = run.layers().compactMap { CoherenceCourse(of: later($0)) }
+    guard let whole = CoherenceCourse(of: later("all")), courses.count >= Self.leastLayers,
+      let final = run.layers().last
     else {
       return assessment.miss("\(CoherenceCourse.leastProbes) probes of coherence by layer, \(model)")
     }
@@ -92,9 +95,9 @@ struct MC5: Rule {
     } else if share < Self.most {
       assessment.fail("fewer than three layers of four rise and return, \(model)")
     }
-    let last = run.coherence("train", layer: final)
-    let ratios = run.layers.dropLast().filter(Self.isConvolution).compactMap {
-      run.coherence("train", layer: $0).meanRatio(to: last, from: whole.trough.step)
+    let last = run.mCoherence("train", layer: final)
+    let ratios = run.layers().dropLast().filter(Self.isConvolution).compactMap {
+      run.mCoherence("train", layer: $0).meanRatio(to: last, from: whole.trough.step)
     }
     guard !ratios.isEmpty else { return assessment.miss("coherence of convolutions and of the final layer, \(model)") }
     let above = Double(ratios.count { $0 > 1 }) / Double(ratios.count)

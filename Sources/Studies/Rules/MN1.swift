@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// What of m-coherence on random labels is about labels, and what about the normalisation. No paper's claim.
@@ -17,12 +18,12 @@ struct MN1: Rule {
     paper: Paper.thisProject, section: "coherence and batch normalisation", setting: Paper.thisSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .steps, .normalization] }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD && Level.isEqual(run.noise, 1) }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
-    runs.contains { !$0.coherence("test", policy: "batch").isEmpty } && runs.contains { $0.normalization != nil }
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.isEqual(run.noise, 1) }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
+    runs.contains { !$0.mCoherence("test", policy: "batch").isEmpty } && runs.contains { $0.normalization != nil }
   }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     let normed = runs.filter(\.hasBatchNorm)
     let grouped = runs.filter { $0.normalization?.hasPrefix("group") == true }
     var (running, policies, groups) = (Assessment(), Assessment(), Assessment())
@@ -38,7 +39,7 @@ struct MN1: Rule {
       "log of r under running over r under batch statistics", of: normed,
       missing: "runs with batch norm and both probes"
     ) { run in
-      Self.meanRatio(run.coherence("train", policy: "running"), run.coherence("train", policy: "batch"))
+      Self.meanRatio(run.mCoherence("train", policy: "running"), run.mCoherence("train", policy: "batch"))
     }
     if let ratio, ratio.mean + ratio.error < Self.alike {
       policies.fail("running statistics do not give twice the r of batch statistics")
@@ -47,7 +48,7 @@ struct MN1: Rule {
     }
     let other = groups.seedMean(
       "log of r on training over test images, group norm", of: grouped, missing: "runs with group norm"
-    ) { run in Self.meanRatio(run.coherence("train"), run.coherence("test")) }
+    ) { run in Self.meanRatio(run.mCoherence("train"), run.mCoherence("test")) }
     if let other {
       switch other.isAbove(0) {
       case true?: break
@@ -69,8 +70,8 @@ struct MN1: Rule {
     ])
   }
 
-  private static func excess(_ run: StudyRun, policy: String) -> Double? {
-    meanRatio(run.coherence("train", policy: policy), run.coherence("test", policy: policy))
+  private static func excess(_ run: RunHistory, policy: String) -> Double? {
+    meanRatio(run.mCoherence("train", policy: policy), run.mCoherence("test", policy: policy))
   }
 
   private static func meanRatio(_ a: Curve, _ b: Curve) -> Double? {

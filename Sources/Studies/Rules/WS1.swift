@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Label noise on large networks: CG-2, CG-3 and CG-4, one verdict for each network.
 struct WS1: Rule {
   /// The beginnings of the words of the three networks, with and without batch norm or a stem for small images.
@@ -12,7 +14,7 @@ struct WS1: Rule {
       + "ones, and the slower the fewer there are (CG-2, CG-3, CG-4).",
     paper: Paper.weakAndStrong, section: "§2, figures 1, 6 and 7", setting: Paper.architecturesSetting)
 
-  func reads(_ run: StudyRun) -> Bool {
+  func reads(_ run: RunHistory) -> Bool {
     run.optimizer.isSGD && !run.isFullBatch && Self.models.contains(where: run.manifest.model.lowercased().hasPrefix)
   }
 
@@ -26,7 +28,7 @@ struct WS1: Rule {
   /// "Learns": half of the examples, the level at which CG-2 compares.
   static let learned = 0.5
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       let rules: [any Rule] = [CG2(), CG3(), CG4()]
       let real = runs.at(0)?.accuracy("train").last?.value

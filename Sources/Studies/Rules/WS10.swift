@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// RM3 learns an example the less, the more difficult it is.
@@ -19,8 +20,8 @@ struct WS10: Rule {
     setting: "ImageNet, ResNet-18, RM3, 90 epochs: 99, 98, 97, 96, 94, 93, 91, 87 and 61 %")
 
   var varying: Set<Trait> { [.seed, .optimizer, .steps] }
-  func reads(_ run: StudyRun) -> Bool { ["rm3", "sgd"].contains(run.optimizer.name) && run.noise == 0 }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+  func reads(_ run: RunHistory) -> Bool { ["rm3", "sgd"].contains(run.optimizer.name) && run.noise == 0 }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.contains { run in
       run.optimizer.name == "rm3" && Self.difficulties.contains { run.count("train", Self.group($0)) > 0 }
     }
@@ -35,7 +36,7 @@ struct WS10: Rule {
 
   private static func group(_ difficulty: Int) -> String { "difficulty-\(difficulty)" }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     let robust = runs.filter { $0.optimizer.name == "rm3" }
     return .joining([
       .init(
@@ -47,7 +48,7 @@ struct WS10: Rule {
     ])
   }
 
-  private func judgeFall(_ run: StudyRun?) -> Judgement {
+  private func judgeFall(_ run: RunHistory?) -> Judgement {
     var assessment = Assessment()
     var shares: [(difficulty: Int, value: Double, variance: Double)] = []
     for difficulty in Self.difficulties {
@@ -76,14 +77,14 @@ struct WS10: Rule {
     return assessment.judgement(held: "The training accuracy of RM3 falls from difficulty 0 to difficulty 8")
   }
 
-  private func compare(_ robust: [StudyRun], _ plain: [StudyRun]) -> Judgement {
+  private func compare(_ robust: [RunHistory], _ plain: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     if plain.isEmpty { assessment.miss("sgd on the same examples, as a control") }
     if plain.contains(where: { !$0.isFitted }) {
       assessment.notTested(
         "SGD has not fitted its examples, so that it falls with difficulty as well; it takes longer training")
     }
-    func accuracy(_ run: StudyRun, _ difficulty: Int) -> Double? {
+    func accuracy(_ run: RunHistory, _ difficulty: Int) -> Double? {
       run.accuracy("train", Self.group(difficulty)).last?.value
     }
     let losses = robust.onePerSeed.compactMap { run -> Double? in

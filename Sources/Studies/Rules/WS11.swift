@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Hard examples do not teach the easy ones.
 struct WS11: Rule {
   /// "High": two thirds of the easy test examples, when easy ones were trained on.
@@ -15,8 +17,8 @@ struct WS11: Rule {
     paper: Paper.weakAndStrong, section: "§4.4", setting: Paper.hardnessSetting + ": 85, 17, 44 and 21 %")
 
   var varying: Set<Trait> { [.seed, .split, .examples, .steps] }
-  func reads(_ run: StudyRun) -> Bool { WS9().reads(run) }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+  func reads(_ run: RunHistory) -> Bool { WS9().reads(run) }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.contains { run in
       WS9.kinds.contains { $0 != run.split && !run.accuracy("test", $0).isEmpty }
     }
@@ -29,7 +31,7 @@ struct WS11: Rule {
       "\"Low\" was up to 58 %, and the first runs reversed the order of the paper's 44 % from hard to easy and 21 % from "
       + "hard to hard, which one verdict for all four cells did not show.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     func mean(_ trained: String, _ tested: String, in assessment: inout Assessment) -> SeedMean? {
       assessment.seedMean(
         "test accuracy, \(trained) to \(tested)", of: runs.filter { $0.split == trained },

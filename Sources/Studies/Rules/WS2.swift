@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// SGD ≈ RA3 ≫ RM3 > M3 in the generalization gap, which under noise is the gap to test labels as noisy as those trained
@@ -21,13 +22,13 @@ struct WS2: Rule {
     paper: Paper.weakAndStrong, section: "§3.3, figure 2, equation 1", setting: Paper.imageNetSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .optimizer, .batchSize, .steps] }
-  func reads(_ run: StudyRun) -> Bool { Self.optimizers.contains(run.optimizer.name) }
-  func groups(of runs: [StudyRun]) -> [[StudyRun]] {
+  func reads(_ run: RunHistory) -> Bool { Self.optimizers.contains(run.optimizer.name) }
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] {
     Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
   }
 
   /// The order is one of medians, or of the rolling average: SGD beside one median alone is the matter of other claims.
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     let names = Set(runs.map(\.optimizer.name))
     return names.isSuperset(of: ["rm3", "m3"]) || names.contains("ra3")
   }
@@ -54,7 +55,7 @@ struct WS2: Rule {
     }
   }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     let parts = Comparison.allCases.flatMap { comparison in Self.levels.map { (comparison, $0) } }
     let letters = "abcdefghi".map(String.init)
     return .joining(
@@ -69,10 +70,10 @@ struct WS2: Rule {
   }
 
   private static func judge(
-    _ comparison: Comparison, _ runs: [StudyRun], level: String, in assessment: inout Assessment
+    _ comparison: Comparison, _ runs: [RunHistory], level: String, in assessment: inout Assessment
   ) {
     var gaps: [String: SeedMean] = [:]
-    var used: [StudyRun] = []
+    var used: [RunHistory] = []
     for name in optimizers {
       let own = runs.filter { $0.optimizer.name == name }.onePerSeed
       let values = own.compactMap { $0.overfit.last?.value }
@@ -127,12 +128,12 @@ struct WS2: Rule {
     String(format: "%.1f", 100 * difference) + " percentage points"
   }
 
-  private static func examplesSeen(_ run: StudyRun) -> Double? {
+  private static func examplesSeen(_ run: RunHistory) -> Double? {
     guard let steps = run.steps, let size = run.manifest.batchSize else { return nil }
     return Double(steps) * Double(size)
   }
 
-  private static func isEqualEffort(_ runs: [StudyRun]) -> Bool {
+  private static func isEqualEffort(_ runs: [RunHistory]) -> Bool {
     func isEqual(_ values: [Double]) -> Bool {
       guard values.count == runs.count, let low = values.min(), let high = values.max() else { return false }
       return high <= low * (1 + effort)

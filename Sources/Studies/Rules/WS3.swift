@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// RM3 and M3 learn pristine examples only.
 struct WS3: Rule {
   static let level = 0.5
@@ -13,15 +15,15 @@ struct WS3: Rule {
     paper: Paper.weakAndStrong, section: "§3.3, figure 3", setting: Paper.imageNetSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .optimizer, .batchSize, .steps] }
-  func reads(_ run: StudyRun) -> Bool {
+  func reads(_ run: RunHistory) -> Bool {
     Level.isEqual(run.noise, Self.level) && WS2.optimizers.contains(run.optimizer.name)
   }
-  func groups(of runs: [StudyRun]) -> [[StudyRun]] {
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] {
     Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
   }
 
   /// M3 beside SGD alone is GM-3.
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { $0.optimizer.name == "rm3" } }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { $0.optimizer.name == "rm3" } }
 
   let change: RuleChange? = RuleChange(
     "The same margins (more than half of the pristine examples learned, at most a fifth of the corrupt ones), for each "
@@ -29,12 +31,12 @@ struct WS3: Rule {
       + "the claim is not tested.",
     because: "The claim is about four optimizers. The first runs were no fair test of them: see WS-2.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { .joining(Self.parts($0, optimizers: WS2.optimizers)) }
   }
 
   /// For every optimizer what it learned, where SGD memorised.
-  static func parts(_ runs: [StudyRun], optimizers: [String]) -> [Judgement.Part] {
+  static func parts(_ runs: [RunHistory], optimizers: [String]) -> [Judgement.Part] {
     let control = runs.filter { $0.optimizer.isSGD }.at(level)
     let memorised = control?.accuracy("train", "corrupt").last?.value
     return zip("abcdefgh".map(String.init), optimizers).map { letter, name in
@@ -54,7 +56,7 @@ struct WS3: Rule {
   }
 
   /// Medians have to learn the pristine examples only, the others both.
-  static func judge(_ runs: [StudyRun], optimizers: [String], in assessment: inout Assessment) {
+  static func judge(_ runs: [RunHistory], optimizers: [String], in assessment: inout Assessment) {
     for name in optimizers {
       guard let run = runs.filter({ $0.optimizer.name == name }).at(level),
         let pristine = run.pristineAccuracy.last?.value, let corrupt = run.accuracy("train", "corrupt").last?.value

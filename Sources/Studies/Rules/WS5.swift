@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Medians amplify strong directions.
 struct WS5: Rule {
   /// Amplified: M3's step is longer than the mean's along the strong coordinates by five percent, at two probes in a row.
@@ -19,13 +21,13 @@ struct WS5: Rule {
     paper: Paper.weakAndStrong, section: "§3.3, remark, figure 2 (g)", setting: Paper.imageNetSetting)
 
   var varying: Set<Trait> { [.seed, .optimizer, .batchSize, .steps] }
-  func reads(_ run: StudyRun) -> Bool {
+  func reads(_ run: RunHistory) -> Bool {
     run.noise == 0 && !run.isFullBatch && (run.optimizer.isSGD || run.optimizer.name == "m3")
   }
-  func groups(of runs: [StudyRun]) -> [[StudyRun]] {
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] {
     Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
   }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.contains { $0.optimizer.name == "m3" && !$0.measure("median_along_strong").isEmpty }
   }
 
@@ -37,7 +39,7 @@ struct WS5: Rule {
       + "instability).\" The common gradient, along which the first version measured, is a sum of strong directions and of "
       + "weak ones, and loss spikes were counted but not used.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
       .init(
         letter: "a", sentence: "The median amplifies strong directions.",
@@ -54,7 +56,7 @@ struct WS5: Rule {
     ])
   }
 
-  private func judge(_ run: StudyRun, in assessment: inout Assessment) {
+  private func judge(_ run: RunHistory, in assessment: inout Assessment) {
     let along = run.measure("median_along_strong")
     guard along.points.count >= CoherenceCourse.leastProbes else {
       return assessment.miss("\(CoherenceCourse.leastProbes) probes of medians (--probe median), m3")
@@ -73,7 +75,7 @@ struct WS5: Rule {
     if !isSustained { assessment.fail("M3’s steps along strong coordinates are not clearly longer than the mean’s") }
   }
 
-  private func judgeSpikes(_ runs: [StudyRun]) -> Judgement {
+  private func judgeSpikes(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     func spikes(_ name: String) -> SeedMean? {
       assessment.seedMean(
@@ -95,7 +97,7 @@ struct WS5: Rule {
     return assessment.judgement(held: "M3 has more loss spikes than SGD")
   }
 
-  private static func spikes(of run: StudyRun) -> Int {
+  private static func spikes(of run: RunHistory) -> Int {
     let points = run.loss("train").points
     return zip(points, points.dropFirst()).count { before, after in
       after.value > spike * before.value && after.value > leastLoss

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
 import Foundation
 
 /// With larger mini-batches RM3 behaves like SGD.
@@ -18,8 +19,8 @@ struct WS6: Rule {
 
   /// Equally many updates at every size: with equal passes large batches would learn too little to overfit at all.
   var varying: Set<Trait> { [.seed, .optimizer, .batchSize] }
-  func reads(_ run: StudyRun) -> Bool { run.optimizer.isSGD || ["rm3", "ra3"].contains(run.optimizer.name) }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool {
+  func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD || ["rm3", "ra3"].contains(run.optimizer.name) }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     Set(runs.filter { $0.optimizer.name == "rm3" }.compactMap(\.manifest.batchSize)).count > 1
   }
 
@@ -31,7 +32,7 @@ struct WS6: Rule {
       "\"The larger the mini-batch, the more it behaves like SGD\" (§3.3) is about the way to the end: the first version "
       + "compared the ends, where at most sizes everything is memorised and any two optimizers are alike.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
       .init(
         letter: "a", sentence: "RM3's overfitting comes nearer to SGD's as mini-batches grow.",
@@ -40,7 +41,7 @@ struct WS6: Rule {
     ])
   }
 
-  private func judgeSizes(_ runs: [StudyRun]) -> Judgement {
+  private func judgeSizes(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     let ratios = ratios(runs, of: "rm3", in: &assessment)
     guard ratios.count >= Self.leastSizes, let first = ratios.first, let last = ratios.last else {
@@ -59,7 +60,7 @@ struct WS6: Rule {
     return assessment.judgement(held: "From batch \(first.size) to batch \(last.size) they converge")
   }
 
-  private func judgeControl(_ runs: [StudyRun]) -> Judgement {
+  private func judgeControl(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     let ratios = ratios(runs, of: "ra3", in: &assessment)
     if ratios.isEmpty { assessment.miss("RA3 at the sizes of RM3") }
@@ -71,7 +72,7 @@ struct WS6: Rule {
 
   /// The optimizer's overfit over SGD's where SGD is half-way, by size.
   private func ratios(
-    _ runs: [StudyRun], of name: String, in assessment: inout Assessment
+    _ runs: [RunHistory], of name: String, in assessment: inout Assessment
   ) -> [(size: Int, mean: SeedMean)] {
     let own = runs.filter { $0.optimizer.name == name }
     return Set(own.compactMap(\.manifest.batchSize)).sorted().compactMap { size in

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Winsorizing by count on CIFAR-10.
 struct WS8: Rule {
   static let counts = [0, 2, 4]
@@ -23,11 +25,11 @@ struct WS8: Rule {
     paper: Paper.weakAndStrong, section: "appendix B, figure 8", setting: Paper.countSetting)
 
   var varying: Set<Trait> { [.noise, .seed, .optimizer] }
-  func reads(_ run: StudyRun) -> Bool {
+  func reads(_ run: RunHistory) -> Bool {
     !run.isFullBatch && run.optimizer.clippedCount.map(Self.counts.contains) == true
       && Level.contains(run.noise, in: [0, 1])
   }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { runs.contains { ($0.optimizer.clippedCount ?? 0) > 0 } }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { ($0.optimizer.clippedCount ?? 0) > 0 } }
 
   let change: RuleChange? = RuleChange(
     "The same margins, as parts: (a) the gap with real labels, (b) test accuracy at s = 2, (c) random labels. Unless SGD "
@@ -35,9 +37,9 @@ struct WS8: Rule {
     because: "The claim says three things. The first runs had 4000 steps where the paper has 100 000: that \"the "
       + "model completely memorizes the training data\" at s = 0 (appendix B) was not yet so.")
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
-      let parts: [(sentence: String, level: Double, judge: ([Int: StudyRun], inout Assessment) -> Void)] = [
+      let parts: [(sentence: String, level: Double, judge: ([Int: RunHistory], inout Assessment) -> Void)] = [
         ("With real labels the gap shrinks as s grows.", 0, { compareGaps($0, level: Level.text(0), in: &$1) }),
         ("With s = 2 test accuracy is kept.", 0, { compareTest($0, in: &$1) }),
         ("With s = 2 and 4 random labels are not learned, which SGD memorises.", 1, { compareMemory($0, in: &$1) }),
@@ -45,7 +47,7 @@ struct WS8: Rule {
       return .joining(
         zip("abc".map(String.init), parts).map { letter, part in
           var assessment = Assessment()
-          var found: [Int: StudyRun] = [:]
+          var found: [Int: RunHistory] = [:]
           for count in Self.counts {
             found[count] = runs.filter { $0.optimizer.clippedCount == count }.at(part.level)
             if found[count]?.finalGap == nil { assessment.miss("\(Self.word(count)), \(Level.text(part.level))") }
@@ -58,7 +60,7 @@ struct WS8: Rule {
 
   private static func word(_ count: Int) -> String { count == 0 ? "sgd" : "winsorized:s=\(count)" }
 
-  private func compareGaps(_ runs: [Int: StudyRun], level: String, in assessment: inout Assessment) {
+  private func compareGaps(_ runs: [Int: RunHistory], level: String, in assessment: inout Assessment) {
     let gaps = Self.counts.compactMap { count in runs[count]?.finalGap.map { (count: count, gap: $0) } }
     for (count, gap) in gaps { assessment.note("gap, s = \(count), \(level)", gap) }
     if let plain = gaps.first, plain.count == 0, plain.gap <= Self.nothing {
@@ -75,7 +77,7 @@ struct WS8: Rule {
     }
   }
 
-  private func compareTest(_ runs: [Int: StudyRun], in assessment: inout Assessment) {
+  private func compareTest(_ runs: [Int: RunHistory], in assessment: inout Assessment) {
     guard let plain = runs[0]?.accuracy("test").last?.value, let few = runs[2]?.accuracy("test").last?.value else {
       return
     }
@@ -84,7 +86,7 @@ struct WS8: Rule {
     if few < plain - Self.kept { assessment.fail("s = 2 costs more than three points of test accuracy") }
   }
 
-  private func compareMemory(_ runs: [Int: StudyRun], in assessment: inout Assessment) {
+  private func compareMemory(_ runs: [Int: RunHistory], in assessment: inout Assessment) {
     for count in Self.counts {
       guard let train = runs[count]?.accuracy("train").last?.value else { continue }
       assessment.note("training accuracy, s = \(count), 100 % noise", train)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RunStore
+
 /// Easy examples generalise better than hard ones, and are learned faster.
 struct WS9: Rule {
   static let kinds = ["easy", "hard"]
@@ -15,12 +17,12 @@ struct WS9: Rule {
     paper: Paper.weakAndStrong, section: "§4.2, figure 4", setting: Paper.hardnessSetting)
 
   var varying: Set<Trait> { [.seed, .split, .examples, .steps] }
-  func reads(_ run: StudyRun) -> Bool {
+  func reads(_ run: RunHistory) -> Bool {
     run.optimizer.isSGD && run.noise == 0 && run.split.map(Self.kinds.contains) == true
   }
-  func isSpokenAbout(by runs: [StudyRun]) -> Bool { !runs.isEmpty }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { !runs.isEmpty }
 
-  func judge(_ runs: [StudyRun]) -> Judgement {
+  func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     let (easy, hard) = (runs.filter { $0.split == "easy" }, runs.filter { $0.split == "hard" })
     let train = [("easy", easy), ("hard", hard)].compactMap { kind, own in
@@ -47,7 +49,7 @@ struct WS9: Rule {
     return assessment.judgement(held: "The gap of easy examples is smaller, and their loss falls faster")
   }
 
-  private func compareSlopes(_ easy: [StudyRun], _ hard: [StudyRun], in assessment: inout Assessment) {
+  private func compareSlopes(_ easy: [RunHistory], _ hard: [RunHistory], in assessment: inout Assessment) {
     var leads: [Double] = []
     var slopes = (easy: [Double](), hard: [Double]())
     for run in easy.onePerSeed {
@@ -71,14 +73,14 @@ struct WS9: Rule {
     }
   }
 
-  private static func slope(of run: StudyRun, upTo step: Int) -> Double? {
+  private static func slope(of run: RunHistory, upTo step: Int) -> Double? {
     let loss = run.loss("train")
     guard let start = loss[0], let end = loss.value(at: step), step > 0 else { return nil }
     return (start - end) / Double(step)
   }
 }
 
-extension StudyRun {
+extension RunHistory {
   /// Training accuracy less the accuracy on a group of test examples, at the last step that has both.
   func gap(to group: String) -> Double? {
     let test = accuracy("test", group)
