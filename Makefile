@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 override ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 VERBOSE := $(if $(filter-out 0,$(V)),--verbose)
-SWIFT_SOURCES = $(wildcard $(addprefix $(ROOT)/,Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources))
+SWIFT_SOURCES = $(wildcard $(addprefix $(ROOT)/,Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -19,6 +19,7 @@ let package = Package(
         .product(name: "GradientMatrix", package: "CoherentGradients"),
         .product(name: "Aggregation", package: "CoherentGradients"),
         .product(name: "Training", package: "CoherentGradients"),
+        .product(name: "Runs", package: "CoherentGradients"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: [.treatAllWarnings(as: .error)])

@@ -24,4 +24,18 @@ import Testing
     // The examples that a step hurts are those whose labels the noise changed.
     #expect(lines[(least + 1)...].count { $0.contains("corrupt") } >= 8)
   }
+
+  /// The README shows the program that is built and run, and says how long it is.
+  @Test func theReadmeShowsTheExample() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let readme = try String(contentsOf: root.appendingPathComponent("README.md"), encoding: .utf8)
+    let program = try String(
+      contentsOf: root.appendingPathComponent("Examples/OwnTraining/Sources/own-training/main.swift"), encoding: .utf8)
+    let lines = program.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    #expect(lines.count <= 60 && readme.contains("\(lines.count) lines with the data"))
+    let library = try #require(readme.range(of: "## As a library"))
+    let block = try #require(readme[library.upperBound...].firstMatch(of: /```swift\n(?<code>[^`]*)```/))
+    for line in block.code.split(separator: "\n") { #expect(lines.contains(line), "\(line)") }
+  }
 }

@@ -31,26 +31,14 @@ struct ConvolutionalWork {
 
   /// An update as the training loop makes it, without the gathering of the batch.
   func step(optimizer word: String) throws -> () throws -> Void {
-    let aggregator = try AggregatorSpecification(word).make()
-    let optimizer = try SGD(store: store)
-    let context = ForwardContext(
-      isTraining: true, usesSinks: true, linearPolicy: policy, generator: try Generator(seed: 3))
-    let plan = try GradientPlan(model, store: store, linearPolicy: policy)
+    let step = try TrainingStep(
+      model, store: store, aggregator: AggregatorSpecification(word).make(), linearPolicy: policy,
+      generator: Generator(seed: 3))
+    let optimizer = try SGD()
     return { [self] in
-      var aggregate = Aggregate.gradient
-      if aggregator.need == .batchMean {
-        let losses = try model.forward(images, in: context).crossEntropy(targets: labels)
-        try store.backward(losses, weights: Tensor.full([batch], 1 / Double(batch)))
-        aggregate = try aggregator.aggregate(store)
-      } else {
-        var pass = TrainingPass(generator: context.generator)
-        if case .groupMeans(let count) = aggregator.need {
-          pass.groups = try GradientMatrix.groups(of: batch, count: count)
-        }
-        _ = try aggregator.aggregate(plan, input: images, training: pass) { try $0.crossEntropy(targets: self.labels) }
-      }
-      _ = try optimizer.step(store, aggregate, learningRate: 1e-3)
-      try aggregator.finish(store)
+      let result = try step.aggregate(images) { try $0.crossEntropy(targets: self.labels) }
+      _ = try optimizer.step(store, result.aggregate, learningRate: 1e-3)
+      try step.didStep()
     }
   }
 
