@@ -14,6 +14,12 @@ extension RunDirectory {
   ///
   /// - Throws: `RunStoreError` when it is missing or is not text.
   public func config() throws -> String {
+    guard FileManager.default.fileExists(atPath: file(RunFile.config).path) else {
+      throw RunStoreError(
+        "\(url.path) has no \(RunFile.config).",
+        remedy:
+          "Restore it from a copy; a run that a program of your own began has none, and is continued by that program.")
+    }
     guard let text = String(data: try read(RunFile.config), encoding: .utf8) else {
       throw RunStoreError("\(file(RunFile.config).path) is not UTF-8 text.", remedy: "Restore it from a copy.")
     }

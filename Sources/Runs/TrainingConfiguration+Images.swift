@@ -23,11 +23,9 @@ extension TrainingConfiguration {
   /// - Parameter yaml: the file's text, which this configuration was read from.
   public mutating func takeFormerDefaults(absentIn yaml: String) {
     if imageSize == nil, resolvedImageSize != nil { imageSize = Self.formerImageSize }
-    func names(_ key: CodingKeys) -> Bool {
-      yaml.split(separator: "\n").contains { $0.hasPrefix(key.rawValue + ":") }
-    }
-    if !names(.evalSchedule) { evalSchedule = .dense }
-    if !names(.keep) { keep = "last" }
+    func names(_ key: String) -> Bool { yaml.split(separator: "\n").contains { $0.hasPrefix(key + ":") } }
+    if !names("eval-schedule") { evalSchedule = .dense }
+    if !names("keep") { keep = "last" }
   }
 
   /// The configuration that a run directory holds, as the run meant it: where the size of a folder's images is not

@@ -9,8 +9,8 @@ import Training
 
 /// Everything that decides a run. Two runs of one configuration on one machine end in the same bits.
 ///
-/// The keys of the YAML file are the command line's long options.
-public struct TrainingConfiguration: Codable, Sendable, Equatable {
+/// `options` has a row for each: its key in YAML, its name on the command line and its help.
+public struct TrainingConfiguration: Sendable, Equatable {
   /// The data set's name.
   public var dataset = "mnist"
   /// The folder with the data set's files.
@@ -115,87 +115,6 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
 
   /// The defaults.
   public init() {}
-
-  /// The keys of the YAML file.
-  public enum CodingKeys: String, CodingKey, CaseIterable {
-    case dataset, subset, labels, validation, noise, model, initializer, optimizer, lr, momentum, nesterov, schedule
-    case steps, epochs, seed, threads, device, linear, probe, normalize, resize, augment
-    case workers, prefetch, norm, weights, split, tags, keep, select, warmup, freeze
-    case testFraction = "test-fraction"
-    case stopAccuracy = "stop-accuracy"
-    case imageSize = "image-size"
-    case testSubset = "test-subset"
-    case noisyTestProbes = "noisy-test-probes"
-    case skipBad = "skip-bad"
-    case weightsHead = "weights-head"
-    case dataDir = "data-dir"
-    case allowMissing = "allow-missing"
-    case noiseKind = "noise-kind"
-    case allowMomentum = "allow-momentum"
-    case weightDecay = "weight-decay"
-    case batchSize = "batch-size"
-    case dropLast = "drop-last"
-    case evalEvery = "eval-every"
-    case evalSchedule = "eval-schedule"
-    case checkpointEvery = "checkpoint-every"
-  }
-
-  /// Reads the keys that are there over the defaults.
-  public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    func read<Value: Decodable>(_ key: CodingKeys, _ target: inout Value) throws {
-      if let value = try values.decodeIfPresent(Value.self, forKey: key) { target = value }
-    }
-    try read(.dataset, &dataset)
-    try read(.allowMissing, &allowMissing)
-    try read(.normalize, &normalize)
-    try read(.augment, &augment)
-    try read(.skipBad, &skipBad)
-    try read(.prefetch, &prefetch)
-    try read(.validation, &validation)
-    try read(.noise, &noise)
-    try read(.noisyTestProbes, &noisyTestProbes)
-    try read(.noiseKind, &noiseKind)
-    try read(.model, &model)
-    try read(.norm, &norm)
-    try read(.freeze, &freeze)
-    try read(.weightsHead, &weightsHead)
-    try read(.optimizer, &optimizer)
-    try read(.lr, &lr)
-    try read(.momentum, &momentum)
-    try read(.nesterov, &nesterov)
-    try read(.allowMomentum, &allowMomentum)
-    try read(.weightDecay, &weightDecay)
-    try read(.schedule, &schedule)
-    try read(.warmup, &warmup)
-    try read(.batchSize, &batchSize)
-    try read(.dropLast, &dropLast)
-    try read(.seed, &seed)
-    try read(.evalSchedule, &evalSchedule)
-    try read(.keep, &keep)
-    try read(.device, &device)
-    try read(.linear, &linear)
-    try read(.probe, &probe)
-    try read(.tags, &tags)
-    dataDir = try values.decodeIfPresent(String.self, forKey: .dataDir)
-    testFraction = try values.decodeIfPresent(Double.self, forKey: .testFraction)
-    imageSize = try values.decodeIfPresent(Int.self, forKey: .imageSize)
-    resize = try values.decodeIfPresent(Int.self, forKey: .resize)
-    workers = try values.decodeIfPresent(Int.self, forKey: .workers)
-    subset = try values.decodeIfPresent(Int.self, forKey: .subset)
-    testSubset = try values.decodeIfPresent(Int.self, forKey: .testSubset)
-    labels = try values.decodeIfPresent(String.self, forKey: .labels)
-    split = try values.decodeIfPresent(String.self, forKey: .split)
-    stopAccuracy = try values.decodeIfPresent(Double.self, forKey: .stopAccuracy)
-    initializer = try values.decodeIfPresent(Initializer.self, forKey: .initializer)
-    weights = try values.decodeIfPresent(String.self, forKey: .weights)
-    select = try values.decodeIfPresent(WeightSelection.self, forKey: .select)
-    steps = try values.decodeIfPresent(Int.self, forKey: .steps)
-    epochs = try values.decodeIfPresent(Double.self, forKey: .epochs)
-    threads = try values.decodeIfPresent(Int.self, forKey: .threads)
-    evalEvery = try values.decodeIfPresent(Int.self, forKey: .evalEvery)
-    checkpointEvery = try values.decodeIfPresent(Int.self, forKey: .checkpointEvery)
-  }
 }
 
 // MARK: - Checking

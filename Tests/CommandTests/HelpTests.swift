@@ -59,5 +59,5 @@ import Training
 }
 
 private enum TrainingKeys {
-  static let all = TrainingConfiguration.CodingKeys.allCases.map(\.rawValue)
+  static let all = TrainingConfiguration.options.map(\.key)
 }

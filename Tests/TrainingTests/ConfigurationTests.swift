@@ -186,7 +186,7 @@ import Testing
     let lines = text.split(separator: "\n").filter { !$0.hasPrefix(" ") && !$0.hasPrefix("-") }
     let keys = lines.compactMap { $0.split(separator: ":").first.map(String.init) }
     #expect(keys == keys.sorted())
-    #expect(Set(keys) == Set(TrainingConfiguration.CodingKeys.allCases.map(\.rawValue)).subtracting(["steps"]))
+    #expect(Set(keys) == Set(TrainingConfiguration.options.map(\.key)).subtracting(["steps"]))
     #expect(try read(TrainingConfiguration().yaml()) == TrainingConfiguration())
     #expect(try TrainingConfiguration().yaml().contains("lr: 0.1\n"))
   }

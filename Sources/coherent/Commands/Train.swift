@@ -37,9 +37,9 @@ struct Train: ParsableCommand {
   @Option(help: "A YAML file with any of the options; options on the command line win.")
   var config: String?
 
-  @OptionGroup(title: MainOptions.title) private var place: Place
-  @OptionGroup(title: RecordOptions.title) private var keeping: Keeping
-  @OptionGroup(title: MachineOptions.title) private var limits: Limits
+  @OptionGroup(title: TrainingOptions.Main.title) private var place: Place
+  @OptionGroup(title: TrainingOptions.Records.title) private var keeping: Keeping
+  @OptionGroup(title: TrainingOptions.Machine.title) private var limits: Limits
 
   @Flag(help: "Print the results as JSON.")
   var json = false

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Training
+import Yams
+
+/// An option of a training: a row of the one table that YAML files, the command line and its help are made from.
+public struct TrainingOption: Sendable {
+  /// The title that the help shows an option under.
+  public enum Section: String, Sendable, CaseIterable {
+    /// What matters first.
+    case main = "Main options"
+    /// Which examples, and how they are prepared.
+    case data = "Data"
+    /// Labels other than the data set's own.
+    case labels = "Labels and noise"
+    /// What the network is made of and starts from.
+    case model = "Model"
+    /// How gradients become steps, and when the run is complete.
+    case optimization = "Optimization"
+    /// What is measured along the way.
+    case measuring = "Measuring"
+    /// What the run directory keeps.
+    case records = "Records and checkpoints"
+    /// What the run computes with.
+    case machine = "Machine"
+  }
+
+  /// Its key in YAML.
+  public let key: String
+  /// Its name on the command line; the key but where that may be repeated for a list.
+  public let name: String
+  /// Where the help shows it.
+  public let section: Section
+  /// What the help says.
+  public let help: String
+  /// What stands for its value in the help; nil for its name.
+  public let valueName: String?
+  /// The type of its value.
+  public let type: any Sendable.Type
+  /// What its value must be, for messages.
+  let expectation: String
+  /// Sets it to a value of its type; of a map, the entries that the value has. Values of other types are passed over.
+  public let set: @Sendable (_ value: Any, _ configuration: inout TrainingConfiguration) -> Void
+  /// Its value in a configuration; nil where there is none.
+  private let get: @Sendable (TrainingConfiguration) -> (any Encodable)?
+  private let decode: @Sendable (Node, inout TrainingConfiguration) throws -> Void
+
+  /// An option with a default.
+  init<Value: Codable & Sendable>(
+    _ key: String, _ section: Section, _ path: any WritableKeyPath<TrainingConfiguration, Value> & Sendable,
+    option: String? = nil, valueName: String? = nil, expects: String? = nil, _ help: String
+  ) {
+    (self.key, name, self.section, self.help, self.valueName) = (key, option ?? key, section, help, valueName)
+    type = Value.self
+    expectation = expects ?? Self.expectation(of: Value.self)
+    set = { value, configuration in
+      let before = configuration[keyPath: path] as? [String: String]
+      let merged = (value as? [String: String]).flatMap { before?.merging($0) { _, new in new } }
+      if let value = (merged ?? value) as? Value { configuration[keyPath: path] = value }
+    }
+    get = { $0[keyPath: path] }
+    decode = { node, configuration in configuration[keyPath: path] = try YAMLDecoder().decode(Value.self, from: node) }
+  }
+
+  /// An option without one.
+  init<Value: Codable & Sendable>(
+    _ key: String, _ section: Section, _ path: any WritableKeyPath<TrainingConfiguration, Value?> & Sendable,
+    valueName: String? = nil, _ help: String
+  ) {
+    (self.key, name, self.section, self.help, self.valueName) = (key, key, section, help, valueName)
+    type = Value.self
+    expectation = Self.expectation(of: Value.self)
+    set = { value, configuration in if let value = value as? Value { configuration[keyPath: path] = value } }
+    get = { $0[keyPath: path] }
+    decode = { node, configuration in configuration[keyPath: path] = try YAMLDecoder().decode(Value.self, from: node) }
+  }
+
+  private static func expectation(of type: any Any.Type) -> String {
+    if let choice = type as? any CaseIterable.Type { return "one of " + words(of: choice).joined(separator: ", ") }
+    return switch type {
+    case is Double.Type: "a number"
+    case is Bool.Type: "true or false"
+    case is UInt64.Type: "a whole number of at least 0"
+    case is Int.Type: "a whole number"
+    default: "a word"
+    }
+  }
+
+  private static func words<Choice: CaseIterable>(of _: Choice.Type) -> [String] {
+    Choice.allCases.compactMap { ($0 as? any RawRepresentable)?.rawValue as? String }
+  }
+
+  /// Reads a value; a null leaves the default.
+  ///
+  /// - Parameter source: the file's name, for messages.
+  /// - Throws: `TrainingError` that names file, line and key.
+  func read(_ node: Node, into configuration: inout TrainingConfiguration, source: String) throws {
+    guard node.null == nil else { return }
+    do {
+      try decode(node, &configuration)
+    } catch {
+      let line = node.mark.map { ", line \($0.line)" } ?? ""
+      if let entries = node.mapping, type == [String: String].self,
+        let tag = entries.first(where: { $0.value.scalar == nil })
+      {
+        let place = tag.value.mark.map { ", line \($0.line)" } ?? line
+        throw TrainingError(
+          .configuration, "\(source)\(place): tag \"\(tag.key.string ?? "")\" must be a word")
+      }
+      let value = node.string.map { "\"\($0)\"" } ?? "a list"
+      throw TrainingError(.configuration, "\(source)\(line): \(key) must be \(expectation), not \(value)")
+    }
+  }
+
+  /// Its value as YAML; nil where there is none.
+  ///
+  /// - Throws: an encoding error, which no configuration produces.
+  func node(of configuration: TrainingConfiguration) throws -> Node? {
+    guard let value = get(configuration) else { return nil }
+    // The encoder keeps 15 digits of some numbers; a run that is resumed needs them all.
+    if let number = value as? Double { return Node("\(number)", Tag(.float)) }
+    return try Yams.compose(yaml: YAMLEncoder().encode(AnyEncodable(value)))
+  }
+
+  private struct AnyEncodable: Encodable {
+    let value: any Encodable
+    init(_ value: any Encodable) { self.value = value }
+    func encode(to encoder: any Encoder) throws { try value.encode(to: encoder) }
+  }
+}
+
+extension TrainingConfiguration {
+  /// Every option.
+  public static let options: [TrainingOption] = [
+    // MARK: Main options
+    TrainingOption(
+      "dataset", .main, \.dataset,
+      "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, or folder (your own pictures, in train/CLASS and val/CLASS, or in CLASS alone). (default: mnist)"
+    ),
+    TrainingOption(
+      "data-dir", .main, \.dataDir,
+      "The folder with the data set's files."),
+    TrainingOption(
+      "model", .main, \.model,
+      "The model: mlp:WIDTH[,WIDTH...], linear, or a name that coherent model list shows, such as resnet32. (default: mlp:2048)"
+    ),
+    TrainingOption(
+      "noise", .main, \.noise,
+      "The share of labels chosen for noise, 0 to 1. (default: 0)"),
+    TrainingOption(
+      "optimizer", .main, \.optimizer,
+      "How gradients become a step: sgd, winsorized:c=2 (percentile) or :s=4 (count), trimmed:s=2, m3, m3:successive, rm3, ra3, mom:k=5, geomed:k=5, sign-sum, sum-sign; adam or adamw, alone or after one of these: m3+adamw. (default: sgd)"
+    ),
+    TrainingOption(
+      "lr", .main, \.lr,
+      "The learning rate. (default: 0.1)"),
+    TrainingOption(
+      "batch-size", .main, \.batchSize,
+      "Examples in a mini-batch. (default: 100)"),
+    TrainingOption(
+      "steps", .main, \.steps,
+      "Updates to make. (default: 10 epochs)"),
+    TrainingOption(
+      "epochs", .main, \.epochs,
+      "Passes over the training examples to make, in place of --steps."),
+    TrainingOption(
+      "seed", .main, \.seed,
+      "The seed of every random choice. (default: 1)"),
+    // MARK: Data
+    TrainingOption(
+      "allow-missing", .data, \.allowMissing,
+      "Continue when some files of the data set are missing."),
+    TrainingOption(
+      "normalize", .data, \.normalize,
+      "How pixels are normalised: auto (as is usual for the data set) or none (bytes / 255). (default: auto)"),
+    TrainingOption(
+      "image-size", .data, \.imageSize,
+      "Height and width of the images. (default: of a folder what the model was made for, such as 32 for resnet20, 224 for resnet18 and 299 for inception_v3; as they are for other data sets)"
+    ),
+    TrainingOption(
+      "resize", .data, \.resize,
+      "The shorter side of a folder's pictures before their centre is cut out. (default: image-size·256/224)"),
+    TrainingOption(
+      "augment", .data, \.augment,
+      "Change training images at random: none, flip, crop, flip+crop, random-resized-crop or random-resized-crop+flip. (default: none)"
+    ),
+    TrainingOption(
+      "skip-bad", .data, \.skipBad,
+      "Leave out images of a folder that cannot be decoded."),
+    TrainingOption(
+      "test-fraction", .data, \.testFraction,
+      "The share of every class that is held out to test on, drawn by the seed, in a folder without val or test. (default: 0.2)"
+    ),
+    TrainingOption(
+      "subset", .data, \.subset,
+      "Train on the first N examples only."),
+    TrainingOption(
+      "test-subset", .data, \.testSubset,
+      "Test on the first N test examples only."),
+    TrainingOption(
+      "split", .data, \.split,
+      "A CSV file with the columns index,split,group: which training examples to train on, which to test on (the data set's test examples when none), and their groups."
+    ),
+    TrainingOption(
+      "validation", .data, \.validation,
+      "Training examples held out for validation. (default: 0)"),
+    // MARK: Labels and noise
+    TrainingOption(
+      "labels", .labels, \.labels,
+      "A file (.npy, .csv, .u8) with labels that replace the training set's."),
+    TrainingOption(
+      "noise-kind", .labels, \.noiseKind,
+      "What happens to the chosen labels: permute them among themselves, or draw them uniform. (default: permute)"),
+    // MARK: Model
+    TrainingOption(
+      "norm", .model, \.norm,
+      "Which normalisation follows convolutions: batch, frozen (at the statistics of --weights) or group:N. (default: batch)"
+    ),
+    TrainingOption(
+      "weights", .model, \.weights,
+      "Weights to start from: a safetensors file with torchvision's names, or a run directory."),
+    TrainingOption(
+      "select", .model, \.select,
+      "Which weights of the run that --weights names: last, best or selected. (default: last)"),
+    TrainingOption(
+      "weights-head", .model, \.weightsHead,
+      "Whether the last layer comes from --weights too: require, or replace for other classes. (default: require)"),
+    TrainingOption(
+      "freeze", .model, \.freeze, valueName: "pattern", expects: "a list of patterns such as [layer1, '*.bias']",
+      "Never update the parameters of this name or in this module; * stands for any characters, as in 'layer1' or '*.bias'. Their batch-norm statistics still follow the batches unless --norm is frozen, and probes still measure their gradients. May be repeated."
+    ),
+    TrainingOption(
+      "initializer", .model, \.initializer,
+      "How weights are drawn: xavier, xavier-uniform, xavier-scaled, kaiming, pytorch. (default: xavier-scaled for mlp and linear, the architecture's own for others)"
+    ),
+    // MARK: Optimization
+    TrainingOption(
+      "momentum", .optimization, \.momentum,
+      "Momentum. (default: 0)"),
+    TrainingOption(
+      "nesterov", .optimization, \.nesterov,
+      "Use Nesterov momentum."),
+    TrainingOption(
+      "allow-momentum", .optimization, \.allowMomentum,
+      "Use momentum with m3, rm3 and related averages too."),
+    TrainingOption(
+      "weight-decay", .optimization, \.weightDecay,
+      "Weight decay. (default: 0)"),
+    TrainingOption(
+      "schedule", .optimization, \.schedule,
+      "How the learning rate changes over the run: constant, cosine, step:STEP[,STEP...][:FACTOR]. (default: constant)"),
+    TrainingOption(
+      "warmup", .optimization, \.warmup,
+      "Updates over which the learning rate rises in equal steps to what the schedule says. (default: 0)"),
+    TrainingOption(
+      "drop-last", .optimization, \.dropLast,
+      "Leave out the short mini-batch at the end of an epoch: at the full rate, a few examples move the weights far."),
+    TrainingOption(
+      "stop-accuracy", .optimization, \.stopAccuracy,
+      "Stop once training accuracy reaches this value, above 0 to 1."),
+    // MARK: Measuring
+    TrainingOption(
+      "eval-every", .measuring, \.evalEvery,
+      "Steps between evaluations of all examples. (default: as --eval-schedule says)"),
+    TrainingOption(
+      "eval-schedule", .measuring, \.evalSchedule,
+      "How evaluations are spread over the run: auto (at most a tenth of its time, on samples at first) or dense (all examples, often at first, then every epoch). (default: auto)"
+    ),
+    TrainingOption(
+      "probe", .measuring, \.probe, expects: "a list of words such as [coherence@log]",
+      "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence (with bn=batch: under the statistics of mini-batches), contributions (nulls=N: so many permutations), examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others), median (what the median of three group means keeps of mini-batches' mean gradients) push (by how much a pass lowers the loss of pristine and corrupt examples) or stability (a qualitative bound: only its order between runs of the same length is meaningful), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
+    ),
+    TrainingOption(
+      "noisy-test-probes", .measuring, \.noisyTestProbes,
+      "Let probes see test examples with labels as noisy as the training ones; accuracies never do."),
+    // MARK: Records and checkpoints
+    TrainingOption(
+      "checkpoint-every", .records, \.checkpointEvery,
+      "Steps between checkpoints. (default: an epoch, longer if writing takes seconds)"),
+    TrainingOption(
+      "keep", .records, \.keep,
+      "The weights that a complete run keeps: best (on the test set), selected (by validation), last. (default: best,selected,last)"
+    ),
+    TrainingOption(
+      "tags", .records, \.tags, option: "tag", valueName: "key=value", expects: "a map of words such as {study: noise}",
+      "A word for the manifest, such as study=noise. May be repeated."),
+    // MARK: Machine
+    TrainingOption(
+      "workers", .machine, \.workers,
+      "Threads that decode images. (default: the machine's cores)"),
+    TrainingOption(
+      "prefetch", .machine, \.prefetch,
+      "Batches of images decoded ahead. (default: 2)"),
+    TrainingOption(
+      "threads", .machine, \.threads,
+      "Threads for the computation. (default: the machine's cores)"),
+    TrainingOption(
+      "device", .machine, \.device,
+      "Where to compute: cpu or cuda[:INDEX]. (default: cpu)"),
+    TrainingOption(
+      "linear", .machine, \.linear,
+      "What computes linear layers: auto, native or onednn. (default: auto)"),
+  ]
+}
