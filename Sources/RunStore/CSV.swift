@@ -5,104 +5,26 @@ import Foundation
 /// A text as a cell of a CSV file: in quotes where it needs them, and on one line.
 public func csvCell(_ text: String) -> String { CSV.quoted(text) }
 
-/// What can be written as one line of a CSV file.
-protocol CSVLine {
-  static var columns: [String] { get }
-  /// Columns behind those, which a file has when one of its records has a value there.
-  static var optionalColumns: [String] { get }
-  /// The cells in column order, not yet quoted; an absent value is an empty cell.
-  var cells: [String] { get }
-  /// The cells of `optionalColumns`.
-  var optionalCells: [String] { get }
-}
-
-extension CSVLine {
-  static var optionalColumns: [String] { [] }
-  var optionalCells: [String] { [] }
-}
-
-/// A line that is also read.
-protocol CSVRecord: CSVLine {
-  /// Names that columns had in files of earlier versions, with those of today.
-  static var formerNames: [String: String] { get }
-  init(_ row: CSVRow) throws
-}
-
-extension CSVRecord {
-  static var formerNames: [String: String] { [:] }
-}
-
-/// One line of a CSV file while it is read; knows where it stands, so that errors can say so.
-struct CSVRow {
-  let file: String
-  let line: Int
-  let columns: [String]
-  let cells: [String]
-
-  func string(_ column: Int) -> String { cells[column] }
-
-  /// The cell of a column that the file may not have; `nil` when it is not there or empty.
-  func optionalString(_ column: Int) -> String? {
-    cells.indices.contains(column) && !cells[column].isEmpty ? cells[column] : nil
-  }
-
-  func integer(_ column: Int) throws -> Int {
-    guard let value = Int(cells[column]) else { throw unreadable(column, "a whole number") }
-    return value
-  }
-
-  func double(_ column: Int) throws -> Double {
-    guard let value = Double(cells[column]) else { throw unreadable(column, "a number") }
-    return value
-  }
-
-  func boolean(_ column: Int) throws -> Bool {
-    switch cells[column] {
-    case "1", "true", "True": return true
-    case "0", "false", "False": return false
-    default: throw unreadable(column, "0 or 1")
-    }
-  }
-
-  func optional<Value>(_ column: Int, _ read: (Int) throws -> Value) rethrows -> Value? {
-    cells[column].isEmpty ? nil : try read(column)
-  }
-
-  private func unreadable(_ column: Int, _ expected: String) -> RunStoreError {
-    RunStoreError(
-      "\(file):\(line): column \(columns[column]) holds \"\(cells[column])\", which is not \(expected).",
-      remedy: "Correct or remove this line, or restore the file from a copy.")
-  }
-}
-
 enum CSV {
-  static func cell(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
-  static func cell(_ value: Int?) -> String { value.map { "\($0)" } ?? "" }
-  static func cell(_ value: Bool?) -> String { value.map { $0 ? "1" : "0" } ?? "" }
-
-  static func header<Line: CSVLine>(_: Line.Type) -> String {
-    Line.columns.joined(separator: ",") + "\n"
+  static func header<Record: CSVRecord>(_: Record.Type) -> String {
+    Record.schema.names.joined(separator: ",") + "\n"
   }
 
-  /// Records as a whole file, with the optional columns where a record has a value for one.
-  static func table<Line: CSVLine>(_ records: [Line]) -> String {
-    guard records.contains(where: { !$0.optionalCells.allSatisfy(\.isEmpty) }) else {
-      return header(Line.self) + lines(records)
-    }
-    let columns = Line.columns + Line.optionalColumns
-    return columns.joined(separator: ",") + "\n" + lines(records, withOptional: true)
+  /// Records as a whole file, with the trailing columns where a record has a value for one.
+  static func table<Record: CSVRecord>(_ records: [Record]) -> String {
+    let schema = Record.schema
+    let isWide = records.contains { record in !schema.cells(record)[schema.names.count...].allSatisfy(\.isEmpty) }
+    let columns = schema.names + (isWide ? schema.trailing : [])
+    return columns.joined(separator: ",") + "\n" + lines(records, columns: columns.count)
   }
 
-  static func lines(_ records: some Sequence<some CSVLine>, withOptional: Bool = false) -> String {
+  /// - Parameter columns: how many of the columns are written; by default all but the trailing ones.
+  static func lines<Record: CSVRecord>(_ records: some Sequence<Record>, columns: Int? = nil) -> String {
+    let schema = Record.schema
+    let columns = columns ?? schema.names.count
     var text = ""
     for record in records {
-      var first = true
-      for cell in withOptional ? record.cells + record.optionalCells : record.cells {
-        if !first { text.append(",") }
-        first = false
-        text.append(quoted(cell))
-      }
-      text.append("\n")
+      text += schema.cells(record).prefix(columns).lazy.map(quoted).joined(separator: ",") + "\n"
     }
     return text
   }
@@ -124,7 +46,8 @@ enum CSV {
     var records: [Record] = []
     var number = 0
     var headerSeen = !checkHeader
-    var columns = Record.columns
+    let schema = Record.schema
+    var columns = schema.names
     try forEachLine(of: data) { bytes, isFinished in
       number += 1
       if !isFinished && ignoreUnfinished { return }
@@ -139,7 +62,11 @@ enum CSV {
               + " but found \(cells.count).",
             remedy: "Correct or remove this line, or restore the file from a copy.")
         }
-        records.append(try Record(CSVRow(file: file, line: number, columns: columns, cells: cells)))
+        do {
+          records.append(try schema.read(CSVRow(file: file, line: number, columns: columns, cells: cells)))
+        } catch let error as CSVSchemaError {
+          throw RunStoreError("\(file):\(number): \(error.message)", remedy: error.remedy)
+        }
       }
     }
     if !headerSeen && !ignoreUnfinished { _ = try check(header: [], of: Record.self, file: file) }
@@ -147,14 +74,13 @@ enum CSV {
   }
 
   /// The columns that a file has, by their names of today.
-  private static func check<Record: CSVRecord>(
-    header: [String], of _: Record.Type, file: String
-  ) throws -> [String] {
-    let names = header.map { Record.formerNames[$0] ?? $0 }
-    if names == Record.columns || names == Record.columns + Record.optionalColumns { return names }
+  private static func check<Record: CSVRecord>(header: [String], of _: Record.Type, file: String) throws -> [String] {
+    let schema = Record.schema
+    let names = header.map { schema.formerNames[$0] ?? $0 }
+    if names == schema.names || names == schema.names + schema.trailing { return names }
     throw RunStoreError(
       "\(file):1: the header is \"\(header.joined(separator: ","))\" "
-        + "but should be \"\(Record.columns.joined(separator: ","))\".",
+        + "but should be \"\(schema.names.joined(separator: ","))\".",
       remedy: "The file is damaged or comes from another version of the program; restore it or run again.")
   }
 

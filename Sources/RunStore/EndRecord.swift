@@ -21,7 +21,7 @@ public struct EndRecord: Sendable, Equatable {
   /// - Throws: `RunStoreError` when the run cannot be read.
   public static func ends(of directory: RunDirectory, name: String) throws -> [EndRecord] {
     let manifest = try directory.manifest()
-    let metrics = try directory.metrics()
+    let metrics = try directory.log(MetricRecord.self)
     let last = metrics.map(\.step).max()
     return metrics.filter { $0.step == last }.map {
       EndRecord(
@@ -31,11 +31,16 @@ public struct EndRecord: Sendable, Equatable {
   }
 
   /// Records as the text of a CSV file.
-  public static func table(_ records: [EndRecord]) -> String { CSV.header(Self.self) + CSV.lines(records) }
+  public static func table(_ records: [EndRecord]) -> String {
+    columns.joined(separator: ",") + "\n" + records.map(\.line).joined()
+  }
 }
 
-extension EndRecord: CSVLine {
-  static let columns = ["run", "seed", "status", "wall_seconds"] + MetricRecord.columns
+extension EndRecord {
+  static let columns = ["run", "seed", "status", "wall_seconds"] + MetricRecord.schema.names
 
-  var cells: [String] { [run, "\(seed)", status.rawValue, CSV.cell(wallSeconds)] + metrics.cells }
+  private var line: String {
+    ([run, "\(seed)", status.rawValue, wallSeconds.cell].map(CSV.quoted) + [CSV.lines([metrics])]).joined(
+      separator: ",")
+  }
 }

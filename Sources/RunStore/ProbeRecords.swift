@@ -39,25 +39,17 @@ public struct CoherenceIntervalRecord: Sendable, Equatable {
   }
 }
 
-extension CoherenceIntervalRecord: CSVRecord {
-  static let columns = [
-    "step", "split", "layer", "m", "alpha_unbiased_low", "alpha_unbiased_high", "m_coherence_low",
-    "m_coherence_high", "m_coherence_from_batches",
-  ]
+extension CoherenceIntervalRecord: LogRecord {
+  /// The columns.
+  public static let schema = CSVSchema<CoherenceIntervalRecord>(
+    Column("step", \.step), Column("split", \.split), Column("layer", \.layer), Column("m", \.m),
+    Column("alpha_unbiased_low", \.alphaUnbiasedLow), Column("alpha_unbiased_high", \.alphaUnbiasedHigh),
+    Column("m_coherence_low", \.mCoherenceLow), Column("m_coherence_high", \.mCoherenceHigh),
+    Column("m_coherence_from_batches", \.mCoherenceFromBatches),
+    make: CoherenceIntervalRecord.init)
 
-  var cells: [String] {
-    [
-      CSV.cell(step), split, layer, CSV.cell(m), CSV.cell(alphaUnbiasedLow), CSV.cell(alphaUnbiasedHigh),
-      CSV.cell(mCoherenceLow), CSV.cell(mCoherenceHigh), CSV.cell(mCoherenceFromBatches),
-    ]
-  }
-
-  init(_ row: CSVRow) throws {
-    self.init(
-      step: try row.integer(0), split: row.string(1), layer: row.string(2), m: try row.integer(3),
-      alphaUnbiasedLow: try row.double(4), alphaUnbiasedHigh: try row.double(5), mCoherenceLow: try row.double(6),
-      mCoherenceHigh: try row.double(7), mCoherenceFromBatches: try row.optional(8, row.double))
-  }
+  /// The intervals.
+  public static let log = Log<CoherenceIntervalRecord>("coherence-intervals.csv")
 }
 
 /// One number beside coherence at one moment, such as stiffness or the bound of the stability accountant: a line of
@@ -84,14 +76,13 @@ public struct MeasureRecord: Sendable, Equatable {
   }
 }
 
-extension MeasureRecord: CSVRecord {
-  static let columns = ["step", "split", "measure", "m", "value"]
+extension MeasureRecord: LogRecord {
+  /// The columns.
+  public static let schema = CSVSchema<MeasureRecord>(
+    Column("step", \.step), Column("split", \.split), Column("measure", \.measure), Column("m", \.m),
+    Column("value", \.value),
+    make: MeasureRecord.init)
 
-  var cells: [String] { [CSV.cell(step), split, measure, CSV.cell(m), CSV.cell(value)] }
-
-  init(_ row: CSVRow) throws {
-    self.init(
-      step: try row.integer(0), split: row.string(1), measure: row.string(2), m: try row.integer(3),
-      value: try row.double(4))
-  }
+  /// All measures; in TensorBoard as `noise_scale/train`, ...
+  public static let log = Log<MeasureRecord>("measures.csv") { [("\($0.measure)/\($0.split)", $0.value)] }
 }

@@ -48,9 +48,7 @@ public struct QuantityRecord: Sendable, Equatable {
 }
 
 extension QuantityRecord: CSVRecord {
-  static let columns = ["quantity", "value"]
-
-  var cells: [String] { [quantity, CSV.cell(value)] }
-
-  init(_ row: CSVRow) throws { self.init(quantity: row.string(0), value: try row.double(1)) }
+  /// The columns.
+  public static let schema = CSVSchema<QuantityRecord>(
+    Column("quantity", \.quantity), Column("value", \.value), make: QuantityRecord.init)
 }

@@ -35,21 +35,19 @@ public struct MetricRecord: Sendable, Equatable {
   }
 }
 
-extension MetricRecord: CSVRecord {
-  static let columns = ["epoch", "step", "split", "group", "count", "loss", "acc1", "acc5"]
+extension MetricRecord: LogRecord {
+  /// The columns.
+  public static let schema = CSVSchema<MetricRecord>(
+    Column("epoch", \.epoch), Column("step", \.step), Column("split", \.split), Column("group", \.group),
+    Column("count", \.count), Column("loss", \.loss), Column("acc1", \.accuracy1), Column("acc5", \.accuracy5),
+    make: MetricRecord.init)
 
-  var cells: [String] {
-    [
-      CSV.cell(epoch), CSV.cell(step), split, group, CSV.cell(count), CSV.cell(loss), CSV.cell(accuracy1),
-      CSV.cell(accuracy5),
+  /// Every evaluation; in TensorBoard as `loss/train`, `accuracy/train/pristine`, ...
+  public static let log = Log<MetricRecord>("metrics.csv", isInEveryRun: true) { record in
+    let place = record.group == "all" ? record.split : "\(record.split)/\(record.group)"
+    return [
+      ("loss/\(place)", record.loss), ("accuracy/\(place)", record.accuracy1), ("accuracy5/\(place)", record.accuracy5),
     ]
-  }
-
-  init(_ row: CSVRow) throws {
-    self.init(
-      epoch: try row.double(0), step: try row.integer(1), split: row.string(2), group: row.string(3),
-      count: try row.integer(4), loss: try row.double(5), accuracy1: try row.double(6),
-      accuracy5: try row.optional(7, row.double))
   }
 }
 
@@ -91,24 +89,21 @@ public struct CoherenceRecord: Sendable, Equatable {
   }
 }
 
-extension CoherenceRecord: CSVRecord {
-  static let columns = [
-    "step", "split", "layer", "m", "alpha", "m_coherence", "alpha_unbiased", "share", "bn_policy",
-  ]
+extension CoherenceRecord: LogRecord {
+  /// The columns.
+  public static let schema = CSVSchema<CoherenceRecord>(
+    Column("step", \.step), Column("split", \.split), Column("layer", \.layer), Column("m", \.m),
+    Column("alpha", \.alpha), Column("m_coherence", \.mCoherence), Column("alpha_unbiased", \.alphaUnbiased),
+    Column("share", \.share), Column("bn_policy", \.batchNormPolicy),
+    make: CoherenceRecord.init)
 
-  var cells: [String] {
-    [
-      CSV.cell(step), split, layer, CSV.cell(m), CSV.cell(alpha), CSV.cell(mCoherence), CSV.cell(alphaUnbiased),
-      CSV.cell(share), batchNormPolicy,
+  /// Every measurement; in TensorBoard as `alpha/train`, `m_coherence/train/LAYER`, ...
+  public static let log = Log<CoherenceRecord>("coherence.csv", isInEveryRun: true) { record in
+    let place = record.layer == "all" ? record.split : "\(record.split)/\(record.layer)"
+    return [
+      ("alpha/\(place)", record.alpha), ("m_coherence/\(place)", record.mCoherence),
+      ("alpha_unbiased/\(place)", record.alphaUnbiased), ("share/\(place)", record.share),
     ]
-  }
-
-  init(_ row: CSVRow) throws {
-    self.init(
-      step: try row.integer(0), split: row.string(1), layer: row.string(2), m: try row.integer(3),
-      alpha: try row.optional(4, row.double), mCoherence: try row.optional(5, row.double),
-      alphaUnbiased: try row.optional(6, row.double), share: try row.optional(7, row.double),
-      batchNormPolicy: row.string(8))
   }
 }
 
@@ -146,21 +141,22 @@ public struct ContributionRecord: Sendable, Equatable {
   }
 }
 
-extension ContributionRecord: CSVRecord {
-  static let columns = ["step", "sample", "world", "f_pristine", "f_corrupt", "i_pristine", "i_corrupt"]
+extension ContributionRecord: LogRecord {
+  /// The columns.
+  public static let schema = CSVSchema<ContributionRecord>(
+    Column("step", \.step), Column("sample", \.sample), Column("world", \.world),
+    Column("f_pristine", \.pristineShare), Column("f_corrupt", \.corruptShare),
+    Column("i_pristine", \.pristineCumulative), Column("i_corrupt", \.corruptCumulative),
+    make: ContributionRecord.init)
 
-  var cells: [String] {
-    [
-      CSV.cell(step), sample, CSV.cell(world), CSV.cell(pristineShare), CSV.cell(corruptShare),
-      CSV.cell(pristineCumulative), CSV.cell(corruptCumulative),
+  /// Actual and permuted designations; the actual ones in TensorBoard as `f_pristine/paper`, `i_corrupt/population`, ...
+  public static let log = Log<ContributionRecord>("contributions.csv") { record in
+    guard record.world == 0 else { return [] }
+    return [
+      ("f_pristine/\(record.sample)", record.pristineShare), ("f_corrupt/\(record.sample)", record.corruptShare),
+      ("i_pristine/\(record.sample)", record.pristineCumulative),
+      ("i_corrupt/\(record.sample)", record.corruptCumulative),
     ]
-  }
-
-  init(_ row: CSVRow) throws {
-    self.init(
-      step: try row.integer(0), sample: row.string(1), world: try row.integer(2),
-      pristineShare: try row.optional(3, row.double), corruptShare: try row.optional(4, row.double),
-      pristineCumulative: try row.optional(5, row.double), corruptCumulative: try row.optional(6, row.double))
   }
 }
 
@@ -189,22 +185,17 @@ public struct PushRecord: Sendable, Equatable {
   }
 }
 
-extension PushRecord: CSVRecord {
-  static let columns = ["step", "index", "is_corrupt", "aggregator", "own", "others", "net"]
+extension PushRecord: LogRecord {
+  /// The columns.
+  public static let schema = CSVSchema<PushRecord>(
+    Column("step", \.step), Column("index", \.index), Column("is_corrupt", \.isCorrupt),
+    Column("aggregator", \.aggregator), Column("own", \.own), Column("others", \.others), Column("net", \.net),
+    make: { step, index, isCorrupt, aggregator, own, others, _ in
+      PushRecord(step: step, index: index, isCorrupt: isCorrupt, aggregator: aggregator, own: own, others: others)
+    })
 
-  var cells: [String] {
-    [
-      CSV.cell(step), CSV.cell(index), isCorrupt ? "1" : "0", aggregator, CSV.cell(own), CSV.cell(others),
-      CSV.cell(net),
-    ]
-  }
-
-  init(_ row: CSVRow) throws {
-    self.init(
-      step: try row.integer(0), index: try row.integer(1), isCorrupt: try row.integer(2) != 0,
-      aggregator: row.string(3),
-      own: try row.double(4), others: try row.double(5))
-  }
+  /// The ledger.
+  public static let log = Log<PushRecord>("push.csv")
 }
 
 /// The label of one training example before and after noise: a line of `labels.csv`.
@@ -232,22 +223,19 @@ public struct LabelRecord: Sendable, Equatable {
 }
 
 extension LabelRecord: CSVRecord {
-  static let columns = ["index", "original", "assigned", "is_corrupt"]
-  static let optionalColumns = ["file"]
-
-  var cells: [String] { [CSV.cell(index), CSV.cell(original), CSV.cell(assigned), CSV.cell(isCorrupt)] }
-  var optionalCells: [String] { [file ?? ""] }
-
-  init(_ row: CSVRow) throws {
-    self.init(
-      index: try row.integer(0), original: try row.integer(1), assigned: try row.integer(2),
-      file: row.optionalString(4))
-    guard try row.boolean(3) == isCorrupt else {
-      throw RunStoreError(
-        "\(row.file):\(row.line): column is_corrupt is \(row.string(3)), but the labels are \(original) and \(assigned).",
-        remedy: "Correct this line: is_corrupt is 1 exactly when the two labels differ.")
-    }
-  }
+  /// The columns.
+  public static let schema = CSVSchema<LabelRecord>(
+    Column("index", \.index), Column("original", \.original), Column("assigned", \.assigned),
+    Column("is_corrupt", \.isCorrupt), Column("file", \.file, isTrailing: true),
+    make: { index, original, assigned, isCorrupt, file in
+      let record = LabelRecord(index: index, original: original, assigned: assigned, file: file)
+      guard isCorrupt == record.isCorrupt else {
+        throw CSVSchemaError(
+          message: "column is_corrupt is \(isCorrupt.cell), but the labels are \(original) and \(assigned).",
+          remedy: "Correct this line: is_corrupt is 1 exactly when the two labels differ.")
+      }
+      return record
+    })
 }
 
 /// The name of a class: a line of `classes.csv`.
@@ -259,11 +247,8 @@ struct ClassRecord: Sendable, Equatable {
 }
 
 extension ClassRecord: CSVRecord {
-  static let columns = ["class", "name"]
-
-  var cells: [String] { [CSV.cell(number), name] }
-
-  init(_ row: CSVRow) throws { self.init(number: try row.integer(0), name: row.string(1)) }
+  static let schema = CSVSchema<ClassRecord>(
+    Column("class", \.number), Column("name", \.name), make: ClassRecord.init)
 }
 
 /// A file of the data set that was left out because it cannot be used: a line of `skipped.csv`.
@@ -281,11 +266,9 @@ public struct SkippedRecord: Sendable, Equatable {
 }
 
 extension SkippedRecord: CSVRecord {
-  static let columns = ["path", "reason"]
-
-  var cells: [String] { [path, reason] }
-
-  init(_ row: CSVRow) throws { self.init(path: row.string(0), reason: row.string(1)) }
+  /// The columns.
+  public static let schema = CSVSchema<SkippedRecord>(
+    Column("path", \.path), Column("reason", \.reason), make: SkippedRecord.init)
 }
 
 /// What training did with one example: a line of `examples.csv`.
@@ -327,26 +310,11 @@ public struct ExampleRecord: Sendable, Equatable {
 }
 
 extension ExampleRecord: CSVRecord {
-  static let columns = [
-    "index", "label", "is_corrupt", "first_learned", "last_learned", "forgetting_events", "final_loss",
-    "final_correct",
-  ]
-  static let optionalColumns = ["file"]
-  static let formerNames = ["sample_id": "index"]
-
-  var cells: [String] {
-    [
-      CSV.cell(index), CSV.cell(label), CSV.cell(isCorrupt), CSV.cell(firstLearned), CSV.cell(lastLearned),
-      CSV.cell(forgettingEvents), CSV.cell(finalLoss), CSV.cell(finalCorrect),
-    ]
-  }
-  var optionalCells: [String] { [file ?? ""] }
-
-  init(_ row: CSVRow) throws {
-    self.init(
-      index: try row.integer(0), label: try row.integer(1), isCorrupt: try row.boolean(2),
-      firstLearned: try row.optional(3, row.integer), lastLearned: try row.optional(4, row.integer),
-      forgettingEvents: try row.integer(5), finalLoss: try row.optional(6, row.double),
-      finalCorrect: try row.optional(7, row.boolean), file: row.optionalString(8))
-  }
+  /// The columns.
+  public static let schema = CSVSchema<ExampleRecord>(
+    Column("index", \.index), Column("label", \.label), Column("is_corrupt", \.isCorrupt),
+    Column("first_learned", \.firstLearned), Column("last_learned", \.lastLearned),
+    Column("forgetting_events", \.forgettingEvents), Column("final_loss", \.finalLoss),
+    Column("final_correct", \.finalCorrect), Column("file", \.file, isTrailing: true),
+    formerNames: ["sample_id": "index"], make: ExampleRecord.init)
 }

@@ -107,32 +107,12 @@ extension RunDirectory {
     try records(ExampleRecord.self, in: RunFile.examples, isLog: false)
   }
 
-  /// Reads `metrics.csv`; empty when there is none yet. A last line that is still being written is left out.
+  /// Reads a log, such as that of `MetricRecord`; empty when there is none yet. A last line that is still being written is
+  /// left out.
   ///
   /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
-  public func metrics() throws -> [MetricRecord] {
-    try records(MetricRecord.self, in: RunFile.metrics, isLog: true)
-  }
-
-  /// Reads `coherence.csv`; empty when there is none yet. A last line that is still being written is left out.
-  ///
-  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
-  public func coherence() throws -> [CoherenceRecord] {
-    try records(CoherenceRecord.self, in: RunFile.coherence, isLog: true)
-  }
-
-  /// Reads `coherence-intervals.csv`; empty when there is none. A last line that is still being written is left out.
-  ///
-  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
-  public func coherenceIntervals() throws -> [CoherenceIntervalRecord] {
-    try records(CoherenceIntervalRecord.self, in: RunFile.intervals, isLog: true)
-  }
-
-  /// Reads `measures.csv`; empty when there is none. A last line that is still being written is left out.
-  ///
-  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
-  public func measures() throws -> [MeasureRecord] {
-    try records(MeasureRecord.self, in: RunFile.measures, isLog: true)
+  public func log<Record: LogRecord>(_: Record.Type = Record.self) throws -> [Record] {
+    try records(Record.self, in: Record.file, isLog: true)
   }
 
   /// Writes the per-example gradient records of a step, a whole file, into their folder.
@@ -151,18 +131,6 @@ extension RunDirectory {
     }.sorted { $0.step < $1.step }
   }
 
-  /// Reads `contributions.csv`; empty when there is none. A last line that is still being written is left out.
-  ///
-  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
-  public func contributions() throws -> [ContributionRecord] {
-    try records(ContributionRecord.self, in: RunFile.contributions, isLog: true)
-  }
-
-  /// Reads `push.csv`; empty when there is none. A last line that is still being written is left out.
-  ///
-  /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
-  public func pushes() throws -> [PushRecord] { try records(PushRecord.self, in: RunFile.pushes, isLog: true) }
-
   /// Reads `events.jsonl`; empty when there is none yet. A last line that is still being written is left out.
   ///
   /// - Throws: `RunStoreError` naming file and line of an unreadable event.
@@ -175,12 +143,10 @@ extension RunDirectory {
   /// - Throws: `RunStoreError` when the manifest or a log is damaged.
   public func recordedStep() throws -> Int? {
     let manifest = try manifest()
-    let steps = try [
-      metrics().map(\.step), coherence().map(\.step), measures().map(\.step), contributions().map(\.step),
-      pushes().map(\.step),
-      exampleGradientFiles().map(\.step), [manifest.summary?.steps ?? 0],
-    ]
-    let last = steps.joined().max() ?? 0
+    func last<Record: LogRecord>(_: Record.Type) throws -> Int { try log(Record.self).map(\.step).max() ?? 0 }
+    let steps = try logRecordTypes.map { try last($0) }
+    let others = exampleGradientFiles().map(\.step) + [manifest.summary?.steps ?? 0]
+    let last = (steps + others).max() ?? 0
     let hasEnded = manifest.status != .running || manifest.summary != nil
     return last > 0 || hasEnded || FileManager.default.fileExists(atPath: file(RunFile.examples).path) ? last : nil
   }

@@ -3,31 +3,32 @@
 import Foundation
 
 /// What was appended to a run's logs since the last look.
-public struct RunUpdate: Sendable, Equatable {
-  /// New lines of `metrics.csv`.
-  public var metrics: [MetricRecord] = []
-  /// New lines of `coherence.csv`.
-  public var coherence: [CoherenceRecord] = []
-  /// New lines of `coherence-intervals.csv`.
-  public var coherenceIntervals: [CoherenceIntervalRecord] = []
-  /// New lines of `measures.csv`.
-  public var measures: [MeasureRecord] = []
-  /// New lines of `contributions.csv`.
-  public var contributions: [ContributionRecord] = []
-  /// New lines of `push.csv`.
-  public var pushes: [PushRecord] = []
+public struct RunUpdate: Sendable {
+  private var records: [String: any Sendable] = [:]
   /// New lines of `events.jsonl`.
   public var events: [RunEvent] = []
   /// Where to go on next time.
   public var offsets: RunLogOffsets
   /// Whether a log became shorter (the run was resumed from a checkpoint or started again): this update then holds
   /// every record from the beginning and replaces what was read before.
-  public var isRestart = false
+  public let isRestart: Bool
 
   /// Whether nothing is new.
-  public var isEmpty: Bool {
-    metrics.isEmpty && coherence.isEmpty && coherenceIntervals.isEmpty && contributions.isEmpty && measures.isEmpty
-      && pushes.isEmpty && events.isEmpty
+  public private(set) var isEmpty = true
+
+  init(offsets: RunLogOffsets, isRestart: Bool) { (self.offsets, self.isRestart) = (offsets, isRestart) }
+
+  /// The new lines of a log.
+  public subscript<Record: LogRecord>(_: Record.Type) -> [Record] { records[Record.file] as? [Record] ?? [] }
+
+  mutating func note<Record: LogRecord>(_ new: [Record]) {
+    records[Record.file] = new
+    if !new.isEmpty { isEmpty = false }
+  }
+
+  mutating func note(_ new: [RunEvent]) {
+    events = new
+    if !new.isEmpty { isEmpty = false }
   }
 }
 
@@ -38,29 +39,22 @@ extension RunDirectory {
   /// - Throws: `RunStoreError` when a line cannot be read.
   public func follow(from offsets: RunLogOffsets = RunLogOffsets()) throws -> RunUpdate {
     let isRestart = RunFile.logs.contains { name in size(of: name) < offsets.bytes[name] ?? 0 }
-    var update = RunUpdate(offsets: isRestart ? RunLogOffsets() : offsets)
-    update.isRestart = isRestart
-    update.metrics = try followed(MetricRecord.self, in: RunFile.metrics, &update.offsets)
-    update.coherence = try followed(CoherenceRecord.self, in: RunFile.coherence, &update.offsets)
-    update.coherenceIntervals = try followed(CoherenceIntervalRecord.self, in: RunFile.intervals, &update.offsets)
-    update.measures = try followed(MeasureRecord.self, in: RunFile.measures, &update.offsets)
-    update.contributions = try followed(ContributionRecord.self, in: RunFile.contributions, &update.offsets)
-    update.pushes = try followed(PushRecord.self, in: RunFile.pushes, &update.offsets)
+    var update = RunUpdate(offsets: isRestart ? RunLogOffsets() : offsets, isRestart: isRestart)
+    for type in logRecordTypes { try follow(type, &update) }
     let start = update.offsets.bytes[RunFile.events] ?? 0
     let lines = try readLog(RunFile.events, from: start)
-    update.events = try Self.events(in: lines, file: file(RunFile.events).path)
+    update.note(try Self.events(in: lines, file: file(RunFile.events).path))
     update.offsets.bytes[RunFile.events] = start + lines.count
     return update
   }
 
-  private func followed<Record: CSVRecord>(
-    _: Record.Type, in name: String, _ offsets: inout RunLogOffsets
-  ) throws -> [Record] {
-    let start = offsets.bytes[name] ?? 0
-    let lines = try readLog(name, from: start)
-    offsets.bytes[name] = start + lines.count
-    return try CSV.read(
-      Record.self, from: lines, file: file(name).path, checkHeader: start == 0, ignoreUnfinished: true)
+  private func follow<Record: LogRecord>(_: Record.Type, _ update: inout RunUpdate) throws {
+    let start = update.offsets.bytes[Record.file] ?? 0
+    let lines = try readLog(Record.file, from: start)
+    update.offsets.bytes[Record.file] = start + lines.count
+    update.note(
+      try CSV.read(
+        Record.self, from: lines, file: file(Record.file).path, checkHeader: start == 0, ignoreUnfinished: true))
   }
 
   private func size(of name: String) -> Int {

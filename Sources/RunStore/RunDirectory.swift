@@ -17,12 +17,6 @@ public enum ExistingRunPolicy: Sendable {
 enum RunFile {
   static let config = "config.yaml"
   static let manifest = "manifest.json"
-  static let metrics = "metrics.csv"
-  static let coherence = "coherence.csv"
-  static let intervals = "coherence-intervals.csv"
-  static let contributions = "contributions.csv"
-  static let measures = "measures.csv"
-  static let pushes = "push.csv"
   static let labels = "labels.csv"
   static let classes = "classes.csv"
   static let examples = "examples.csv"
@@ -38,7 +32,7 @@ enum RunFile {
   static let tensorBoardPrefix = "events.out.tfevents."
 
   /// The append-only logs, except for TensorBoard's.
-  static let logs = [metrics, coherence, intervals, contributions, measures, pushes, events]
+  static var logs: [String] { logRecordTypes.map { $0.file } + [events] }
 
   /// The name of a step's file of per-example gradient records; names sort as steps do.
   static func exampleGradientsName(step: Int) -> String {

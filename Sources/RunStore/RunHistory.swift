@@ -33,11 +33,11 @@ public struct RunHistory: Sendable {
     name = Self.name(of: directory.url, in: folder)
     manifest = try directory.manifest()
     examples = try directory.examples()
-    contributions = try directory.contributions()
-    intervals = try directory.coherenceIntervals()
-    measures = try directory.measures()
-    metrics = Dictionary(grouping: try directory.metrics()) { "\($0.split)/\($0.group)" }
-    let all = try directory.coherence()
+    contributions = try directory.log(ContributionRecord.self)
+    intervals = try directory.log(CoherenceIntervalRecord.self)
+    measures = try directory.log(MeasureRecord.self)
+    metrics = Dictionary(grouping: try directory.log(MetricRecord.self)) { "\($0.split)/\($0.group)" }
+    let all = try directory.log(CoherenceRecord.self)
     // A run may be measured under several treatments of batch normalisation: the first is what is meant unless one is
     // named.
     let leading = all.filter { $0.batchNormPolicy == all.first?.batchNormPolicy }

@@ -13,100 +13,54 @@ public struct RunLogOffsets: Codable, Sendable, Equatable {
   }
 }
 
-/// Appends to the logs of a run: `metrics.csv`, `coherence.csv`, `events.jsonl` and a TensorBoard event file; and
-/// `coherence-intervals.csv`, `contributions.csv`, `measures.csv` and `push.csv`, each of which exists only once it has a record.
+/// Appends to the logs of a run: those of its records, `events.jsonl` and a TensorBoard event file.
 ///
 /// Every method throws `RunStoreError` when the disk is full or a log cannot be written to; the record that failed is
 /// taken back, so the logs stay readable. One writer per run at a time, used from one thread at a time.
 public final class RunLogWriter {
-  private let metrics: AppendOnlyFile
-  private let coherence: AppendOnlyFile
+  private let folder: URL
   private let events: AppendOnlyFile
   private let tensorBoard: AppendOnlyFile
-  private let intervals: LazyLog
-  private let contributions: LazyLog
-  private let measures: LazyLog
-  private let pushes: LazyLog
-  private var lazyLogs: [LazyLog] { [intervals, contributions, measures, pushes] }
-  private var files: [AppendOnlyFile] { [metrics, coherence, events, tensorBoard] + lazyLogs.compactMap(\.file) }
+  /// The logs that are there, by name.
+  private var logs: [String: AppendOnlyFile] = [:]
+  private var isClosed = false
+  private var files: [AppendOnlyFile] { [events, tensorBoard] + logs.sorted { $0.key < $1.key }.map(\.value) }
 
-  /// Opens the logs in a folder; those that are empty get their header.
+  /// Opens the logs in a folder; those that every run has are made with their header.
   init(folder: URL, tensorBoardFile: String) throws {
-    metrics = try AppendOnlyFile(folder.appendingPathComponent(RunFile.metrics))
-    coherence = try AppendOnlyFile(folder.appendingPathComponent(RunFile.coherence))
+    self.folder = folder
     events = try AppendOnlyFile(folder.appendingPathComponent(RunFile.events))
     tensorBoard = try AppendOnlyFile(folder.appendingPathComponent(tensorBoardFile))
-    intervals = try LazyLog(folder.appendingPathComponent(RunFile.intervals))
-    contributions = try LazyLog(folder.appendingPathComponent(RunFile.contributions))
-    measures = try LazyLog(folder.appendingPathComponent(RunFile.measures))
-    pushes = try LazyLog(folder.appendingPathComponent(RunFile.pushes))
-    if metrics.size == 0 { try metrics.append(CSV.header(MetricRecord.self)) }
-    if coherence.size == 0 { try coherence.append(CSV.header(CoherenceRecord.self)) }
     if tensorBoard.size == 0 {
       try tensorBoard.append(TensorBoard.versionRecord(wallTime: Date().timeIntervalSince1970))
     }
+    for type in logRecordTypes { try open(type) }
   }
 
-  /// Appends lines to `metrics.csv` and their numbers to TensorBoard, as `loss/train`, `accuracy/train/pristine`, ...
-  public func append(_ records: [MetricRecord]) throws {
-    guard !records.isEmpty else { return }
-    try metrics.append(CSV.lines(records))
-    try scalars(
-      records.flatMap { record in
-        let place = record.group == "all" ? record.split : "\(record.split)/\(record.group)"
-        let values = [("loss", record.loss), ("accuracy", record.accuracy1), ("accuracy5", record.accuracy5)]
-        return values.map { name, value in ("\(name)/\(place)", value, record.step) }
-      })
+  private func open<Record: LogRecord>(_: Record.Type) throws {
+    let isThere = FileManager.default.fileExists(atPath: folder.appendingPathComponent(Record.file).path)
+    if isThere || Record.log.isInEveryRun { _ = try log(of: Record.self) }
   }
 
-  /// Appends lines to `coherence.csv` and their numbers to TensorBoard, as `alpha/train`, `m_coherence/train/LAYER`, ...
-  public func append(_ records: [CoherenceRecord]) throws {
-    guard !records.isEmpty else { return }
-    try coherence.append(CSV.lines(records))
-    try scalars(
-      records.flatMap { record in
-        let place = record.layer == "all" ? record.split : "\(record.split)/\(record.layer)"
-        let values = [
-          ("alpha", record.alpha), ("m_coherence", record.mCoherence), ("alpha_unbiased", record.alphaUnbiased),
-          ("share", record.share),
-        ]
-        return values.map { name, value in ("\(name)/\(place)", value, record.step) }
-      })
+  /// A log, with its header.
+  private func log<Record: LogRecord>(of _: Record.Type) throws -> AppendOnlyFile {
+    guard !isClosed else {
+      throw RunStoreError(
+        "\(folder.appendingPathComponent(Record.file).path) was already closed.",
+        remedy: "Open a new log writer to continue.")
+    }
+    let log = try logs[Record.file] ?? AppendOnlyFile(folder.appendingPathComponent(Record.file))
+    logs[Record.file] = log
+    if log.size == 0 { try log.append(CSV.header(Record.self)) }
+    return log
   }
 
-  /// Appends lines to `contributions.csv`, which the first of them create, and the numbers of the actual designations
-  /// to TensorBoard, as `f_pristine/paper`, `i_corrupt/population`, ...
-  public func append(_ records: [ContributionRecord]) throws {
+  /// Appends lines to the log of the records, which the first of them make where a run need not have it, and their
+  /// numbers to TensorBoard.
+  public func append<Record: LogRecord>(_ records: [Record]) throws {
     guard !records.isEmpty else { return }
-    try contributions.append(records)
-    try scalars(
-      records.filter { $0.world == 0 }.flatMap { record in
-        let values = [
-          ("f_pristine", record.pristineShare), ("f_corrupt", record.corruptShare),
-          ("i_pristine", record.pristineCumulative), ("i_corrupt", record.corruptCumulative),
-        ]
-        return values.map { name, value in ("\(name)/\(record.sample)", value, record.step) }
-      })
-  }
-
-  /// Appends lines to `coherence-intervals.csv`, which the first of them create.
-  public func append(_ records: [CoherenceIntervalRecord]) throws {
-    guard !records.isEmpty else { return }
-    try intervals.append(records)
-  }
-
-  /// Appends lines to `measures.csv`, which the first of them create, and their numbers to TensorBoard, as
-  /// `noise_scale/train`, ...
-  public func append(_ records: [MeasureRecord]) throws {
-    guard !records.isEmpty else { return }
-    try measures.append(records)
-    try scalars(records.map { ("\($0.measure)/\($0.split)", $0.value, $0.step) })
-  }
-
-  /// Appends lines to `push.csv`, which the first of them create.
-  public func append(_ records: [PushRecord]) throws {
-    guard !records.isEmpty else { return }
-    try pushes.append(records)
+    try log(of: Record.self).append(CSV.lines(records))
+    try scalars(records.flatMap { record in Record.log.scalars(record).map { ($0.tag, $0.value, record.step) } })
   }
 
   /// Appends a line to `events.jsonl`.
@@ -138,7 +92,7 @@ public final class RunLogWriter {
 
   /// Flushes and closes the logs; later appends throw.
   public func close() throws {
-    for log in lazyLogs { log.close() }
+    isClosed = true
     for file in files {
       try file.synchronize()
       try file.close()

@@ -283,11 +283,7 @@ public final class TrainingRun {
   }
 
   private func append(_ results: ProbeResults, to log: RunLogWriter) throws {
-    try log.append(results.coherence)
-    try log.append(results.intervals)
-    try log.append(results.contributions)
-    try log.append(results.measures)
-    try log.append(results.pushes)
+    try results.write(to: log)
     if let examples = results.examples {
       let step = trainer.step
       try directory.write(exampleGradients: examples.safetensors(step: step), step: step)

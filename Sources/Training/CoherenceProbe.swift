@@ -45,9 +45,9 @@ extension CoherenceProbe: Probe {
       // the mini-batches up too.
       let hasIntervals = isLeading && plan.batchNormPolicy == .running
       let found = try sample.coherence(plan, groupCount: hasIntervals ? 10 : 0)
-      results.coherence += found.records(step: step, split: sample.split, policy: plan.batchNormPolicy)
+      results.add(found.records(step: step, split: sample.split, policy: plan.batchNormPolicy))
       guard isLeading else { continue }
-      results.intervals += found.intervalRecords(step: step, split: sample.split)
+      results.add(found.intervalRecords(step: step, split: sample.split))
       let (network, m) = (found.network.coherence, Double(found.network.coherence.m))
       results.add(
         [

@@ -78,14 +78,15 @@ extension ContributionProbe: Probe {
       trackers[0].add(small.records, meanSquaredNorm: small.meanSquaredNorm),
       trackers[1].add(dots: large.dots, meanSquaredNorm: large.meanSquaredNorm),
     ]
-    results.contributions += zip(["paper", "population"], points).flatMap { name, point in
-      ([point.actual] + point.nulls).enumerated().map { world, contribution in
-        ContributionRecord(
-          step: step, sample: name, world: world, pristineShare: contribution.pristineShare,
-          corruptShare: contribution.corruptShare, pristineCumulative: contribution.pristineCumulative,
-          corruptCumulative: contribution.corruptCumulative)
-      }
-    }
+    results.add(
+      zip(["paper", "population"], points).flatMap { name, point in
+        ([point.actual] + point.nulls).enumerated().map { world, contribution in
+          ContributionRecord(
+            step: step, sample: name, world: world, pristineShare: contribution.pristineShare,
+            corruptShare: contribution.corruptShare, pristineCumulative: contribution.pristineCumulative,
+            corruptCumulative: contribution.corruptCumulative)
+        }
+      })
   }
 
   public func state() throws -> [(name: String, tensor: Tensor)] {

@@ -4,35 +4,50 @@ import Coherence
 import NeuralNetworks
 import RunStore
 
-/// What the probes due at one step saw.
+/// What the probes due at one step found: records for logs, by their type.
 public struct ProbeResults: Sendable {
-  /// Lines of coherence.csv.
-  public var coherence: [CoherenceRecord] = []
-  /// Lines of coherence-intervals.csv.
-  public var intervals: [CoherenceIntervalRecord] = []
-  /// Lines of contributions.csv.
-  public var contributions: [ContributionRecord] = []
-  /// Lines of push.csv.
-  public var pushes: [PushRecord] = []
-  /// Lines of measures.csv.
-  public var measures: [MeasureRecord] = []
+  private var tables: [(file: String, records: any Sendable, append: @Sendable (RunLogWriter) throws -> Void)] = []
   /// How every example's gradient stands to the mean; nil when it was not looked at.
   public var examples: ExampleGradients?
 
-  /// Nothing seen.
+  /// Nothing found.
   public init() {}
 
-  /// Whether nothing was seen.
-  public var isEmpty: Bool {
-    coherence.isEmpty && intervals.isEmpty && contributions.isEmpty && measures.isEmpty && pushes.isEmpty
-      && examples == nil
+  /// Whether nothing was found.
+  public var isEmpty: Bool { tables.isEmpty && examples == nil }
+
+  /// The records of a type, in the order in which they were found.
+  public subscript<Record: LogRecord>(_: Record.Type) -> [Record] {
+    tables.first { $0.file == Record.log.file }?.records as? [Record] ?? []
+  }
+
+  /// Takes in records.
+  public mutating func add<Record: LogRecord>(_ records: [Record]) {
+    guard !records.isEmpty else { return }
+    let all = self[Record.self] + records
+    let append: @Sendable (RunLogWriter) throws -> Void = { try $0.append(all) }
+    let entry = (file: Record.log.file, records: all as any Sendable, append: append)
+    if let place = tables.firstIndex(where: { $0.file == entry.file }) {
+      tables[place] = entry
+    } else {
+      tables.append(entry)
+    }
+  }
+
+  /// Writes the records to their logs.
+  ///
+  /// - Throws: `RunStoreError` when the disk is full.
+  public func write(to log: RunLogWriter) throws {
+    for table in tables { try table.append(log) }
   }
 
   /// Takes in measures under their names; those that are undefined or infinite have no line.
-  mutating func add(_ values: [(name: String, value: Double?)], step: Int, split: String, m: Int) {
-    for case (let name, let value?) in values where value.isFinite {
-      measures.append(MeasureRecord(step: step, split: split, measure: name, m: m, value: value))
-    }
+  public mutating func add(_ values: [(name: String, value: Double?)], step: Int, split: String, m: Int) {
+    add(
+      values.compactMap { name, value -> MeasureRecord? in
+        guard let value, value.isFinite else { return nil }
+        return MeasureRecord(step: step, split: split, measure: name, m: m, value: value)
+      })
   }
 }
 

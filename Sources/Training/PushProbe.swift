@@ -134,7 +134,7 @@ extension PushProbe: Probe {
         }
       }
     }
-    results.pushes += records
+    results.add(records)
     for name in Self.aggregators {
       for (group, flag) in [("pristine", false), ("corrupt", true)] {
         let mine = records.filter { $0.aggregator == name && $0.isCorrupt == flag }

@@ -28,13 +28,13 @@ import Testing
   }
 
   @Test func everyColumnIsExplained() throws {
-    func all<Record: CSVLine>(_: Record.Type) -> [String] { Record.columns + Record.optionalColumns }
+    func all<Record: CSVRecord>(_: Record.Type) -> [String] { Record.schema.names + Record.schema.trailing }
     let expected = [
       "metrics.csv": all(MetricRecord.self), "labels.csv": all(LabelRecord.self), "classes.csv": all(ClassRecord.self),
       "examples.csv": all(ExampleRecord.self), "skipped.csv": all(SkippedRecord.self),
       "coherence.csv": all(CoherenceRecord.self), "coherence-intervals.csv": all(CoherenceIntervalRecord.self),
       "contributions.csv": all(ContributionRecord.self), "measures.csv": all(MeasureRecord.self),
-      "measured/NAME.csv": all(QuantityRecord.self), "runs.csv": all(EndRecord.self),
+      "measured/NAME.csv": all(QuantityRecord.self), "runs.csv": EndRecord.columns,
       "figures/ID.csv": Figure.tableColumns, "--records": ExampleGradients.columns + ["file"],
       "--split FILE.csv": ExampleSplit.columns,
     ]

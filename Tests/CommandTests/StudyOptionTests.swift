@@ -32,7 +32,7 @@ import Testing
     for (key, value) in ["study": "easy-hard", "cell": "b", "profile": "x=y", "split": "e-h"] {
       #expect(manifest.extra[key] == value, "\(key)")
     }
-    let places = Set(try run.metrics().map { "\($0.split)/\($0.group)" })
+    let places = Set(try run.log(MetricRecord.self).map { "\($0.split)/\($0.group)" })
     #expect(places.isSuperset(of: ["train/easy", "train/hard", "test/easy", "test/hard"]))
     // Reports and verdicts take groups and measures that they know nothing of.
     let report = try Program.run(["report", run.url.path, "--out", scratch.path("report.html")])

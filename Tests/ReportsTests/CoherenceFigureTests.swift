@@ -65,7 +65,7 @@ import Testing
     let runs = try probedRuns(in: scratch)
     let report = try Report(runs: runs)
     let figure = try figure("coherence-by-step", of: report)
-    let expected = try runs[0].coherence().filter { $0.layer == "all" }
+    let expected = try runs[0].log(CoherenceRecord.self).filter { $0.layer == "all" }
     let table = figure.table
     for record in expected {
       let match = table.first { $0.series == "0 % noise, \(record.split)" && $0.x == "\(record.step)" }
@@ -90,9 +90,9 @@ import Testing
     let runs = try probedRuns(in: scratch, levels: [0.5])
     let figure = try figure("coherence-by-loss", of: Report(runs: runs))
     let loss = Dictionary(
-      uniqueKeysWithValues: try runs[0].metrics().filter { $0.split == "train" && $0.group == "all" }
+      uniqueKeysWithValues: try runs[0].log(MetricRecord.self).filter { $0.split == "train" && $0.group == "all" }
         .map { ($0.step, $0.loss) })
-    let probes = try runs[0].coherence().filter { $0.layer == "all" }
+    let probes = try runs[0].log(CoherenceRecord.self).filter { $0.layer == "all" }
     let joined = probes.filter { loss[$0.step] != nil }
     let shown = try rows(figure, "coherence-by-loss")
     #expect(shown.count == joined.count && joined.count < probes.count)
@@ -147,7 +147,7 @@ import Testing
     let scratch = try Scratch()
     let runs = try probedRuns(in: scratch, levels: [0.5])
     let figure = try figure("contributions-paper-1", of: Report(runs: runs))
-    let records = try runs[0].contributions().filter { $0.sample == "paper" && $0.step == 7 }
+    let records = try runs[0].log(ContributionRecord.self).filter { $0.sample == "paper" && $0.step == 7 }
     let nulls = records.filter { $0.world > 0 }.compactMap(\.pristineShare).sorted()
     #expect(nulls.count == SyntheticRun.nullWorlds)
     let band = try rows(figure, "contributions-paper-1-nulls").first {

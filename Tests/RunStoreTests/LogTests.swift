@@ -24,13 +24,13 @@ import Testing
     try log.append(coherence)
     try log.append(event)
     try log.close()
-    #expect(try run.metrics() == records)
-    #expect(try run.coherence() == coherence)
+    #expect(try run.log(MetricRecord.self) == records)
+    #expect(try run.log(CoherenceRecord.self) == coherence)
     #expect(try run.events() == [event])
-    let header = try text(run.file(RunFile.metrics)).split(separator: "\n")[0]
+    let header = try text(run.file(MetricRecord.file)).split(separator: "\n")[0]
     #expect(header == "epoch,step,split,group,count,loss,acc1,acc5")
     #expect(
-      try text(run.file(RunFile.coherence)).hasPrefix(
+      try text(run.file(CoherenceRecord.file)).hasPrefix(
         "step,split,layer,m,alpha,m_coherence,alpha_unbiased,share,bn_policy\n"))
     #expect(throws: RunStoreError.self) { try log.append([metric(1)]) }
   }
@@ -71,7 +71,7 @@ import Testing
     let offsets = try first.flush()
     try work(first, 10..<13)
     // The process is killed in the middle of a line and of an atomic write.
-    let torn = try AppendOnlyFile(resumed.file(RunFile.metrics))
+    let torn = try AppendOnlyFile(resumed.file(MetricRecord.file))
     try torn.append("0.1,13,tra")
     try Data().write(to: resumed.checkpoints.appendingPathComponent(".step.safetensors.partial-77"))
     let decoded = try JSONDecoder().decode(RunLogOffsets.self, from: JSONEncoder().encode(offsets))
@@ -80,7 +80,7 @@ import Testing
     try work(second, 10..<20)
     try second.close()
 
-    for name in [RunFile.metrics, RunFile.coherence, RunFile.events] {
+    for name in [MetricRecord.file, CoherenceRecord.file, RunFile.events] {
       #expect(try text(straight.file(name)) == text(resumed.file(name)))
     }
     let eventFiles = [straight, resumed].map { run in
@@ -98,7 +98,7 @@ import Testing
     let log = try run.logWriter()
     try log.append([metric(1)])
     var offsets = try log.flush()
-    offsets.bytes[RunFile.metrics, default: 0] += 1
+    offsets.bytes[MetricRecord.file, default: 0] += 1
     #expect(message { _ = try run.logWriter(resumingAt: offsets) }.contains("metrics.csv has"))
     let outside = RunLogOffsets(bytes: ["../x": 0])
     #expect(message { _ = try run.logWriter(resumingAt: outside) }.contains("../x"))
@@ -109,7 +109,7 @@ import Testing
     let run = try scratch.newRun()
     try run.logWriter().append([metric(1)])
     try run.logWriter().append([metric(2)])
-    #expect(try run.metrics().map(\.step) == [2])
+    #expect(try run.log(MetricRecord.self).map(\.step) == [2])
   }
 
   @Test func halfWrittenLinesAreLeftForLater() throws {
@@ -117,28 +117,30 @@ import Testing
     let run = try scratch.newRun()
     let log = try run.logWriter()
     try log.append([metric(1)])
-    let file = try AppendOnlyFile(run.file(RunFile.metrics))
+    let file = try AppendOnlyFile(run.file(MetricRecord.file))
     let half = CSV.lines([metric(2)])
     try file.append(String(half.prefix(9)))
-    #expect(try run.metrics().map(\.step) == [1])
+    #expect(try run.log(MetricRecord.self).map(\.step) == [1])
     var update = try run.follow()
-    #expect(update.metrics.map(\.step) == [1])
+    #expect(update[MetricRecord.self].map(\.step) == [1])
     #expect(try run.follow(from: update.offsets).isEmpty)
     try file.append(String(half.dropFirst(9)))
     update = try run.follow(from: update.offsets)
-    #expect(update.metrics == [metric(2)] && !update.isRestart)
+    #expect(update[MetricRecord.self] == [metric(2)] && !update.isRestart)
     try log.append(RunEvent(kind: "checkpoint"))
     update = try run.follow(from: update.offsets)
-    #expect(update.metrics.isEmpty && update.events.map(\.kind) == ["checkpoint"])
+    #expect(update[MetricRecord.self].isEmpty && update.events.map(\.kind) == ["checkpoint"])
     try run.logWriter().append([metric(7)])
     update = try run.follow(from: update.offsets)
-    #expect(update.isRestart && update.metrics.map(\.step) == [7])
+    #expect(update.isRestart && update[MetricRecord.self].map(\.step) == [7])
   }
 
   @Test func runWithoutLogsReadsAsEmpty() throws {
     let scratch = try Scratch()
     let run = try scratch.newRun()
-    #expect(try run.metrics().isEmpty && run.events().isEmpty && run.coherence().isEmpty && run.examples().isEmpty)
+    #expect(
+      try run.log(MetricRecord.self).isEmpty && run.events().isEmpty && run.log(CoherenceRecord.self).isEmpty
+        && run.examples().isEmpty)
     #expect(try run.follow().isEmpty)
   }
 
@@ -175,9 +177,9 @@ import Testing
       if failure.isEmpty { written += 1 }
     }
     #expect(failure.contains("The disk is full") && failure.contains("--resume"))
-    let steps = try run.metrics().map(\.step)
+    let steps = try run.log(MetricRecord.self).map(\.step)
     #expect(steps == Array(0..<written) || steps == Array(0...written))
-    #expect(try text(run.file(RunFile.metrics)).hasSuffix("\n"))
+    #expect(try text(run.file(MetricRecord.file)).hasSuffix("\n"))
     var large = sampleManifest()
     large.extra["padding"] = String(repeating: "x", count: 100_000)
     #expect(message { try run.write(manifest: large) }.contains("The disk is full"))

@@ -31,21 +31,21 @@ import Testing
     let log = try run.logWriter()
     try log.append([CoherenceIntervalRecord]())
     try log.append([MeasureRecord]())
-    #expect(!exists(run, RunFile.intervals) && !exists(run, RunFile.measures))
-    #expect(try run.coherenceIntervals().isEmpty && run.measures().isEmpty)
+    #expect(!exists(run, CoherenceIntervalRecord.file) && !exists(run, MeasureRecord.file))
+    #expect(try run.log(CoherenceIntervalRecord.self).isEmpty && run.log(MeasureRecord.self).isEmpty)
     for step in [0, 7] {
       try log.append(intervals(step))
       try log.append(measures(step))
     }
     try log.close()
-    #expect(try run.coherenceIntervals() == intervals(0) + intervals(7))
-    #expect(try run.measures() == measures(0) + measures(7))
-    let lines = try text(run.file(RunFile.intervals)).split(separator: "\n")
+    #expect(try run.log(CoherenceIntervalRecord.self) == intervals(0) + intervals(7))
+    #expect(try run.log(MeasureRecord.self) == measures(0) + measures(7))
+    let lines = try text(run.file(CoherenceIntervalRecord.file)).split(separator: "\n")
     #expect(
       lines[0] == "step,split,layer,m,alpha_unbiased_low,alpha_unbiased_high,m_coherence_low,m_coherence_high,"
         + "m_coherence_from_batches")
     #expect(lines[2].hasSuffix(",2.5,"))
-    #expect(try text(run.file(RunFile.measures)).hasPrefix("step,split,measure,m,value\n0,train,noise_scale,400,0.3"))
+    #expect(try text(run.file(MeasureRecord.file)).hasPrefix("step,split,measure,m,value\n0,train,noise_scale,400,0.3"))
     #expect(message { try log.append(measures(9)) }.contains("measures.csv was already closed"))
     #expect(message { try log.append(intervals(9)) }.contains("coherence-intervals.csv was already closed"))
   }
@@ -56,13 +56,13 @@ import Testing
     let log = try run.logWriter()
     try log.append(measures(0))
     let offsets = try log.flush()
-    #expect(offsets.bytes[RunFile.intervals] == nil)
+    #expect(offsets.bytes[CoherenceIntervalRecord.file] == nil)
     try log.append(measures(1))
     try log.append(intervals(1))
     let resumed = try run.logWriter(resumingAt: offsets)
-    #expect(!exists(run, RunFile.intervals))
+    #expect(!exists(run, CoherenceIntervalRecord.file))
     try resumed.append(measures(2))
-    #expect(try run.measures() == measures(0) + measures(2))
+    #expect(try run.log(MeasureRecord.self) == measures(0) + measures(2))
   }
 
   @Test func followingSeesNewLines() throws {
@@ -72,10 +72,11 @@ import Testing
     var update = try run.follow()
     try log.append(measures(0))
     update = try run.follow(from: update.offsets)
-    #expect(update.measures == measures(0) && !update.isEmpty)
+    #expect(update[MeasureRecord.self] == measures(0) && !update.isEmpty)
     try log.append(intervals(0))
     update = try run.follow(from: update.offsets)
-    #expect(update.coherenceIntervals == intervals(0) && update.measures.isEmpty && !update.isEmpty)
+    #expect(
+      update[CoherenceIntervalRecord.self] == intervals(0) && update[MeasureRecord.self].isEmpty && !update.isEmpty)
   }
 
   @Test func exampleGradientsAreAPartOfTheRun() throws {

@@ -91,17 +91,24 @@ import Testing
     let (along, ratio, strong, share) = try expected(trainer, m: m, batchSize: batchSize, groupSizes: groupSizes)
     let names = ["median_along_mean", "median_norm_ratio"]
     let further = (strong == nil ? [] : ["median_along_strong"]) + (share == nil ? [] : ["strong_share"])
-    #expect(results.measures.map(\.measure) == names + further)
-    func found(_ name: String) -> Double? { results.measures.first { $0.measure == name }?.value }
+    #expect(results[MeasureRecord.self].map(\.measure) == names + further)
+    func found(_ name: String) -> Double? { results[MeasureRecord.self].first { $0.measure == name }?.value }
     if let strong, let value = found("median_along_strong") {
       #expect(abs(value / strong - 1) < 1e-3, "\(value), not \(strong)")
     }
     if let share, let value = found("strong_share") {
       #expect(abs(value - share) < 2e-3 && share > 0.01 && share < 1, "\(value), not \(share)")
     }
-    #expect(results.measures.allSatisfy { $0.step == 3 && $0.split == "train" && $0.m == m / batchSize * batchSize })
-    #expect(abs(results.measures[0].value / along - 1) < 1e-4, "\(results.measures[0].value), not \(along)")
-    #expect(abs(results.measures[1].value / ratio - 1) < 1e-4, "\(results.measures[1].value), not \(ratio)")
+    #expect(
+      results[MeasureRecord.self].allSatisfy {
+        $0.step == 3 && $0.split == "train" && $0.m == m / batchSize * batchSize
+      })
+    #expect(
+      abs(results[MeasureRecord.self][0].value / along - 1) < 1e-4,
+      "\(results[MeasureRecord.self][0].value), not \(along)")
+    #expect(
+      abs(results[MeasureRecord.self][1].value / ratio - 1) < 1e-4,
+      "\(results[MeasureRecord.self][1].value), not \(ratio)")
     #expect(ratio > 0.1 && ratio < 1.2 && along > 0 && along < 1.2)
   }
 
@@ -112,7 +119,7 @@ import Testing
     _ = try plain.train()
     _ = try probed.train()
     #expect(try plain.trainer.store.values.values() as [Float] == probed.trainer.store.values.values())
-    let measures = try probed.directory.measures()
+    let measures = try probed.directory.log(MeasureRecord.self)
     #expect(
       measures.map(\.step) == [0, 10, 20].flatMap { Array(repeating: $0, count: 4) }
         && measures.allSatisfy { $0.m == 60 })
@@ -144,8 +151,8 @@ import Testing
     let scratch = try Scratch()
     let run = try startRun(smallConfiguration { $0.probe = ["coherence:m=40@every:10"] }, at: scratch.path("run"))
     _ = try run.train()
-    let measures = try run.directory.measures()
-    let coherence = try run.directory.coherence().filter { $0.layer == "all" }
+    let measures = try run.directory.log(MeasureRecord.self)
+    let coherence = try run.directory.log(CoherenceRecord.self).filter { $0.layer == "all" }
     #expect(coherence.count == 6 && measures.count == 12)
     for record in coherence {
       func value(_ measure: String) -> Double? {

@@ -36,7 +36,9 @@ import Testing
         $0.probe = ["coherence:m=60@every:1", "coherence:m=60,bn=batch@every:1"]
       }, at: scratch.path("run"))
     _ = try run.train()
-    let records = try run.directory.coherence().filter { $0.layer == "all" && $0.split == "train" && $0.step == 1 }
+    let records = try run.directory.log(CoherenceRecord.self).filter {
+      $0.layer == "all" && $0.split == "train" && $0.step == 1
+    }
     #expect(records.map(\.batchNormPolicy) == ["running", "batch"])
     let trainer = run.trainer
     let plan = try GradientPlan(
@@ -47,8 +49,10 @@ import Testing
     sample.chunkSize = 20
     let expected = try sample.coherence(plan, groupCount: 0).network.coherence.mCoherence
     #expect(records.last?.mCoherence == expected && records.first?.mCoherence != expected)
-    #expect(try Set(run.directory.coherenceIntervals().map(\.step)) == [0, 1])
-    #expect(try run.directory.measures().filter { $0.measure == "gradient_norm2" && $0.split == "train" }.count == 2)
+    #expect(try Set(run.directory.log(CoherenceIntervalRecord.self).map(\.step)) == [0, 1])
+    #expect(
+      try run.directory.log(MeasureRecord.self).filter { $0.measure == "gradient_norm2" && $0.split == "train" }.count
+        == 2)
   }
 
   @Test func asManyNullWorldsAsAsked() throws {
@@ -56,7 +60,7 @@ import Testing
     let run = try startRun(
       smallConfiguration { $0.probe = ["contributions:m=40,nulls=33@every:20"] }, at: scratch.path("run"))
     _ = try run.train()
-    let worlds = try Set(run.directory.contributions().map(\.world))
+    let worlds = try Set(run.directory.log(ContributionRecord.self).map(\.world))
     #expect(worlds == Set(0...33))
   }
 

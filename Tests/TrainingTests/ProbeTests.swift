@@ -44,8 +44,8 @@ import Testing
     let scratch = try Scratch()
     let run = try startRun(smallConfiguration { $0.probe = ["full"] }, at: scratch.path("run"))
     _ = try run.train()
-    #expect(Set(try run.directory.coherence().map(\.m)) == [60, 200])
-    #expect(try !run.directory.measures().isEmpty && !run.directory.contributions().isEmpty)
+    #expect(Set(try run.directory.log(CoherenceRecord.self).map(\.m)) == [60, 200])
+    #expect(try !run.directory.log(MeasureRecord.self).isEmpty && !run.directory.log(ContributionRecord.self).isEmpty)
   }
 
   @Test func sampleLargerThanTheDataSet() throws {
@@ -65,7 +65,7 @@ import Testing
     )
     #expect(expected == actual)
 
-    let coherence = try with.directory.coherence()
+    let coherence = try with.directory.log(CoherenceRecord.self)
     #expect(Set(coherence.map(\.split)) == ["train", "test"])
     let layers = with.trainer.model.namedModules.filter { $0.module is Linear }.map(\.name)
     #expect(Set(coherence.map(\.layer)) == Set(layers + ["all"]))
@@ -74,11 +74,12 @@ import Testing
       #expect(alpha >= 0 && alpha <= 1 + 1e-6 && abs(r - alpha * Double(record.m)) < 1e-9 * max(r, 1))
       #expect(record.batchNormPolicy == "running")
     }
-    for record in try with.directory.contributions() {
+    for record in try with.directory.log(ContributionRecord.self) {
       let (pristine, corrupt) = (try #require(record.pristineShare), try #require(record.corruptShare))
       #expect(abs(pristine + corrupt - 1) < 1e-3)
     }
-    let worlds = try with.directory.contributions().filter { $0.step == 0 && $0.sample == "population" }.map(\.world)
+    let worlds = try with.directory.log(ContributionRecord.self).filter { $0.step == 0 && $0.sample == "population" }
+      .map(\.world)
     #expect(worlds == Array(0...20))
   }
 

@@ -142,7 +142,9 @@ import Testing
     let scratch = try Scratch()
     let run = try startRun(smallConfiguration { $0.probe = ["coherence:m=50@every:10"] }, at: scratch.path("run"))
     _ = try run.train()
-    let (coherence, intervals) = (try run.directory.coherence(), try run.directory.coherenceIntervals())
+    let (coherence, intervals) = (
+      try run.directory.log(CoherenceRecord.self), try run.directory.log(CoherenceIntervalRecord.self)
+    )
     #expect(intervals.map(\.layer) == coherence.map(\.layer) && intervals.map(\.step) == coherence.map(\.step))
     for (interval, record) in zip(intervals, coherence) {
       let unbiased = try #require(record.alphaUnbiased)
@@ -160,7 +162,7 @@ import Testing
     let scratch = try Scratch()
     let run = try startRun(configuration, at: scratch.path("run"))
     _ = try run.train()
-    let found = try run.directory.measures()
+    let found = try run.directory.log(MeasureRecord.self)
 
     let trainer = try Trainer.make(smallConfiguration())
     let plan = try GradientPlan(trainer.model, store: trainer.store)
@@ -234,7 +236,7 @@ import Testing
       _ = try ExampleGradients(contentsOf: URL(fileURLWithPath: damaged))
     }
     #expect(!FileManager.default.fileExists(atPath: plain.directory.exampleGradients.path))
-    let measures = try probed.directory.measures()
+    let measures = try probed.directory.log(MeasureRecord.self)
     #expect(Set(measures.map(\.measure)).count == 15)
     #expect(Set(measures.map(\.split)) == ["train", "test"])
     // A data set smaller than the default is taken whole.

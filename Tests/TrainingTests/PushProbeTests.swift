@@ -54,11 +54,11 @@ import Testing
     func row(_ index: Int) -> [Double] { rows[index] ?? [] }
 
     #expect(probe.drawn.count == PushProbe.draws)
-    #expect(results.pushes.count == 3 * m && Set(results.pushes.map(\.index)).count == m)
-    #expect(results.pushes.count { $0.isCorrupt } == 3 * (m / 2))
+    #expect(results[PushRecord.self].count == 3 * m && Set(results[PushRecord.self].map(\.index)).count == m)
+    #expect(results[PushRecord.self].count { $0.isCorrupt } == 3 * (m / 2))
     for draw in probe.drawn {
       #expect(Set(draw.batches.joined()).count == 3 * batchSize)
-      #expect(Set(draw.batches.joined()).isDisjoint(with: results.pushes.map(\.index)))
+      #expect(Set(draw.batches.joined()).isDisjoint(with: results[PushRecord.self].map(\.index)))
     }
     let means = probe.drawn.map { draw in draw.batches.map { Self.mean($0.map(row)) } }
     let thirds = probe.drawn.map { draw in draw.groups.map { Self.mean(draw.batches[0][$0].map(row)) } }
@@ -66,7 +66,7 @@ import Testing
       Self.mean(means.map { $0[0] }), Self.mean(means.map(Self.median)), Self.mean(thirds.map(Self.median)),
     ]
     let passes = Double(indices.count) / Double(batchSize)
-    for record in results.pushes {
+    for record in results[PushRecord.self] {
       let gradient = row(record.index)
       let aggregator = try #require(PushProbe.aggregators.firstIndex(of: record.aggregator))
       #expect(record.isCorrupt == trainer.data.labels.isCorrupt(record.index) && record.step == 3)
@@ -90,8 +90,8 @@ import Testing
     }
     for name in PushProbe.aggregators {
       for (group, flag) in [("pristine", false), ("corrupt", true)] {
-        let mine = results.pushes.filter { $0.aggregator == name && $0.isCorrupt == flag }
-        let net = results.measures.first { $0.measure == "push_net_\(group)_\(name)" }
+        let mine = results[PushRecord.self].filter { $0.aggregator == name && $0.isCorrupt == flag }
+        let net = results[MeasureRecord.self].first { $0.measure == "push_net_\(group)_\(name)" }
         #expect(net?.m == mine.count && mine.count == (flag ? m / 2 : m - m / 2))
         let mean = mine.reduce(0) { $0 + $1.net } / Double(mine.count)
         #expect(abs((net?.value ?? .nan) - mean) <= 1e-9 * abs(mean))
@@ -106,10 +106,10 @@ import Testing
     _ = try plain.train()
     _ = try probed.train()
     #expect(try plain.trainer.store.values.values() as [Float] == probed.trainer.store.values.values())
-    #expect(try plain.directory.pushes().isEmpty)
-    let records = try probed.directory.pushes()
+    #expect(try plain.directory.log(PushRecord.self).isEmpty)
+    let records = try probed.directory.log(PushRecord.self)
     #expect(Set(records.map(\.step)) == [0, 10, 20] && records.count == 3 * 3 * 6)
-    #expect(try probed.directory.follow().pushes == records)
+    #expect(try probed.directory.follow()[PushRecord.self] == records)
     #expect(records.allSatisfy { $0.net == $0.own + $0.others })
   }
 
@@ -125,7 +125,7 @@ import Testing
     var results = ProbeResults()
     let plan = try GradientPlan(trainer.model, store: trainer.store)
     try probe(trainer, plan, m: 8, chunkSize: 150).measure(plan, step: 0, into: &results)
-    #expect(results.pushes.count == 24 && !results.pushes.contains(where: \.isCorrupt))
-    #expect(!results.measures.contains { $0.measure.contains("corrupt") })
+    #expect(results[PushRecord.self].count == 24 && !results[PushRecord.self].contains(where: \.isCorrupt))
+    #expect(!results[MeasureRecord.self].contains { $0.measure.contains("corrupt") })
   }
 }

@@ -72,7 +72,7 @@ import Testing
       _ = try run.train()
       #expect(try run.directory.manifest().warmup == (name == "warm" ? 4 : nil))
       func last(_ measure: String) throws -> Double {
-        try #require(try run.directory.measures().last { $0.measure == measure }).value
+        try #require(try run.directory.log(MeasureRecord.self).last { $0.measure == measure }).value
       }
       let smoothness = try last("smoothness")
       return try last("stability_log_sum") - log(rates.reduce(0) { $0 * (1 + $1 * smoothness) + $1 })

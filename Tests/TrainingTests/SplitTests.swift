@@ -53,7 +53,7 @@ import Testing
     let (data, trainer) = (run.trainer.data, run.trainer)
     #expect(data.trainIndices.count == 24 && data.validationIndices.count == 6)
     #expect(Set(data.trainIndices + data.validationIndices) == Set(0..<30))
-    let last = try run.directory.metrics().filter { $0.step == 20 }
+    let last = try run.directory.log(MetricRecord.self).filter { $0.step == 20 }
     func count(_ split: String, _ group: String) -> Int? {
       last.first { $0.split == split && $0.group == group }?.count
     }

@@ -38,12 +38,12 @@ import Testing
     #expect(step > 0 && step < 50 && step % 3 == 0)
     let manifest = try run.directory.manifest()
     #expect(manifest.status == .completed && manifest.summary?.steps == step && manifest.plannedSteps == 50)
-    let curve = try run.directory.metrics().filter { $0.split == "train" && $0.group == "all" }
+    let curve = try run.directory.log(MetricRecord.self).filter { $0.split == "train" && $0.group == "all" }
     #expect(curve.last?.step == step && curve.allSatisfy { ($0.accuracy1 >= 0.5) == ($0.step == step) })
     #expect(try run.directory.examples().allSatisfy { $0.finalLoss != nil })
     #expect(try Checkpoint.latest(in: run.directory.checkpoints)?.step == step)
     // Its last step is the last one that probes look at.
-    #expect(try run.directory.coherence().last?.step == step)
+    #expect(try run.directory.log(CoherenceRecord.self).last?.step == step)
     let again = try resumeRun(scratch.path("run"))
     #expect(again.isComplete && again.trainer.step == step)
   }

@@ -29,7 +29,7 @@ import Testing
     let examples = try directory.examples()
     #expect(examples.map(\.index) == run.trainer.data.trainIndices)
     #expect(examples.allSatisfy { $0.finalLoss != nil && $0.finalCorrect != nil })
-    let last = try #require(try directory.metrics().last { $0.split == "train" && $0.group == "all" })
+    let last = try #require(try directory.log(MetricRecord.self).last { $0.split == "train" && $0.group == "all" })
     let right = examples.count { $0.finalCorrect == true }
     #expect(Double(right) / 55 == last.accuracy1)
     #expect(try TrainingConfiguration(yaml: directory.config(), source: "") == run.configuration)
@@ -124,7 +124,7 @@ import Testing
     #expect(try run.directory.manifest().noise.kind == "labels")
     #expect(try run.directory.manifest().noise.realisedRate == 0.25)
     // Flips are the corrupt group of every evaluation.
-    let corrupt = try run.directory.metrics().filter { $0.group == "corrupt" }
+    let corrupt = try run.directory.log(MetricRecord.self).filter { $0.group == "corrupt" }
     #expect(!corrupt.isEmpty && corrupt.allSatisfy { $0.count == 15 })
     // The labels of a run do not change under way.
     labels[1] = (labels[1] + 1) % 10

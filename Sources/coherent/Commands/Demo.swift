@@ -89,7 +89,7 @@ struct Demo: ParsableCommand {
     init(noise: Double, optimizer: String, run: RunDirectory) throws {
       self.noise = noise
       self.optimizer = optimizer
-      let metrics = try run.metrics()
+      let metrics = try run.log(MetricRecord.self)
       func last(_ group: String) -> Double? {
         metrics.last { $0.split == "train" && $0.group == group }?.accuracy1
       }
