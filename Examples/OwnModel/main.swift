@@ -19,7 +19,7 @@ let model = Sequential([
   ("output", try Linear(inputs: 128, outputs: 10, generator: generator)),
 ])
 let parameters = try ParameterStore(model)
-let training = ForwardContext(isTraining: true, usesSinks: true)
+let training = ForwardContext(isTraining: true, usesGradientViews: true)
 var batches = try BatchSampler(count: digits.count, batchSize: 100, seed: 1)
 
 for _ in 0..<20 {

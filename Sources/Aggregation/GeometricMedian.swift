@@ -21,7 +21,7 @@ public final class GeometricMedian: GradientMatrixAggregator {
     public let isConverged: Bool
   }
 
-  /// k.
+  /// The number of groups, k.
   public var groupCount: Int? { count }
   private let count: Int
   /// The change of weights at which the iteration ends.

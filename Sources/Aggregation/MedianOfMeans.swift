@@ -10,7 +10,7 @@ import Tensors
 /// A batch that does not divide gives its first groups one example more. Batch statistics are taken over each group by
 /// itself, as if it were a mini-batch of its own. One forward and one backward pass serve all groups.
 public final class MedianOfMeans: GradientMatrixAggregator {
-  /// k.
+  /// The number of groups, k.
   public var groupCount: Int? { count }
   private let count: Int
 

@@ -29,13 +29,13 @@ public struct Contribution: Sendable, Equatable, Codable {
   }
 }
 
-/// A statistic beside its values in null worlds.
+/// A statistic beside its values in permutation nulls.
 public struct NullComparison: Sendable, Equatable, Codable {
   /// The statistic for the real designations.
   public let actual: Double
-  /// The least and the greatest value in the null worlds.
+  /// The least and the greatest value in the permutation nulls.
   public let minimum, maximum: Double
-  /// The 5 % and the 95 % quantile in the null worlds, interpolated linearly.
+  /// The 5 % and the 95 % quantile in the permutation nulls, interpolated linearly.
   public let low, high: Double
   /// (1 + number of worlds with at least the actual value)/(N + 1): small when the actual value is unusually large.
   public let pUpper: Double
@@ -45,7 +45,7 @@ public struct NullComparison: Sendable, Equatable, Codable {
   /// The smaller of the two, doubled: the two-sided p-value.
   public var pTwoSided: Double { min(1, 2 * min(pUpper, pLower)) }
 
-  /// Compares a value with the null worlds'; nil without any.
+  /// Compares a value with the permutation nulls'; nil without any.
   ///
   /// The 1 in the p-values counts the real world among the permutations, so that a test at level a errs with
   /// probability at most a, and no finite number of worlds gives p = 0.
@@ -69,20 +69,20 @@ public struct NullComparison: Sendable, Equatable, Codable {
   }
 }
 
-/// The contributions at one step, in the real world and in the null worlds.
+/// The contributions at one step, with the actual designations and with permuted ones.
 public struct ContributionPoint: Sendable, Equatable, Codable {
   /// With the real designations.
   public let actual: Contribution
   /// With permuted ones, world by world.
   public let nulls: [Contribution]
 
-  /// fᵖ against the null worlds; nil where it is undefined, or without null worlds.
+  /// fᵖ against the permutation nulls; nil where it is undefined, or without permutation nulls.
   public var pristineShare: NullComparison? { compare(\.pristineShare) }
 
-  /// iᵖ − iᶜ against the null worlds; nil where it is undefined, or without null worlds.
+  /// iᵖ − iᶜ against the permutation nulls; nil where it is undefined, or without permutation nulls.
   public var cumulativeDifference: NullComparison? { compare(\.cumulativeDifference) }
 
-  /// Any other part of a contribution against the null worlds.
+  /// Any other part of a contribution against the permutation nulls.
   public func compare(_ part: (Contribution) -> Double?) -> NullComparison? {
     part(actual).flatMap { NullComparison(actual: $0, nulls: nulls.compactMap(part)) }
   }
@@ -90,7 +90,7 @@ public struct ContributionPoint: Sendable, Equatable, Codable {
 
 /// Worlds in which there is no difference between pristine and corrupt examples: the designations permuted at random,
 /// their numbers kept.
-public struct NullWorlds: Sendable, Equatable {
+public struct PermutationNulls: Sendable, Equatable {
   /// For each world a bit for each example: a thousand worlds of all MNIST are 60 MB as truth values.
   private let words: [[UInt64]]
 
@@ -135,7 +135,7 @@ public struct NullWorlds: Sendable, Equatable {
   }
 }
 
-/// Contributions along a run, for a fixed sample of examples, with null worlds evaluated on the same inner products.
+/// Contributions along a run, for a fixed sample of examples, with permutation nulls evaluated on the same inner products.
 public struct ContributionTracker: Sendable, Equatable {
   /// What earlier steps came to, with which a tracker of the same sample and seed goes on.
   public struct Progress: Sendable, Equatable, Codable {
@@ -150,8 +150,8 @@ public struct ContributionTracker: Sendable, Equatable {
     var corrupt = 0.0
   }
 
-  /// The null worlds.
-  public let nullWorlds: NullWorlds
+  /// The permutation nulls.
+  public let permutationNulls: PermutationNulls
   /// What earlier steps came to.
   public private(set) var progress: Progress
   private let corruptCount: Int
@@ -163,18 +163,18 @@ public struct ContributionTracker: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - isCorrupt: for every example of the sample.
-  ///   - nullWorlds: their number; the p-values cannot go below 1/(number + 1).
+  ///   - permutationNulls: their number; the p-values cannot go below 1/(number + 1).
   ///   - generator: the source of the permutations.
-  public init(isCorrupt: [Bool], nullWorlds: Int = 20, using generator: inout some RandomNumberGenerator) {
-    self.nullWorlds = NullWorlds(count: nullWorlds, isCorrupt: isCorrupt, using: &generator)
+  public init(isCorrupt: [Bool], permutationNulls: Int = 20, using generator: inout some RandomNumberGenerator) {
+    self.permutationNulls = PermutationNulls(count: permutationNulls, isCorrupt: isCorrupt, using: &generator)
     progress = Progress(
-      isCorrupt: isCorrupt, cumulative: Array(repeating: GroupPair(), count: self.nullWorlds.count + 1))
+      isCorrupt: isCorrupt, cumulative: Array(repeating: GroupPair(), count: self.permutationNulls.count + 1))
     corruptCount = isCorrupt.count { $0 }
   }
 
   /// Goes on from what a tracker of the same sample has come to.
   ///
-  /// - Throws: `CoherenceError` when it is of another sample, or of another number of null worlds.
+  /// - Throws: `CoherenceError` when it is of another sample, or of another number of permutation nulls.
   public mutating func restore(_ progress: Progress) throws {
     guard progress.isCorrupt == isCorrupt, progress.cumulative.count == self.progress.cumulative.count else {
       throw CoherenceError("the saved contributions are of another sample or of another number of null worlds")
@@ -201,7 +201,7 @@ public struct ContributionTracker: Sendable, Equatable {
     }
     let actual = zip(dots, isCorrupt).reduce(0) { $1.1 ? $0 + $1.0 : $0 }
     let pristineCount = dots.count - corruptCount
-    let contributions = ([actual] + nullWorlds.corruptSums(dots)).enumerated().map { world, corrupt in
+    let contributions = ([actual] + permutationNulls.corruptSums(dots)).enumerated().map { world, corrupt in
       progress.cumulative[world].corrupt += corrupt
       progress.cumulative[world].pristine += total - corrupt
       let sums = progress.cumulative[world]

@@ -34,7 +34,7 @@ public struct DatasetOptions: Sendable, Equatable {
   /// Batches decoded ahead of the one in use.
   public var prefetch = 2
   /// A folder is kept in memory when its decoded images are no more than so many bytes.
-  public var mostBytesInMemory = 512 << 20
+  public var maximumBytesInMemory = 512 << 20
 
   /// The defaults.
   public init() {}

@@ -61,7 +61,7 @@ public struct GradientMatrix {
 
   /// The layers in the order of the flat buffer.
   public let layers: [Layer]
-  /// B.
+  /// The number of examples, B.
   public let exampleCount: Int
   /// P.
   public let parameterCount: Int
@@ -87,10 +87,10 @@ public struct GradientMatrix {
     _ plan: GradientPlan, input: Tensor, training: TrainingPass? = nil, losses: (Tensor) throws -> Tensor
   ) throws {
     _ = try Self.checked(input)
-    let tape = GradientTape(batchNormPolicy: plan.batchNormPolicy)
-    let passed = try Self.pass(plan, tape, input: input, training: training, losses: losses)
+    let recorder = BackwardRecorder(batchNormPolicy: plan.batchNormPolicy)
+    let passed = try Self.pass(plan, recorder, input: input, training: training, losses: losses)
     try self.init(
-      plan, passed, layers: plan.layers(from: tape, input: input, losses: losses), exampleCount: input.size(0))
+      plan, passed, layers: plan.layers(from: recorder, input: input, losses: losses), exampleCount: input.size(0))
   }
 
   private typealias Passed = (output: Tensor, losses: Tensor)
@@ -115,19 +115,19 @@ public struct GradientMatrix {
     _ body: @escaping (GradientMatrix) throws -> Void
   ) throws -> (output: Tensor, losses: Tensor) {
     let count = try Self.checked(input)
-    let tape = GradientTape(batchNormPolicy: plan.batchNormPolicy)
+    let recorder = BackwardRecorder(batchNormPolicy: plan.batchNormPolicy)
     var passed: Passed?
-    var early: [ObjectIdentifier: FactorSlot] = [:]
+    var early: [ObjectIdentifier: BackwardCapture] = [:]
     var done: Set<String> = []
-    tape.onRecord = { layer, slot in
+    recorder.onRecord = { layer, capture in
       let id = ObjectIdentifier(layer)
       if let first = early[id] {
         // Its block takes all applications together.
         return try first.visit(nil)
       }
       guard (layer as? any FactoredModule)?.isUsedDuringBackward == true, plan.isAlone(layer) else { return }
-      early[id] = slot
-      try slot.visit { input, delta in
+      early[id] = capture
+      try capture.visit { input, delta in
         guard let passed else { throw GradientMatrixError("gradients arrived before the loss") }
         let part = try plan.layer(
           of: layer, [GradientRecord(.factors(input: input, outputGradient: delta))], exampleCount: count)
@@ -135,10 +135,10 @@ public struct GradientMatrix {
         try body(GradientMatrix(plan, passed, layers: [part], exampleCount: count))
       }
     }
-    defer { tape.onRecord = nil }
+    defer { recorder.onRecord = nil }
     do {
-      let end = try pass(plan, tape, input: input, training: training, losses: losses) { passed = $0 }
-      let rest = try plan.layers(from: tape, input: input, losses: losses, except: done)
+      let end = try pass(plan, recorder, input: input, training: training, losses: losses) { passed = $0 }
+      let rest = try plan.layers(from: recorder, input: input, losses: losses, except: done)
       try body(GradientMatrix(plan, end, layers: rest, exampleCount: count))
       return end
     } catch {
@@ -156,15 +156,15 @@ public struct GradientMatrix {
 
   /// One forward and one backward pass; `between` them, output and losses are known.
   private static func pass(
-    _ plan: GradientPlan, _ tape: GradientTape, input: Tensor, training: TrainingPass?,
+    _ plan: GradientPlan, _ recorder: BackwardRecorder, input: Tensor, training: TrainingPass?,
     losses: (Tensor) throws -> Tensor, between: (Passed) -> Void = { _ in }
   ) throws -> Passed {
     let context = ForwardContext(
-      isTraining: training != nil, linearPolicy: plan.linearPolicy, generator: training?.generator, tape: tape,
+      isTraining: training != nil, linearPolicy: plan.linearPolicy, generator: training?.generator, recorder: recorder,
       groups: training?.groups ?? [])
     return try withGradients {
       try plan.withConstantUnknowns {
-        let output = try plan.reading(tape) { try plan.model.forward(input, in: context) }
+        let output = try plan.reading(recorder) { try plan.model.forward(input, in: context) }
         let perExample = try losses(output)
         guard perExample.shape == [input.size(0)] else {
           throw GradientMatrixError(

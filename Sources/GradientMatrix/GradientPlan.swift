@@ -111,13 +111,13 @@ public final class GradientPlan {
     return try body()
   }
 
-  /// The blocks from what a tape has recorded.
+  /// The blocks from what a recorder has recorded.
   func layers(
-    from tape: GradientTape, input: Tensor, losses: (Tensor) throws -> Tensor, except done: Set<String> = []
+    from recorder: BackwardRecorder, input: Tensor, losses: (Tensor) throws -> Tensor, except done: Set<String> = []
   ) throws -> [GradientMatrix.Layer] {
     var records: [ObjectIdentifier: [GradientRecord]] = [:]
-    for entry in tape.entries {
-      if let factors = try entry.slot.factors() {
+    for entry in recorder.entries {
+      if let factors = try entry.capture.factors() {
         records[ObjectIdentifier(entry.layer), default: []].append(
           GradientRecord(
             name: entry.name,
@@ -126,7 +126,7 @@ public final class GradientPlan {
       }
     }
     let rest = groups.filter { !done.contains($0.name) }
-    try checkUsed(rest, applied: Set(records.keys), recorded: Self.layers(of: tape))
+    try checkUsed(rest, applied: Set(records.keys), recorded: Self.layers(of: recorder))
     let slow = try oneByOneRows(input: input, losses: losses)
     return try rest.map { group in
       let block =
@@ -136,8 +136,8 @@ public final class GradientPlan {
     }
   }
 
-  private static func layers(of tape: GradientTape) -> Set<ObjectIdentifier> {
-    Set(tape.entries.map { ObjectIdentifier($0.layer) })
+  private static func layers(of recorder: BackwardRecorder) -> Set<ObjectIdentifier> {
+    Set(recorder.entries.map { ObjectIdentifier($0.layer) })
   }
 
   /// A layer that left no factors would have gradients of 0, which go unnoticed.
@@ -163,12 +163,12 @@ public final class GradientPlan {
 
   /// Runs a forward pass in which every layer that records itself has to read its parameters: one that computes with a
   /// tensor from before the store was made would be measured at weights that it no longer has.
-  func reading<Result>(_ tape: GradientTape, _ forward: () throws -> Result) throws -> Result {
+  func reading<Result>(_ recorder: BackwardRecorder, _ forward: () throws -> Result) throws -> Result {
     for entry in store.entries { entry.parameter.wasRead = false }
     let result = try forward()
     let unread = store.entries.filter { !$0.parameter.wasRead }
     guard !unread.isEmpty else { return result }
-    let recorded = Self.layers(of: tape)
+    let recorded = Self.layers(of: recorder)
     for group in groups where !group.isUnknown {
       for (name, module) in zip(group.memberNames, group.members) where recorded.contains(ObjectIdentifier(module)) {
         for case .parameter(let own, let parameter) in module.members {

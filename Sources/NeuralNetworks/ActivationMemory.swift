@@ -27,22 +27,23 @@ public struct ActivationMemory: Sendable, Equatable {
   /// At the worst moment of a pass of so many examples that records nothing.
   public func evaluationBytes(_ examples: Int) -> Int { Self.bytes(evaluation, examples) }
 
-  /// The largest number of examples, up to `most`, whose evaluation stays within a budget; at least 1. A larger budget
+  /// The largest number of examples, up to `maximum`, whose evaluation stays within a budget; at least 1. A larger budget
   /// makes nothing faster, and the system's allocator makes it several times that.
-  public func evaluationChunk(most: Int, budget: Int = 32 << 20) -> Int { Self.chunk(evaluation, most, budget) }
+  public func evaluationChunk(maximum: Int, budget: Int = 32 << 20) -> Int { Self.chunk(evaluation, maximum, budget) }
 
-  /// The largest number of examples, up to `most`, whose forward and backward pass stays within a budget beside what it
+  /// The largest number of examples, up to `maximum`, whose forward and backward pass stays within a budget beside what it
   /// takes whatever their number; at least 1.
-  public func trainingChunk(most: Int, budget: Int = 256 << 20) -> Int {
-    Self.chunk(training, most, budget + (training.map(\.base).max() ?? 0))
+  public func trainingChunk(maximum: Int, budget: Int = 256 << 20) -> Int {
+    Self.chunk(training, maximum, budget + (training.map(\.base).max() ?? 0))
   }
 
   private static func bytes(_ lines: [Line], _ examples: Int) -> Int {
     lines.map { $0.base + examples * $0.slope }.max() ?? 0
   }
 
-  private static func chunk(_ lines: [Line], _ most: Int, _ budget: Int) -> Int {
-    max(1, lines.filter { $0.slope > 0 }.map { (budget - $0.base) / $0.slope }.min().map { min(most, $0) } ?? most)
+  private static func chunk(_ lines: [Line], _ maximum: Int, _ budget: Int) -> Int {
+    max(
+      1, lines.filter { $0.slope > 0 }.map { (budget - $0.base) / $0.slope }.min().map { min(maximum, $0) } ?? maximum)
   }
 
   /// Measures a model on the CPU. Running statistics and parameters stay as they are; the store's gradient does not.
@@ -64,7 +65,7 @@ public struct ActivationMemory: Sendable, Equatable {
     func peaks(_ count: Int, isTraining: Bool) throws -> (kept: Int, stretches: [Int]) {
       try MemoryMeter.measure { meter in
         let context = ForwardContext(
-          isTraining: isTraining, usesSinks: isTraining, linearPolicy: linearPolicy, generator: generator)
+          isTraining: isTraining, usesGradientViews: isTraining, linearPolicy: linearPolicy, generator: generator)
         var stretches: [Int] = []
         context.observer = { _, _, _ in stretches.append(meter.takePeak()) }
         let input = try Tensor.zeros([count] + exampleShape)

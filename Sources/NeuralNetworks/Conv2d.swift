@@ -68,11 +68,12 @@ public final class Conv2d: FactoredModule {
 
   /// The convolution of a batch.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    if context.tape == nil, context.usesSinks, input.suitsChannelsLastKernels, let sink = weight.sink,
-      bias == nil || bias?.sink != nil
+    if context.recorder == nil, context.usesGradientViews, input.suitsChannelsLastKernels,
+      let gradientView = weight.gradientView,
+      bias == nil || bias?.gradientView != nil
     {
       return try input.convolution(
-        weight: weight.value, bias: bias?.value, geometry, weightSink: sink, biasSink: bias?.sink)
+        weight: weight.value, bias: bias?.value, geometry, weightView: gradientView, biasView: bias?.gradientView)
     }
     let output = try input.convolution(
       weight: context.value(of: weight), bias: bias.map { try context.value(of: $0) }, geometry)

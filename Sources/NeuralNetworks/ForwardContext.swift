@@ -6,14 +6,14 @@ import Tensors
 public final class ForwardContext {
   /// Whether the pass is part of training: dropout drops, batch statistics are used.
   public let isTraining: Bool
-  /// Whether gradients go to the parameters' sinks rather than back through autograd.
-  public let usesSinks: Bool
+  /// Whether gradients go to the parameters' gradientViews rather than back through autograd.
+  public let usesGradientViews: Bool
   /// Who computes the products of linear layers.
   public let linearPolicy: LinearPolicy
   /// The source of dropout masks.
   public let generator: Generator?
   /// Where layers leave what per-example gradients are made of; parameters then take no part in the graph.
-  public let tape: GradientTape?
+  public let recorder: BackwardRecorder?
   /// Groups of consecutive examples that batch statistics are taken over, each by itself, as if they were batches of
   /// their own; none for the whole batch.
   public let groups: [Range<Int>]
@@ -22,20 +22,21 @@ public final class ForwardContext {
 
   /// - Parameters:
   ///   - isTraining: whether layers behave as in training.
-  ///   - usesSinks: whether gradients go to the parameters' sinks.
+  ///   - usesGradientViews: whether gradients go to the parameters' gradientViews.
   ///   - linearPolicy: who computes the products of linear layers.
   ///   - generator: the source of dropout masks; dropout throws without one.
-  ///   - tape: where layers leave what per-example gradients are made of.
+  ///   - recorder: where layers leave what per-example gradients are made of.
   ///   - groups: groups of examples that batch statistics are taken over.
   public init(
-    isTraining: Bool, usesSinks: Bool = false, linearPolicy: LinearPolicy = .native, generator: Generator? = nil,
-    tape: GradientTape? = nil, groups: [Range<Int>] = []
+    isTraining: Bool, usesGradientViews: Bool = false, linearPolicy: LinearPolicy = .native,
+    generator: Generator? = nil,
+    recorder: BackwardRecorder? = nil, groups: [Range<Int>] = []
   ) {
     self.isTraining = isTraining
-    self.usesSinks = usesSinks
+    self.usesGradientViews = usesGradientViews
     self.linearPolicy = linearPolicy
     self.generator = generator
-    self.tape = tape
+    self.recorder = recorder
     self.groups = groups
   }
 
@@ -45,10 +46,10 @@ public final class ForwardContext {
     ForwardContext(isTraining: false, linearPolicy: linearPolicy)
   }
 
-  /// A parameter as its layer should use it: tapped when gradients go to sinks, a constant when a tape records.
+  /// A parameter as its layer should use it: writingGradient when gradients go to gradientViews, a constant when a recorder records.
   public func value(of parameter: Parameter) throws -> Tensor {
-    if tape != nil { return try parameter.value.detach() }
-    guard usesSinks, let sink = parameter.sink else { return parameter.value }
-    return try parameter.value.tapped(sink)
+    if recorder != nil { return try parameter.value.detach() }
+    guard usesGradientViews, let gradientView = parameter.gradientView else { return parameter.value }
+    return try parameter.value.writingGradient(gradientView)
   }
 }

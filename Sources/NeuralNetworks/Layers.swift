@@ -55,8 +55,9 @@ public final class Linear: FactoredModule {
       batch: inputs > 0 ? input.count / inputs : 0, inputs: inputs, outputs: weight.value.size(0))
     return try input.linear(
       weight: weight.value, bias: bias?.value, relu: relu, plan: plan,
-      weightSink: context.usesSinks ? weight.sink : nil, biasSink: context.usesSinks ? bias?.sink : nil,
-      slot: context.tape?.slot(for: self))
+      weightView: context.usesGradientViews ? weight.gradientView : nil,
+      biasView: context.usesGradientViews ? bias?.gradientView : nil,
+      capture: context.recorder?.capture(for: self))
   }
 
   /// rowᵢ = Σₜ δᵢₜ ⊗ xᵢₜ over positions t, and Σₜ δᵢₜ for the bias; positions make several applications one.

@@ -101,10 +101,10 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
     guard exampleShape.count == 3, exampleShape.allSatisfy({ $0 >= 1 }) else {
       throw ModelError("\(entry.name) needs images, channels × height × width; \(source) has \(given)")
     }
-    guard exampleShape[1] >= entry.leastSide, exampleShape[2] >= entry.leastSide else {
+    guard exampleShape[1] >= entry.minimumSide, exampleShape[2] >= entry.minimumSide else {
       let smaller = ["resnet20", "resnet18-32"].joined(separator: " or ")
       throw ModelError(
-        "\(entry.name) needs images of at least \(entry.leastSide)×\(entry.leastSide), but \(source) has "
+        "\(entry.name) needs images of at least \(entry.minimumSide)×\(entry.minimumSide), but \(source) has "
           + "\(exampleShape[1])×\(exampleShape[2]); models for small images are \(smaller)")
     }
   }

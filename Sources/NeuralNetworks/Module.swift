@@ -5,7 +5,7 @@ import Tensors
 /// A trainable tensor of a module.
 ///
 /// Modules that share a parameter hold the same object. Inside a `ParameterStore` the value is a view of one flat
-/// buffer, and the gradient is written to another by way of the sink.
+/// buffer, and the gradient is written to another by way of the gradientView.
 public final class Parameter {
   /// The elements; a leaf that requires gradients. A `ParameterStore` replaces it: read it anew in every forward pass,
   /// with `ForwardContext.value(of:)`.
@@ -21,7 +21,7 @@ public final class Parameter {
   /// holds a tensor of its own, which no training reaches.
   package var wasRead = false
   /// Where the gradient is written, once the parameter belongs to a store.
-  public internal(set) var sink: GradientSink?
+  public internal(set) var gradientView: GradientView?
 
   /// Takes a tensor as a parameter.
   public init(_ value: Tensor) throws {

@@ -101,12 +101,12 @@ public final class BatchNorm2d: AffineNormalization {
     ]
   }
 
-  /// x̂ by the running statistics, or by the batch's own as constants when the tape's policy says so. In training by the
+  /// x̂ by the running statistics, or by the batch's own as constants when the recorder's policy says so. In training by the
   /// batch's own, through which gradients flow: the rows of the gradient matrix then still add up to the gradient. A
   /// frozen layer always goes by the running ones.
   public func normalized(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     if learns(in: context) { return try trained(input, weight: nil, bias: nil, in: context) }
-    guard context.tape?.batchNormPolicy == .batch, !isFrozen else {
+    guard context.recorder?.batchNormPolicy == .batch, !isFrozen else {
       return try input.batchNorm(
         weight: nil, bias: nil, mean: runningMean.value, variance: runningVariance.value, training: false,
         momentum: momentum, epsilon: epsilon)
@@ -135,13 +135,13 @@ public final class BatchNorm2d: AffineNormalization {
     _ input: Tensor, adding residual: Tensor?, relu: Bool, in context: ForwardContext
   ) throws -> Tensor {
     // The batch's statistics as constants are a third way, taken step by step.
-    let takesConstants = context.tape?.batchNormPolicy == .batch && !context.isTraining && !isFrozen
+    let takesConstants = context.recorder?.batchNormPolicy == .batch && !context.isTraining && !isFrozen
     if input.suitsChannelsLastKernels, !takesConstants, let weight, let bias {
       return try input.batchNormReLU(
         weight: context.value(of: weight), bias: context.value(of: bias), mean: runningMean.value,
         variance: runningVariance.value, residual: residual, relu: relu, training: learns(in: context),
         momentum: momentum, epsilon: epsilon, groups: learns(in: context) ? context.groups : [],
-        slot: context.tape?.rowSlot(for: self))
+        capture: context.recorder?.rowCapture(for: self))
     }
     var output = try affine(input, in: context)
     if let residual { output = try output + residual }
@@ -149,7 +149,7 @@ public final class BatchNorm2d: AffineNormalization {
   }
 
   private func affine(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    if context.tape != nil { return try recordedForward(input, in: context) }
+    if context.recorder != nil { return try recordedForward(input, in: context) }
     let (weight, bias) = try (weight.map { try context.value(of: $0) }, bias.map { try context.value(of: $0) })
     if learns(in: context) { return try trained(input, weight: weight, bias: bias, in: context) }
     return try input.batchNorm(
@@ -204,7 +204,7 @@ public final class GroupNorm: AffineNormalization {
 
   /// The normalised, scaled and shifted batch.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    if context.tape != nil { return try recordedForward(input, in: context) }
+    if context.recorder != nil { return try recordedForward(input, in: context) }
     return try input.groupNorm(
       groups: groups, weight: weight.map { try context.value(of: $0) }, bias: bias.map { try context.value(of: $0) },
       epsilon: epsilon)
@@ -239,7 +239,7 @@ public final class LayerNorm: AffineNormalization {
 
   /// The normalised, scaled and shifted batch.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    if context.tape != nil { return try recordedForward(input, in: context) }
+    if context.recorder != nil { return try recordedForward(input, in: context) }
     return try input.layerNorm(
       shape: [size], weight: weight.map { try context.value(of: $0) }, bias: bias.map { try context.value(of: $0) },
       epsilon: epsilon)

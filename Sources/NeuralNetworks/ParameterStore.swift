@@ -88,7 +88,7 @@ public final class ParameterStore {
   ///
   /// - Throws: `TensorError` when the buffer is of another model.
   public func exchangeGradient(with other: GradientBuffer) throws -> GradientBuffer {
-    guard other.sinks.count == entries.count, other.values.shape == [count] else {
+    guard other.gradientViews.count == entries.count, other.values.shape == [count] else {
       throw TensorError(
         kind: .invalid, operation: "exchangeGradient", operands: [other.values.summary],
         reason: "the buffer was made for another model")
@@ -102,26 +102,28 @@ public final class ParameterStore {
 
   /// Runs the backward pass of a scalar loss; `gradient` then holds ∂loss/∂parameter for every parameter.
   ///
-  /// The forward pass must have run in a context with `usesSinks`, and the layers must have read their parameters with
+  /// The forward pass must have run in a context with `usesGradientViews`, and the layers must have read their parameters with
   /// `ForwardContext.value(of:)`. Parameters that take no gradients get 0, as do those that the loss does not depend on
   /// when `allowsUnusedParameters`.
   ///
   /// - Parameters:
   ///   - loss: a scalar, or of any shape with `weights`.
   ///   - weights: of the loss's shape; the gradient is then that of Σ weightᵢ·lossᵢ.
-  /// - Throws: `TensorError` when the loss is no scalar, not part of a graph, or reaches no parameter by its sink; when no
+  /// - Throws: `TensorError` when the loss is no scalar, not part of a graph, or reaches no parameter by its gradientView; when no
   ///   gradient arrived for a parameter, which it names, unless `allowsUnusedParameters`.
   public func backward(_ loss: Tensor, weights: Tensor? = nil) throws {
-    for entry in entries { entry.parameter.sink?.arm() }
+    for entry in entries { entry.parameter.gradientView?.arm() }
     try loss.backward(weights: weights)
-    guard entries.isEmpty || entries.contains(where: { $0.parameter.sink?.isWritten == true }) else {
+    guard entries.isEmpty || entries.contains(where: { $0.parameter.gradientView?.isWritten == true }) else {
       throw TensorError(
         kind: .invalid, operation: "ParameterStore.backward", operands: [loss.summary],
-        reason: "no gradient arrived: run the forward pass in a context with usesSinks")
+        reason: "no gradient arrived: run the forward pass in a context with usesGradientViews")
     }
     try checkUsed(loss)
     for entry in entries {
-      if let sink = entry.parameter.sink, !sink.isWritten { try sink.destination.fill(0) }
+      if let gradientView = entry.parameter.gradientView, !gradientView.isWritten {
+        try gradientView.destination.fill(0)
+      }
     }
   }
 
@@ -129,7 +131,7 @@ public final class ParameterStore {
   private func checkUsed(_ loss: Tensor) throws {
     guard !allowsUnusedParameters else { return }
     let unused = entries.filter { entry in
-      entry.parameter.sink.map { !$0.isWritten } ?? false && entry.parameter.value.requiresGradient
+      entry.parameter.gradientView.map { !$0.isWritten } ?? false && entry.parameter.value.requiresGradient
     }
     guard !unused.isEmpty else { return }
     let more = unused.count > 3 ? " and \(unused.count - 3) more" : ""
@@ -145,18 +147,18 @@ public final class ParameterStore {
 public final class GradientBuffer {
   /// [P].
   public let values: Tensor
-  fileprivate let sinks: [GradientSink]
+  fileprivate let gradientViews: [GradientView]
 
   fileprivate init(values: Tensor, entries: [ParameterStore.Entry]) throws {
     self.values = values
-    sinks = try entries.map {
-      try GradientSink(
+    gradientViews = try entries.map {
+      try GradientView(
         destination: values.narrow(0, from: $0.range.lowerBound, length: $0.range.count)
           .reshape($0.parameter.shape))
     }
   }
 
   fileprivate func takeGradients(of entries: [ParameterStore.Entry]) {
-    for (entry, sink) in zip(entries, sinks) { entry.parameter.sink = sink }
+    for (entry, gradientView) in zip(entries, gradientViews) { entry.parameter.gradientView = gradientView }
   }
 }

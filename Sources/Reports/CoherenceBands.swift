@@ -9,7 +9,7 @@ struct CoherenceBands {
   private static let bandData = "coherence-intervals"
   private static let pointData = "coherence-from-batches"
   /// More points than this hide the curve.
-  private static let mostPoints = 40
+  private static let maximumPoints = 40
 
   private let runs: [RunData]
   private let bands: [JSON]
@@ -54,7 +54,7 @@ struct CoherenceBands {
         let checked = records.filter { record in
           record.mCoherenceFromBatches.map { $0.isFinite && $0 >= range.low && $0 <= range.high } ?? false
         }
-        let marked = Set(EarlySteps.thinned(checked.map(\.step), limit: Self.mostPoints))
+        let marked = Set(EarlySteps.thinned(checked.map(\.step), limit: Self.maximumPoints))
         checks += checked.filter { marked.contains($0.step) }.map { record in
           row(record, ["value": record.mCoherenceFromBatches.map(number)])
         }

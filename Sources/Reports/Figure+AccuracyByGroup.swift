@@ -6,10 +6,10 @@ import RunStore
 /// Pristine, corrupt, training and test accuracy of one run in one chart: the order of learning at a glance.
 struct AccuracyByGroup: FigureBuilder {
   /// More charts than this would say less than the learning curves.
-  private static let mostRuns = 6
+  private static let maximumRuns = 6
 
   func figures(for runs: [RunData]) -> [Figure] {
-    guard runs.count <= Self.mostRuns else { return [] }
+    guard runs.count <= Self.maximumRuns else { return [] }
     let ends = AccuracyAxis.ends(for: runs)
     return runs.enumerated().compactMap { index, run in
       figure(for: run, number: index + 1, isOnly: runs.count == 1, ends: ends)

@@ -6,7 +6,7 @@ import RunStore
 /// m-coherence of every layer along training, as a map of layers by steps; one for each run.
 struct CoherenceByLayer: FigureBuilder {
   /// More columns than this are narrower than a pixel or two.
-  private static let mostColumns = 140
+  private static let maximumColumns = 140
   private static let network = "whole network"
 
   private struct Cell {
@@ -91,7 +91,7 @@ struct CoherenceByLayer: FigureBuilder {
     let curves = ["all"] + layers
     let records = curves.map { run.coherence(split, layer: $0) }
     let probed = Set(records.joined().map(\.step)).sorted()
-    let steps = EarlySteps.thinned(probed, limit: Self.mostColumns)
+    let steps = EarlySteps.thinned(probed, limit: Self.maximumColumns)
     guard layers.count > 1, steps.count > 1 else { return [] }
     let edges = Self.edges(of: steps)
     let columns = Dictionary(uniqueKeysWithValues: steps.enumerated().map { ($1, $0) })

@@ -3,14 +3,14 @@
 import Foundation
 import RunStore
 
-/// What pristine and corrupt examples contribute to the reduction of the loss, with null worlds: fᵖ and fᶜ by step, like
+/// What pristine and corrupt examples contribute to the reduction of the loss, with permutation nulls: fᵖ and fᶜ by step, like
 /// figure 2 of "Coherent Gradients" (Chatterjee, ICLR 2020), and iᵖ and iᶜ over the first steps, like its figure 3; one
 /// pair for each sample of each run with noise.
 struct Contributions: FigureBuilder {
   /// The last step of the figure of iᵖ and iᶜ.
   static let lastEarlyStep = 10
 
-  /// One curve with its null worlds.
+  /// One curve with its permutation nulls.
   private struct Group {
     let name: String
     let shade: Shade
@@ -121,7 +121,7 @@ struct Contributions: FigureBuilder {
       + "\(curves.worlds) times: its 5–95 % band (darker) and its range (lighter). "
   }
 
-  /// How iᵖ − iᶜ at the last step compares with the null worlds.
+  /// How iᵖ − iᶜ at the last step compares with the permutation nulls.
   private static func excess(_ curves: ContributionCurves) -> String {
     func difference(_ record: ContributionRecord) -> Double? {
       guard let pristine = ContributionMeasure.cumulative.pristine(record),
@@ -188,7 +188,7 @@ struct Contributions: FigureBuilder {
       "usermeta": EarlySteps.fixed, "layer": .array(bands + [reference, lines].compactMap { $0 }),
     ]
     let whole = panel.groups.compactMap { Series(run: run.label, measure: $0.name, points: $0.points, limit: .max) }
-    // Bands are those of the null worlds.
+    // Bands are those of the permutation nulls.
     let series = whole.map { EarlySteps.joined($0, scale: .linear).withoutBand }
     let rows = panel.groups.flatMap { group in group.bands.map { row($0, group: group.name, run: run.label) } }
     return Figure(

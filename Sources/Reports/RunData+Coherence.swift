@@ -24,7 +24,7 @@ enum ContributionMeasure {
   private func finite(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? $0 : nil } }
 }
 
-/// A statistic in the null worlds of one step.
+/// A statistic in the permutation nulls of one step.
 struct NullBand: Sendable, Equatable {
   let step: Int
   /// The least and the greatest value.
@@ -54,7 +54,7 @@ struct NullBand: Sendable, Equatable {
   }
 }
 
-/// One sample's contributions along a run, in the real world and in the null worlds.
+/// One sample's contributions along a run, with the actual designations and with permuted ones.
 struct ContributionCurves: Sendable {
   let sample: String
   /// With the actual designations, by step.
@@ -62,7 +62,7 @@ struct ContributionCurves: Sendable {
   /// With permuted ones, by step.
   let nulls: [Int: [ContributionRecord]]
 
-  /// How many null worlds there are at most.
+  /// How many permutation nulls there are at most.
   var worlds: Int { nulls.values.map(\.count).max() ?? 0 }
 
   /// What the sample is, in words.

@@ -61,11 +61,14 @@ public struct Curve: Sendable {
 
   /// The mean of a function of two curves over their common steps, along log(1 + step): the first steps are where
   /// learning happens, and a plain mean would hardly see them. Nil with fewer common steps than `least`.
-  public func logarithmicMean(against other: Curve, least: Int = 5, _ function: (Double, Double) -> Double) -> Double? {
+  public func logarithmicMean(against other: Curve, minimum: Int = 5, _ function: (Double, Double) -> Double) -> Double?
+  {
     let common = points.compactMap { point in
       other[point.step].map { (log1p(Double(point.step)), function(point.value, $0)) }
     }
-    guard common.count >= least, let first = common.first, let last = common.last, last.0 > first.0 else { return nil }
+    guard common.count >= minimum, let first = common.first, let last = common.last, last.0 > first.0 else {
+      return nil
+    }
     let area = zip(common, common.dropFirst()).reduce(0) { sum, pair in
       sum + (pair.1.0 - pair.0.0) * (pair.0.1 + pair.1.1) / 2
     }

@@ -108,14 +108,14 @@ extension CoherenceRecord: LogRecord {
 }
 
 /// What pristine and corrupt examples contribute to the reduction of the loss at one moment, in the real world or in a
-/// null world (Coherent Gradients, §2.4): a line of `contributions.csv`.
+/// permutation null (Coherent Gradients, §2.4): a line of `contributions.csv`.
 public struct ContributionRecord: Sendable, Equatable {
   /// Optimizer steps so far.
   public var step: Int
   /// What was summed over: `paper` for 400 examples × 300 weights a layer, `population` for every example of the probe
   /// and every weight.
   public var sample: String
-  /// 0 for the actual designations; 1, 2, ... for null worlds, in which they are permuted among the examples.
+  /// 0 for the actual designations; 1, 2, ... for permutation nulls, in which they are permuted among the examples.
   public var world: Int
   /// fᵖ = ⟨g, gᵖ⟩/⟨g, g⟩; `nil` when ⟨g, g⟩ = 0.
   public var pristineShare: Double?

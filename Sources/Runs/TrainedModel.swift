@@ -146,7 +146,7 @@ public final class TrainedModel {
     guard store.values.device == .cpu else { return ProbeSample.usualChunkSize }
     return try ActivationMemory(
       of: model, store: store, exampleShape: dataset.exampleShape, linearPolicy: linearPolicy
-    ).trainingChunk(most: ProbeSample.usualChunkSize)
+    ).trainingChunk(maximum: ProbeSample.usualChunkSize)
   }
 
   private func plan(_ policy: BatchNormPolicy) throws -> GradientPlan {

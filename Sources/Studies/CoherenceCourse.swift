@@ -11,7 +11,7 @@ struct CoherenceCourse {
   /// a single rise is noise.
   static let riseProbes = 3
   /// Fewer probes than this have no shape.
-  static let leastProbes = 10
+  static let minimumProbes = 10
 
   let start, trough, peak, end: CurvePoint
   /// Where r is at or above half of its peak, around the peak: interpolated between probes along log(1 + step), as the
@@ -30,7 +30,7 @@ struct CoherenceCourse {
   /// Nil with too few probes.
   init?(of curve: Curve, intervals: [Int: ClosedRange<Double>] = [:]) {
     let points = curve.points
-    guard points.count >= Self.leastProbes, let first = points.first, let last = points.last else { return nil }
+    guard points.count >= Self.minimumProbes, let first = points.first, let last = points.last else { return nil }
     var least = 0
     for index in points.indices {
       let rise = points[index...].prefix(Self.riseProbes)

@@ -9,7 +9,7 @@ struct EqualLoss {
   /// So many losses, evenly in the logarithm.
   static let levels = 10
   /// The losses that both runs go through have to span a factor of two.
-  static let leastSpan = 2.0
+  static let minimumSpan = 2.0
 
   /// r of both runs where each first gets down to a loss, from the largest common loss down; nil where one is not known.
   private let pairs: [(Double, Double)?]
@@ -27,7 +27,7 @@ struct EqualLoss {
       runs.compactMap { $0.loss.points.first?.value }, runs.compactMap { $0.loss.points.map(\.value).min() }
     )
     guard tops.count == 2, let top = tops.min(), let bottom = bottoms.max(), bottom > 0,
-      top >= Self.leastSpan * bottom
+      top >= Self.minimumSpan * bottom
     else { return nil }
     pairs = (0..<Self.levels).map { index in
       let level = top * pow(bottom / top, Double(index) / Double(Self.levels - 1))

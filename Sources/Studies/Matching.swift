@@ -4,7 +4,7 @@ import RunStore
 import Foundation
 
 /// What a manifest says that decides whether two runs compare.
-enum Trait: CaseIterable {
+enum Factor: CaseIterable {
   case dataset, examples, split, augmentation, model, normalization, weights, frozen, optimizer, learningRate, schedule,
     momentum, weightDecay, batchSize, steps, ending, noise, seed
 
@@ -60,8 +60,8 @@ enum Level {
 enum Matching {
   /// Runs that agree in everything but the given traits, in the order in which they came. Runs without noise compare
   /// with runs of every kind of noise.
-  static func groups(_ runs: [RunHistory], varying: Set<Trait>) -> [[RunHistory]] {
-    let fixed = Trait.allCases.filter { !varying.contains($0) }
+  static func groups(_ runs: [RunHistory], varying: Set<Factor>) -> [[RunHistory]] {
+    let fixed = Factor.allCases.filter { !varying.contains($0) }
     return grouped(runs) { run in fixed.map { $0.text(of: run) }.joined(separator: "|") }.flatMap { group in
       let noisy = grouped(group.filter { $0.noise > 0 }) { $0.manifest.noise.kind }
       let clean = group.filter { $0.noise == 0 }
@@ -82,7 +82,7 @@ enum Matching {
 
   /// What was trained, in one line: what differs is listed.
   static func description(of runs: [RunHistory]) -> String {
-    let traits = Trait.allCases.filter { ![.noise, .seed].contains($0) }
+    let traits = Factor.allCases.filter { ![.noise, .seed].contains($0) }
     let parts = traits.map { trait in unique(runs.map(trait.text)).joined(separator: " / ") }
     let profile = unique(runs.compactMap { $0.manifest.extra["profile"] }).map { "profile \($0)" }
     return (parts.filter { !$0.isEmpty } + profile).joined(separator: ", ")

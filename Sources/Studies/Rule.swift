@@ -42,7 +42,7 @@ struct Evidence {
 /// How a claim is judged by runs.
 protocol Rule: ClaimRule {
   /// In what the runs of one judgement may differ; they agree in everything else.
-  var varying: Set<Trait> { get }
+  var varying: Set<Factor> { get }
 
   /// Whether the rule rests on how training ended, so that runs still going on do not count.
   var needsEnd: Bool { get }
@@ -61,7 +61,7 @@ protocol Rule: ClaimRule {
 }
 
 extension Rule {
-  var varying: Set<Trait> { [.noise, .seed] }
+  var varying: Set<Factor> { [.noise, .seed] }
   var needsEnd: Bool { true }
 
   /// Stochastic gradient descent; what the full batch does is a claim of its own.
@@ -74,15 +74,15 @@ extension Rule {
 
   /// Judges seed by seed, as `Judgement.combining` says.
   ///
-  /// - Parameter least: So many seeds have to hold for the claim to hold: more than one where a single pair of runs could
+  /// - Parameter minimum: So many seeds have to hold for the claim to hold: more than one where a single pair of runs could
   ///   differ by chance.
-  func bySeed(_ runs: [RunHistory], least: Int = 1, _ judge: ([RunHistory]) -> Judgement) -> Judgement {
+  func bySeed(_ runs: [RunHistory], minimum: Int = 1, _ judge: ([RunHistory]) -> Judgement) -> Judgement {
     let seeds = runs.seeds
     let judgement =
       seeds.count > 1
       ? Judgement.combining(seeds.map { seed in (seed: seed, judgement: judge(runs.filter { $0.seed == seed })) })
       : judge(runs)
-    return judgement.asking(for: least, of: judgement.heldSeeds ?? seeds.count)
+    return judgement.asking(for: minimum, of: judgement.heldSeeds ?? seeds.count)
   }
 
   func verdicts(on evidence: Evidence) -> [Verdict] {
@@ -139,7 +139,7 @@ struct Trend {
   }
 }
 
-/// How unusual a value is among null worlds.
+/// How unusual a value is among permutation nulls.
 struct PermutationTest {
   /// (1 + number of worlds with at least the actual value)/(N + 1): the real world counts as a permutation.
   let p: Double
@@ -150,6 +150,6 @@ struct PermutationTest {
 
   /// The usual level; with 20 worlds it asks for a value above all of them (1/21).
   static let level = 0.05
-  /// The least number of null worlds: with fewer, no value could be significant at this level.
-  static let leastWorlds = 20
+  /// The least number of permutation nulls: with fewer, no value could be significant at this level.
+  static let minimumNulls = 20
 }

@@ -6,7 +6,7 @@ import Foundation
 /// A mean over seeds and how far it can be trusted: for comparisons in which one run differs from the next by chance.
 struct SeedMean {
   /// With fewer, a spread says little about the mean.
-  static let leastSeeds = 3
+  static let minimumSeeds = 3
   /// Differences beyond two standard errors of the means over seeds are taken for real. With three seeds chance exceeds
   /// them in 18 % of cases (a mean and a limit; two degrees of freedom) or 12 % (two means; four): a mild test.
   static let errors = 2.0
@@ -45,8 +45,8 @@ extension Assessment {
   ) -> SeedMean? {
     let values = runs.onePerSeed.compactMap(value).filter(\.isFinite)
     if !values.isEmpty { note(NamedValue(name, values: values)) }
-    guard values.count >= SeedMean.leastSeeds else {
-      miss("\(SeedMean.leastSeeds) seeds of \(what)")
+    guard values.count >= SeedMean.minimumSeeds else {
+      miss("\(SeedMean.minimumSeeds) seeds of \(what)")
       return nil
     }
     return SeedMean(values)

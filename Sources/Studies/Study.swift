@@ -33,7 +33,7 @@ public struct Study: Sendable {
   /// Options that its grid depends on, so that `--set` cannot change them.
   var fixed: [String] = []
   /// Options that differ between its stages and that `--set` may all the same give to every cell alike.
-  var settable: Set<String> = []
+  var overridable: Set<String> = []
   /// The cells, for a request.
   let grid: @Sendable (GridRequest) -> [Cell]
 

@@ -132,7 +132,7 @@ extension StudySettings {
           let options = try setting.options()
           return names.compactMap { options[$0] }.first ?? "its default"
         })
-      guard values.count > 1, !study.settable.contains(key) else { continue }
+      guard values.count > 1, !study.overridable.contains(key) else { continue }
       throw StudyError(
         "--set \(key) is not possible: it is what \(study.id) varies (\(values.sorted().joined(separator: " / "))).",
         remedy: "Set other options, or write a study of your own around coherent train and coherent study judge.")

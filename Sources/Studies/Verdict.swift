@@ -253,12 +253,12 @@ extension Judgement {
   }
 
   /// The same, but open when the claim holds with too few seeds.
-  func asking(for least: Int, of count: Int) -> Judgement {
-    guard outcome == .held, count < least else { return self }
+  func asking(for minimum: Int, of count: Int) -> Judgement {
+    guard outcome == .held, count < minimum else { return self }
     var result = self
     result.outcome = .inconclusive
-    result.missing.append("\(least) seeds (\(count) so far)")
-    result.explanation += " But one pair of runs can differ by chance; missing: \(least) seeds (\(count) so far)."
+    result.missing.append("\(minimum) seeds (\(count) so far)")
+    result.explanation += " But one pair of runs can differ by chance; missing: \(minimum) seeds (\(count) so far)."
     return result
   }
 }

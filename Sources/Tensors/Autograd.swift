@@ -47,7 +47,7 @@ extension Tensor {
     return results.map { $0.map(Tensor.init(owning:)) }
   }
 
-  /// Runs the backward pass of a scalar so that gradients reach their sinks.
+  /// Runs the backward pass of a scalar so that gradients reach their gradientViews.
   ///
   /// - Throws: `TensorError` when this tensor is no scalar without `weights`, or not part of a graph.
   public func backward(weights: Tensor? = nil) throws {
@@ -58,7 +58,7 @@ extension Tensor {
 /// The place where a parameter's gradient is written by the backward pass: a view of a flat gradient buffer.
 ///
 /// The first write after `arm()` overwrites, later ones add; so shared parameters work, and nobody clears the buffer.
-public final class GradientSink {
+public final class GradientView {
   let pointer: OpaquePointer
   /// The elements that receive the gradient.
   public let destination: Tensor
@@ -66,8 +66,10 @@ public final class GradientSink {
   /// - Throws: `TensorError` unless the destination is contiguous and outside any graph.
   public init(destination: Tensor) throws {
     var out: OpaquePointer?
-    try check(ct_sink_create(&out, destination.pointer), "GradientSink", [destination])
-    guard let out else { throw TensorError(kind: .internal, operation: "GradientSink", reason: "no sink came back") }
+    try check(ct_sink_create(&out, destination.pointer), "GradientView", [destination])
+    guard let out else {
+      throw TensorError(kind: .internal, operation: "GradientView", reason: "no gradientView came back")
+    }
     pointer = out
     self.destination = destination
   }
@@ -82,22 +84,24 @@ public final class GradientSink {
 }
 
 extension Tensor {
-  /// This parameter for use in a forward pass; its gradient goes to the sink.
-  public func tapped(_ sink: GradientSink) throws -> Tensor {
-    try Tensor.producing("tapped", [self]) { ct_tap($0, pointer, sink.pointer) }
+  /// This parameter for use in a forward pass; its gradient goes to the gradientView.
+  public func writingGradient(_ gradientView: GradientView) throws -> Tensor {
+    try Tensor.producing("writingGradient", [self]) { ct_tap($0, pointer, gradientView.pointer) }
   }
 }
 
 /// What one application of a layer leaves behind for its block of the gradient matrix: its input, and after the
 /// backward pass the gradient at its output (before the activation, where that is fused).
-public final class FactorSlot {
+public final class BackwardCapture {
   let pointer: OpaquePointer
 
-  /// An empty slot.
+  /// An empty capture.
   public init() throws {
     var out: OpaquePointer?
-    try check(ct_slot_create(&out), "FactorSlot")
-    guard let out else { throw TensorError(kind: .internal, operation: "FactorSlot", reason: "no slot came back") }
+    try check(ct_slot_create(&out), "BackwardCapture")
+    guard let out else {
+      throw TensorError(kind: .internal, operation: "BackwardCapture", reason: "no capture came back")
+    }
     pointer = out
   }
 
@@ -107,7 +111,7 @@ public final class FactorSlot {
   public func factors() throws -> (input: Tensor, outputGradient: Tensor)? {
     var input: OpaquePointer?
     var delta: OpaquePointer?
-    try check(ct_slot_factors(&input, &delta, pointer), "FactorSlot.factors")
+    try check(ct_slot_factors(&input, &delta, pointer), "BackwardCapture.factors")
     guard let input, let delta else { return nil }
     return (Tensor(owning: input), Tensor(owning: delta))
   }
@@ -124,12 +128,12 @@ public final class FactorSlot {
   public var visitError: (any Error)? { visitor?.error }
 
   /// Hands input and output gradient to `body` during the backward pass, as soon as they are there and while they are
-  /// still in the processor's caches; the slot keeps neither. Nil takes the visitor back. For slots of `tappedOutput`.
+  /// still in the processor's caches; the capture keeps neither. Nil takes the visitor back. For captures of `capturingBackward`.
   ///
   /// What `body` throws ends the backward pass with a `TensorError`; the error itself is then in `visitError`.
   public func visit(_ body: ((Tensor, Tensor) throws -> Void)?) throws {
     visitor = body.map { Visitor($0) }
-    guard let visitor else { return try check(ct_slot_visit(pointer, nil, nil, nil), "FactorSlot.visit") }
+    guard let visitor else { return try check(ct_slot_visit(pointer, nil, nil, nil), "BackwardCapture.visit") }
     let status = ct_slot_visit(
       pointer,
       { context, input, delta in
@@ -148,16 +152,16 @@ public final class FactorSlot {
       { context in
         if let context { Unmanaged<Visitor>.fromOpaque(context).release() }
       })
-    try check(status, "FactorSlot.visit")
+    try check(status, "BackwardCapture.visit")
   }
 }
 
 extension Tensor {
-  /// This output of a layer; its gradient is kept in the slot beside `input`, and passed on.
-  public func tappedOutput(_ slot: FactorSlot, input: Tensor) throws -> Tensor {
-    try withExtendedLifetime(slot) {
-      try Tensor.producing("tappedOutput", [self, input]) {
-        ct_tap_output($0, pointer, input.pointer, slot.pointer)
+  /// This output of a layer; its gradient is kept in the capture beside `input`, and passed on.
+  public func capturingBackward(_ capture: BackwardCapture, input: Tensor) throws -> Tensor {
+    try withExtendedLifetime(capture) {
+      try Tensor.producing("capturingBackward", [self, input]) {
+        ct_tap_output($0, pointer, input.pointer, capture.pointer)
       }
     }
   }

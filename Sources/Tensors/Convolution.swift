@@ -63,16 +63,16 @@ extension Tensor {
     }
   }
 
-  /// The same for channels-last images on the CPU; the gradients of weight and bias go to their sinks.
+  /// The same for channels-last images on the CPU; the gradients of weight and bias go to their gradientViews.
   ///
-  /// - Throws: `TensorError` unless `suitsChannelsLastKernels`, and the sinks fit.
+  /// - Throws: `TensorError` unless `suitsChannelsLastKernels`, and the gradientViews fit.
   public func convolution(
-    weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry, weightSink: GradientSink, biasSink: GradientSink?
+    weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry, weightView: GradientView, biasView: GradientView?
   ) throws -> Tensor {
     try Tensor.producing("convolution", [self, weight] + (bias.map { [$0] } ?? [])) {
       ct_convolution_layer(
-        $0, pointer, weight.pointer, bias?.pointer, geometry.numbers, Int64(geometry.groups), weightSink.pointer,
-        biasSink?.pointer)
+        $0, pointer, weight.pointer, bias?.pointer, geometry.numbers, Int64(geometry.groups), weightView.pointer,
+        biasView?.pointer)
     }
   }
 
@@ -103,18 +103,18 @@ extension Tensor {
   ///   - variance: σ², likewise.
   ///   - training: whether μ and σ² are those of the batch, and gradients flow through them.
   ///   - groups: groups of consecutive examples with statistics of their own; none for those of the whole batch.
-  ///   - slot: receives each example's gradients of γ and β, [B, 2·C], as both input and output gradient.
+  ///   - capture: receives each example's gradients of γ and β, [B, 2·C], as both input and output gradient.
   /// - Throws: `TensorError` unless `suitsChannelsLastKernels` and all shapes fit.
   public func batchNormReLU(
     weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, residual: Tensor? = nil, relu: Bool, training: Bool,
-    momentum: Double, epsilon: Double, groups: [Range<Int>] = [], slot: FactorSlot? = nil
+    momentum: Double, epsilon: Double, groups: [Range<Int>] = [], capture: BackwardCapture? = nil
   ) throws -> Tensor {
     let options = ct_batch_norm_options(momentum: momentum, epsilon: epsilon, training: training, relu: relu)
-    return try withExtendedLifetime(slot) {
+    return try withExtendedLifetime(capture) {
       try Tensor.producing("batchNormReLU", [self, weight, bias] + (residual.map { [$0] } ?? [])) {
         ct_batch_norm_relu(
           $0, pointer, weight.pointer, bias.pointer, mean.pointer, variance.pointer, residual?.pointer, options,
-          groups.map { Int64($0.upperBound) }, Int64(groups.count), slot?.pointer)
+          groups.map { Int64($0.upperBound) }, Int64(groups.count), capture?.pointer)
       }
     }
   }

@@ -56,18 +56,18 @@ extension Tensor {
   ///   - bias: [out].
   ///   - relu: whether max(·, 0) is applied, fused.
   ///   - plan: who computes the products. Operands that are not contiguous float32 on the CPU go the native way.
-  ///   - slot: keeps the factors of the parameters' block of the gradient matrix; the parameters then get no gradient.
-  ///   - weightSink: where ∂weight goes; nil returns it to autograd. Likewise `biasSink`.
+  ///   - capture: keeps the factors of the parameters' block of the gradient matrix; the parameters then get no gradient.
+  ///   - weightView: where ∂weight goes; nil returns it to autograd. Likewise `biasView`.
   /// - Throws: `TensorError` when the shapes do not fit.
   public func linear(
-    weight: Tensor, bias: Tensor?, relu: Bool = false, plan: LinearPlan = .native, weightSink: GradientSink? = nil,
-    biasSink: GradientSink? = nil, slot: FactorSlot? = nil
+    weight: Tensor, bias: Tensor?, relu: Bool = false, plan: LinearPlan = .native, weightView: GradientView? = nil,
+    biasView: GradientView? = nil, capture: BackwardCapture? = nil
   ) throws -> Tensor {
-    try withExtendedLifetime((weightSink, biasSink, slot)) {
+    try withExtendedLifetime((weightView, biasView, capture)) {
       try Tensor.producing("linear", [self, weight] + (bias.map { [$0] } ?? [])) {
         ct_linear(
-          $0, pointer, weight.pointer, bias?.pointer, relu ? CT_RELU : CT_IDENTITY, plan.native, weightSink?.pointer,
-          biasSink?.pointer, slot?.pointer)
+          $0, pointer, weight.pointer, bias?.pointer, relu ? CT_RELU : CT_IDENTITY, plan.native, weightView?.pointer,
+          biasView?.pointer, capture?.pointer)
       }
     }
   }

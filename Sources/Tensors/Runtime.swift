@@ -77,15 +77,15 @@ public enum Runtime {
   /// Handles alive in this process, for leak checks.
   public static var liveHandles: LiveHandles {
     LiveHandles(
-      tensors: Int(ct_live_tensors()), generators: Int(ct_live_generators()), sinks: Int(ct_live_sinks()),
-      slots: Int(ct_live_slots()),
+      tensors: Int(ct_live_tensors()), generators: Int(ct_live_generators()), gradientViews: Int(ct_live_sinks()),
+      captures: Int(ct_live_slots()),
       statuses: Int(ct_live_statuses()))
   }
 
   /// Counts of handles alive.
   public struct LiveHandles: Sendable, Equatable {
-    /// Tensors, generators, gradient sinks, factor slots and unread errors.
-    public let tensors, generators, sinks, slots, statuses: Int
+    /// Tensors, generators, gradient gradientViews, factor captures and unread errors.
+    public let tensors, generators, gradientViews, captures, statuses: Int
   }
 
   private static func string(

@@ -4,7 +4,7 @@ import Foundation
 import Tensors
 import Testing
 
-/// Runs `body` and expects as many live tensors, generators, sinks and errors afterwards as before.
+/// Runs `body` and expects as many live tensors, generators, gradientViews and errors afterwards as before.
 ///
 /// The counts are those of the whole process. Where tests run side by side, another test's handles may be among them,
 /// so a surplus has a few seconds to go away before it is reported; with `--no-parallel` the check is exact.
@@ -29,7 +29,7 @@ private func expectNoMore(than before: Runtime.LiveHandles, sourceLocation: Sour
 
 private func surplus(_ now: Runtime.LiveHandles, _ before: Runtime.LiveHandles) -> [Int] {
   [
-    now.tensors - before.tensors, now.generators - before.generators, now.sinks - before.sinks,
+    now.tensors - before.tensors, now.generators - before.generators, now.gradientViews - before.gradientViews,
     now.statuses - before.statuses,
   ].filter { $0 > 0 }
 }

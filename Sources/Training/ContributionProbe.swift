@@ -61,7 +61,7 @@ extension ContributionProbe: Probe {
     let labels = setup.data.labels
     trackers = [paper, population].map { sample in
       ContributionTracker(
-        isCorrupt: sample.indices.map(labels.isCorrupt), nullWorlds: nullCount, using: &generator)
+        isCorrupt: sample.indices.map(labels.isCorrupt), permutationNulls: nullCount, using: &generator)
     }
     samples = (population, paper, columns)
   }

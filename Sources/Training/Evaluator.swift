@@ -61,7 +61,7 @@ public struct Evaluator {
   /// Examples in a chunk; fewer when they are large.
   public var chunkSize = 1000
   /// Values in a chunk, at most: a thousand photographs would fill the memory.
-  private static let mostValues = 1 << 23
+  private static let maximumValues = 1 << 23
   let context: ForwardContext
   let device: Device
 
@@ -79,7 +79,7 @@ public struct Evaluator {
     var ranks: [Int] = []
     losses.reserveCapacity(indices.count)
     ranks.reserveCapacity(indices.count)
-    let size = max(1, min(chunkSize, Self.mostValues / max(dataset.exampleSize, 1)))
+    let size = max(1, min(chunkSize, Self.maximumValues / max(dataset.exampleSize, 1)))
     try dataset.forEachBatch(of: indices, size: size, device: device) { images, range in
       try withoutGradients {
         let logits = try model.forward(images, in: context)

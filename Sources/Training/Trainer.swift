@@ -129,7 +129,7 @@ public final class Trainer {
       device == .cpu
       ? try passes.activationMemory(exampleShape: data.train.exampleShape, linearPolicy: policy) : nil
     var evaluator = Evaluator(linearPolicy: policy, device: device)
-    if let activationMemory { evaluator.chunkSize = activationMemory.evaluationChunk(most: evaluator.chunkSize) }
+    if let activationMemory { evaluator.chunkSize = activationMemory.evaluationChunk(maximum: evaluator.chunkSize) }
     self.evaluator = evaluator
     let batchSize = min(settings.batchSize, data.trainIndices.count)
     let perEpoch = Self.stepsPerEpoch(sampler, aggregator)
@@ -140,7 +140,7 @@ public final class Trainer {
       every: settings.evaluationDistance, policy: settings.evaluationPolicy)
     self.probes = try Probes(
       probes, data: data, seed: settings.seed, batchSize: settings.batchSize,
-      chunkSize: activationMemory?.trainingChunk(most: max(ProbeSample.usualChunkSize, batchSize)),
+      chunkSize: activationMemory?.trainingChunk(maximum: max(ProbeSample.usualChunkSize, batchSize)),
       plan: { try GradientPlan(model, store: store, batchNormPolicy: $0, linearPolicy: policy) },
       steps: settings.steps, stepsPerEpoch: perEpoch)
   }

@@ -44,7 +44,8 @@ public final class TrainingStep {
     generator: Generator
   ) throws {
     (self.model, self.store, self.aggregator, self.generator) = (model, store, aggregator, generator)
-    context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: linearPolicy, generator: generator)
+    context = ForwardContext(
+      isTraining: true, usesGradientViews: true, linearPolicy: linearPolicy, generator: generator)
     switch aggregator {
     case let own as any GradientMatrixAggregator:
       route = .gradientMatrix(own, try GradientPlan(model, store: store, linearPolicy: linearPolicy))

@@ -117,7 +117,7 @@ private func mean(_ rows: some Collection<[Double]>) -> [Double] {
     let network = try Network(batch: 12, dtype: .float64, isConvolutional: true, usesBatchNorm: true)
     let groups = try GradientMatrix.groups(of: 12, count: 3)
     // The same as three mini-batches of four through the network, one after the other.
-    let context = ForwardContext(isTraining: true, usesSinks: true)
+    let context = ForwardContext(isTraining: true, usesGradientViews: true)
     let separate = try groups.map { range -> [Double] in
       let logits = try network.model.forward(
         network.input.narrow(0, from: range.lowerBound, length: range.count), in: context)

@@ -19,7 +19,7 @@ struct ContributionTests {
   @Test("f and i by the paper's formulas, accumulated over steps")
   func formulas() throws {
     var generator = SplitMix(seed: 1)
-    var tracker = ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 0, using: &generator)
+    var tracker = ContributionTracker(isCorrupt: isCorrupt, permutationNulls: 0, using: &generator)
     // g = (4, −1.5), gᵖ = (4, 1.5), gᶜ = (0, −3): ⟨g, g⟩ = 18.25, ⟨g, gᵖ⟩ = 13.75, ⟨g, gᶜ⟩ = 4.5.
     let (values, square) = dots(rows)
     for step in 1...3 {
@@ -36,8 +36,10 @@ struct ContributionTests {
   func sums() throws {
     var generator = SplitMix(seed: 2)
     let corrupt = (0..<60).map { $0 % 4 == 0 }
-    var tracker = ContributionTracker(isCorrupt: corrupt, nullWorlds: 25, using: &generator)
-    let worlds = (0..<tracker.nullWorlds.count).map { tracker.nullWorlds.designations(in: $0, of: corrupt.count) }
+    var tracker = ContributionTracker(isCorrupt: corrupt, permutationNulls: 25, using: &generator)
+    let worlds = (0..<tracker.permutationNulls.count).map {
+      tracker.permutationNulls.designations(in: $0, of: corrupt.count)
+    }
     #expect(worlds.count == 25)
     #expect(worlds.allSatisfy { $0.count { $0 } == 15 })
     #expect(Set(worlds).count == 25)
@@ -57,11 +59,11 @@ struct ContributionTests {
   @Test("Undefined, not NaN, where there is no gradient or no group")
   func undefined() throws {
     var generator = SplitMix(seed: 3)
-    var tracker = ContributionTracker(isCorrupt: [false, true], nullWorlds: 5, using: &generator)
+    var tracker = ContributionTracker(isCorrupt: [false, true], permutationNulls: 5, using: &generator)
     let point = try tracker.add(dots: [0, 0], meanSquaredNorm: 0)
     #expect(point.actual.pristineShare == nil && point.actual.corruptShare == nil && point.pristineShare == nil)
     #expect(point.actual.pristineCumulative == 0 && point.cumulativeDifference?.pUpper == 1)
-    var pure = ContributionTracker(isCorrupt: [false, false], nullWorlds: 5, using: &generator)
+    var pure = ContributionTracker(isCorrupt: [false, false], permutationNulls: 5, using: &generator)
     let clean = try pure.add(dots: [1, 1], meanSquaredNorm: 1)
     #expect(clean.actual.pristineShare == 1 && clean.actual.corruptShare == 0)
     #expect(clean.actual.corruptCumulative == nil && clean.cumulativeDifference == nil)
@@ -75,7 +77,7 @@ struct ContributionTests {
     var small = 0
     for _ in 0..<400 {
       let noise: [Double] = try Tensor.normal([100], mean: 1, dtype: .float64, generator: generator).values()
-      var tracker = ContributionTracker(isCorrupt: corrupt, nullWorlds: 19, using: &shuffler)
+      var tracker = ContributionTracker(isCorrupt: corrupt, permutationNulls: 19, using: &shuffler)
       let point = try tracker.add(dots: noise, meanSquaredNorm: noise.reduce(0, +) / 100)
       let p = try #require(point.pristineShare).pUpper
       #expect(p >= 0.05 && p <= 1)
@@ -85,7 +87,7 @@ struct ContributionTests {
     #expect(abs(small - 40) <= 20, "\(small)")
 
     let planted = (0..<100).map { corrupt[$0] ? 0.1 : 1.0 + Double($0) * 1e-3 }
-    var tracker = ContributionTracker(isCorrupt: corrupt, nullWorlds: 99, using: &shuffler)
+    var tracker = ContributionTracker(isCorrupt: corrupt, permutationNulls: 99, using: &shuffler)
     let point = try tracker.add(dots: planted, meanSquaredNorm: planted.reduce(0, +) / 100)
     for comparison in [point.pristineShare, point.cumulativeDifference] {
       let comparison = try #require(comparison)
@@ -107,17 +109,17 @@ struct ContributionTests {
   @Test("A resumed tracker goes on where it was, and a seed repeats itself")
   func resumed() throws {
     var (first, second, third) = (SplitMix(seed: 5), SplitMix(seed: 5), SplitMix(seed: 5))
-    var tracker = ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 7, using: &first)
-    #expect(tracker == ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 7, using: &second))
+    var tracker = ContributionTracker(isCorrupt: isCorrupt, permutationNulls: 7, using: &first)
+    #expect(tracker == ContributionTracker(isCorrupt: isCorrupt, permutationNulls: 7, using: &second))
     let (values, square) = dots(rows)
     _ = try tracker.add(dots: values, meanSquaredNorm: square)
-    var copy = ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 7, using: &third)
+    var copy = ContributionTracker(isCorrupt: isCorrupt, permutationNulls: 7, using: &third)
     try copy.restore(
       JSONDecoder().decode(ContributionTracker.Progress.self, from: JSONEncoder().encode(tracker.progress)))
     #expect(try copy.add(dots: values, meanSquaredNorm: square) == tracker.add(dots: values, meanSquaredNorm: square))
     var others = [
-      ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 6, using: &third),
-      ContributionTracker(isCorrupt: isCorrupt.map { !$0 }, nullWorlds: 7, using: &third),
+      ContributionTracker(isCorrupt: isCorrupt, permutationNulls: 6, using: &third),
+      ContributionTracker(isCorrupt: isCorrupt.map { !$0 }, permutationNulls: 7, using: &third),
     ]
     for place in others.indices {
       #expect(throws: CoherenceError.self) { try others[place].restore(tracker.progress) }
@@ -129,11 +131,11 @@ struct ContributionTests {
     let flags = (0..<count).map { $0 % 3 == 0 }
     let values = (0..<count).map { Double($0 * $0 % 17) + 5 }
     var generator = SplitMix(seed: 8)
-    var tracker = ContributionTracker(isCorrupt: flags, nullWorlds: 9, using: &generator)
+    var tracker = ContributionTracker(isCorrupt: flags, permutationNulls: 9, using: &generator)
     let total = values.reduce(0, +)
     let point = try tracker.add(dots: values, meanSquaredNorm: total / Double(count))
     for (world, null) in point.nulls.enumerated() {
-      let designations = tracker.nullWorlds.designations(in: world, of: count)
+      let designations = tracker.permutationNulls.designations(in: world, of: count)
       #expect(designations.count { $0 } == flags.count { $0 })
       let expected = zip(values, designations).reduce(0) { $1.1 ? $0 + $1.0 : $0 } / total
       #expect(isClose(null.corruptShare, expected, 1e-12))
@@ -143,7 +145,7 @@ struct ContributionTests {
   @Test("Inner products that do not belong to the sample are refused, and change nothing")
   func refusals() throws {
     var generator = SplitMix(seed: 6)
-    var tracker = ContributionTracker(isCorrupt: isCorrupt, nullWorlds: 2, using: &generator)
+    var tracker = ContributionTracker(isCorrupt: isCorrupt, permutationNulls: 2, using: &generator)
     let before = tracker
     #expect(throws: CoherenceError.self) { try tracker.add(dots: [1], meanSquaredNorm: 1) }
     #expect(throws: CoherenceError.self) { try tracker.add(dots: [1, 1, 1, .nan], meanSquaredNorm: 1) }

@@ -36,7 +36,7 @@ struct LinearExampleTests {
     let (model, input, targets, test) = try problem(c)
     let store = try ParameterStore(model)
     for _ in 0..<800 {
-      let context = ForwardContext(isTraining: true, usesSinks: true)
+      let context = ForwardContext(isTraining: true, usesGradientViews: true)
       let loss = try (targets - model.forward(input, in: context).squeeze(1)).squared().mean() * 0.5
       try store.backward(loss)
       _ = try store.values.updateSGD(gradient: store.gradient, velocity: nil, SGDUpdate(learningRate: 0.5))

@@ -56,7 +56,7 @@ import Testing
       try counts(test(0.5)) == [5, 3, 1] && counts(test(0.999)) == [9, 4, 1] && counts(test(1e-9)) == [1, 1, 1])
     #expect(try files(test(0.5)) == files(test(0.5)) && files(test(0.5)) != files(test(0.5, seed: 2)))
     // The same pictures whether they are kept decoded or not.
-    let lazy = try load(.test) { ($0.testFraction, $0.mostBytesInMemory) = (0.5, 0) }
+    let lazy = try load(.test) { ($0.testFraction, $0.maximumBytesInMemory) = (0.5, 0) }
     #expect(try files(lazy) == files(test(0.5)) && lazy.images == nil)
     let note = try #require(try load(.train) { $0.testFraction = 0.125 }.notes.first)
     #expect(note.contains("so 12.5 % of every class, 3 of 17") && note.hasSuffix("are held out to test on"))

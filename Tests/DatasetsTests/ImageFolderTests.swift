@@ -29,7 +29,7 @@ import Testing
   func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: folder.file(name)) }
 
   @Test func orderIsThatOfTheNames() throws {
-    let data = try load { $0.mostBytesInMemory = 0 }
+    let data = try load { $0.maximumBytesInMemory = 0 }
     guard case .files(let files) = data.storage else {
       Issue.record("The images are in memory.")
       return
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test func memoryAndFilesGiveTheSame() throws {
-    let (kept, lazy) = (try load(), try load { $0.mostBytesInMemory = 0 })
+    let (kept, lazy) = (try load(), try load { $0.maximumBytesInMemory = 0 })
     #expect(kept.images != nil && lazy.images == nil)
     #expect(try kept.contentChecksum() == lazy.contentChecksum())
     #expect(kept.sourceChecksums == lazy.sourceChecksums && kept.sourceChecksums.count == 1)
@@ -69,9 +69,9 @@ import Testing
     for memory in [0, 512 << 20] {
       expectError(
         "train/cat/bad.jpg cannot be used: it is a GIF, neither JPEG nor PNG", "1 more cannot be used", "--skip-bad"
-      ) { _ = try load { $0.mostBytesInMemory = memory } }
+      ) { _ = try load { $0.maximumBytesInMemory = memory } }
       let data = try load {
-        $0.mostBytesInMemory = memory
+        $0.maximumBytesInMemory = memory
         $0.skipsBadImages = true
       }
       #expect(data.count == 12 && data.labels.reduce(0, +) == 6)
@@ -83,7 +83,7 @@ import Testing
 
   /// A file that goes bad after the start is named when its batch comes, and only then.
   @Test func unusableFileOnTheWay() throws {
-    let data = try load { $0.mostBytesInMemory = 0 }
+    let data = try load { $0.maximumBytesInMemory = 0 }
     try folder.write(fixtures.data("gif"), "train/dog/2.PNG")
     try folder.write(Data(), "train/dog/3.png")
     var seen = 0
@@ -134,7 +134,7 @@ import Testing
     workers: Int, prefetch: Int, _ augmentation: Augmentation, memory: Int = 0, seed: UInt64 = 3
   ) throws -> [(indices: [Int], values: [Float])] {
     let data = try load {
-      $0.mostBytesInMemory = memory
+      $0.maximumBytesInMemory = memory
       $0.workers = workers
       $0.prefetch = prefetch
     }
@@ -166,7 +166,7 @@ import Testing
 
   /// Any state of the sampler will do, as after a resume.
   @Test func continuesFromAnyState() throws {
-    let data = try load { $0.mostBytesInMemory = 0 }
+    let data = try load { $0.maximumBytesInMemory = 0 }
     let augmentation = try Augmentation("flip+crop")
     var sampler = try BatchSampler(count: 12, batchSize: 5, seed: 1)
     let loader = BatchLoader(data, indices: Array(0..<12), augmentation: augmentation, seed: 2)
@@ -185,7 +185,7 @@ import Testing
   }
 
   @Test func failureArrivesAtItsBatch() throws {
-    let data = try load { $0.mostBytesInMemory = 0 }
+    let data = try load { $0.maximumBytesInMemory = 0 }
     let loader = BatchLoader(data, indices: Array(0..<12))
     var sampler = try BatchSampler(count: 12, batchSize: 3, seed: 1)
     var copy = sampler

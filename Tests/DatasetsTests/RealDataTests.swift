@@ -78,7 +78,7 @@ struct RealDataTests {
     }
     var options = DatasetOptions()
     options.skipsBadImages = true
-    options.mostBytesInMemory = memory
+    options.maximumBytesInMemory = memory
     let train = try DatasetLoader.load(name: "folder", split: .train, directory: folder, options: options)
     #expect(train.count == 50 && train.skipped.count == 1)
     #expect(try train.contentChecksum() == "feea7198fee33c4e923dcf6737882a9a33414c9df035e980254baa901c580ed2")

@@ -103,7 +103,7 @@ struct MistakeTests {
       let model = try model(layer)
       let store = try ParameterStore(model)
       let input = try source.get().normal([3, 4])
-      let context = ForwardContext(isTraining: true, usesSinks: true)
+      let context = ForwardContext(isTraining: true, usesGradientViews: true)
       expectTensorError(.invalid, "ParameterStore.backward", containing: "no gradient arrived for odd.scale: read") {
         try store.backward(model.forward(input, in: context).sum())
       }

@@ -35,7 +35,7 @@ struct ZooTests {
   }
 
   static let cases: [Case] = ModelCatalog.all.flatMap { entry -> [Case] in
-    let least = entry.name.hasPrefix("resnet") ? 32 : max(entry.leastSide, 32)
+    let least = entry.name.hasPrefix("resnet") ? 32 : max(entry.minimumSide, 32)
     let all = entry.hasNormalization ? Treatment.allCases : [.running]
     // With one pixel left at the end, three values would make a channel's statistics.
     let several = entry.usualSide > 32 ? max(least, 64) : least
@@ -95,11 +95,11 @@ struct ZooTests {
   /// Puts the batch's own statistics in the place of the running ones.
   private func freeze(_ model: any Module, input: Tensor) throws {
     // How many values each channel has, layer by layer.
-    let tape = GradientTape(batchNormPolicy: .batch)
-    try model.forward(input, in: ForwardContext(isTraining: false, tape: tape)).sum().backward()
+    let recorder = BackwardRecorder(batchNormPolicy: .batch)
+    try model.forward(input, in: ForwardContext(isTraining: false, recorder: recorder)).sum().backward()
     var counts: [ObjectIdentifier: Double] = [:]
-    for entry in tape.entries where entry.layer is BatchNorm2d {
-      let shape = try #require(try entry.slot.factors()).input.shape
+    for entry in recorder.entries where entry.layer is BatchNorm2d {
+      let shape = try #require(try entry.capture.factors()).input.shape
       counts[ObjectIdentifier(entry.layer)] = Double(shape[0] * shape[2...].reduce(1, *))
     }
     let norms = model.namedModules.compactMap { $0.module as? BatchNorm2d }

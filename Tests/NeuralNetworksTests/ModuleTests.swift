@@ -100,11 +100,11 @@ private func model(_ text: String, inputs: Int, classes: Int, seed: UInt64 = 1) 
       let plain = ForwardContext(isTraining: true, linearPolicy: policy)
       let expected = try crossEntropy(model.forward(x, in: plain), targets)
         .gradients(withRespectTo: store.entries.map(\.parameter.value))
-      let sinks = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: policy)
+      let gradientViews = ForwardContext(isTraining: true, usesGradientViews: true, linearPolicy: policy)
       try withLeakCheck {
         for _ in 0..<2 {
           try store.gradient.fill(.nan)
-          try store.backward(crossEntropy(model.forward(x, in: sinks), targets))
+          try store.backward(crossEntropy(model.forward(x, in: gradientViews), targets))
           for (entry, gradient) in zip(store.entries, expected) {
             let found = try store.gradient.narrow(0, from: entry.range.lowerBound, length: entry.range.count)
             try expectClose(found.reshape(entry.parameter.shape), #require(gradient), rtol: 1e-5, atol: 1e-6)
@@ -121,7 +121,7 @@ private func model(_ text: String, inputs: Int, classes: Int, seed: UInt64 = 1) 
     #expect(try store.values.dtype == .float64)
     let x = try randomTensor([4, 3], seed: 5, dtype: .float64)
     let targets = try randomTargets(4, classes: 3, seed: 6)
-    let context = ForwardContext(isTraining: true, usesSinks: true)
+    let context = ForwardContext(isTraining: true, usesGradientViews: true)
     try store.backward(crossEntropy(model.forward(x, in: context), targets, reduction: .sum))
     let start = try store.values.clone()
     let numeric = try numericGradient(at: start) { point in
@@ -138,7 +138,7 @@ private func model(_ text: String, inputs: Int, classes: Int, seed: UInt64 = 1) 
     let values = store.entries.map(\.parameter.value)
     let expected = try tied.forward(x, in: .evaluation()).squared().sum().gradients(withRespectTo: values)
     for rule in LinearPolicy.Rule.allCases {
-      let context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: LinearPolicy(rule: rule))
+      let context = ForwardContext(isTraining: true, usesGradientViews: true, linearPolicy: LinearPolicy(rule: rule))
       try store.backward(tied.forward(x, in: context).squared().sum())
       let flat = try Tensor.concatenate(expected.map { try #require($0).reshape([-1]) })
       try expectClose(store.gradient, flat, rtol: 1e-5, atol: 1e-6)
@@ -151,7 +151,7 @@ private func model(_ text: String, inputs: Int, classes: Int, seed: UInt64 = 1) 
     let store = try ParameterStore(Sequential(used, unused))
     store.allowsUnusedParameters = true
     try store.gradient.fill(.nan)
-    let context = ForwardContext(isTraining: true, usesSinks: true)
+    let context = ForwardContext(isTraining: true, usesGradientViews: true)
     try store.backward(used.forward(Tensor.ones([3, 2]), in: context).sum())
     try expectClose(store.gradient, [3, 3, 3, 3, 3, 3, 0, 0, 0, 0, 0, 0], shape: [12])
     let losses = try used.forward(Tensor.ones([2, 2]), in: context).sum([1])
@@ -165,7 +165,7 @@ private func model(_ text: String, inputs: Int, classes: Int, seed: UInt64 = 1) 
     let loss = try layer.forward(Tensor.ones([1, 2]), in: ForwardContext(isTraining: true)).sum()
     #expect(throws: TensorError.self) { try store.backward(loss) }
     let unrecorded = try withoutGradients {
-      try layer.forward(Tensor.ones([1, 2]), in: ForwardContext(isTraining: true, usesSinks: true)).sum()
+      try layer.forward(Tensor.ones([1, 2]), in: ForwardContext(isTraining: true, usesGradientViews: true)).sum()
     }
     #expect(throws: TensorError.self) { try store.backward(unrecorded) }
   }
@@ -177,7 +177,7 @@ private func model(_ text: String, inputs: Int, classes: Int, seed: UInt64 = 1) 
     expectTensorError(.type, "ParameterStore", operands: ["float64 [1, 2]"], containing: "1.weight") {
       try ParameterStore(Sequential(first, second))
     }
-    #expect(first.weight.sink == nil)
+    #expect(first.weight.gradientView == nil)
     #expect(try ParameterStore(Flatten()).count == 0)
   }
 

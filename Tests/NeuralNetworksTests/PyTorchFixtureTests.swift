@@ -44,7 +44,7 @@ import Testing
     let x = try Tensor(wave(batch * widths[0], 1).map { Float($0 * 4) }, shape: [batch, widths[0]])
     // Some of the layers are below the threshold, some above.
     let policy = LinearPolicy(rule: rule, threshold: 400)
-    let context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: policy)
+    let context = ForwardContext(isTraining: true, usesGradientViews: true, linearPolicy: policy)
     let logits = try model.forward(x, in: context)
     try expectClose(logits, fixture.logits, shape: [batch, widths[3]], dtype: .float32, rtol: 1e-5, atol: 1e-6)
     let losses = try crossEntropy(logits, Tensor(fixture.targets), reduction: .none)

@@ -58,7 +58,7 @@ import Testing
     let tolerance = dtype == .float64 ? Tolerance.double : .single
     let x = try HashedNumbers.values(expected.input, expected.shape).to(dtype)
     let targets = try Tensor((0..<expected.shape[0]).map { $0 * 3 % 10 })
-    let context = ForwardContext(isTraining: expected.mode == "train", usesSinks: true)
+    let context = ForwardContext(isTraining: expected.mode == "train", usesGradientViews: true)
     let logits = try model.forward(x, in: context)
     try expectClose(
       logits, expected.logits, shape: [expected.shape[0], 10], dtype: dtype, rtol: tolerance.logits,

@@ -67,7 +67,7 @@ import Testing
     let plain = try Tensor.normal([3, 3, 9, 7], generator: generator)
     let input = try isChannelsLast ? plain.channelsLast() : plain
     let targets = try Tensor([0, 2, 1])
-    let training = ForwardContext(isTraining: true, usesSinks: true)
+    let training = ForwardContext(isTraining: true, usesGradientViews: true)
     try store.backward(crossEntropy(model.forward(input, in: training), targets))
     let together: [Float] = try store.gradient.values()
     var apart = [Float](repeating: 0, count: together.count)
@@ -172,9 +172,9 @@ import Testing
     #expect(memory.trainingBytes(10) >= 10 * memory.keptPerExample)
     #expect(memory.evaluationBytes(100) < memory.trainingBytes(100) / 2)
     #expect(memory.evaluationBytes(100) >= 100 * 2 * 4 * 16 * 32 * 32)
-    let chunk = memory.evaluationChunk(most: 1000, budget: 10 << 20)
+    let chunk = memory.evaluationChunk(maximum: 1000, budget: 10 << 20)
     #expect(memory.evaluationBytes(chunk) <= 10 << 20 && memory.evaluationBytes(chunk + 1) > 10 << 20)
-    #expect(memory.evaluationChunk(most: 5) == 5 && memory.trainingChunk(most: 100, budget: 1) == 1)
+    #expect(memory.evaluationChunk(maximum: 5) == 5 && memory.trainingChunk(maximum: 100, budget: 1) == 1)
   }
 
   /// At 32×32 the last stage of ResNet-18 is a single pixel, which alone has no batch statistics.

@@ -149,7 +149,7 @@ import Testing
     let figure = try figure("contributions-paper-1", of: Report(runs: runs))
     let records = try runs[0].log(ContributionRecord.self).filter { $0.sample == "paper" && $0.step == 7 }
     let nulls = records.filter { $0.world > 0 }.compactMap(\.pristineShare).sorted()
-    #expect(nulls.count == SyntheticRun.nullWorlds)
+    #expect(nulls.count == SyntheticRun.permutationNulls)
     let band = try rows(figure, "contributions-paper-1-nulls").first {
       $0["measure"] as? String == "pristine" && $0["step"] as? Int == 7
     }

@@ -6,7 +6,7 @@ import RunStore
 /// What probes of a synthetic run would have written: the shapes that the papers report, with some jitter.
 extension SyntheticRun {
   static let probeSize = 2000
-  static let nullWorlds = 20
+  static let permutationNulls = 20
   static let layers = ["fc1", "fc2", "fc3", "fc4", "fc5", "output"]
 
   /// Every step to 50, then about ten for each factor of ten that are evaluated too.
@@ -70,7 +70,7 @@ extension SyntheticRun {
 
   private func contributionRecords(sample: String) -> [ContributionRecord] {
     let pristine = 1 - 0.9 * noise
-    return (0...Self.nullWorlds).flatMap { world in
+    return (0...Self.permutationNulls).flatMap { world in
       var sums = (pristine: 0.0, corrupt: 0.0)
       return probed.map { step in
         let share = pristineShare(step, sample: sample, world: world)

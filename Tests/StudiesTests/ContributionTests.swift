@@ -7,7 +7,7 @@ import Testing
 
 /// CG-6 and CG-7: every rule says each of the three verdicts.
 @Suite struct ContributionTests {
-  /// fᵖ falls from 0.9 to 0.2 in the real world and stays at its level in null worlds.
+  /// fᵖ falls from 0.9 to 0.2 in the real world and stays at its level in permutation nulls.
   static func share(_ step: Int, _ world: Int) -> Double {
     world == 0 ? 0.9 - 0.7 * rise(step, at: 100) : 0.6 + 0.002 * Double(world) + 0.01 * sin(Double(step + world))
   }
@@ -35,7 +35,7 @@ import Testing
       "CG-6", .didNotHold, on: all { $0.share = { _, step, _ in Self.share(step, 0) } }, saying: "permutations cross")
   }
 
-  /// Null worlds that start about one half cross it by chance, whatever is true: there the drop alone tells.
+  /// Permutation nulls that start about one half cross it by chance, whatever is true: there the drop alone tells.
   @Test func nullsAboutOneHalfCrossByChance() throws {
     func nulls(_ drop: Double) -> [SampleRun] {
       all {
@@ -92,6 +92,6 @@ import Testing
     #expect(PermutationTest(actual: 3, nulls: [1, 2]).p == 1.0 / 3)
     #expect(PermutationTest(actual: 2, nulls: [1, 2]).p == 2.0 / 3)
     #expect(PermutationTest(actual: 9, nulls: (0..<20).map(Double.init)).p == 12.0 / 21)
-    #expect(1.0 / Double(PermutationTest.leastWorlds + 1) <= PermutationTest.level)
+    #expect(1.0 / Double(PermutationTest.minimumNulls + 1) <= PermutationTest.level)
   }
 }

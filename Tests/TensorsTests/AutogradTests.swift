@@ -158,34 +158,34 @@ import Testing
 @Suite struct GradientSinkTests {
   @Test func theFirstWriteOverwritesLaterOnesAdd() throws {
     let parameter = try leaf(Tensor([1.0, 2]))
-    let sink = try GradientSink(destination: Tensor([100.0, .nan]))
-    #expect(!sink.isWritten)
+    let gradientView = try GradientView(destination: Tensor([100.0, .nan]))
+    #expect(!gradientView.isWritten)
     for _ in 0..<2 {
-      sink.arm()
-      try (parameter.tapped(sink) * 3).sum().backward()
-      #expect(sink.isWritten)
-      try expectClose(sink.destination, [3, 3], shape: [2])
+      gradientView.arm()
+      try (parameter.writingGradient(gradientView) * 3).sum().backward()
+      #expect(gradientView.isWritten)
+      try expectClose(gradientView.destination, [3, 3], shape: [2])
     }
-    try (parameter.tapped(sink) * 4).sum().backward()
-    try expectClose(sink.destination, [7, 7], shape: [2])
+    try (parameter.writingGradient(gradientView) * 4).sum().backward()
+    try expectClose(gradientView.destination, [7, 7], shape: [2])
     // Used twice in one pass, by two taps or through one.
-    sink.arm()
-    let tap = try parameter.tapped(sink)
-    try (tap.squared().sum() + parameter.tapped(sink).sum() + tap.sum()).backward()
-    try expectClose(sink.destination, [4, 6], shape: [2])
+    gradientView.arm()
+    let tap = try parameter.writingGradient(gradientView)
+    try (tap.squared().sum() + parameter.writingGradient(gradientView).sum() + tap.sum()).backward()
+    try expectClose(gradientView.destination, [4, 6], shape: [2])
   }
 
   @Test func aTapIsTheParameter() throws {
     let parameter = try leaf(Tensor([1.0, 2]))
-    let sink = try GradientSink(destination: Tensor([0.0, 0]))
-    let tap = try parameter.tapped(sink)
+    let gradientView = try GradientView(destination: Tensor([0.0, 0]))
+    let tap = try parameter.writingGradient(gradientView)
     try expectIdentical(tap, parameter)
     #expect(tap.requiresGradient)
-    let unrecorded = try withoutGradients { try parameter.tapped(sink) }
+    let unrecorded = try withoutGradients { try parameter.writingGradient(gradientView) }
     #expect(!unrecorded.requiresGradient)
     try parameter.fill(8)
     #expect(try tap.values() == [8.0, 8])
-    // Autograd gets nothing when the sink does.
+    // Autograd gets nothing when the gradientView does.
     #expect(try tap.sum().gradients(withRespectTo: [parameter])[0] == nil)
   }
 
@@ -195,13 +195,14 @@ import Testing
       let destination = try Tensor.full([2, 3], .nan)
       for plan in [LinearPlan.native, .tiled] {
         func loss() throws -> Tensor {
-          let sink = try GradientSink(destination: destination)
-          let output = try Tensor.ones([1, 3]).linear(weight: parameter, bias: nil, plan: plan, weightSink: sink)
-          return try output.sum() + parameter.tapped(sink).sum()
+          let gradientView = try GradientView(destination: destination)
+          let output = try Tensor.ones([1, 3]).linear(
+            weight: parameter, bias: nil, plan: plan, weightView: gradientView)
+          return try output.sum() + parameter.writingGradient(gradientView).sum()
         }
-        let sinks = Runtime.liveHandles.sinks
+        let gradientViews = Runtime.liveHandles.gradientViews
         let total = try loss()
-        #expect(Runtime.liveHandles.sinks <= sinks)
+        #expect(Runtime.liveHandles.gradientViews <= gradientViews)
         try total.backward()
         #expect(try destination.isFinite().all().values() == [true])
       }
@@ -210,10 +211,10 @@ import Testing
 
   @Test func sinksThatDoNotFitAreRefused() throws {
     let parameter = try leaf(Tensor([1.0, 2]))
-    let small = try GradientSink(destination: Tensor([0.0]))
-    expectTensorError(.invalid, "tapped", operands: ["float64 [2]"]) { try parameter.tapped(small) }
-    expectTensorError(.invalid, "GradientSink") { try GradientSink(destination: Tensor.zeros([2, 3]).transpose()) }
-    expectTensorError(.invalid, "GradientSink") { try GradientSink(destination: parameter) }
+    let small = try GradientView(destination: Tensor([0.0]))
+    expectTensorError(.invalid, "writingGradient", operands: ["float64 [2]"]) { try parameter.writingGradient(small) }
+    expectTensorError(.invalid, "GradientView") { try GradientView(destination: Tensor.zeros([2, 3]).transpose()) }
+    expectTensorError(.invalid, "GradientView") { try GradientView(destination: parameter) }
     let input = try Tensor.ones([4, 3])
     let weight = try leaf(Tensor.ones([5, 3]), dtype: .float32)
     let bias = try leaf(Tensor.ones([5]), dtype: .float32)
@@ -221,16 +222,16 @@ import Testing
       try Tensor.zeros([1, 3]), try Tensor.zeros([5]), try Tensor.zeros([3, 5]),
       try Tensor.zeros([5, 3], dtype: .float64),
     ] {
-      let sink = try GradientSink(destination: destination)
-      expectTensorError(.invalid, "linear", containing: "sink of the weight") {
-        try input.linear(weight: weight, bias: bias, plan: .tiled, weightSink: sink)
+      let gradientView = try GradientView(destination: destination)
+      expectTensorError(.invalid, "linear", containing: "gradientView of the weight") {
+        try input.linear(weight: weight, bias: bias, plan: .tiled, weightView: gradientView)
       }
     }
-    let tiny = try GradientSink(destination: Tensor.zeros([4]))
-    expectTensorError(.invalid, "linear", containing: "sink of the bias") {
-      try input.linear(weight: weight, bias: bias, plan: .tiled, biasSink: tiny)
+    let tiny = try GradientView(destination: Tensor.zeros([4]))
+    expectTensorError(.invalid, "linear", containing: "gradientView of the bias") {
+      try input.linear(weight: weight, bias: bias, plan: .tiled, biasView: tiny)
     }
-    expectTensorError(.invalid, "linear") { try input.linear(weight: weight, bias: nil, biasSink: tiny) }
+    expectTensorError(.invalid, "linear") { try input.linear(weight: weight, bias: nil, biasView: tiny) }
   }
 
   @Test func changedParametersAreNoticed() throws {

@@ -85,13 +85,13 @@ import Testing
     let x = try randomTensor([3, 18, 4, 3], seed: 1).channelsLast()
     let (weight, bias) = try (Tensor.full([18], 0.5), Tensor.full([18], 0.1))
     let (mean, variance) = try (Tensor.full([18], 0.25), Tensor.full([18], 0.5))
-    let slot = try FactorSlot()
+    let capture = try BackwardCapture()
     let y = try x.batchNormReLU(
       weight: weight, bias: bias, mean: mean, variance: variance, relu: true, training: training, momentum: 0.1,
-      epsilon: 1e-5, slot: slot)
+      epsilon: 1e-5, capture: capture)
     let seed = try randomTensor([3, 18, 4, 3], seed: 7)
     try y.backward(weights: seed)
-    let rows = try #require(try slot.factors()).outputGradient
+    let rows = try #require(try capture.factors()).outputGradient
     #expect(rows.shape == [3, 36])
     // The normalised input, from the same statistics.
     let (m, v) =

@@ -120,22 +120,24 @@ import Testing
     let gradients = try expected.gradients(withRespectTo: wide, weights: factors.delta.to(.float64))
     // The layer's.
     let narrow = try [factors.input, weight, bias].map { try leaf($0) }
-    let sinks = try [Tensor.full(window, 7), Tensor.full([shape.outputs], 7)].map { try GradientSink(destination: $0) }
+    let gradientViews = try [Tensor.full(window, 7), Tensor.full([shape.outputs], 7)].map {
+      try GradientView(destination: $0)
+    }
     for times in 1...2 {
       let output = try narrow[0].convolution(
-        weight: narrow[1], bias: narrow[2], factors.geometry, weightSink: sinks[0], biasSink: sinks[1])
+        weight: narrow[1], bias: narrow[2], factors.geometry, weightView: gradientViews[0], biasView: gradientViews[1])
       try expectClose(output.detach().to(.float64), expected.detach(), rtol: 1e-4, atol: 1e-4)
       let own = try output.gradients(withRespectTo: narrow, weights: factors.delta)
       try expectClose(#require(own[0]).to(.float64), #require(gradients[0]), rtol: 1e-4, atol: 1e-4)
       // Later writes add to the first.
-      for (sink, gradient) in zip(sinks, gradients.dropFirst()) {
-        #expect(sink.isWritten)
+      for (gradientView, gradient) in zip(gradientViews, gradients.dropFirst()) {
+        #expect(gradientView.isWritten)
         try expectClose(
-          sink.destination.to(.float64), #require(gradient) * Double(times), rtol: 1e-4, atol: 1e-4)
+          gradientView.destination.to(.float64), #require(gradient) * Double(times), rtol: 1e-4, atol: 1e-4)
       }
     }
-    sinks.forEach { $0.arm() }
-    #expect(!sinks[0].isWritten)
+    gradientViews.forEach { $0.arm() }
+    #expect(!gradientViews[0].isWritten)
   }
 
   @Test func channelsFirstGivesTheSame() throws {

@@ -91,23 +91,23 @@ struct LinearReference {
   ) throws {
     let (x, w, b) = try (leaf(x, dtype: .float32), leaf(w, dtype: .float32), b.map { try leaf($0, dtype: .float32) })
     let (rtol, atol) = (Self.rtol, Self.atol)
-    let weightSink = try hasSinks ? GradientSink(destination: .full(w.shape, .nan)) : nil
-    let biasSink = try hasSinks && b != nil ? GradientSink(destination: .full([w.size(0)], .nan)) : nil
+    let weightView = try hasSinks ? GradientView(destination: .full(w.shape, .nan)) : nil
+    let biasView = try hasSinks && b != nil ? GradientView(destination: .full([w.size(0)], .nan)) : nil
     let output = try x.linear(
-      weight: w, bias: b, relu: relu, plan: plan, weightSink: weightSink, biasSink: biasSink)
+      weight: w, bias: b, relu: relu, plan: plan, weightView: weightView, biasView: biasView)
     try expectClose(output, reference.output, shape: upstream.shape, dtype: .float32, rtol: rtol, atol: atol)
     let gradients = try output.gradients(withRespectTo: [x, w] + (b.map { [$0] } ?? []), weights: upstream)
     try expectClose(#require(gradients[0]), reference.input, shape: x.shape, dtype: .float32, rtol: rtol, atol: atol)
-    if let weightSink {
-      #expect(gradients[1] == nil && weightSink.isWritten)
-      try expectClose(weightSink.destination, reference.weight, shape: w.shape, rtol: rtol, atol: atol)
+    if let weightView {
+      #expect(gradients[1] == nil && weightView.isWritten)
+      try expectClose(weightView.destination, reference.weight, shape: w.shape, rtol: rtol, atol: atol)
     } else {
       try expectClose(#require(gradients[1]), reference.weight, shape: w.shape, dtype: .float32, rtol: rtol, atol: atol)
     }
     guard b != nil else { return }
-    if let biasSink {
-      #expect(gradients[2] == nil && biasSink.isWritten)
-      try expectClose(biasSink.destination, reference.bias, shape: [w.size(0)], rtol: rtol, atol: atol)
+    if let biasView {
+      #expect(gradients[2] == nil && biasView.isWritten)
+      try expectClose(biasView.destination, reference.bias, shape: [w.size(0)], rtol: rtol, atol: atol)
     } else {
       try expectClose(#require(gradients[2]), reference.bias, shape: [w.size(0)], rtol: rtol, atol: atol)
     }
@@ -204,17 +204,17 @@ struct LinearReference {
     let expected = try x.linear(weight: w, bias: b, relu: true).linear(weight: w, bias: b).squared().sum()
       .gradients(withRespectTo: [w, b])
     for plan in LinearPlan.all {
-      let weightSink = try GradientSink(destination: .full([3, 3], .nan))
-      let biasSink = try GradientSink(destination: .full([3], .nan))
+      let weightView = try GradientView(destination: .full([3, 3], .nan))
+      let biasView = try GradientView(destination: .full([3], .nan))
       func layer(_ x: Tensor, relu: Bool) throws -> Tensor {
-        try x.linear(weight: w, bias: b, relu: relu, plan: plan, weightSink: weightSink, biasSink: biasSink)
+        try x.linear(weight: w, bias: b, relu: relu, plan: plan, weightView: weightView, biasView: biasView)
       }
       for _ in 0..<2 {
-        weightSink.arm()
-        biasSink.arm()
+        weightView.arm()
+        biasView.arm()
         try layer(layer(x, relu: true), relu: false).squared().sum().backward()
-        try expectClose(weightSink.destination, #require(expected[0]), rtol: 1e-5, atol: 1e-5)
-        try expectClose(biasSink.destination, #require(expected[1]), rtol: 1e-5, atol: 1e-5)
+        try expectClose(weightView.destination, #require(expected[0]), rtol: 1e-5, atol: 1e-5)
+        try expectClose(biasView.destination, #require(expected[1]), rtol: 1e-5, atol: 1e-5)
       }
     }
   }
@@ -222,13 +222,13 @@ struct LinearReference {
   @Test(arguments: LinearPlan.all) func aFrozenWeightIsLeftAlone(_ plan: LinearPlan) throws {
     let w = try randomTensor([3, 2], seed: 1)
     let b = try leaf(randomTensor([3], seed: 2), dtype: .float32)
-    let weightSink = try GradientSink(destination: .full([3, 2], 42))
-    let biasSink = try GradientSink(destination: .full([3], 42))
-    try Tensor.ones([4, 2]).linear(weight: w, bias: b, plan: plan, weightSink: weightSink, biasSink: biasSink).sum()
+    let weightView = try GradientView(destination: .full([3, 2], 42))
+    let biasView = try GradientView(destination: .full([3], 42))
+    try Tensor.ones([4, 2]).linear(weight: w, bias: b, plan: plan, weightView: weightView, biasView: biasView).sum()
       .backward()
-    #expect(!weightSink.isWritten && biasSink.isWritten)
-    try expectClose(weightSink.destination, [Double](repeating: 42, count: 6), shape: [3, 2])
-    try expectClose(biasSink.destination, [4, 4, 4], shape: [3])
+    #expect(!weightView.isWritten && biasView.isWritten)
+    try expectClose(weightView.destination, [Double](repeating: 42, count: 6), shape: [3, 2])
+    try expectClose(biasView.destination, [4, 4, 4], shape: [3])
   }
 
   @Test(arguments: LinearPlan.all) func numbersThatAreNoneGetThrough(_ plan: LinearPlan) throws {

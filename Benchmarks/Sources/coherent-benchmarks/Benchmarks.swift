@@ -119,7 +119,7 @@ struct Benchmarks: ParsableCommand {
   /// A plain forward and backward pass over the same examples in batches of 100.
   private func plainPass(sizes: ArraySlice<String>) throws {
     let trainer = try Trainer.make(settings(sizes: sizes))
-    let context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: trainer.linearPolicy)
+    let context = ForwardContext(isTraining: true, usesGradientViews: true, linearPolicy: trainer.linearPolicy)
     let data = trainer.data
     let times = try timeSamples(max(5, samples / 8)) {
       for range in BatchSampler.sequential(count: examples, batchSize: 100) {

@@ -44,7 +44,7 @@ struct ConvolutionalWork {
 
   /// Forward and backward with the usual weight gradients and frozen batch norm, over `examples` in batches.
   func plainPass(examples: Int) throws {
-    let context = ForwardContext(isTraining: false, usesSinks: true, linearPolicy: policy)
+    let context = ForwardContext(isTraining: false, usesGradientViews: true, linearPolicy: policy)
     for _ in 0..<max(1, examples / batch) {
       let losses = try model.forward(images, in: context).crossEntropy(targets: labels)
       try store.backward(losses, weights: Tensor.ones([batch]))

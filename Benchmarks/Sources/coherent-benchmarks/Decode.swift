@@ -9,7 +9,7 @@ import Tensors
 func decodeTimes(folder: String, workers: Int, batch: Int, repeats: Int, samples: Int) throws -> [Double] {
   var options = DatasetOptions()
   options.workers = workers
-  options.mostBytesInMemory = 0
+  options.maximumBytesInMemory = 0
   options.skipsBadImages = true
   let dataset = try DatasetLoader.load(name: "folder", split: .train, directory: folder, options: options)
   let indices = (0..<repeats).flatMap { _ in 0..<dataset.count }

@@ -9,7 +9,7 @@ import Training
 /// Where the time of a step goes: microseconds of each phase, medians. For people who tune, not for the table.
 func printPhases(of trainer: Trainer, steps: Int = 2000) throws {
   let policy = trainer.linearPolicy
-  let context = ForwardContext(isTraining: true, usesSinks: true, linearPolicy: policy)
+  let context = ForwardContext(isTraining: true, usesGradientViews: true, linearPolicy: policy)
   let data = trainer.data
   let batch = trainer.settings.batchSize
   var phases: [String: [Double]] = [:]

@@ -5,7 +5,7 @@ import Synchronization
 
 extension ImageFolder {
   /// Folders with more files are not looked through at the start unless bad files are to be skipped.
-  static let mostCheckedFiles = 20_000
+  static let maximumCheckedFiles = 20_000
 
   /// Loads a split of an image folder.
   ///
@@ -22,14 +22,14 @@ extension ImageFolder {
       root: URL(fileURLWithPath: directory).path, paths: folder.paths, transform: transform,
       workers: options.workers ?? ProcessInfo.processInfo.activeProcessorCount, prefetch: options.prefetch)
     let total = checkedProduct([files.count, files.imageSize]) ?? .max
-    let isKept = total <= options.mostBytesInMemory && options.augmentation.crop == .none
+    let isKept = total <= options.maximumBytesInMemory && options.augmentation.crop == .none
     var images: ByteStorage?
     var problems: [Int: String] = [:]
     if isKept {
       (images, problems) = try files.decodeAll()
     } else if options.skipsBadImages {
       problems = try files.problemsOfDecoding()
-    } else if files.count <= mostCheckedFiles {
+    } else if files.count <= maximumCheckedFiles {
       problems = try files.problemsOfHeaders()
     }
     let skipped = problems.sorted { $0.key < $1.key }

@@ -20,7 +20,7 @@ public struct ModelEntry: Sendable {
   /// The side of the square images it was made for.
   public let usualSide: Int
   /// The side of the smallest images it takes.
-  public let leastSide: Int
+  public let minimumSide: Int
   /// Whether its convolutions are followed by a normalisation, which can be chosen then.
   public let hasNormalization: Bool
   /// The dotted name of the last layer, which makes the logits.
@@ -46,7 +46,7 @@ public enum ModelCatalog {
   private static let smallResNets = [20, 32, 44, 56].map { layers in
     ModelEntry(
       name: "resnet\(layers)", summary: "residual network of \(layers) layers for small images (He et al., 2016)",
-      usualSide: 32, leastSide: 4, hasNormalization: true, head: "fc", weights: residualWeights
+      usualSide: 32, minimumSide: 4, hasNormalization: true, head: "fc", weights: residualWeights
     ) { try ResNet.small($0, blocks: (layers - 2) / 6) }
   }
 
@@ -58,7 +58,7 @@ public enum ModelCatalog {
         name: "resnet\(layers)" + (isSmall ? "-32" : ""),
         summary: "residual network of \(layers) layers" + (isSmall ? ", its stem for 32×32 images" : "")
           + " (He et al., 2016)",
-        usualSide: isSmall ? 32 : 224, leastSide: isSmall ? 8 : 32, hasNormalization: true, head: "fc",
+        usualSide: isSmall ? 32 : 224, minimumSide: isSmall ? 8 : 32, hasNormalization: true, head: "fc",
         weights: residualWeights
       ) { try ResNet.large($0, blocks: blocks, isBottleneck: isBottleneck, smallStem: isSmall) }
     }
@@ -71,7 +71,7 @@ public enum ModelCatalog {
         name: "vgg\(layers)" + (normalizes ? "_bn" : ""),
         summary: "VGG of \(layers) layers" + (normalizes ? ", with normalisation" : "")
           + " (Simonyan and Zisserman, 2015)",
-        usualSide: 224, leastSide: 32, hasNormalization: normalizes, head: "classifier.6",
+        usualSide: 224, minimumSide: 32, hasNormalization: normalizes, head: "classifier.6",
         weights: InitialWeights(convolution: .normalByFanOut, linear: .normal(0.01), drawsLinearBias: false)
       ) { try FeatureNetwork.vgg($0, convolutions: convolutions, normalizes: normalizes) }
     }
@@ -79,7 +79,7 @@ public enum ModelCatalog {
 
   private static let inception = ModelEntry(
     name: "inception_v3", summary: "Inception-V3 without the auxiliary classifier (Szegedy et al., 2016)",
-    usualSide: 299, leastSide: 75, hasNormalization: true, head: "fc",
+    usualSide: 299, minimumSide: 75, hasNormalization: true, head: "fc",
     ignoredWeights: ["AuxLogits."],
     // torchvision cuts this normal distribution at ±2, which is 20 σ away.
     weights: InitialWeights(convolution: .normal(0.1), linear: .normal(0.1))
@@ -89,13 +89,13 @@ public enum ModelCatalog {
     ModelEntry(
       name: "efficientnet_b\(index)",
       summary: "EfficientNet-B\(index): width ×\(scale.width), depth ×\(scale.depth) (Tan and Le, 2019)",
-      usualSide: EfficientNetScale.imageSides[index], leastSide: 32, hasNormalization: true, head: "classifier.1",
+      usualSide: EfficientNetScale.imageSides[index], minimumSide: 32, hasNormalization: true, head: "classifier.1",
       weights: InitialWeights(convolution: .normalByFanOut, linear: .uniformByOutputs, drawsLinearBias: false)
     ) { try FeatureNetwork.efficientNet($0, scale) }
   }
 
   private static let alexNet = ModelEntry(
-    name: "alexnet", summary: "AlexNet in one column (Krizhevsky, 2014)", usualSide: 224, leastSide: 63,
+    name: "alexnet", summary: "AlexNet in one column (Krizhevsky, 2014)", usualSide: 224, minimumSide: 63,
     hasNormalization: false, head: "classifier.6",
     weights: InitialWeights(convolution: .uniformByFanIn, linear: .uniformByFanIn)
   ) { try FeatureNetwork.alexNet($0) }

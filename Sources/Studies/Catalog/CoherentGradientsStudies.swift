@@ -17,7 +17,7 @@ extension StudyCatalog {
       .smoke: "500 built-in digits, 1×32, 120 steps, 5 noise levels",
       .small: "10 000 images of MNIST, 1×512, 20 000 steps, 5 noise levels, 3 seeds; 12 steps with lr 0.01",
       .paper: "MNIST, 1×2048, 100 000 steps, 5 noise levels, 3 seeds; 12 steps with lr 0.01",
-    ], settable: ["probe", "lr", "epochs"]
+    ], overridable: ["probe", "lr", "epochs"]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 20_000, examples: 10_000),

@@ -38,7 +38,7 @@ extension StudyCatalog {
       .smoke: "96 built-in digits, ResNet-20, 4 steps",
       .small: "20 000 images of CIFAR-10, ResNet-20, 100 epochs, batch 32 (M3: 96), 50 % noise, 3 seeds",
       .paper: "ImageNet, ResNet-50, batch 264, 90 epochs, 50 % noise, 3 seeds",
-    ], settable: ["batch-size", "schedule"]
+    ], overridable: ["batch-size", "schedule"]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(examples: 96, model: "resnet20", batch: 24, steps: 4),
@@ -118,7 +118,7 @@ extension StudyCatalog {
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small: "5000 images of MNIST, 1×512: random labels for 12 000 steps, then real ones for 3000; 3 seeds",
       .paper: "ImageNet, ResNet-50: random labels for 90 epochs, then real ones for 90; 3 seeds",
-    ], settable: ["probe"]
+    ], overridable: ["probe"]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(), small: Setting.mnist(model: "mlp:512", steps: 3000, examples: 5000),

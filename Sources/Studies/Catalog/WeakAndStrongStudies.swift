@@ -45,7 +45,7 @@ extension StudyCatalog {
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small: "MNIST, 3×256, 40 epochs, batch 32 (M3: 96), noise 0, 50, 100 %, 3 seeds",
       .paper: "ImageNet, ResNet-18, 90 epochs, batch 256 (M3: 264), noise 0, 50, 100 %, 3 seeds",
-    ], settable: ["batch-size"]
+    ], overridable: ["batch-size"]
   ) { request in
     // RM3 takes the median of mini-batches, M3 of the thirds of one: groups of equal size are in mini-batches three
     // times as large. Both sizes divide MNIST's 60 000, so that no short mini-batch is left at the end of an epoch.
@@ -151,7 +151,7 @@ extension StudyCatalog {
       .smoke: "600 built-in digits, 1×32",
       .small: "20 000 images of CIFAR-10, ResNet-20 to 50 % accuracy, then easy and hard alone for 12 epochs, 3 seeds",
       .paper: "ImageNet, ResNet-18 to 50 % accuracy, then 500 000 easy and hard alone for 90 epochs, 3 seeds",
-    ], settable: lengths
+    ], overridable: lengths
   ) { request in
     let seeds = request.seeds(3)
     return seeds.flatMap { seed -> [Cell] in
@@ -162,7 +162,7 @@ extension StudyCatalog {
         Cell.training(
           CellName.make(word, seed: seed, of: seeds), "the \(word) examples alone", needs: [sort],
           inputs: [
-            .easyAndHard(from: sort, folder: folder, seed: seed, most: request.profile == .paper ? 500_000 : nil)
+            .easyAndHard(from: sort, folder: folder, seed: seed, maximum: request.profile == .paper ? 500_000 : nil)
           ],
           second.with {
             // From scratch: not from the weights whose first steps did the sorting.
@@ -182,7 +182,7 @@ extension StudyCatalog {
       .smoke: "600 built-in digits, 1×32, 8 initialisations",
       .small: "20 000 images of CIFAR-10, ResNet-20, 8 initialisations, then RM3 and SGD for 60 epochs, 3 seeds",
       .paper: "ImageNet, ResNet-18, 8 initialisations, then RM3 and SGD for 90 epochs, 3 seeds",
-    ], settable: lengths
+    ], overridable: lengths
   ) { request in
     let (first, second) = sortingSettings(request)
     let sorts = (11...18).map { seed in

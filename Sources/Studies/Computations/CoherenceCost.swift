@@ -31,7 +31,7 @@ enum CoherenceCost {
   private static let rounds = 3
 
   /// Less than this is what an allocator keeps or returns by chance.
-  private static let leastBytes = 1 << 20
+  private static let minimumBytes = 1 << 20
 
   /// Seconds (median of three) of measuring r over m examples, and the peak of memory meanwhile beyond what model and
   /// data take; m ascending, as memory that was freed may stay with the process.
@@ -47,7 +47,7 @@ enum CoherenceCost {
       // A peak from before would hide what this size takes.
       let peak = isAnew ? MemoryLimit.peakBytes() : nil
       return [QuantityRecord(quantity: "seconds_m_\(m)", value: seconds)]
-        + (peak.map { [QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(max($0 - before, leastBytes)))] }
+        + (peak.map { [QuantityRecord(quantity: "peak_bytes_m_\(m)", value: Double(max($0 - before, minimumBytes)))] }
           ?? [])
     }
   }

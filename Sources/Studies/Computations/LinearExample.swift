@@ -33,7 +33,7 @@ enum LinearExample {
     let accumulator = try CoherenceAccumulator(plan, expectedCount: 4, groupCount: 0)
     try accumulator.add(GradientMatrix(plan, input: input) { try (targets - $0.squeeze(1)).squared() * 0.5 })
     let alpha = try accumulator.result().network.coherence.alpha
-    let context = ForwardContext(isTraining: true, usesSinks: true)
+    let context = ForwardContext(isTraining: true, usesGradientViews: true)
     for _ in 0..<updates {
       let loss = try (targets - model.forward(input, in: context).squeeze(1)).squared().mean() * 0.5
       try store.backward(loss)

@@ -28,10 +28,10 @@ enum DifficultyFigures {
       }
       return [
         FigurePanel(
-          row: "Accuracy", column: "trained on \(name)", x: Abscissa.epochs.axis, y: .accuracy(),
+          row: "Accuracy", column: "trained on \(name)", x: HorizontalAxis.epochs.axis, y: .accuracy(),
           lines: lines { $0.accuracy($1, $2) }),
         FigurePanel(
-          row: loss.title, column: "trained on \(name)", x: Abscissa.epochs.axis, y: loss,
+          row: loss.title, column: "trained on \(name)", x: HorizontalAxis.epochs.axis, y: loss,
           lines: lines { $0.loss($1, $2) }),
       ]
     }

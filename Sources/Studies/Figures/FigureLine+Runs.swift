@@ -5,7 +5,7 @@ import Reports
 import RunStore
 
 /// What the horizontal axis of curves along training shows.
-enum Abscissa {
+enum HorizontalAxis {
   case steps, evenSteps, epochs
 
   var axis: FigureAxis {
@@ -40,7 +40,7 @@ extension FigureLine {
   /// The mean over runs of a curve, with their range, at the steps that all of them have: a mean over other runs at
   /// every step would jump. Runs without the curve do not count.
   init(
-    _ series: String, measure: String? = nil, of runs: [RunHistory], along abscissa: Abscissa,
+    _ series: String, measure: String? = nil, of runs: [RunHistory], along axis: HorizontalAxis,
     _ curve: (RunHistory) -> Curve
   ) {
     let all = runs.map { (run: $0, curve: curve($0)) }.filter { !$0.curve.isEmpty }
@@ -52,7 +52,7 @@ extension FigureLine {
       let values = all.compactMap { $0.curve[point.step] }
       guard values.count == all.count, let range = SeedRange(values) else { return nil }
       return FigurePoint(
-        x: abscissa.place(point.step, in: first.run), y: range.mean, low: range.low, high: range.high)
+        x: axis.place(point.step, in: first.run), y: range.mean, low: range.low, high: range.high)
     }
     self.init(series, measure: measure, points: points)
   }

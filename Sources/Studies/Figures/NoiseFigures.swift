@@ -10,11 +10,11 @@ enum NoiseFigures {
 
   /// One line for each noise level.
   private static func lines(
-    _ source: FigureSource, measure: String? = nil, along abscissa: Abscissa = .steps,
+    _ source: FigureSource, measure: String? = nil, along axis: HorizontalAxis = .steps,
     _ curve: (RunHistory) -> Curve
   ) -> [FigureLine] {
     source.levels.map { level in
-      FigureLine(FigureWording.noise(level), measure: measure, of: source.at(level), along: abscissa, curve)
+      FigureLine(FigureWording.noise(level), measure: measure, of: source.at(level), along: axis, curve)
     }
   }
 
@@ -85,7 +85,7 @@ enum NoiseFigures {
     let panels = source.grouped(by: { $0.manifest.model }).flatMap { model, runs -> [FigurePanel] in
       let own = FigureSource(runs: runs, measurements: [])
       func panel(_ column: String, _ y: FigureAxis, _ lines: [FigureLine]) -> FigurePanel {
-        FigurePanel(row: model, column: column, x: Abscissa.epochs.axis, y: y, lines: lines)
+        FigurePanel(row: model, column: column, x: HorizontalAxis.epochs.axis, y: y, lines: lines)
       }
       return [
         panel(

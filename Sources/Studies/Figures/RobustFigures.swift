@@ -34,7 +34,7 @@ enum RobustFigures {
     let panels = rows.flatMap { row in
       source.levels.map { level in
         FigurePanel(
-          row: row, column: FigureWording.noise(level), x: Abscissa.epochs.axis, y: .accuracy(),
+          row: row, column: FigureWording.noise(level), x: HorizontalAxis.epochs.axis, y: .accuracy(),
           lines: [row, "SGD"].flatMap { name in
             ["train", "test"].map { split in
               FigureLine(name, measure: split, of: runs(source, name, level), along: .epochs) {
@@ -59,7 +59,7 @@ enum RobustFigures {
     let panels = names.map { name in
       let own = runs(source, name, noise)
       return FigurePanel(
-        column: name, x: Abscissa.epochs.axis, y: .accuracy(),
+        column: name, x: HorizontalAxis.epochs.axis, y: .accuracy(),
         lines: [
           FigureLine("pristine", of: own, along: .epochs) { $0.pristineAccuracy },
           FigureLine("corrupt", of: own, along: .epochs) { $0.accuracy("train", "corrupt") },
@@ -161,7 +161,7 @@ enum RobustFigures {
     let panels = source.levels.flatMap { level in
       sizes.map { size in
         FigurePanel(
-          row: FigureWording.noise(level), column: "Batch size \(size)", x: Abscissa.steps.axis,
+          row: FigureWording.noise(level), column: "Batch size \(size)", x: HorizontalAxis.steps.axis,
           y: FigureAxis("Overfit", isShare: true, including: [0]),
           lines: order.map { name in
             FigureLine(

@@ -77,7 +77,7 @@ enum WinsorizedFigures {
       clippings(source).map { clipped in
         let runs = source.at(level).filter { $0.clipped == clipped }
         return FigurePanel(
-          row: FigureWording.noise(level), column: "s = \(clipped)", x: Abscissa.epochs.axis, y: .accuracy(),
+          row: FigureWording.noise(level), column: "s = \(clipped)", x: HorizontalAxis.epochs.axis, y: .accuracy(),
           lines: [
             FigureLine("training", of: runs, along: .epochs) { $0.accuracy("train") },
             FigureLine("test", of: runs, along: .epochs) { $0.accuracy("test") },

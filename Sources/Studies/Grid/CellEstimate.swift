@@ -30,7 +30,7 @@ public struct CellEstimator {
   /// A mini-batch that takes more bytes than this is timed in part: what may not fit must not be found out by taking it.
   private static let timedBytes = 1 << 29
   /// Fewer examples say too little about the time of many.
-  private static let leastTimed = 16
+  private static let minimumTimed = 16
 
   private struct Shape: Hashable {
     let words: [String]
@@ -112,7 +112,7 @@ public struct CellEstimator {
     if bytes > Self.timedBytes {
       let share = Double(Self.timedBytes) / Double(bytes)
       let least = max(
-        Self.leastTimed, try OptimizerSpecification(configuration.optimizer).aggregator.make().minimumBatchSize)
+        Self.minimumTimed, try OptimizerSpecification(configuration.optimizer).aggregator.make().minimumBatchSize)
       timed.batchSize = min(configuration.batchSize, max(least, Int(share * Double(configuration.batchSize))))
       timed.validation = 0
       // Without a smaller rest at the end.

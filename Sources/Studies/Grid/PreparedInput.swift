@@ -10,7 +10,7 @@ import Training
 enum PreparedInput: Sendable, Equatable {
   /// `FOLDER/easy.csv` and `FOLDER/hard.csv`: the training examples that a run stopped half-way had learned, and the
   /// others; each with test examples of both kinds, and `most` examples to train on (Weak and Strong §4.2, §4.4).
-  case easyAndHard(from: String, folder: String, seed: UInt64, most: Int?)
+  case easyAndHard(from: String, folder: String, seed: UInt64, maximum: Int?)
   /// `NAME.csv`: for every training example the number of runs in which it was hard (Weak and Strong §4.3).
   case difficulty(from: [String], name: String)
   /// `NAME.safetensors`: the last weights of a run.
@@ -22,7 +22,7 @@ enum PreparedInput: Sendable, Equatable {
   func make(in folder: StudyFolder) throws {
     switch self {
     case .easyAndHard(let cell, let name, let seed, let most):
-      try Self.easyAndHard(of: cell, to: name, seed: seed, most: most, in: folder)
+      try Self.easyAndHard(of: cell, to: name, seed: seed, maximum: most, in: folder)
     case .difficulty(let cells, let name): try Self.difficulty(of: cells, to: name, in: folder)
     case .weights(let cell, let name):
       let target = folder.prepared("\(name).safetensors")
@@ -38,7 +38,7 @@ enum PreparedInput: Sendable, Equatable {
   private static let testShare = 5
 
   private static func easyAndHard(
-    of cell: String, to name: String, seed: UInt64, most: Int?, in folder: StudyFolder
+    of cell: String, to name: String, seed: UInt64, maximum: Int?, in folder: StudyFolder
   ) throws {
     let targets = ["easy", "hard"].map { folder.prepared("\(name)/\($0).csv") }
     guard !targets.allSatisfy({ FileManager.default.fileExists(atPath: $0.path) }) else { return }
@@ -48,7 +48,7 @@ enum PreparedInput: Sendable, Equatable {
       let members = isEasy.filter { $0.value == wanted }.keys.sorted()
       return generator.permutation(count: members.count).map { members[$0] }
     }
-    let size = min(most ?? .max, (groups.map(\.count).min() ?? 0) * testShare / (testShare + 1))
+    let size = min(maximum ?? .max, (groups.map(\.count).min() ?? 0) * testShare / (testShare + 1))
     guard size >= testShare else {
       throw StudyError(
         "Of the examples of \(cell) \(groups[0].count) are easy and \(groups[1].count) hard: too few to train on.",

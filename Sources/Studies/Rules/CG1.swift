@@ -25,8 +25,8 @@ struct CG1: Rule {
     for level in Level.all {
       let own = runs.filter { Level.isEqual($0.noise, level) }.onePerSeed
       let best = own.compactMap { $0.accuracy("train").peak?.value }
-      guard best.count >= SeedMean.leastSeeds else {
-        assessment.miss("\(SeedMean.leastSeeds) seeds, \(Level.text(level))")
+      guard best.count >= SeedMean.minimumSeeds else {
+        assessment.miss("\(SeedMean.minimumSeeds) seeds, \(Level.text(level))")
         continue
       }
       assessment.note(NamedValue("best training accuracy, \(Level.text(level))", values: best))

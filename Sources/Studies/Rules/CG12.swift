@@ -20,7 +20,7 @@ struct CG12: Rule {
       "Gradient descent on the full batch generalises like mini-batches: real labels generalise, random ones do not.",
     paper: Paper.coherentGradients, section: "§4", setting: Paper.noiseSetting)
 
-  var varying: Set<Trait> { [.noise, .seed, .batchSize, .learningRate, .steps] }
+  var varying: Set<Factor> { [.noise, .seed, .batchSize, .learningRate, .steps] }
   func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains(where: \.isFullBatch) }
 

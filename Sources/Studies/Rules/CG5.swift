@@ -21,7 +21,7 @@ struct CG5: Rule {
 
   /// The first steps are there long before the end.
   var needsEnd: Bool { false }
-  var varying: Set<Trait> { [.noise, .seed, .steps, .learningRate] }
+  var varying: Set<Factor> { [.noise, .seed, .steps, .learningRate] }
 
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.levels.count > 1 && runs.contains { !$0.measure("gradient_norm2").isEmpty }

@@ -10,7 +10,7 @@ struct CG6: ContributionRule {
   static let lastEarlyStep = 10
   /// Below one half means: on average over so many probes in a row. One probe may be chance.
   static let window = 3
-  /// The share of null worlds that may cross by chance for "nulls do not cross": one in twenty, where null worlds start
+  /// The share of permutation nulls that may cross by chance for "nulls do not cross": one in twenty, where permutation nulls start
   /// on one side of one half at all (their mean start is two standard deviations away from it).
   static let crossingNulls = 0.05
 
@@ -73,8 +73,8 @@ struct CG6: ContributionRule {
       }
     }
     let nulls = worlds.filter { $0.key > 0 }.values.compactMap(Course.init)
-    guard nulls.count >= PermutationTest.leastWorlds else {
-      return assessment.miss("\(PermutationTest.leastWorlds) permutations of the labels, \(place)")
+    guard nulls.count >= PermutationTest.minimumNulls else {
+      return assessment.miss("\(PermutationTest.minimumNulls) permutations of the labels, \(place)")
     }
     let test = PermutationTest(actual: actual.drop, nulls: nulls.map(\.drop))
     let crossing = nulls.count(where: \.crosses)
@@ -83,8 +83,8 @@ struct CG6: ContributionRule {
     if actual.crosses, test.p > PermutationTest.level {
       assessment.fail("the drop of fᵖ is not beyond the permutation null (\(place))")
     }
-    // Where as many examples are corrupt as pristine, fᵖ of a null world is one half but for chance: it has no side to
-    // cross from, and the drop beyond the null worlds is what tells a crossing from chance.
+    // Where as many examples are corrupt as pristine, fᵖ of a permutation null is one half but for chance: it has no side to
+    // cross from, and the drop beyond the permutation nulls is what tells a crossing from chance.
     let starts = SeedMean(nulls.map(\.start))
     let isOneSided = abs(starts.mean - 0.5) > SeedMean.errors * sqrt(starts.variance * Double(nulls.count))
     if isOneSided, Double(crossing) > Self.crossingNulls * Double(nulls.count) {

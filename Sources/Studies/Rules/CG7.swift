@@ -8,7 +8,7 @@ struct CG7: ContributionRule {
   /// The paper's figure shows the first ten steps.
   static let lastStep = 10
   /// Of the eleven steps 0 to 10, so many have to be probed: i sums over the probed steps only.
-  static let leastProbes = 9
+  static let minimumProbes = 9
 
   let claim = Claim(
     id: "CG-7",
@@ -33,7 +33,7 @@ struct CG7: ContributionRule {
     let place = "\(Level.text(run.noise)), \(sample == "paper" ? "paper’s sample" : "whole population")"
     let records = run.contributions.filter { $0.sample == sample && $0.step <= Self.lastStep }
     let steps = Set(records.filter { $0.world == 0 }.map(\.step))
-    guard steps.count >= Self.leastProbes, let last = steps.max(), last >= Self.lastStep - 1 else {
+    guard steps.count >= Self.minimumProbes, let last = steps.max(), last >= Self.lastStep - 1 else {
       return assessment.miss("contributions at steps 0 to \(Self.lastStep), \(place)")
     }
     func difference(_ record: ContributionRecord) -> Double? {
@@ -47,14 +47,14 @@ struct CG7: ContributionRule {
     assessment.note("iᵖ − iᶜ at step \(last), \(place)", actual)
     let nulls = atEnd.filter { $0.key > 0 }.values.compactMap(difference)
     if actual <= 0 { assessment.fail("iᵖ is not above iᶜ (\(place))") }
-    guard nulls.count >= PermutationTest.leastWorlds else {
-      return assessment.miss("\(PermutationTest.leastWorlds) permutations of the labels, \(place)")
+    guard nulls.count >= PermutationTest.minimumNulls else {
+      return assessment.miss("\(PermutationTest.minimumNulls) permutations of the labels, \(place)")
     }
     let test = PermutationTest(actual: actual, nulls: nulls)
     assessment.note("p, \(place)", test.p)
     guard actual > 0, test.p > PermutationTest.level else { return }
     // The paper calls its own sample "somewhat significant but not overwhelmingly so": in the claimed direction, but
-    // within the null worlds, it leaves the claim open; in the other direction it counts.
+    // within the permutation nulls, it leaves the claim open; in the other direction it counts.
     if sample == "population" {
       assessment.fail("iᵖ − iᶜ is not beyond the permutation null (\(place))")
     } else {

@@ -10,20 +10,20 @@ struct CG8: Rule {
   /// is nothing left to overfit, not because it is slow.
   static let saturation = 0.9
   /// Plain SGD has to overfit by five points of accuracy, or there is nothing to slow.
-  static let leastOverfit = 0.05
+  static let minimumOverfit = 0.05
   /// One noise level alone would be one case.
-  static let leastLevels = 2
+  static let minimumLevels = 2
 
   let claim = Claim(
     id: "CG-8", sentence: "Winsorizing slows the growth of overfitting, the more so the larger c, at each noise level.",
     paper: Paper.coherentGradients, section: "§3.3, figure 4", setting: Paper.winsorizedSetting)
 
-  var varying: Set<Trait> { [.noise, .seed, .optimizer] }
+  var varying: Set<Factor> { [.noise, .seed, .optimizer] }
   func reads(_ run: RunHistory) -> Bool { run.optimizer.clippedPercentile != nil }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { ($0.optimizer.clippedPercentile ?? 0) > 0 } }
 
   let change: RuleChange? = RuleChange(
-    "Overfitting until plain SGD is at 90 % of its most: its mean over that course falls from each c to the next larger, "
+    "Overfitting until plain SGD is at 90 % of its maximum: its mean over that course falls from each c to the next larger, "
       + "or stays within two standard errors over seeds; it never rises beyond them, and c = 8 is below c = 0 beyond them.",
     because:
       "Margins over seeds in place of a hand-made floor: 5 % of SGD's slope called two amounts equal of which one, "
@@ -39,8 +39,8 @@ struct CG8: Rule {
     for level in Level.all where !Level.contains(level, in: runs.levels) {
       assessment.miss("SGD and winsorized:c=1 to c=8, \(Level.text(level))")
     }
-    if judged < Self.leastLevels {
-      assessment.miss("\(Self.leastLevels) noise levels at which SGD overfits by \(Self.leastOverfit)")
+    if judged < Self.minimumLevels {
+      assessment.miss("\(Self.minimumLevels) noise levels at which SGD overfits by \(Self.minimumOverfit)")
     }
     return assessment.judgement(held: "Overfitting falls with c at \(judged) noise levels")
   }
@@ -50,7 +50,7 @@ struct CG8: Rule {
     // Each seed's course is as long as its own SGD grows.
     var ends: [UInt64: Int] = [:]
     for run in runs where run.optimizer.clippedPercentile == 0 {
-      guard let peak = run.overfit.peak, peak.value >= Self.leastOverfit else { continue }
+      guard let peak = run.overfit.peak, peak.value >= Self.minimumOverfit else { continue }
       ends[run.seed] = run.overfit.firstStep(reaching: Self.saturation * peak.value)
     }
     guard !ends.isEmpty else {

@@ -18,7 +18,7 @@ struct CG9: Rule {
       "A classifier that always answers the most frequent label has learned no example, and at 100 % noise on MNIST "
       + "its training accuracy, 0.1124, already exceeds proper accuracy and margin, 0.1107.")
 
-  var varying: Set<Trait> { [.noise, .seed, .optimizer] }
+  var varying: Set<Factor> { [.noise, .seed, .optimizer] }
   func reads(_ run: RunHistory) -> Bool { (run.optimizer.clippedPercentile ?? 0) > 1 }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { !runs.isEmpty }
 

@@ -5,7 +5,7 @@ struct GM1: MeasuredRule {
   /// The laws are exact, and in double precision hold to 1e-11; gradients kept in float32 have half of those digits.
   static let tolerance = 1e-6
   /// Fewer cases leave out too many kinds of gradients.
-  static let leastCases = 100.0
+  static let minimumCases = 100.0
 
   let claim = Claim(
     id: "GM-1",
@@ -26,7 +26,7 @@ struct GM1: MeasuredRule {
       if values[4] < -Self.tolerance || values[5] > 1 + Self.tolerance {
         assessment.fail("α leaves the range from 0 to 1")
       }
-      if values[6] < Self.leastCases { assessment.miss("\(Int(Self.leastCases)) cases") }
+      if values[6] < Self.minimumCases { assessment.miss("\(Int(Self.minimumCases)) cases") }
     }
     return assessment.judgement(held: "Every law holds to within \(Self.tolerance)")
   }

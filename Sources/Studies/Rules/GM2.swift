@@ -15,7 +15,7 @@ struct GM2: Rule {
       + "by training loss.",
     paper: Paper.generalizationMystery, section: "figure 3", setting: Paper.mysterySetting)
 
-  var varying: Set<Trait> { [.noise, .seed, .steps] }
+  var varying: Set<Factor> { [.noise, .seed, .steps] }
   func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.levels.count > 1 && runs.contains { !$0.mCoherence("test").isEmpty }
@@ -45,7 +45,8 @@ struct GM2: Rule {
     let runs = [real, random]
     let courses = runs.compactMap { CoherenceCourse(of: $0.mCoherence(split)) }
     guard courses.count == runs.count else {
-      return assessment.miss("\(CoherenceCourse.leastProbes) probes of coherence on \(split) examples with both labels")
+      return assessment.miss(
+        "\(CoherenceCourse.minimumProbes) probes of coherence on \(split) examples with both labels")
     }
     assessment.note("peak r after the initial fall, 0 % noise, \(split)", courses[0].peak.value)
     assessment.note("peak r after the initial fall, 100 % noise, \(split)", courses[1].peak.value)

@@ -11,7 +11,7 @@ struct GM3: Rule {
     sentence: "On a ResNet with 50 % corrupt labels M3 learns the pristine ones only; SGD learns both.",
     paper: Paper.generalizationMystery, section: "figure 4", setting: "ImageNet, ResNet-50")
 
-  var varying: Set<Trait> { [.noise, .seed, .optimizer, .batchSize, .steps] }
+  var varying: Set<Factor> { [.noise, .seed, .optimizer, .batchSize, .steps] }
   func reads(_ run: RunHistory) -> Bool {
     Level.isEqual(run.noise, WS3.level) && Self.optimizers.contains(run.optimizer.name)
       && run.manifest.model.lowercased().hasPrefix("resnet")

@@ -12,9 +12,9 @@ struct GM4: Rule {
   static let resolution = log(1.1)
   /// α changes the bound by little (a quarter of coherence by 13 %), and β is one run's largest ratio: a single pair of
   /// runs may order either way.
-  static let leastSeeds = SeedMean.leastSeeds
+  static let minimumSeeds = SeedMean.minimumSeeds
   /// Fewer common looks are no course.
-  static let leastLooks = 5
+  static let minimumMeasurements = 5
 
   let claim = Claim(
     id: "GM-4",
@@ -26,7 +26,7 @@ struct GM4: Rule {
   func reads(_ run: RunHistory) -> Bool {
     run.optimizer.isSGD && !run.isFullBatch && Level.contains(run.noise, in: [0, 1])
   }
-  var varying: Set<Trait> { [.noise, .seed, .steps] }
+  var varying: Set<Factor> { [.noise, .seed, .steps] }
   /// The bounds at common steps are there before the end.
   var needsEnd: Bool { false }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
@@ -41,7 +41,7 @@ struct GM4: Rule {
       + "the bounds differed by 0.5 %, which is α at step 0; the margin that (a) had was not asked of (b).")
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs, least: Self.leastSeeds) { runs in
+    bySeed(runs, minimum: Self.minimumSeeds) { runs in
       .joining([
         .init(
           letter: "a", sentence: "With each run's own L and β the bound is smaller with real labels.",
@@ -75,8 +75,8 @@ struct GM4: Rule {
 
   private func compare(_ real: RunHistory, _ random: RunHistory, in assessment: inout Assessment) {
     let common = looks(real, random)
-    guard common.count >= Self.leastLooks, let last = common.last else {
-      return assessment.miss("\(Self.leastLooks) measurements of the probe stability at the same steps")
+    guard common.count >= Self.minimumMeasurements, let last = common.last else {
+      return assessment.miss("\(Self.minimumMeasurements) measurements of the probe stability at the same steps")
     }
     assessment.note("step compared at", Double(last.step))
     assessment.note("logarithm of the bound, 0 % noise", last.real)
@@ -98,8 +98,8 @@ struct GM4: Rule {
   /// one β for both it comes from coherence.
   private func compareAtOneSmoothness(_ real: RunHistory, _ random: RunHistory, in assessment: inout Assessment) {
     let common = looks(real, random)
-    guard common.count >= Self.leastLooks, let end = common.last?.step else {
-      return assessment.miss("\(Self.leastLooks) measurements of the probe stability at the same steps")
+    guard common.count >= Self.minimumMeasurements, let end = common.last?.step else {
+      return assessment.miss("\(Self.minimumMeasurements) measurements of the probe stability at the same steps")
     }
     let smoothness = [real, random].compactMap { $0.measure("smoothness")[end] }.max()
     guard let smoothness, let first = Self.logSum(of: real, smoothness, until: end),

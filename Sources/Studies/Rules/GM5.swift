@@ -5,7 +5,7 @@ struct GM5: MeasuredRule {
   /// A rank correlation below a tenth is no order worth the name, however significant.
   static let least = 0.1
   /// So many examples give a correlation a standard error of a twentieth: half of the least one.
-  static let leastExamples = 400.0
+  static let minimumExamples = 400.0
   /// The claim has to hold at more than half of the early steps looked at: no choice among them.
   static let most = 0.5
 
@@ -39,8 +39,8 @@ struct GM5: MeasuredRule {
   private func judge(_ measurement: Measurement, _ correlation: String, _ p: String) -> Judgement {
     var assessment = Assessment()
     let examples = assessment.take(["examples"], of: measurement)?.first ?? 0
-    if examples < Self.leastExamples {
-      assessment.doubt("\(measurement.name) has fewer than \(Int(Self.leastExamples)) examples")
+    if examples < Self.minimumExamples {
+      assessment.doubt("\(measurement.name) has fewer than \(Int(Self.minimumExamples)) examples")
     }
     let steps = measurement.series(correlation).compactMap { step, correlation in
       measurement["\(p)\(step)"].map { (step: step, correlation: correlation, p: $0) }

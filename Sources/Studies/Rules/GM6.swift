@@ -12,7 +12,7 @@ struct GM6: Rule {
       + "from a random start.",
     paper: Paper.generalizationMystery, section: "on adversarial initialization", setting: Paper.suggestedSetting)
 
-  var varying: Set<Trait> { [.seed, .weights, .steps, .noise] }
+  var varying: Set<Factor> { [.seed, .weights, .steps, .noise] }
   func reads(_ run: RunHistory) -> Bool {
     run.optimizer.isSGD && !run.isFullBatch && (run.noise == 0 || Self.isPretraining(run))
   }
@@ -70,7 +70,7 @@ struct GM6: Rule {
       assessment.note(
         NamedValue("r from a random start over r from the given weights, at equal loss", values: ratios.map(exp)))
     }
-    if ratios.count >= SeedMean.leastSeeds {
+    if ratios.count >= SeedMean.minimumSeeds {
       switch SeedMean(ratios).isAbove(0) {
       case true?: break
       case false?: assessment.fail("at equal training loss coherence from the given weights is higher")
@@ -79,7 +79,7 @@ struct GM6: Rule {
           "at equal training loss coherence is the same from both starts, within two standard errors")
       }
     } else if !ratios.isEmpty {
-      assessment.miss("\(SeedMean.leastSeeds) seeds from both starts")
+      assessment.miss("\(SeedMean.minimumSeeds) seeds from both starts")
     }
     if let gaps = pair("gap", missing: "", \.finalGap) {
       switch gaps.started.isAbove(gaps.fresh) {

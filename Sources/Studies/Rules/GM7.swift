@@ -5,7 +5,7 @@ import RunStore
 /// Width raises generalisation, depth amplifies coherent directions.
 struct GM7: Rule {
   /// Two sizes could differ by chance in either direction; three have a trend.
-  static let leastSizes = 3
+  static let minimumSizes = 3
 
   let claim = Claim(
     id: "GM-7",
@@ -15,11 +15,11 @@ struct GM7: Rule {
     paper: Paper.generalizationMystery, section: "on width and depth",
     setting: "an argument, and fully connected networks")
 
-  var varying: Set<Trait> { [.seed, .model] }
+  var varying: Set<Factor> { [.seed, .model] }
   func reads(_ run: RunHistory) -> Bool {
     run.optimizer.isSGD && !run.isFullBatch && run.noise == 0 && Self.widths(of: run) != nil
   }
-  func isSpokenAbout(by runs: [RunHistory]) -> Bool { Set(runs.compactMap(Self.widths)).count >= Self.leastSizes }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { Set(runs.compactMap(Self.widths)).count >= Self.minimumSizes }
 
   /// The widths of the hidden layers of a fully connected network of equal layers, as in `mlp:256,256`.
   static func widths(of run: RunHistory) -> [Int]? {
@@ -39,14 +39,14 @@ struct GM7: Rule {
     let shapes = Dictionary(grouping: runs) { Self.widths(of: $0) ?? [] }
     func sweeps(_ key: ([Int]) -> Int) -> [[[Int]]] {
       Dictionary(grouping: shapes.keys.filter { !$0.isEmpty }, by: key).values.map { Array($0) }
-        .filter { $0.count >= Self.leastSizes }
+        .filter { $0.count >= Self.minimumSizes }
     }
     // Of several sweeps the longest; of equally long ones that of the smaller networks.
     func longest(_ all: [[[Int]]]) -> [[Int]]? {
       all.map { $0.sorted { $0.lexicographicallyPrecedes($1) } }
         .max { $0.count != $1.count ? $0.count < $1.count : $1[0].lexicographicallyPrecedes($0[0]) }
     }
-    let missing = "\(Self.leastSizes) widths of networks of one depth"
+    let missing = "\(Self.minimumSizes) widths of networks of one depth"
     let widths = longest(sweeps(\.count))?.map { (model: Self.word($0), runs: shapes[$0] ?? []) }
     let depths = longest(sweeps { $0[0] })?.map { (model: Self.word($0), runs: shapes[$0] ?? []) }
     func part(
@@ -61,7 +61,7 @@ struct GM7: Rule {
       part("a", "The gap falls with width.", widths, missing: missing, judgeGap),
       part("b", "Test accuracy rises with width.", widths, missing: missing, judgeTest),
       part(
-        "c", "The peak of α rises with depth.", depths, missing: "\(Self.leastSizes) depths of networks of one width",
+        "c", "The peak of α rises with depth.", depths, missing: "\(Self.minimumSizes) depths of networks of one width",
         judgeDepth),
     ])
   }

@@ -12,7 +12,7 @@ struct GS1: Rule {
   /// Bootstrap samples for the interval.
   static let samples = 999
   /// With fewer settings and optimizers a rank correlation is hardly known.
-  static let leastPoints = 6
+  static let minimumPoints = 6
 
   let claim = Claim(
     id: "GS-1",
@@ -21,7 +21,7 @@ struct GS1: Rule {
       + "pushes, the more corrupt labels are learned in the end.",
     paper: Paper.thisProject, section: "the ledger of pushes", setting: Paper.thisSetting)
 
-  var varying: Set<Trait> { Set(Trait.allCases) }
+  var varying: Set<Factor> { Set(Factor.allCases) }
   func reads(_ run: RunHistory) -> Bool {
     Level.isEqual(run.noise, WS3.level) && PushPoint.optimizers.contains(run.optimizer.name)
   }
@@ -32,8 +32,8 @@ struct GS1: Rule {
   func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     let points = PushPoint.points(of: runs)
-    guard points.count >= Self.leastPoints else {
-      assessment.miss("\(Self.leastPoints) pairs of a setting and an optimizer with the probe push along SGD")
+    guard points.count >= Self.minimumPoints else {
+      assessment.miss("\(Self.minimumPoints) pairs of a setting and an optimizer with the probe push along SGD")
       return assessment.judgement(held: "")
     }
     let (x, y) = (points.map(\.share), points.map(\.learned))
@@ -87,7 +87,7 @@ struct PushPoint {
 
   /// The points of runs with 50 % noise; settings without the probe along SGD, or without an optimizer, have none of them.
   static func points(of runs: [RunHistory]) -> [PushPoint] {
-    let fixed: [Trait] = [.dataset, .examples, .augmentation, .model, .normalization, .learningRate, .momentum]
+    let fixed: [Factor] = [.dataset, .examples, .augmentation, .model, .normalization, .learningRate, .momentum]
     let settings = Dictionary(grouping: runs) { run in
       let size = run.manifest.batchSize.map { run.optimizer.name == "m3" ? $0 / 3 : $0 } ?? 0
       return (fixed.map { $0.text(of: run) } + ["groups of \(size)"]).filter { !$0.isEmpty }.joined(separator: ", ")

@@ -9,7 +9,7 @@ struct GS2: Rule {
   /// SGD has to memorise, or there is nothing to suppress.
   static let memorised = 0.5
   /// Fewer settings have no order.
-  static let leastSettings = 4
+  static let minimumSettings = 4
 
   let claim = Claim(
     id: "GS-2",
@@ -18,7 +18,7 @@ struct GS2: Rule {
       + "size of a group (N/b).",
     paper: Paper.thisProject, section: "group size", setting: Paper.thisSetting)
 
-  var varying: Set<Trait> { Set(Trait.allCases) }
+  var varying: Set<Factor> { Set(Factor.allCases) }
   func reads(_ run: RunHistory) -> Bool { GS1().reads(run) }
   func groups(of runs: [RunHistory]) -> [[RunHistory]] { GS1().groups(of: runs) }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { GS1().isSpokenAbout(by: runs) }
@@ -33,9 +33,9 @@ struct GS2: Rule {
           assessment.note(
             "corrupt labels learned over SGD’s, \(name), \(point.setting)", point.learned / point.learnedBySGD)
         }
-        if own.count < Self.leastSettings {
+        if own.count < Self.minimumSettings {
           assessment.notTested(
-            "it takes \(Self.leastSettings) settings in which SGD learns half of the corrupt labels (\(own.count) so far)"
+            "it takes \(Self.minimumSettings) settings in which SGD learns half of the corrupt labels (\(own.count) so far)"
           )
         } else if let rho = RankCorrelation(own.map(\.examplesPerGroup), own.map { -$0.learned / $0.learnedBySGD }) {
           assessment.note("rank correlation of N/b with suppression, \(name)", rho.value)

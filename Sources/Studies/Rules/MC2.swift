@@ -19,7 +19,7 @@ struct MC2: Rule {
       "With random labels m-coherence is not near 1 throughout: it rises and falls, well below that with real labels.",
     paper: Paper.makingCoherence, section: "abstract, §1", setting: Paper.coherenceSetting)
 
-  var varying: Set<Trait> { [.noise, .seed, .steps] }
+  var varying: Set<Factor> { [.noise, .seed, .steps] }
 
   /// The runs at other levels do not count, so that the verdict does not name them.
   func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.contains(run.noise, in: [0, 1]) }
@@ -50,7 +50,7 @@ struct MC2: Rule {
           return nil
         }
         guard let course = CoherenceCourse(of: run) else {
-          assessment.miss("\(CoherenceCourse.leastProbes) probes of coherence, \(Level.text(level))")
+          assessment.miss("\(CoherenceCourse.minimumProbes) probes of coherence, \(Level.text(level))")
           return nil
         }
         assessment.note("peak r after the initial fall, \(Level.text(level))", course.peak.value)

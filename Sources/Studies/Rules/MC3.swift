@@ -7,7 +7,7 @@ struct MC3: Rule {
   /// The window probed: twice the paper's "about 25 steps".
   static let lastStep = 50
   /// Of the 51 steps of the window so many have to be probed.
-  static let leastProbes = 40
+  static let minimumProbes = 40
   /// Where the fall may begin: among the first steps, of which the very first has gradients of the random start.
   static let lastStart = 10
   /// "Near m": half of what can be. At the start every output is about the same, and with K balanced classes the gradients
@@ -30,7 +30,7 @@ struct MC3: Rule {
       + "classes and an isotropic J the mean of p − yᵢ vanishes, so that α cannot exceed about ½, which the first version "
       + "took for the least there has to be.")
 
-  var varying: Set<Trait> { [.noise, .seed, .steps] }
+  var varying: Set<Factor> { [.noise, .seed, .steps] }
   var needsEnd: Bool { false }
 
   /// The runs at other levels do not count, so that the verdict does not name them.
@@ -59,7 +59,7 @@ struct MC3: Rule {
   private func judge(_ run: RunHistory, in assessment: inout Assessment) {
     let level = Level.text(run.noise)
     let early = run.mCoherence("train").points.filter { $0.step <= Self.lastStep }
-    guard early.count >= Self.leastProbes, early.first?.step == 0,
+    guard early.count >= Self.minimumProbes, early.first?.step == 0,
       let start = early.filter({ $0.step <= Self.lastStart }).max(by: { $0.value < $1.value }),
       let least = early.filter({ $0.step > start.step }).min(by: { $0.value < $1.value }),
       let m = run.probeSizes("train").first,

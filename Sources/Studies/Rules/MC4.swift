@@ -18,7 +18,7 @@ struct MC4: Rule {
       + "comes later.",
     paper: Paper.makingCoherence, section: "experiments", setting: Paper.coherenceSetting)
 
-  var varying: Set<Trait> { [.noise, .seed, .steps] }
+  var varying: Set<Factor> { [.noise, .seed, .steps] }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.levels.count > 1 && runs.contains { $0.mCoherence("train").points.count > 1 }
   }
@@ -35,7 +35,7 @@ struct MC4: Rule {
       for level in [0.0, 1] where runs.at(level) == nil { assessment.miss(Level.text(level)) }
       for run in runs.levels.compactMap(runs.at) {
         guard let course = CoherenceCourse(of: run) else {
-          assessment.miss("\(CoherenceCourse.leastProbes) probes of coherence, \(Level.text(run.noise))")
+          assessment.miss("\(CoherenceCourse.minimumProbes) probes of coherence, \(Level.text(run.noise))")
           continue
         }
         if judge(course, of: run, in: &assessment) { peaks.append((run.noise, Double(course.peak.step))) }

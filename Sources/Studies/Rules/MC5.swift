@@ -10,7 +10,7 @@ struct MC5: Rule {
   /// their own way.
   static let most = 0.75
   /// With fewer layers there is no "most".
-  static let leastLayers = 4
+  static let minimumLayers = 4
 
   let claim = Claim(
     id: "MC-5",
@@ -19,9 +19,9 @@ struct MC5: Rule {
       + "EfficientNet and Inception; convolutions lie above the final layer.",
     paper: Paper.makingCoherence, section: "experiments", setting: Paper.coherenceSetting)
 
-  var varying: Set<Trait> { [.seed, .model, .examples, .batchSize, .learningRate, .schedule, .steps] }
+  var varying: Set<Factor> { [.seed, .model, .examples, .batchSize, .learningRate, .schedule, .steps] }
   func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && run.noise == 0 && Self.family(of: run) != nil }
-  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { $0.layers().count >= Self.leastLayers } }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { $0.layers().count >= Self.minimumLayers } }
 
   private static func family(of run: RunHistory) -> String? {
     families.first { run.manifest.model.lowercased().hasPrefix($0.1) }?.1
@@ -49,7 +49,7 @@ struct MC5: Rule {
       .joining(
         zip("abc".map(String.init), Self.families).map { letter, names in
           var assessment = Assessment()
-          let own = runs.filter { Self.family(of: $0) == names.1 && $0.layers().count >= Self.leastLayers }
+          let own = runs.filter { Self.family(of: $0) == names.1 && $0.layers().count >= Self.minimumLayers }
           if let run = own.filter({ !$0.hasBatchNorm }).at(0) {
             judge(run, in: &assessment)
           } else if own.isEmpty {
@@ -78,10 +78,10 @@ struct MC5: Rule {
         })
     }
     let courses = run.layers().compactMap { CoherenceCourse(of: later($0)) }
-    guard let whole = CoherenceCourse(of: later("all")), courses.count >= Self.leastLayers,
+    guard let whole = CoherenceCourse(of: later("all")), courses.count >= Self.minimumLayers,
       let final = run.layers().last
     else {
-      return assessment.miss("\(CoherenceCourse.leastProbes) probes of coherence by layer, \(model)")
+      return assessment.miss("\(CoherenceCourse.minimumProbes) probes of coherence by layer, \(model)")
     }
     let share = Double(courses.count(where: Self.hasShape)) / Double(courses.count)
     assessment.note("peak r, \(model)", whole.peak.value)

@@ -17,7 +17,7 @@ struct MN1: Rule {
       + "their true labels: its rise is not about labels. With group normalisation, training images have more.",
     paper: Paper.thisProject, section: "coherence and batch normalisation", setting: Paper.thisSetting)
 
-  var varying: Set<Trait> { [.noise, .seed, .steps, .normalization] }
+  var varying: Set<Factor> { [.noise, .seed, .steps, .normalization] }
   func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD && Level.isEqual(run.noise, 1) }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.contains { !$0.mCoherence("test", policy: "batch").isEmpty } && runs.contains { $0.normalization != nil }

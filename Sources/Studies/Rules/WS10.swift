@@ -10,16 +10,16 @@ struct WS10: Rule {
   /// Differences beyond two standard errors of a share of examples are real.
   static let errors = 2.0
   /// With fewer examples a share is known to hardly better than a tenth.
-  static let leastExamples = 30
+  static let minimumExamples = 30
   /// From the easiest to the hardest at least five points, or RM3 learns all of them alike.
-  static let leastFall = 0.05
+  static let minimumFall = 0.05
 
   let claim = Claim(
     id: "WS-10", sentence: "The training accuracy of RM3 falls with the difficulty of the examples, from 0 to 8.",
     paper: Paper.weakAndStrong, section: "§4.3, figure 5 (a)",
     setting: "ImageNet, ResNet-18, RM3, 90 epochs: 99, 98, 97, 96, 94, 93, 91, 87 and 61 %")
 
-  var varying: Set<Trait> { [.seed, .optimizer, .steps] }
+  var varying: Set<Factor> { [.seed, .optimizer, .steps] }
   func reads(_ run: RunHistory) -> Bool { ["rm3", "sgd"].contains(run.optimizer.name) && run.noise == 0 }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.contains { run in
@@ -53,8 +53,8 @@ struct WS10: Rule {
     var shares: [(difficulty: Int, value: Double, variance: Double)] = []
     for difficulty in Self.difficulties {
       let count = run?.count("train", Self.group(difficulty)) ?? 0
-      guard let share = run?.accuracy("train", Self.group(difficulty)).last?.value, count >= Self.leastExamples else {
-        assessment.miss("rm3 on \(Self.leastExamples) examples of difficulty \(difficulty)")
+      guard let share = run?.accuracy("train", Self.group(difficulty)).last?.value, count >= Self.minimumExamples else {
+        assessment.miss("rm3 on \(Self.minimumExamples) examples of difficulty \(difficulty)")
         continue
       }
       assessment.note("final training accuracy, difficulty \(difficulty)", share)
@@ -68,9 +68,9 @@ struct WS10: Rule {
     }
     if let first = shares.first, let last = shares.last, shares.count == Self.difficulties.count {
       let (fall, error) = (first.value - last.value, Self.errors * sqrt(first.variance + last.variance))
-      if fall + error < Self.leastFall {
+      if fall + error < Self.minimumFall {
         assessment.fail("RM3 learns the hardest examples as well as the easiest ones")
-      } else if fall - error < Self.leastFall {
+      } else if fall - error < Self.minimumFall {
         assessment.leaveOpen("accuracy falls by about five points, within two standard errors")
       }
     }
@@ -95,8 +95,8 @@ struct WS10: Rule {
       else { return nil }
       return (hardThere - hard) - (easyThere - easy)
     }
-    guard losses.count >= SeedMean.leastSeeds else {
-      if !plain.isEmpty { assessment.miss("\(SeedMean.leastSeeds) seeds of rm3 and sgd by difficulty") }
+    guard losses.count >= SeedMean.minimumSeeds else {
+      if !plain.isEmpty { assessment.miss("\(SeedMean.minimumSeeds) seeds of rm3 and sgd by difficulty") }
       return assessment.judgement(held: "")
     }
     assessment.note(NamedValue("loss of RM3 against SGD, difficulty 8 less difficulty 0", values: losses))

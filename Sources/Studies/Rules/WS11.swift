@@ -16,7 +16,7 @@ struct WS11: Rule {
       + "on both.",
     paper: Paper.weakAndStrong, section: "§4.4", setting: Paper.hardnessSetting + ": 85, 17, 44 and 21 %")
 
-  var varying: Set<Trait> { [.seed, .split, .examples, .steps] }
+  var varying: Set<Factor> { [.seed, .split, .examples, .steps] }
   func reads(_ run: RunHistory) -> Bool { WS9().reads(run) }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     runs.contains { run in

@@ -21,7 +21,7 @@ struct WS2: Rule {
     sentence: "The generalization gap orders SGD ≈ RA3 ≫ RM3 > M3, at 0, 50 and 100 % noise and equal training effort.",
     paper: Paper.weakAndStrong, section: "§3.3, figure 2, equation 1", setting: Paper.imageNetSetting)
 
-  var varying: Set<Trait> { [.noise, .seed, .optimizer, .batchSize, .steps] }
+  var varying: Set<Factor> { [.noise, .seed, .optimizer, .batchSize, .steps] }
   func reads(_ run: RunHistory) -> Bool { Self.optimizers.contains(run.optimizer.name) }
   func groups(of runs: [RunHistory]) -> [[RunHistory]] {
     Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
@@ -77,8 +77,8 @@ struct WS2: Rule {
     for name in optimizers {
       let own = runs.filter { $0.optimizer.name == name }.onePerSeed
       let values = own.compactMap { $0.overfit.last?.value }
-      guard values.count >= SeedMean.leastSeeds else {
-        assessment.miss("\(SeedMean.leastSeeds) seeds of \(name), \(level)")
+      guard values.count >= SeedMean.minimumSeeds else {
+        assessment.miss("\(SeedMean.minimumSeeds) seeds of \(name), \(level)")
         continue
       }
       gaps[name] = SeedMean(values)

@@ -14,7 +14,7 @@ struct WS3: Rule {
     id: "WS-3", sentence: "With 50 % noise RM3 and M3 learn pristine examples only; SGD and RA3 learn both.",
     paper: Paper.weakAndStrong, section: "§3.3, figure 3", setting: Paper.imageNetSetting)
 
-  var varying: Set<Trait> { [.noise, .seed, .optimizer, .batchSize, .steps] }
+  var varying: Set<Factor> { [.noise, .seed, .optimizer, .batchSize, .steps] }
   func reads(_ run: RunHistory) -> Bool {
     Level.isEqual(run.noise, Self.level) && WS2.optimizers.contains(run.optimizer.name)
   }

@@ -6,7 +6,7 @@ struct WS4: MeasuredRule {
   /// this.
   static let tolerance = 1e-5
   /// Three groups of one example each.
-  static let leastExamples = 3.0
+  static let minimumExamples = 3.0
 
   let claim = Claim(
     id: "WS-4",
@@ -23,7 +23,7 @@ struct WS4: MeasuredRule {
     var assessment = Assessment()
     let quantities = ["m", "sgd_common_error", "sgd_idiosyncratic", "m3_common_error", "m3_idiosyncratic"]
     if let values = assessment.take(quantities, of: measurement) {
-      if values[0] < Self.leastExamples {
+      if values[0] < Self.minimumExamples {
         assessment.leaveOpen("with fewer than three examples there are no three groups")
       }
       let parts = [

@@ -11,7 +11,7 @@ struct WS5: Rule {
   /// A spike: the training loss is half as large again as at the evaluation before.
   static let spike = 1.5
   /// Below this loss, in nats, jumps are of no account: the mean probability of the label is above 95 %.
-  static let leastLoss = 0.05
+  static let minimumLoss = 0.05
 
   let claim = Claim(
     id: "WS-5",
@@ -20,7 +20,7 @@ struct WS5: Rule {
       + "common gradient are larger than SGD’s.",
     paper: Paper.weakAndStrong, section: "§3.3, remark, figure 2 (g)", setting: Paper.imageNetSetting)
 
-  var varying: Set<Trait> { [.seed, .optimizer, .batchSize, .steps] }
+  var varying: Set<Factor> { [.seed, .optimizer, .batchSize, .steps] }
   func reads(_ run: RunHistory) -> Bool {
     run.noise == 0 && !run.isFullBatch && (run.optimizer.isSGD || run.optimizer.name == "m3")
   }
@@ -58,8 +58,8 @@ struct WS5: Rule {
 
   private func judge(_ run: RunHistory, in assessment: inout Assessment) {
     let along = run.measure("median_along_strong")
-    guard along.points.count >= CoherenceCourse.leastProbes else {
-      return assessment.miss("\(CoherenceCourse.leastProbes) probes of medians (--probe median), m3")
+    guard along.points.count >= CoherenceCourse.minimumProbes else {
+      return assessment.miss("\(CoherenceCourse.minimumProbes) probes of medians (--probe median), m3")
     }
     let above = along.points.count { $0.value >= Self.amplified }
     assessment.note("largest M3 step along strong coordinates, against SGD’s", along.peak?.value)
@@ -100,7 +100,7 @@ struct WS5: Rule {
   private static func spikes(of run: RunHistory) -> Int {
     let points = run.loss("train").points
     return zip(points, points.dropFirst()).count { before, after in
-      after.value > spike * before.value && after.value > leastLoss
+      after.value > spike * before.value && after.value > minimumLoss
     }
   }
 }

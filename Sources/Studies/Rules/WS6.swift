@@ -6,9 +6,9 @@ import Foundation
 /// With larger mini-batches RM3 behaves like SGD.
 struct WS6: Rule {
   /// Two sizes could differ by chance in either direction; three have a trend.
-  static let leastSizes = 3
+  static let minimumSizes = 3
   /// Where SGD overfits by less, there is nothing to behave like.
-  static let leastOverfit = 0.05
+  static let minimumOverfit = 0.05
   /// Where SGD is compared: half-way to what it ends with.
   static let progress = 0.5
 
@@ -18,7 +18,7 @@ struct WS6: Rule {
     paper: Paper.weakAndStrong, section: "§3.3, last remark", setting: Paper.imageNetSetting)
 
   /// Equally many updates at every size: with equal passes large batches would learn too little to overfit at all.
-  var varying: Set<Trait> { [.seed, .optimizer, .batchSize] }
+  var varying: Set<Factor> { [.seed, .optimizer, .batchSize] }
   func reads(_ run: RunHistory) -> Bool { run.optimizer.isSGD || ["rm3", "ra3"].contains(run.optimizer.name) }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
     Set(runs.filter { $0.optimizer.name == "rm3" }.compactMap(\.manifest.batchSize)).count > 1
@@ -44,8 +44,8 @@ struct WS6: Rule {
   private func judgeSizes(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
     let ratios = ratios(runs, of: "rm3", in: &assessment)
-    guard ratios.count >= Self.leastSizes, let first = ratios.first, let last = ratios.last else {
-      assessment.miss("\(Self.leastSizes) batch sizes with SGD and RM3")
+    guard ratios.count >= Self.minimumSizes, let first = ratios.first, let last = ratios.last else {
+      assessment.miss("\(Self.minimumSizes) batch sizes with SGD and RM3")
       return assessment.judgement(held: "")
     }
     for (before, after) in zip(ratios, ratios.dropFirst()) where after.mean.isAbove(before.mean) == false {
@@ -82,7 +82,7 @@ struct WS6: Rule {
         missing: "\(name) and sgd, batch \(size)"
       ) { run in
         guard let control = plain.first(where: { $0.seed == run.seed })?.overfit, let end = control.last,
-          end.value >= Self.leastOverfit, let step = control.firstStep(reaching: Self.progress * end.value),
+          end.value >= Self.minimumOverfit, let step = control.firstStep(reaching: Self.progress * end.value),
           let there = control[step], there > 0
         else { return nil }
         return run.overfit.value(at: step).map { $0 / there }

@@ -6,7 +6,7 @@ struct WS7: MeasuredRule {
   static let rolling = 0.01
   static let grouped = 0.3
   /// A median over fewer rounds moves by more than the percent in question.
-  static let leastRounds = 20.0
+  static let minimumRounds = 20.0
 
   let claim = Claim(
     id: "WS-7", sentence: "RM3 takes less than 1 % longer than SGD, and M3 no more than about 30 %.",
@@ -18,7 +18,7 @@ struct WS7: MeasuredRule {
   func judge(_ measurement: Measurement) -> Judgement {
     var assessment = Assessment()
     let times = assessment.take(["seconds_sgd", "seconds_rm3", "seconds_m3", "rounds"], of: measurement)
-    if let times, times[3] < Self.leastRounds { assessment.miss("\(Int(Self.leastRounds)) rounds of each in turn") }
+    if let times, times[3] < Self.minimumRounds { assessment.miss("\(Int(Self.minimumRounds)) rounds of each in turn") }
     for (word, name, most) in [("rm3", "RM3", Self.rolling), ("m3", "M3", Self.grouped)] {
       let quantities = ["", "_low", "_high"].map { "ratio_\(word)\($0)" }
       guard let ratios = assessment.take(quantities, of: measurement) else { continue }

@@ -24,7 +24,7 @@ struct WS8: Rule {
       + "test accuracy is kept, and random labels are no longer learned.",
     paper: Paper.weakAndStrong, section: "appendix B, figure 8", setting: Paper.countSetting)
 
-  var varying: Set<Trait> { [.noise, .seed, .optimizer] }
+  var varying: Set<Factor> { [.noise, .seed, .optimizer] }
   func reads(_ run: RunHistory) -> Bool {
     !run.isFullBatch && run.optimizer.clippedCount.map(Self.counts.contains) == true
       && Level.contains(run.noise, in: [0, 1])

@@ -16,7 +16,7 @@ struct WS9: Rule {
     sentence: "Easy examples generalise better to easy ones than hard examples to hard ones, and are learned faster.",
     paper: Paper.weakAndStrong, section: "§4.2, figure 4", setting: Paper.hardnessSetting)
 
-  var varying: Set<Trait> { [.seed, .split, .examples, .steps] }
+  var varying: Set<Factor> { [.seed, .split, .examples, .steps] }
   func reads(_ run: RunHistory) -> Bool {
     run.optimizer.isSGD && run.noise == 0 && run.split.map(Self.kinds.contains) == true
   }
@@ -61,8 +61,8 @@ struct WS9: Rule {
       slopes.easy.append(own * 1000)
       slopes.hard.append(against * 1000)
     }
-    guard leads.count >= SeedMean.leastSeeds else {
-      return assessment.miss("early training losses of \(SeedMean.leastSeeds) seeds in both splits")
+    guard leads.count >= SeedMean.minimumSeeds else {
+      return assessment.miss("early training losses of \(SeedMean.minimumSeeds) seeds in both splits")
     }
     assessment.note(NamedValue("early fall of the training loss per 1000 steps, easy", values: slopes.easy))
     assessment.note(NamedValue("early fall of the training loss per 1000 steps, hard", values: slopes.hard))

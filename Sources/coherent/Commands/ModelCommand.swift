@@ -16,24 +16,24 @@ struct ModelCommand: ParsableCommand {
 
     struct Entry: Encodable {
       let name, summary: String
-      let usualSide, leastSide: Int?
+      let usualSide, minimumSide: Int?
     }
 
     func run() throws {
       let entries =
         [
-          Entry(name: "linear", summary: "one linear layer", usualSide: nil, leastSide: nil),
+          Entry(name: "linear", summary: "one linear layer", usualSide: nil, minimumSide: nil),
           Entry(
             name: "mlp:WIDTH[,WIDTH...]", summary: "fully connected layers of these widths, ReLU between them",
-            usualSide: nil, leastSide: nil),
+            usualSide: nil, minimumSide: nil),
         ]
         + ModelCatalog.all.map {
-          Entry(name: $0.name, summary: $0.summary, usualSide: $0.usualSide, leastSide: $0.leastSide)
+          Entry(name: $0.name, summary: $0.summary, usualSide: $0.usualSide, minimumSide: $0.minimumSide)
         }
       if json { return try Console.json(entries) }
       let width = entries.map(\.name.count).max() ?? 0
       for entry in entries {
-        let sides = entry.usualSide.map { "; for \($0)×\($0) images, at least \(entry.leastSide ?? 1)" } ?? ""
+        let sides = entry.usualSide.map { "; for \($0)×\($0) images, at least \(entry.minimumSide ?? 1)" } ?? ""
         let name = entry.name.padding(toLength: width + 3, withPad: " ", startingAt: 0)
         print(Console.wrapped(entry.summary + sides, after: name, indent: width + 3))
       }

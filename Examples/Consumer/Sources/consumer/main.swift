@@ -13,7 +13,7 @@ let model = Sequential([
 let parameters = try ParameterStore(model)
 let points = try Tensor([-2, -1, -1, -2, 1, 2, 2, 1] as [Float], shape: [4, 2])
 let classes = try Tensor([0, 0, 1, 1] as [Int])
-let training = ForwardContext(isTraining: true, usesSinks: true)
+let training = ForwardContext(isTraining: true, usesGradientViews: true)
 
 var losses: [Double] = []
 for _ in 0..<100 {

@@ -13,7 +13,7 @@ public enum BatchNormPolicy: String, Sendable, Codable, CaseIterable {
 
 /// Records, during one forward pass, what each layer with parameters was applied to; after the backward pass it also
 /// knows the gradient at each output. A layer's block of the gradient matrix follows from the two.
-public final class GradientTape {
+public final class BackwardRecorder {
   /// One application of a layer.
   public struct Entry {
     /// The layer.
@@ -21,8 +21,8 @@ public final class GradientTape {
     /// Which of the layer's records it is, for a layer that leaves several in one application; empty otherwise.
     public let name: String
     /// Its factors.
-    public let slot: FactorSlot
-    /// Whether the slot receives the rows of the block themselves, [B, C], as the output gradient.
+    public let capture: BackwardCapture
+    /// Whether the capture receives the rows of the block themselves, [B, C], as the output gradient.
     public let isExplicit: Bool
   }
 
@@ -31,38 +31,38 @@ public final class GradientTape {
   /// What batch normalisation did.
   public let batchNormPolicy: BatchNormPolicy
 
-  /// Called with every application of a layer that leaves factors in its slot, before they are there.
-  public var onRecord: ((_ layer: any Module, _ slot: FactorSlot) throws -> Void)?
+  /// Called with every application of a layer that leaves factors in its capture, before they are there.
+  public var onRecord: ((_ layer: any Module, _ capture: BackwardCapture) throws -> Void)?
 
-  /// An empty tape.
+  /// An empty recorder.
   public init(batchNormPolicy: BatchNormPolicy = .running) { self.batchNormPolicy = batchNormPolicy }
 
-  /// A slot for an application of a layer, to be filled by the layer's own operation.
-  public func slot(for layer: any Module) throws -> FactorSlot {
-    try makeSlot(for: layer, named: "", isExplicit: false)
+  /// A capture for an application of a layer, to be filled by the layer's own operation.
+  public func capture(for layer: any Module) throws -> BackwardCapture {
+    try makeCapture(for: layer, named: "", isExplicit: false)
   }
 
-  /// A slot for an application of a layer whose own operation makes the rows of its block.
-  public func rowSlot(for layer: any Module) throws -> FactorSlot {
-    try makeSlot(for: layer, named: "", isExplicit: true)
+  /// A capture for an application of a layer whose own operation makes the rows of its block.
+  public func rowCapture(for layer: any Module) throws -> BackwardCapture {
+    try makeCapture(for: layer, named: "", isExplicit: true)
   }
 
-  fileprivate func makeSlot(for layer: any Module, named name: String, isExplicit: Bool) throws -> FactorSlot {
-    let slot = try FactorSlot()
-    entries.append(Entry(layer: layer, name: name, slot: slot, isExplicit: isExplicit))
-    return slot
+  fileprivate func makeCapture(for layer: any Module, named name: String, isExplicit: Bool) throws -> BackwardCapture {
+    let capture = try BackwardCapture()
+    entries.append(Entry(layer: layer, name: name, capture: capture, isExplicit: isExplicit))
+    return capture
   }
 }
 
 extension ForwardContext {
   /// Records an application of a layer: what it was applied to and what came out. Layers call this on their output,
-  /// before any activation; without a tape it returns the output as it is.
+  /// before any activation; without a recorder it returns the output as it is.
   ///
   /// - Parameter name: which record it is, for a layer that leaves several in one application.
   public func record(_ layer: any Module, named name: String = "", input: Tensor, output: Tensor) throws -> Tensor {
-    guard let tape else { return output }
-    let slot = try tape.makeSlot(for: layer, named: name, isExplicit: false)
-    try tape.onRecord?(layer, slot)
-    return try output.tappedOutput(slot, input: input)
+    guard let recorder else { return output }
+    let capture = try recorder.makeCapture(for: layer, named: name, isExplicit: false)
+    try recorder.onRecord?(layer, capture)
+    return try output.capturingBackward(capture, input: input)
   }
 }
