@@ -11,7 +11,7 @@ SWIFT_SOURCES = $(wildcard $(addprefix $(ROOT)/,Package.swift Sources Tests Exam
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help python setup build test demo bench dist format lint clean
+.PHONY: help python setup build test demo bench docs dist format lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' '$(ROOT)/Makefile' | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -40,6 +40,9 @@ bench: python ## measure against PyTorch on this machine (several GB to download
 	@cd '$(ROOT)/Benchmarks' && swift build -c release $(VERBOSE)
 	@cd '$(ROOT)' && $(PYTHON) Benchmarks/compare.py $(BENCHFLAGS)
 
+docs: setup ## the documentation of the libraries as a site, in site/; its examples are compiled and run
+	@cd '$(ROOT)' && $(PYTHON) scripts/docs
+
 dist: setup ## pack the program for machines without Swift, into dist/ (see docs/gpu.md)
 	@cd '$(ROOT)' && $(PYTHON) scripts/make-dist
 
@@ -50,4 +53,4 @@ lint: ## check the formatting, without changing anything
 	@swift format lint --strict --parallel --recursive --configuration '$(ROOT)/.swift-format' $(SWIFT_SOURCES)
 
 clean: ## remove what builds and runs left behind; .deps stays
-	@cd '$(ROOT)' && rm -rf .build .build-dist Benchmarks/.build demo dist
+	@cd '$(ROOT)' && rm -rf .build .build-dist Benchmarks/.build demo dist site

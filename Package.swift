@@ -87,38 +87,34 @@ let package = Package(
       cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])],
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(name: "CLibTorch", exclude: ["README.md"], cxxSettings: shimFlags, linkerSettings: libtorchLinking),
-    .target(name: "Tensors", dependencies: ["CLibTorch"], exclude: ["README.md"], swiftSettings: strict),
-    .target(name: "GradientBlocks", dependencies: ["Tensors"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "Tensors", dependencies: ["CLibTorch"], swiftSettings: strict),
+    .target(name: "GradientBlocks", dependencies: ["Tensors"], swiftSettings: strict),
     .target(
-      name: "NeuralNetworks", dependencies: ["Tensors", "GradientBlocks"], exclude: ["README.md"], swiftSettings: strict
+      name: "NeuralNetworks", dependencies: ["Tensors", "GradientBlocks"], swiftSettings: strict
     ),
     .target(
       name: "Datasets",
       dependencies: ["Tensors", "CImageCodecs", "CZlib", .product(name: "Crypto", package: "swift-crypto")],
-      exclude: ["README.md"] + (isPacked ? ["Fetch/Download.swift"] : []),
+      exclude: isPacked ? ["Fetch/Download.swift"] : [],
       swiftSettings: strict + packing),
     .target(
-      name: "GradientMatrix", dependencies: ["GradientBlocks", "NeuralNetworks"], exclude: ["README.md"],
-      swiftSettings: strict),
-    .target(name: "Coherence", dependencies: ["GradientMatrix"], exclude: ["README.md"], swiftSettings: strict),
-    .target(name: "Aggregation", dependencies: ["GradientMatrix"], exclude: ["README.md"], swiftSettings: strict),
-    .target(name: "RunStore", exclude: ["README.md"], swiftSettings: strict),
+      name: "GradientMatrix", dependencies: ["GradientBlocks", "NeuralNetworks"], swiftSettings: strict),
+    .target(name: "Coherence", dependencies: ["GradientMatrix"], swiftSettings: strict),
+    .target(name: "Aggregation", dependencies: ["GradientMatrix"], swiftSettings: strict),
+    .target(name: "RunStore", swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: ["NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore"],
-      exclude: ["README.md"],
       swiftSettings: strict),
     .target(
-      name: "Runs", dependencies: ["Training", "RunStore", "CZlib", "Yams"], exclude: ["README.md"],
-      swiftSettings: strict),
-    .target(name: "Reports", dependencies: ["RunStore"], exclude: ["README.md"], swiftSettings: strict + packing),
+      name: "Runs", dependencies: ["Training", "RunStore", "CZlib", "Yams"], swiftSettings: strict),
+    .target(name: "Reports", dependencies: ["RunStore"], swiftSettings: strict + packing),
     .target(
       name: "Studies",
       dependencies: [
         "Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore", "Training",
         "Runs", "Reports", "Yams",
       ],
-      exclude: ["README.md"],
       swiftSettings: strict),
     .target(name: "CThreadPolicy", exclude: ["README.md"]),
     .target(

@@ -32,7 +32,9 @@ public final class GradientHistory: BatchMeanAggregator {
   /// How many of the three are there, the newest not counted.
   private var remembered = 0
 
-  /// - Parameter decaysBefore: where weight decay enters.
+  /// - Parameters:
+  ///   - rule: which three gradients, and what is taken of them.
+  ///   - decaysBefore: where weight decay enters.
   public init(_ rule: Rule, decaysBefore: Bool = true) {
     self.rule = rule
     self.decaysBefore = decaysBefore

@@ -48,6 +48,7 @@ public enum DatasetLoader {
   /// Writes a data set as the two IDX files of its split, `train-images-idx3-ubyte.gz` and so on, into a folder.
   ///
   /// - Parameters:
+  ///   - dataset: the data set.
   ///   - directory: the folder, made when it does not exist.
   ///   - compressed: gzip or raw.
   /// - Returns: the paths written.

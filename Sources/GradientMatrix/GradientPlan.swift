@@ -34,6 +34,10 @@ public final class GradientPlan {
   /// Checks the model.
   ///
   /// - Parameters:
+  ///   - model: the model.
+  ///   - store: the model's parameters.
+  ///   - batchNormPolicy: what batch normalisation does.
+  ///   - linearPolicy: who computes the products of linear layers.
   ///   - unknownLayers: what to do with a parametrised layer that has no rule.
   /// - Throws: `GradientMatrixError` that names every layer without a rule when those are refused.
   public init(

@@ -49,6 +49,8 @@ public struct ActivationMemory: Sendable, Equatable {
   /// Measures a model on the CPU. Running statistics and parameters stay as they are; the store's gradient does not.
   ///
   /// - Parameters:
+  ///   - model: the model.
+  ///   - store: the model's parameters.
   ///   - exampleShape: the extents of one example.
   ///   - linearPolicy: who computes the products of linear layers.
   ///   - minimumBatch: the smaller of the two batches; from 2 on, as one example alone may have no batch statistics.

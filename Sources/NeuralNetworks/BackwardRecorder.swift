@@ -58,7 +58,11 @@ extension ForwardContext {
   /// Records an application of a layer: what it was applied to and what came out. Layers call this on their output,
   /// before any activation; without a recorder it returns the output as it is.
   ///
-  /// - Parameter name: which record it is, for a layer that leaves several in one application.
+  /// - Parameters:
+  ///   - layer: the layer.
+  ///   - name: which record it is, for a layer that leaves several in one application.
+  ///   - input: what it was applied to.
+  ///   - output: what came out.
   public func record(_ layer: any Module, named name: String = "", input: Tensor, output: Tensor) throws -> Tensor {
     guard let recorder else { return output }
     let capture = try recorder.makeCapture(for: layer, named: name, isExplicit: false)

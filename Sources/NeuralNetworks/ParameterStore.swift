@@ -34,7 +34,7 @@ public final class ParameterStore {
   /// - Parameters:
   ///   - module: the model.
   ///   - device: where the buffers live.
-  ///   - dtype: the element type that parameters and real-valued buffers are converted to, such as float64 for a
+  ///   - converted: the element type that parameters and real-valued buffers are converted to, such as float64 for a
   ///     reference computation; nil keeps theirs.
   /// - Throws: `TensorError` when memory runs out, or the parameters differ in element type.
   public init(_ module: any Module, device: Device = .cpu, dtype converted: DType? = nil) throws {

@@ -12,9 +12,11 @@ public struct Report: Sendable {
   /// Reads the runs.
   ///
   /// - Parameters:
-  ///   - pooling: What runs may differ in and still be drawn as one: their mean, with a band from the least to the
-  ///     greatest value. Nothing unless given.
+  ///   - runs: the run directories.
+  ///   - title: the title of the page; made from the runs by default.
   ///   - selection: Which evaluation of each run its findings are about; the last unless given.
+  ///   - keys: What runs may differ in and still be drawn as one: their mean, with a band from the least to the
+  ///     greatest value. Nothing unless given.
   /// - Throws: `ReportError` without any run, when pooling finds no runs that belong together, or when a run has no such
   ///   evaluation; `RunStoreError` when a run cannot be read.
   public init(

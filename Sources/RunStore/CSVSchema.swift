@@ -12,8 +12,11 @@ public struct Column<Record, Value: CSVValue>: Sendable {
   let path: any KeyPath<Record, Value> & Sendable
   let isTrailing: Bool
 
-  /// - Parameter isTrailing: whether a file has the column only when one of its records has a value there; such a column
-  ///   is the last.
+  /// - Parameters:
+  ///   - name: the column's name.
+  ///   - path: the property whose values it holds.
+  ///   - isTrailing: whether a file has the column only when one of its records has a value there; such a column
+  ///     is the last.
   public init(_ name: String, _ path: any KeyPath<Record, Value> & Sendable, isTrailing: Bool = false) {
     (self.name, self.path, self.isTrailing) = (name, path, isTrailing)
   }

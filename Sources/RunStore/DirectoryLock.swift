@@ -13,7 +13,9 @@ public final class DirectoryLock {
   /// Takes the lock of a folder. File systems without locks, and folders that cannot be written to, are let pass: the
   /// first write will tell.
   ///
-  /// - Parameter activity: what the other process would be doing, such as "training in".
+  /// - Parameters:
+  ///   - folder: the folder that is locked.
+  ///   - activity: what the other process would be doing, such as "training in".
   /// - Throws: `RunStoreError` when another process, or another part of this one, has it.
   public init(_ folder: URL, activity: String = "training in") throws {
     path = folder.appendingPathComponent(RunFile.lock).path

@@ -17,7 +17,9 @@ public struct EndRecord: Sendable, Equatable {
 
   /// One record for every group that was evaluated, in the order of `metrics.csv`.
   ///
-  /// - Parameter name: how the run is to be called.
+  /// - Parameters:
+  ///   - directory: the run directory.
+  ///   - name: how the run is to be called.
   /// - Throws: `RunStoreError` when the run cannot be read.
   public static func ends(of directory: RunDirectory, name: String) throws -> [EndRecord] {
     let manifest = try directory.manifest()

@@ -26,7 +26,9 @@ public struct RunHistory: Sendable {
 
   /// Reads a run.
   ///
-  /// - Parameter folder: a run inside this folder is named by its path below it.
+  /// - Parameters:
+  ///   - directory: the run directory.
+  ///   - folder: a run inside this folder is named by its path below it.
   /// - Throws: `RunStoreError` naming file, line and column of what is damaged.
   public init(_ directory: RunDirectory, relativeTo folder: URL? = nil) throws {
     self.directory = directory

@@ -20,6 +20,7 @@ public struct ConfiguredTraining {
   /// Loads the data and builds the model.
   ///
   /// - Parameters:
+  ///   - configuration: what is to be trained and how.
   ///   - linearPolicy: who computes the products of linear layers; by default as configured.
   ///   - loadsWeights: whether the configuration's weights file is read; a checkpoint takes its place.
   ///   - memoryLimit: the bytes that this process can have; nil to start whatever the estimate.

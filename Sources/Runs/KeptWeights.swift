@@ -107,8 +107,9 @@ public struct SelectedWeights: Sendable {
   /// Finds the weights of a run.
   ///
   /// - Parameters:
+  ///   - run: the run directory.
   ///   - selection: which; the newest checkpoint's by default.
-  ///   - step: a checkpoint's step, for `last` alone.
+  ///   - wanted: a checkpoint's step, for `last` alone.
   /// - Throws: `TrainingError` of kind checkpoint that says what there is.
   public init(of run: RunDirectory, _ selection: WeightSelection = .last, step wanted: Int? = nil) throws {
     self.selection = selection

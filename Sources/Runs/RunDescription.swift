@@ -33,6 +33,7 @@ public struct RunDescription: Sendable {
   /// What a trainer's own parts say of themselves.
   ///
   /// - Parameters:
+  ///   - trainer: the trainer.
   ///   - model: the model's name; that of its type by default.
   ///   - tags: what the run is for, by key, such as "study".
   public init(of trainer: Trainer, model: String? = nil, tags: [String: String] = [:]) {

@@ -43,7 +43,7 @@ public final class TrainedModel {
   ///   - datasetName: another data set than the run's own.
   ///   - dataDirectory: where its files are, when not where the run found them.
   ///   - threads: threads for the computation; as in the run by default.
-  ///   - device: where to compute; as in the run by default.
+  ///   - deviceName: where to compute; as in the run by default.
   /// - Throws: `RunStoreError`, `TrainingError` or `DatasetError` that name what does not fit.
   public init(
     run path: String, _ selection: WeightSelection = .last, step: Int? = nil, split: Split = .train,
@@ -134,7 +134,9 @@ public final class TrainedModel {
 
   /// The measures related to coherence on a sample of the split.
   ///
-  /// - Parameter count: m; by default 400, or all when there are fewer.
+  /// - Parameters:
+  ///   - count: m; by default 400, or all when there are fewer.
+  ///   - policy: what batch normalisation does.
   /// - Throws: as `coherence`, and `TrainingError` for more than 2000 examples.
   public func relatedMeasures(examples count: Int? = nil, policy: BatchNormPolicy = .running) throws -> RelatedMeasures
   {

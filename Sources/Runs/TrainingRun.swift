@@ -39,8 +39,11 @@ public final class TrainingRun {
   /// Starts a run in a new directory.
   ///
   /// - Parameters:
+  ///   - configuration: what is to be trained and how.
+  ///   - path: the run directory.
   ///   - existing: what to do when the directory holds an earlier run.
   ///   - commandLine: recorded in the manifest.
+  ///   - tool: the program, recorded in the manifest.
   ///   - checksMemory: whether a run that would not fit in memory is refused.
   /// - Throws: `TrainingError`, `DatasetError`, `ModelError`, `TensorError`, or `RunStoreError` for the directory.
   public convenience init(
@@ -122,7 +125,12 @@ public final class TrainingRun {
 
   /// Continues the run in a directory from its newest checkpoint, or from the start when it recorded nothing yet.
   ///
-  /// - Parameter length: how long the run is to be from now on; nil for as long as it was to be.
+  /// - Parameters:
+  ///   - path: the run directory.
+  ///   - length: how long the run is to be from now on; nil for as long as it was to be.
+  ///   - commandLine: recorded in the manifest.
+  ///   - tool: the program, recorded in the manifest.
+  ///   - checksMemory: whether a run that would not fit in memory is refused.
   /// - Throws: as `init(_:at:)`, and `TrainingError` of kind checkpoint when the checkpoint is damaged, belongs to
   ///   another configuration, or is gone though the run had progressed.
   public convenience init(
@@ -235,7 +243,9 @@ public final class TrainingRun {
   /// Trains to the end, or until `shouldStop`. The logs are first cut back to the checkpoint that the run goes on from;
   /// a run that is only opened stays as it is.
   ///
-  /// - Parameter observe: called for every event after it has been logged.
+  /// - Parameters:
+  ///   - shouldStop: asked after every step; true ends the run early with a checkpoint.
+  ///   - observe: called for every event after it has been logged.
   /// - Throws: `TrainingError` of kind divergence after recording it; `RunStoreError` when the disk is full: the last
   ///   checkpoint is still there.
   public func train(

@@ -43,9 +43,9 @@ public struct ScoreCard: Sendable, Equatable, Codable {
   /// Judges runs and measurements.
   ///
   /// - Parameters:
-  ///   - runs: Run directories.
+  ///   - directories: Run directories.
   ///   - measurements: What computations without training gave.
-  ///   - claims: Identifiers, such as `CG-6`, in any case; each gets a verdict, be it that runs are missing. Without
+  ///   - wanted: Identifiers, such as `CG-6`, in any case; each gets a verdict, be it that runs are missing. Without
   ///     them, the claims that runs and measurements speak about.
   ///   - folder: Runs inside this folder are named by their path below it.
   /// - Throws: `RunStoreError` when a run cannot be read; `StudyError` for an unknown claim.

@@ -99,9 +99,15 @@ extension Tensor {
   /// max(γ·(x − μ)/√(σ² + ε) + β + residual, 0), or without the maximum.
   ///
   /// - Parameters:
+  ///   - weight: γ, [C].
+  ///   - bias: β, [C].
   ///   - mean: μ; in training the running mean, which moves towards the batch's by `momentum`.
   ///   - variance: σ², likewise.
+  ///   - residual: what is added before ReLU; nil for nothing.
+  ///   - relu: whether ReLU follows.
   ///   - training: whether μ and σ² are those of the batch, and gradients flow through them.
+  ///   - momentum: the weight of the batch in the running statistics.
+  ///   - epsilon: added to the variance.
   ///   - groups: groups of consecutive examples with statistics of their own; none for those of the whole batch.
   ///   - capture: receives each example's gradients of γ and β, [B, 2·C], as both input and output gradient.
   /// - Throws: `TensorError` unless `suitsChannelsLastKernels` and all shapes fit.

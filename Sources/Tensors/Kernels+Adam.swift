@@ -49,6 +49,7 @@ extension Tensor {
   ///   - gradient: g, of this buffer's shape.
   ///   - firstMoment: m; 0 before the first update.
   ///   - secondMoment: v; 0 before the first update.
+  ///   - update: the settings of the update.
   /// - Returns: whether every updated parameter is finite.
   /// - Throws: `TensorError` when the buffers are not alike and contiguous, or the update's number is below 1.
   public func updateAdam(

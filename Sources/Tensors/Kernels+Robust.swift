@@ -96,6 +96,7 @@ extension Tensor {
   ///   - velocity: as in `updateSGD`.
   ///   - isMedian: the coordinate-wise median, or the mean.
   ///   - decaysBefore: whether λw enters each gradient before the median, at the weights it was taken at.
+  ///   - update: the settings of the update.
   /// - Returns: whether every updated parameter is finite.
   /// - Throws: `TensorError` when the buffers are not alike and contiguous.
   public func updateFromThree(

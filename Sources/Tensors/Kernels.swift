@@ -56,8 +56,9 @@ extension Tensor {
   ///   - bias: [out].
   ///   - relu: whether max(·, 0) is applied, fused.
   ///   - plan: who computes the products. Operands that are not contiguous float32 on the CPU go the native way.
-  ///   - capture: keeps the factors of the parameters' block of the gradient matrix; the parameters then get no gradient.
   ///   - weightView: where ∂weight goes; nil returns it to autograd. Likewise `biasView`.
+  ///   - biasView: where the bias' gradient is written; nil for autograd's own.
+  ///   - capture: keeps the factors of the parameters' block of the gradient matrix; the parameters then get no gradient.
   /// - Throws: `TensorError` when the shapes do not fit.
   public func linear(
     weight: Tensor, bias: Tensor?, relu: Bool = false, plan: LinearPlan = .native, weightView: GradientView? = nil,

@@ -58,7 +58,9 @@ extension Tensor {
 
   /// The mean of every window of this [B, C, H, W] tensor.
   ///
-  /// - Parameter countsPadding: whether cells outside count as zeros, or not at all.
+  /// - Parameters:
+  ///   - geometry: window, stride and padding.
+  ///   - countsPadding: whether cells outside count as zeros, or not at all.
   public func averagePool(_ geometry: PoolingGeometry, countsPadding: Bool = true) throws -> Tensor {
     try Tensor.producing("averagePool", [self]) {
       ct_average_pool($0, pointer, geometry.numbers, geometry.roundsUp, countsPadding)

@@ -18,7 +18,10 @@ public final class CoherenceProbe {
   /// first one's.
   private var isLeading = true
 
-  /// - Parameter m: examples of each sample.
+  /// - Parameters:
+  ///   - m: examples of each sample.
+  ///   - schedule: when it measures.
+  ///   - batchNorm: what batch normalisation does in its passes.
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) {

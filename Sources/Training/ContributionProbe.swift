@@ -32,6 +32,8 @@ public final class ContributionProbe {
   /// - Parameters:
   ///   - m: training examples of the larger population.
   ///   - nullCount: permutations of who is corrupt.
+  ///   - schedule: when it measures.
+  ///   - batchNorm: what batch normalisation does in its passes.
   public init(
     m: SampleSize = usualSize, nullCount: Int = usualNullCount, at schedule: ProbeSchedule = .logarithmic,
     batchNorm: BatchNormPolicy = .running

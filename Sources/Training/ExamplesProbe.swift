@@ -14,7 +14,10 @@ public final class ExamplesProbe {
   private let size: SampleSize
   private var sample: ProbeSample?
 
-  /// - Parameter m: training examples.
+  /// - Parameters:
+  ///   - m: training examples.
+  ///   - schedule: when it measures.
+  ///   - batchNorm: what batch normalisation does in its passes.
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) {

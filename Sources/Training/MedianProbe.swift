@@ -31,7 +31,10 @@ public final class MedianProbe {
   private var split = ""
   private static let groupCount = 3
 
-  /// - Parameter m: training examples of the sample; those beyond the last whole mini-batch are left out.
+  /// - Parameters:
+  ///   - m: training examples of the sample; those beyond the last whole mini-batch are left out.
+  ///   - schedule: when it measures.
+  ///   - batchNorm: what batch normalisation does in its passes.
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) {

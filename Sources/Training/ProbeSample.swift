@@ -83,7 +83,9 @@ public struct ProbeSample: Sendable {
 
   /// Measures the coherence of the sample.
   ///
-  /// - Parameter groupCount: groups for the confidence intervals; 0 for none.
+  /// - Parameters:
+  ///   - plan: how the examples' gradients are computed.
+  ///   - groupCount: groups for the confidence intervals; 0 for none.
   /// - Throws: `CoherenceError` when a gradient is not finite, named by layer and place in the sample.
   public func coherence(_ plan: GradientPlan, groupCount: Int = 10) throws -> CoherenceResult {
     try accumulate(plan, groupCount: groupCount).accumulator.result()
@@ -92,7 +94,9 @@ public struct ProbeSample: Sendable {
   /// How the sample's gradients stand to their mean ḡ over all weights, and the sample's coherence, which comes for
   /// nothing. Two passes: ḡ and ‖gᵢ‖² first, then G·ḡ.
   ///
-  /// - Parameter groupCount: groups for the confidence intervals; 0 for none.
+  /// - Parameters:
+  ///   - plan: how the examples' gradients are computed.
+  ///   - groupCount: groups for the confidence intervals; 0 for none.
   /// - Throws: `CoherenceError` when a gradient is not finite, named by layer and place in the sample.
   public func exampleGradients(
     _ plan: GradientPlan, groupCount: Int = 0

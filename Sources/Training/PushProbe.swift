@@ -44,7 +44,10 @@ public final class PushProbe {
   private var trainingCount = 0
   private(set) var drawn: [Draw] = []
 
-  /// - Parameter m: training examples of the sample: half of them corrupt, as far as there are so many of each kind.
+  /// - Parameters:
+  ///   - m: training examples of the sample: half of them corrupt, as far as there are so many of each kind.
+  ///   - schedule: when it measures.
+  ///   - batchNorm: what batch normalisation does in its passes.
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) {

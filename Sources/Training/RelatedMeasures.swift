@@ -76,7 +76,10 @@ public final class MeasuresProbe {
   private let size: SampleSize
   private var samples: [ProbeSample] = []
 
-  /// - Parameter m: examples of each sample.
+  /// - Parameters:
+  ///   - m: examples of each sample.
+  ///   - schedule: when it measures.
+  ///   - batchNorm: what batch normalisation does in its passes.
   /// - Throws: `TrainingError` for more than 2000.
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic,

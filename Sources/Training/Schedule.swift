@@ -16,7 +16,10 @@ public enum Schedule: Sendable, Equatable, CustomStringConvertible {
   /// With a warm-up of N updates the schedule's factor is multiplied by (t + 1)/N for t < N (P. Goyal et al. 2017, §2.2):
   /// the first update has an Nth of the learning rate, and the N-th the first that is whole.
   ///
-  /// - Parameter warmup: N; 0 or less for none.
+  /// - Parameters:
+  ///   - step: finished updates, t.
+  ///   - steps: updates in the whole run, T.
+  ///   - warmup: N; 0 or less for none.
   public func factor(at step: Int, of steps: Int, warmup: Int = 0) -> Double {
     let factor: Double =
       switch self {

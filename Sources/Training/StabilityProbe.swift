@@ -24,7 +24,10 @@ public final class StabilityProbe {
   /// Weights and mean gradient at the last measurement.
   private var previous: (weights: Tensor, gradient: Tensor)?
 
-  /// - Parameter m: training examples of the sample.
+  /// - Parameters:
+  ///   - m: training examples of the sample.
+  ///   - schedule: when it measures.
+  ///   - batchNorm: what batch normalisation does in its passes.
   /// - Throws: `TrainingError` unless step 0 is in the schedule.
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running

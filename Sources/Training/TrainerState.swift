@@ -47,7 +47,9 @@ extension Trainer {
 
   /// Continues from a state, whose weights the model already has.
   ///
-  /// - Parameter source: the state's name, for messages.
+  /// - Parameters:
+  ///   - state: the state.
+  ///   - source: the state's name, for messages.
   /// - Throws: `TrainingError` of kind checkpoint when it belongs to other parts.
   public func restore(_ state: TrainerState, from source: String) throws {
     guard state.sampler.count == sampler.count, state.sampler.batchSize == sampler.batchSize,

@@ -35,6 +35,9 @@ public final class TrainingStep {
   private let generator: Generator
 
   /// - Parameters:
+  ///   - model: the model.
+  ///   - store: the model's parameters.
+  ///   - aggregator: how the gradients of a step become one.
   ///   - linearPolicy: who computes the products of linear layers.
   ///   - generator: the source of dropout masks.
   /// - Throws: `GradientMatrixError` when a layer has no rule and the aggregator needs one; `AggregationError` for an
@@ -58,7 +61,9 @@ public final class TrainingStep {
 
   /// Both passes over a mini-batch, and what the aggregator makes of their gradients.
   ///
-  /// - Parameter losses: each example's own loss from the model's output, [B].
+  /// - Parameters:
+  ///   - input: the mini-batch, [B, ...].
+  ///   - losses: each example's own loss from the model's output, [B].
   /// - Throws: `GradientMatrixError`, `AggregationError`, `TensorError`.
   public func aggregate(_ input: Tensor, losses: @escaping (Tensor) throws -> Tensor) throws -> Result {
     switch route {

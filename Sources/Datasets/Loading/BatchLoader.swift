@@ -26,6 +26,7 @@ public final class BatchLoader {
   /// A loader of a part of a data set.
   ///
   /// - Parameters:
+  ///   - dataset: the data set.
   ///   - indices: the places in the data set that the sampler's numbers stand for.
   ///   - augmentation: how images are changed at random.
   ///   - seed: the seed of these changes.

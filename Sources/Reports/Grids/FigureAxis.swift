@@ -28,6 +28,9 @@ public struct FigureAxis: Sendable, Hashable {
   /// An axis from its parts.
   ///
   /// - Parameters:
+  ///   - title: what the axis shows.
+  ///   - scale: how values are spread over the axis.
+  ///   - isShare: whether values are shares, written as per cent.
   ///   - including: Values inside the axis, whatever the data.
   ///   - ticks: Where the labels stand; empty to leave that to the axis.
   public init(

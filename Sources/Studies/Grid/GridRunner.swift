@@ -51,6 +51,9 @@ public final class GridRunner {
   private var shareAtStart: Double?
 
   /// - Parameters:
+  ///   - cells: the cells.
+  ///   - settings: what the request asks for.
+  ///   - folder: the study's folder.
   ///   - jobs: cells at a time.
   ///   - program: the executable of `coherent`.
   ///   - estimates: costs by cell.
