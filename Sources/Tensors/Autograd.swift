@@ -68,7 +68,7 @@ public final class GradientView {
     var out: OpaquePointer?
     try check(ct_sink_create(&out, destination.pointer), "GradientView", [destination])
     guard let out else {
-      throw TensorError(kind: .internal, operation: "GradientView", reason: "no gradientView came back")
+      throw TensorError(kind: .internal, operation: "GradientView", reason: "no view came back")
     }
     pointer = out
     self.destination = destination

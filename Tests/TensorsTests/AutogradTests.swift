@@ -223,12 +223,12 @@ import Testing
       try Tensor.zeros([5, 3], dtype: .float64),
     ] {
       let gradientView = try GradientView(destination: destination)
-      expectTensorError(.invalid, "linear", containing: "gradientView of the weight") {
+      expectTensorError(.invalid, "linear", containing: "sink of the weight") {
         try input.linear(weight: weight, bias: bias, plan: .tiled, weightView: gradientView)
       }
     }
     let tiny = try GradientView(destination: Tensor.zeros([4]))
-    expectTensorError(.invalid, "linear", containing: "gradientView of the bias") {
+    expectTensorError(.invalid, "linear", containing: "sink of the bias") {
       try input.linear(weight: weight, bias: bias, plan: .tiled, biasView: tiny)
     }
     expectTensorError(.invalid, "linear") { try input.linear(weight: weight, bias: nil, biasView: tiny) }

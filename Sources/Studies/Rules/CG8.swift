@@ -23,7 +23,7 @@ struct CG8: Rule {
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { ($0.optimizer.clippedPercentile ?? 0) > 0 } }
 
   let change: RuleChange? = RuleChange(
-    "Overfitting until plain SGD is at 90 % of its maximum: its mean over that course falls from each c to the next larger, "
+    "Overfitting until plain SGD is at 90 % of its most: its mean over that course falls from each c to the next larger, "
       + "or stays within two standard errors over seeds; it never rises beyond them, and c = 8 is below c = 0 beyond them.",
     because:
       "Margins over seeds in place of a hand-made floor: 5 % of SGD's slope called two amounts equal of which one, "
