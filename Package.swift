@@ -158,14 +158,15 @@ let package = Package(
         "Datasets", "CImageCodecs", "TestSupport", .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: strict),
-    .testTarget(name: "RunStoreTests", dependencies: ["RunStore"], swiftSettings: strict),
+    .testTarget(name: "RunStoreTests", dependencies: ["RunStore", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
       dependencies: ["Training", "Runs", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
       swiftSettings: strict),
-    .testTarget(name: "ReportsTests", dependencies: ["Reports"], swiftSettings: strict),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "StudiesTests", dependencies: ["Studies", "Reports", "RunStore", "Training", "Runs"], swiftSettings: strict),
+      name: "StudiesTests", dependencies: ["Studies", "Reports", "RunStore", "Training", "Runs", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import TestSupport
 
 /// Every mistake that can be made on the command line: one clear sentence on standard error, an exit code, nothing lost.
 @Suite struct BadInputTests {

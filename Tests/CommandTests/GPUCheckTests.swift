@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import TestSupport
 
 /// `scripts/gpu-check` with the CPU in place of the GPU: its comparisons find no difference, and one that there is.
 @Suite(.enabled(if: isThere("python3"), "python3 is needed for gpu-check")) struct GPUCheckTests {

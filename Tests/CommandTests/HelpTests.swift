@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ArgumentParser
 import Foundation
 import Testing
 import Runs
 import Training
 
+@testable import coherent
+
 /// The help of every command, against the files in `Snapshots`. COHERENT_RECORD_SNAPSHOTS=1 writes them anew.
 @Suite struct HelpTests {
-  @Test(arguments: [
-    [], ["train"], ["measure"], ["report"], ["data"], ["data", "list"], ["data", "info"], ["data", "fetch"],
-    ["data", "export"], ["model"], ["model", "list"], ["model", "info"],
-    ["doctor"], ["demo"], ["study"], ["study", "judge"],
-  ])
+  /// The words of every command, from the program's own tree.
+  private static let commands = words(of: Coherent.self, after: [])
+
+  private static func words(of command: any ParsableCommand.Type, after path: [String]) -> [[String]] {
+    [path] + command.configuration.subcommands.flatMap { words(of: $0, after: path + [$0._commandName]) }
+  }
+
+  @Test(arguments: commands)
   func snapshot(_ command: [String]) throws {
     let result = try Program.run(command + ["--help"])
     #expect(result.code == 0 && result.errors.isEmpty)

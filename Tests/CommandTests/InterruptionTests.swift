@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import RunStore
 import Testing
+import TestSupport
 
 /// Runs that are stopped from outside, against one that was left alone.
 @Suite(.serialized) struct InterruptionTests {

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import TestSupport
 
 private let dependencies = Program.root.map { $0.appendingPathComponent(".deps").path } ?? ""
 private func isInstalled(_ name: String) -> Bool { FileManager.default.fileExists(atPath: dependencies + "/" + name) }

@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import RunStore
 import Testing
+import TestSupport
 
 /// What a grid of runs asks of the program.
 @Suite(.serialized) struct StudyOptionTests {

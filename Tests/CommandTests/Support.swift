@@ -4,39 +4,9 @@ import ArgumentParser
 import Datasets
 import Foundation
 import Testing
+import TestSupport
 
 @testable import coherent
-
-/// A folder that is deleted when the test ends.
-final class Scratch {
-  let url: URL
-
-  init() throws {
-    // Resolved, so that it is the path that the program prints.
-    let base = FileManager.default.temporaryDirectory.resolvingSymlinksInPath()
-    url = base.appendingPathComponent("command-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-
-  @discardableResult
-  func write(_ data: Data, _ name: String) throws -> String {
-    let file = url.appendingPathComponent(name)
-    try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-    try data.write(to: file)
-    return file.path
-  }
-
-  @discardableResult
-  func write(_ text: String, _ name: String) throws -> String { try write(Data(text.utf8), name) }
-
-  func text(_ name: String) throws -> String {
-    String(decoding: try Data(contentsOf: url.appendingPathComponent(name)), as: UTF8.self)
-  }
-}
 
 /// The built program.
 enum Program {

@@ -2,14 +2,15 @@
 
 import Foundation
 import Testing
+import TestSupport
 
 @testable import Datasets
 
 /// Files in the format of CIFAR's binary version, a few records each.
 @Suite struct CIFARTests {
-  let folder: TemporaryFolder
+  let folder: Scratch
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = try Scratch() }
 
   func record(_ labels: [UInt8], fill: UInt8) -> [UInt8] { labels + [UInt8](repeating: fill, count: 3072) }
 
@@ -19,7 +20,7 @@ import Testing
   ) throws -> Dataset {
     var options = DatasetOptions()
     change(&options)
-    return try DatasetLoader.load(name: name, split: split, directory: folder.path, count: count, options: options)
+    return try DatasetLoader.load(name: name, split: split, directory: folder.url.path, count: count, options: options)
   }
 
   @Test(arguments: ["", "cifar10/", "cifar-10-batches-bin/"]) func allBatchesInOrder(place: String) throws {
@@ -51,7 +52,7 @@ import Testing
   }
 
   @Test func missingBatches() throws {
-    expectError("data_batch_1.bin, data_batch_2.bin", "in \(folder.path)", "coherent data fetch cifar10") {
+    expectError("data_batch_1.bin, data_batch_2.bin", "in \(folder.url.path)", "coherent data fetch cifar10") {
       _ = try load { $0.allowsMissingFiles = true }
     }
     for batch in [1, 2, 4] { try folder.write(record([5], fill: 0), "data_batch_\(batch).bin") }

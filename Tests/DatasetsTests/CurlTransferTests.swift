@@ -4,6 +4,7 @@ import Crypto
 import Foundation
 import Synchronization
 import Testing
+import TestSupport
 
 @testable import Datasets
 
@@ -19,7 +20,7 @@ final class CurlTransferTests {
     var reasons: [String] { all.compactMap { if case .failed(_, _, let reason) = $0 { reason } else { nil } } }
   }
 
-  let folder: TemporaryFolder
+  let folder: Scratch
   let server: LocalServer
   let content: [UInt8]
   private let events = Events()
@@ -27,14 +28,14 @@ final class CurlTransferTests {
   init() throws {
     var generator = SeededGenerator(seed: 2)
     content = (0..<300_000).map { _ in UInt8(generator.integer(below: 256)) }
-    folder = try TemporaryFolder()
+    folder = try Scratch()
     server = try LocalServer(files: ["a.gz": content])
   }
 
   private func fetch(_ modes: String..., mirror: String? = nil, attempts: Int = 3, timeout: Double = 5) async throws {
     let (fetcher, entry) = fetcher(modes, attempts: attempts, timeout: timeout)
     let events = events
-    try await fetcher.fetch(entry, to: folder.path, mirror: mirror) { events.append($0) }
+    try await fetcher.fetch(entry, to: folder.url.path, mirror: mirror) { events.append($0) }
   }
 
   private func fetcher(_ modes: [String], attempts: Int = 3, timeout: Double) -> (DatasetFetcher, DatasetEntry) {
@@ -49,8 +50,8 @@ final class CurlTransferTests {
   }
 
   private func expectFetched() throws {
-    #expect(try folder.read("a.gz") == content)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["a.gz"])
+    #expect(try folder.bytes("a.gz") == content)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["a.gz"])
     #expect(events.all.last == .finished(file: "a.gz"))
   }
 
@@ -115,7 +116,7 @@ final class CurlTransferTests {
 
   @Test func cancellingStopsIt() async throws {
     let (fetcher, entry) = fetcher(["hang"], timeout: 60)
-    let (events, path) = (events, folder.path)
+    let (events, path) = (events, folder.url.path)
     let task = Task { try await fetcher.fetch(entry, to: path) { events.append($0) } }
     while events.all.isEmpty { try await Task.sleep(nanoseconds: 1_000_000) }
     let start = Date()

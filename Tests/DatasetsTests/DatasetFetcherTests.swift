@@ -4,6 +4,7 @@ import Crypto
 import Foundation
 import Synchronization
 import Testing
+import TestSupport
 
 @testable import Datasets
 
@@ -22,7 +23,7 @@ private final class Recorder: Sendable {
 
 @Suite(.enabled(if: LocalServer.python != nil, "python3 is needed for the local server"), .serialized)
 final class DatasetFetcherTests {
-  let folder: TemporaryFolder
+  let folder: Scratch
   let server: LocalServer
   let content: [UInt8]
   let fetcher = DatasetFetcher(attemptsPerMirror: 3, retryDelay: 0.01, timeout: 5)
@@ -31,7 +32,7 @@ final class DatasetFetcherTests {
   init() throws {
     var generator = SeededGenerator(seed: 1)
     content = (0..<300_000).map { _ in UInt8(generator.integer(below: 256)) }
-    folder = try TemporaryFolder()
+    folder = try Scratch()
     server = try LocalServer(files: ["a.gz": content, "b.gz": [1, 2, 3]])
   }
 
@@ -48,12 +49,12 @@ final class DatasetFetcherTests {
 
   func fetch(_ entry: DatasetEntry, mirror: String? = nil, replace: Bool = false) async throws {
     let recorder = recorder
-    try await fetcher.fetch(entry, to: folder.path, mirror: mirror, replace: replace) { recorder.record($0) }
+    try await fetcher.fetch(entry, to: folder.url.path, mirror: mirror, replace: replace) { recorder.record($0) }
   }
 
   func expectFetched() throws {
-    #expect(try folder.read("a.gz") == content)
-    #expect(!FileManager.default.fileExists(atPath: folder.file("a.gz.part")))
+    #expect(try folder.bytes("a.gz") == content)
+    #expect(!FileManager.default.fileExists(atPath: folder.path("a.gz.part")))
     #expect(recorder.all.last == .finished(file: "a.gz"))
   }
 
@@ -65,13 +66,13 @@ final class DatasetFetcherTests {
       let text = (error as? DatasetError)?.description ?? "not a DatasetError: \(error)"
       for part in parts { #expect(text.contains(part), "\(text)") }
     }
-    #expect(!FileManager.default.fileExists(atPath: folder.file("a.gz")))
+    #expect(!FileManager.default.fileExists(atPath: folder.path("a.gz")))
   }
 
   @Test func plainDownload() async throws {
     try await fetch(entry("good", names: ["a.gz", "b.gz"]))
-    #expect(try folder.read("a.gz") == content)
-    #expect(try folder.read("b.gz") == [1, 2, 3])
+    #expect(try folder.bytes("a.gz") == content)
+    #expect(try folder.bytes("b.gz") == [1, 2, 3])
     #expect(recorder.all.contains(.progress(file: "a.gz", received: 300_000, total: 300_000)))
     #expect(server.requests == ["good/a.gz -", "good/b.gz -"])
     try await fetch(entry("good", names: ["a.gz", "b.gz"]))
@@ -146,7 +147,7 @@ final class DatasetFetcherTests {
   @Test func serverThatFallsSilent() async throws {
     let recorder = recorder
     let impatient = DatasetFetcher(attemptsPerMirror: 1, retryDelay: .nan, timeout: 1)
-    try await impatient.fetch(entry("hang", "good"), to: folder.path) { recorder.record($0) }
+    try await impatient.fetch(entry("hang", "good"), to: folder.url.path) { recorder.record($0) }
     try expectFetched()
     #expect(recorder.offsets == [0, 10])
   }
@@ -154,7 +155,7 @@ final class DatasetFetcherTests {
   @Test func corruptMirror() async {
     await expectFailure(entry("corrupt"), "/corrupt: checksum mismatch", "--mirror URL")
     #expect(server.requests.count == 1)
-    #expect(!FileManager.default.fileExists(atPath: folder.file("a.gz.part")))
+    #expect(!FileManager.default.fileExists(atPath: folder.path("a.gz.part")))
   }
 
   @Test func missingFile() async {
@@ -167,7 +168,7 @@ final class DatasetFetcherTests {
   @Test func connectionAlwaysCutEndsAndKeepsThePart() async throws {
     await expectFailure(entry("cutalways"), "/cutalways")
     #expect(server.requests.count == 3)
-    #expect(try folder.read("a.gz.part") == Array(content.prefix(30)))
+    #expect(try folder.bytes("a.gz.part") == Array(content.prefix(30)))
   }
 
   @Test func nobodyListens() async {
@@ -193,7 +194,7 @@ final class DatasetFetcherTests {
     } catch let error as DatasetError {
       #expect(error.description.contains("already exists"))
     }
-    #expect(try folder.read("a.gz") == [1, 2, 3])
+    #expect(try folder.bytes("a.gz") == [1, 2, 3])
     try await fetch(entry("good"), replace: true)
     try expectFetched()
   }
@@ -229,9 +230,9 @@ final class DatasetFetcherTests {
       #expect(error.description.contains("checksum mismatch (MD5 \(sum)"))
     }
     try await fetch(entry(md5: sum))
-    #expect(try folder.read("made-up-bin/x.bin") == Array(1...100))
-    #expect(try folder.read("made-up-bin/y.bin") == [7, 8])
-    #expect(!FileManager.default.fileExists(atPath: folder.file("z.tar.gz")))
+    #expect(try folder.bytes("made-up-bin/x.bin") == Array(1...100))
+    #expect(try folder.bytes("made-up-bin/y.bin") == [7, 8])
+    #expect(!FileManager.default.fileExists(atPath: folder.path("z.tar.gz")))
     let requests = server.requests.count
     try await fetch(entry(md5: sum))
     #expect(recorder.all.last == .alreadyPresent(file: "y.bin") && server.requests.count == requests)
@@ -249,7 +250,7 @@ final class DatasetFetcherTests {
   }
 
   @Test func cancelling() async throws {
-    let (fetcher, entry, path) = (fetcher, entry("good"), folder.path)
+    let (fetcher, entry, path) = (fetcher, entry("good"), folder.url.path)
     let task = Task { try await fetcher.fetch(entry, to: path) }
     task.cancel()
     await #expect(throws: (any Error).self) { try await task.value }

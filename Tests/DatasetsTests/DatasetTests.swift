@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import TestSupport
 
 @testable import Datasets
 
@@ -79,9 +80,9 @@ import Testing
 }
 
 @Suite struct DatasetLoaderTests {
-  let folder: TemporaryFolder
+  let folder: Scratch
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = try Scratch() }
 
   func images(_ count: Int, _ height: Int = 28, _ width: Int = 28) throws -> IDXFile {
     let values = try ByteStorage([UInt8](repeating: 7, count: count * height * width))
@@ -93,7 +94,7 @@ import Testing
   }
 
   func load(_ name: String = "mnist", count: Int? = nil) throws -> Dataset {
-    try DatasetLoader.load(name: name, split: .train, directory: folder.path, count: count)
+    try DatasetLoader.load(name: name, split: .train, directory: folder.url.path, count: count)
   }
 
   @Test(arguments: [
@@ -102,8 +103,8 @@ import Testing
     ("train-images.idx3-ubyte", "train-labels.idx1-ubyte.gz"),
   ])
   func findsFilesInEitherForm(imageName: String, labelName: String) throws {
-    try images(3).write(path: folder.file(imageName))
-    try labels([4, 5, 6]).write(path: folder.file(labelName))
+    try images(3).write(path: folder.path(imageName))
+    try labels([4, 5, 6]).write(path: folder.path(labelName))
     let data = try load()
     #expect(data.count == 3)
     #expect(data.labels == [4, 5, 6])
@@ -115,19 +116,19 @@ import Testing
   }
 
   @Test func aFolderForEachDataSet() throws {
-    let inner = try TemporaryFolder()
-    try DatasetLoader.exportIDX(smallDataset(), to: inner.file("mnist"))
-    #expect(try DatasetLoader.load(name: "mnist", split: .train, directory: inner.path).count == 12)
+    let inner = try Scratch()
+    try DatasetLoader.exportIDX(smallDataset(), to: inner.path("mnist"))
+    #expect(try DatasetLoader.load(name: "mnist", split: .train, directory: inner.url.path).count == 12)
   }
 
   @Test(arguments: [true, false]) func exportsWhatItLoads(compressed: Bool) throws {
     let original = try smallDataset()
-    try DatasetLoader.exportIDX(original, to: folder.path, compressed: compressed)
+    try DatasetLoader.exportIDX(original, to: folder.url.path, compressed: compressed)
     let again = try load()
     #expect(again.labels == original.labels)
     #expect(try again.contentChecksum() == original.contentChecksum())
     expectError("already exists") {
-      try DatasetLoader.exportIDX(original, to: folder.path, compressed: compressed)
+      try DatasetLoader.exportIDX(original, to: folder.url.path, compressed: compressed)
     }
   }
 
@@ -137,10 +138,10 @@ import Testing
       _ = try DatasetLoader.load(name: "mnist", split: .train)
     }
     expectError(
-      "train-images-idx3-ubyte.gz or train-images-idx3-ubyte", folder.path,
-      "coherent data fetch mnist --data-dir \(folder.path)"
+      "train-images-idx3-ubyte.gz or train-images-idx3-ubyte", folder.url.path,
+      "coherent data fetch mnist --data-dir \(folder.url.path)"
     ) { _ = try load() }
-    try images(1).write(path: folder.file("train-images-idx3-ubyte"))
+    try images(1).write(path: folder.path("train-images-idx3-ubyte"))
     expectError("train-labels-idx1-ubyte", "missing") { _ = try load() }
     expectError("train-images") {
       _ = try DatasetLoader.load(name: "mnist", split: .train, directory: "/nonexistent/\u{0}folder")
@@ -148,19 +149,19 @@ import Testing
   }
 
   @Test func filesThatDoNotBelongTogether() throws {
-    try images(3).write(path: folder.file("train-images-idx3-ubyte"))
-    try labels([4, 5]).write(path: folder.file("train-labels-idx1-ubyte"))
+    try images(3).write(path: folder.path("train-images-idx3-ubyte"))
+    try labels([4, 5]).write(path: folder.path("train-labels-idx1-ubyte"))
     expectError("3 images", "2 labels") { _ = try load() }
-    try labels([4, 5, 10]).write(path: folder.file("train-labels-idx1-ubyte"))
+    try labels([4, 5, 10]).write(path: folder.path("train-labels-idx1-ubyte"))
     expectError("train-labels-idx1-ubyte: label 2 (byte 10) is 10", "0 to 9") { _ = try load() }
-    try images(3).write(path: folder.file("train-labels-idx1-ubyte"))
+    try images(3).write(path: folder.path("train-labels-idx1-ubyte"))
     expectError("3 dimensions where labels have 1", "swapped") { _ = try load() }
-    try images(3, 27, 28).write(path: folder.file("train-images-idx3-ubyte"))
+    try images(3, 27, 28).write(path: folder.path("train-images-idx3-ubyte"))
     expectError("pictures of 27x28", "28x28") { _ = try load() }
-    try labels([1, 2, 3]).write(path: folder.file("train-images-idx3-ubyte"))
+    try labels([1, 2, 3]).write(path: folder.path("train-images-idx3-ubyte"))
     expectError("1 dimensions where images have 3", "swapped") { _ = try load() }
-    try images(0).write(path: folder.file("train-images-idx3-ubyte"))
-    try labels([]).write(path: folder.file("train-labels-idx1-ubyte"))
+    try images(0).write(path: folder.path("train-images-idx3-ubyte"))
+    try labels([]).write(path: folder.path("train-labels-idx1-ubyte"))
     expectError("no examples") { _ = try load() }
   }
 
@@ -175,11 +176,11 @@ import Testing
         #expect(file.accepted.first == file.name)
       }
     }
-    let states = try DatasetFileStatus.check(DatasetCatalog.mnist, in: folder.path).map(\.state)
+    let states = try DatasetFileStatus.check(DatasetCatalog.mnist, in: folder.url.path).map(\.state)
     #expect(states == Array(repeating: .missing, count: 4))
     try folder.write([1], "train-images-idx3-ubyte.gz")
     try folder.write([1], "train-labels.idx1-ubyte")
-    let some = try DatasetFileStatus.check(DatasetCatalog.mnist, in: folder.path).map(\.state)
+    let some = try DatasetFileStatus.check(DatasetCatalog.mnist, in: folder.url.path).map(\.state)
     #expect(some == [.different, .unpacked, .missing, .missing])
   }
 
@@ -199,11 +200,11 @@ import Testing
     }
     let entries = [entry("one", sums), entry("other", ["00", "11"])]
     func names() throws -> [String] {
-      try DatasetFileStatus.found(in: folder.path, among: entries).map(\.entry.name)
+      try DatasetFileStatus.found(in: folder.url.path, among: entries).map(\.entry.name)
     }
     #expect(try names() == [])
     for (name, bytes) in zip(["a-idx3-ubyte.gz", "b-idx1-ubyte.gz"], contents) { try folder.write(bytes, name) }
-    let found = try DatasetFileStatus.found(in: folder.path, among: entries)
+    let found = try DatasetFileStatus.found(in: folder.url.path, among: entries)
     #expect(found.map(\.entry.name) == ["one"] && found.first?.files.map(\.state) == [.verified, .verified])
     // A damaged file belongs to nobody: both may be meant.
     try folder.write([9], "a-idx3-ubyte.gz")

@@ -3,13 +3,14 @@
 import Crypto
 import Foundation
 import Testing
+import TestSupport
 
 @testable import Datasets
 
 @Suite struct ExampleSplitTests {
-  let folder: TemporaryFolder
+  let folder: Scratch
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = try Scratch() }
 
   func load(_ text: String, count: Int = 6) throws -> ExampleSplit {
     try ExampleSplit(path: folder.write(text.utf8, "parts.csv"), count: count)
@@ -23,7 +24,7 @@ import Testing
     let split = try load(text)
     #expect(split.train == [0, 2, 4] && split.test == [5])
     #expect(split.groups == [0: "easy", 4: "hard", 5: "easy"])
-    #expect(split.name == "parts" && split.path == folder.file("parts.csv"))
+    #expect(split.name == "parts" && split.path == folder.path("parts.csv"))
     #expect(split.checksum == hexadecimal(SHA256.hash(data: Data(text.utf8))))
   }
 
@@ -59,7 +60,7 @@ import Testing
     expectError("line 1", "the header is \"0,train,\"") { _ = try load("0,train,\n") }
     expectError("is empty") { _ = try load("\n") }
     expectError("not UTF-8") { _ = try ExampleSplit(path: folder.write([0xFF, 0xFE], "a.csv"), count: 3) }
-    expectError("none.csv does not exist") { _ = try ExampleSplit(path: folder.file("none.csv"), count: 3) }
-    expectError("not a regular file") { _ = try ExampleSplit(path: folder.path, count: 3) }
+    expectError("none.csv does not exist") { _ = try ExampleSplit(path: folder.path("none.csv"), count: 3) }
+    expectError("not a regular file") { _ = try ExampleSplit(path: folder.url.path, count: 3) }
   }
 }

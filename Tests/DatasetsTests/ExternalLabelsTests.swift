@@ -2,13 +2,14 @@
 
 import Foundation
 import Testing
+import TestSupport
 
 @testable import Datasets
 
 @Suite struct ExternalLabelsTests {
-  let folder: TemporaryFolder
+  let folder: Scratch
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = try Scratch() }
 
   func load(_ content: some Collection<UInt8>, _ name: String, count: Int = 3, classes: Int = 10) throws -> [Int] {
     try ExternalLabels.load(from: folder.write(content, name), expectedCount: count, classCount: classes)
@@ -106,7 +107,7 @@ import Testing
 
   @Test func otherFiles() {
     expectError("missing.csv", "does not exist") {
-      _ = try ExternalLabels.load(from: folder.file("missing.csv"), expectedCount: 3, classCount: 10)
+      _ = try ExternalLabels.load(from: folder.path("missing.csv"), expectedCount: 3, classCount: 10)
     }
     expectError(".npy, .csv or .u8") { _ = try load([1], "a.txt") }
     expectError("at most") { _ = try load([UInt8](repeating: 1, count: 1_100_000), "large.u8") }

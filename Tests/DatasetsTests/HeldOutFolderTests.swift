@@ -8,10 +8,10 @@ import Testing
 
 /// Image folders without test pictures of their own.
 @Suite struct HeldOutFolderTests {
-  let folder: TemporaryFolder
+  let folder: Scratch
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = try Scratch()
     let picture = try PictureFixtures.load().data("grey")
     for (name, count) in [("ant", 10), ("bee", 5), ("wasp", 2)] {
       for number in 0..<count { try folder.write(picture, "all/train/\(name)/\(number).jpg") }
@@ -24,7 +24,7 @@ import Testing
     var options = DatasetOptions()
     options.imageSize = 8
     change(&options)
-    return try DatasetLoader.load(name: "folder", split: split, directory: folder.file(path), options: options)
+    return try DatasetLoader.load(name: "folder", split: split, directory: folder.path(path), options: options)
   }
 
   func files(_ data: Dataset) -> [String] { (0..<data.count).compactMap { data.file(at: $0) } }
@@ -40,7 +40,7 @@ import Testing
     #expect(files(train) == files(train).sorted() && files(test).allSatisfy { $0.hasPrefix("train/") })
     #expect(
       train.notes == [
-        "\(folder.file("all")) has no folder val or test, so 20 % of every class, 4 of 17 pictures drawn by the seed, are "
+        "\(folder.path("all")) has no folder val or test, so 20 % of every class, 4 of 17 pictures drawn by the seed, are "
           + "held out to test on; choose another share with --test-fraction (test-fraction)"
       ])
     #expect(test.notes.isEmpty)
@@ -87,7 +87,7 @@ import Testing
   }
 
   @Test func onePictureIsTooFew() throws {
-    try FileManager.default.removeItem(atPath: folder.file("all/train/wasp/0.jpg"))
+    try FileManager.default.removeItem(atPath: folder.path("all/train/wasp/0.jpg"))
     for split in Split.allCases {
       expectError("all/train/wasp has only one picture", "Put more pictures into it") { _ = try load(split) }
     }

@@ -2,15 +2,16 @@
 
 import Foundation
 import Testing
+import TestSupport
 
 @testable import Datasets
 
 @Suite struct IDXTests {
-  let folder: TemporaryFolder
+  let folder: Scratch
   /// Dimensions 2 × 3, values 1 ... 6.
   let raw: [UInt8] = [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6]
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = try Scratch() }
 
   func gzip(_ bytes: [UInt8]) throws -> [UInt8] { [UInt8](try Gzip.deflate(Data(bytes))) }
 
@@ -27,12 +28,12 @@ import Testing
 
   @Test(arguments: ["a-idx2-ubyte", "a-idx2-ubyte.gz"]) func writesWhatItReads(name: String) throws {
     let file = try IDXFile(dimensions: [2, 3], values: ByteStorage([1, 2, 3, 4, 5, 6]))
-    try file.write(path: folder.file(name))
-    let again = try IDXFile.read(path: folder.file(name))
+    try file.write(path: folder.path(name))
+    let again = try IDXFile.read(path: folder.path(name))
     #expect(again.dimensions == [2, 3])
     #expect(bytes(again.values) == [1, 2, 3, 4, 5, 6])
     #expect(again.fileChecksum.count == 64)
-    let stored = try folder.read(name)
+    let stored = try folder.bytes(name)
     #expect(name.hasSuffix(".gz") ? stored.starts(with: [0x1F, 0x8B]) : stored == raw)
   }
 
@@ -40,10 +41,10 @@ import Testing
     var generator = SeededGenerator(seed: 1)
     let large = (0..<3_000_000).map { _ in UInt8(generator.integer(below: 7)) }
     let file = try IDXFile(dimensions: [3_000_000], values: ByteStorage(large))
-    try file.write(path: folder.file("a.gz"))
-    try file.write(path: folder.file("b.gz"))
-    #expect(try folder.read("a.gz") == folder.read("b.gz"))
-    #expect(try bytes(IDXFile.read(path: folder.file("a.gz")).values) == large)
+    try file.write(path: folder.path("a.gz"))
+    try file.write(path: folder.path("b.gz"))
+    #expect(try folder.bytes("a.gz") == folder.bytes("b.gz"))
+    #expect(try bytes(IDXFile.read(path: folder.path("a.gz")).values) == large)
   }
 
   @Test func readsWhatGzipOfOtherProgramsWrites() throws {
@@ -71,8 +72,8 @@ import Testing
   }
 
   @Test func missingFilesAndFolders() throws {
-    expectError("nowhere.gz", "does not exist") { _ = try IDXFile.read(path: folder.file("nowhere.gz")) }
-    expectError(folder.path, "not a regular file") { _ = try IDXFile.read(path: folder.path) }
+    expectError("nowhere.gz", "does not exist") { _ = try IDXFile.read(path: folder.path("nowhere.gz")) }
+    expectError(folder.url.path, "not a regular file") { _ = try IDXFile.read(path: folder.url.path) }
     expectError("not a regular file") { _ = try IDXFile.read(path: "/dev/zero") }
   }
 
@@ -150,7 +151,7 @@ import Testing
     expectError("cannot be written as IDX") { _ = try IDXFile(dimensions: [-2, -3], values: six) }
     expectError("do not fill") { _ = try IDXFile(dimensions: [1 << 31, 1 << 31, 1 << 31], values: six) }
     expectError("cannot be written", "free space") {
-      try IDXFile(dimensions: [6], values: six).write(path: folder.file("no/such/folder/a"))
+      try IDXFile(dimensions: [6], values: six).write(path: folder.path("no/such/folder/a"))
     }
   }
 }

@@ -10,12 +10,12 @@ import Testing
 
 /// Decoding and resizing against Pillow and torchvision, every pixel.
 @Suite struct ImageDecodingTests {
-  let folder: TemporaryFolder
+  let folder: Scratch
   let fixtures: PictureFixtures
   let decoder: ImageDecoder
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = try Scratch()
     fixtures = try PictureFixtures.load()
     decoder = try ImageDecoder()
   }
@@ -125,7 +125,7 @@ import Testing
     let bomb = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A] + header + crc(Array(header[4...]))
     #expect(try reason(bomb + [0, 0, 0, 0, 0x49, 0x44, 0x41, 0x54, 0x35, 0xAF, 0x06, 0x1E]).contains("65535 x 65535"))
     do {
-      try decoder.checkHeader(folder.file("nowhere"))
+      try decoder.checkHeader(folder.path("nowhere"))
       Issue.record("passed")
     } catch let problem as ImageProblem {
       #expect(problem.reason == "it cannot be read: No such file or directory")

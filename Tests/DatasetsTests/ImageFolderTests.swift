@@ -7,13 +7,13 @@ import Testing
 @testable import Datasets
 
 @Suite struct ImageFolderTests {
-  let folder: TemporaryFolder
+  let folder: Scratch
   let fixtures: PictureFixtures
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = try Scratch()
     fixtures = try PictureFixtures.load()
-    try fixtures.writeFolder(at: folder.path)
+    try fixtures.writeFolder(at: folder.url.path)
   }
 
   func load(
@@ -23,10 +23,11 @@ import Testing
     options.imageSize = 21
     options.resize = 26
     change(&options)
-    return try DatasetLoader.load(name: "folder", split: split, directory: folder.path, count: count, options: options)
+    return try DatasetLoader.load(
+      name: "folder", split: split, directory: folder.url.path, count: count, options: options)
   }
 
-  func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: folder.file(name)) }
+  func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: folder.path(name)) }
 
   @Test func orderIsThatOfTheNames() throws {
     let data = try load { $0.maximumBytesInMemory = 0 }
@@ -99,14 +100,14 @@ import Testing
     try remove("val/bird")
     try folder.write([1], "train/zebra/.hidden")
     expectError("val lacks \"zebra\"") { _ = try load(.test) }
-    try FileManager.default.createDirectory(atPath: folder.file("val/zebra"), withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(atPath: folder.path("val/zebra"), withIntermediateDirectories: true)
     expectError("class folder", "train/zebra is empty") { _ = try load() }
     try remove("train/zebra")
     try remove("val/zebra")
     try folder.write(fixtures.data("grey"), "test/cat/1.jpg")
-    #expect(try load(.test).notes == ["\(folder.path) has val and test; val is used"])
+    #expect(try load(.test).notes == ["\(folder.url.path) has val and test; val is used"])
     try remove("test")
-    try FileManager.default.moveItem(atPath: folder.file("val"), toPath: folder.file("test"))
+    try FileManager.default.moveItem(atPath: folder.path("val"), toPath: folder.path("test"))
     #expect(try load(.test).count == 4)
     try remove("test/cat")
     try remove("test/dog")

@@ -2,12 +2,13 @@
 
 import Foundation
 import Testing
+import TestSupport
 
 /// An HTTP server on 127.0.0.1 that serves the files of a folder, each top-level path misbehaving in its own way.
 final class LocalServer {
   private let process = Process()
   private let input = Pipe()
-  private let folder: TemporaryFolder
+  private let folder: Scratch
   let address: String
 
   static let python: String? = {
@@ -16,10 +17,10 @@ final class LocalServer {
   }()
 
   init(files: [String: [UInt8]]) throws {
-    folder = try TemporaryFolder()
+    folder = try Scratch()
     for (name, bytes) in files { try folder.write(bytes, name) }
     process.executableURL = URL(fileURLWithPath: try #require(Self.python))
-    process.arguments = ["-c", Self.program, folder.path]
+    process.arguments = ["-c", Self.program, folder.url.path]
     let output = Pipe()
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice
@@ -38,7 +39,7 @@ final class LocalServer {
 
   /// The requests so far, each "path range", where range is the Range header or "-".
   var requests: [String] {
-    (try? String(contentsOfFile: folder.file("log"), encoding: .utf8))?.split(separator: "\n").map { String($0) } ?? []
+    (try? String(contentsOfFile: folder.path("log"), encoding: .utf8))?.split(separator: "\n").map { String($0) } ?? []
   }
 
   private static let program = #"""

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import TestSupport
 
 @testable import Datasets
 
@@ -47,17 +48,17 @@ struct RealDataTests {
     #expect(train.count == 50_000 && train.labels.prefix(5) == [6, 9, 9, 4, 1])
     #expect(try DatasetSummary(of: train).classCounts == Array(repeating: 5000, count: 10))
     // Without three of its batches.
-    let part = try TemporaryFolder()
+    let part = try Scratch()
     for name in ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"] {
       try FileManager.default.createSymbolicLink(
-        atPath: part.path + "/" + name, withDestinationPath: folder + "/cifar-10-batches-bin/" + name)
+        atPath: part.url.path + "/" + name, withDestinationPath: folder + "/cifar-10-batches-bin/" + name)
     }
     #expect(throws: DatasetError.self) {
-      _ = try DatasetLoader.load(name: "cifar10", split: .train, directory: part.path)
+      _ = try DatasetLoader.load(name: "cifar10", split: .train, directory: part.url.path)
     }
     var options = DatasetOptions()
     options.allowsMissingFiles = true
-    let some = try DatasetLoader.load(name: "cifar10", split: .train, directory: part.path, options: options)
+    let some = try DatasetLoader.load(name: "cifar10", split: .train, directory: part.url.path, options: options)
     #expect(some.count == 20_000 && some.labels == Array(train.labels.prefix(20_000)))
     // Close to 0 and 1, the means and deviations being those of all five batches.
     let values = try train.imageTensor(at: Array(0..<2000)).values(as: Float.self).map { Double($0) }

@@ -4,32 +4,6 @@ import Datasets
 import Foundation
 import Testing
 
-/// A folder that is removed with everything in it when the test ends.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("datasets-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func file(_ name: String) -> String { path + "/" + name }
-
-  @discardableResult
-  func write(_ bytes: some Collection<UInt8>, _ name: String) throws -> String {
-    let url = URL(fileURLWithPath: file(name))
-    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-    try Data(bytes).write(to: url)
-    return url.path
-  }
-
-  func read(_ name: String) throws -> [UInt8] {
-    [UInt8](try Data(contentsOf: URL(fileURLWithPath: file(name))))
-  }
-}
-
 /// A made-up data set in the shape of MNIST.
 func smallDataset(count: Int = 12, split: Split = .train) throws -> Dataset {
   var generator = SeededGenerator(seed: 5)

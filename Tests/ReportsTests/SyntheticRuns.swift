@@ -2,18 +2,9 @@
 
 import Foundation
 import RunStore
+import TestSupport
 
-/// A folder that is deleted when the test ends.
-final class Scratch {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appendingPathComponent("reports-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
+extension Scratch {
   /// A stand-in for the JavaScript bundle, with text that must not end the page's script.
   func bundle() throws -> URL {
     let file = url.appendingPathComponent("bundle.js")

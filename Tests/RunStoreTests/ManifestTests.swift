@@ -3,6 +3,7 @@
 import Foundation
 import RunStore
 import Testing
+import TestSupport
 
 @Suite struct ManifestTests {
   private func level(_ noise: RunManifest.Noise, classes: Int? = 10) -> Double {

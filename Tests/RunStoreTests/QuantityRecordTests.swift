@@ -3,6 +3,7 @@
 import Foundation
 import RunStore
 import Testing
+import TestSupport
 
 @Suite struct QuantityRecordTests {
   @Test func readsBack() throws {

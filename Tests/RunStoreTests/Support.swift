@@ -2,20 +2,9 @@
 
 import Foundation
 import RunStore
+import TestSupport
 
-/// A folder that is deleted when the test ends.
-final class Scratch {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appendingPathComponent("runstore-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-
+extension Scratch {
   func newRun(_ name: String = "run") throws -> RunDirectory {
     let run = try RunDirectory.create(at: path(name), existing: .refuse)
     try run.write(manifest: sampleManifest())

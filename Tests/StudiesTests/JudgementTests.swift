@@ -4,6 +4,7 @@ import Foundation
 import Reports
 import RunStore
 import Testing
+import TestSupport
 
 @testable import Studies
 

@@ -3,6 +3,7 @@
 import RunStore
 import Foundation
 import Testing
+import TestSupport
 
 @testable import Studies
 

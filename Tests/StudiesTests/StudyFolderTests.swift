@@ -4,6 +4,7 @@ import Foundation
 import Testing
 import Runs
 import Training
+import TestSupport
 
 @testable import Studies
 

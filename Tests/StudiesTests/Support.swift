@@ -3,23 +3,12 @@
 import Foundation
 import RunStore
 import Testing
+import TestSupport
 
 @testable import Studies
 
 /// Foundation has a type of this name, too.
 typealias Measurement = Studies.Measurement
-
-/// A folder that is deleted when the test ends.
-final class Scratch {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory.appendingPathComponent("studies-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-}
 
 /// A run directory with curves given as functions of the step.
 struct SampleRun: Sendable {

@@ -6,6 +6,7 @@ import GradientMatrix
 import RunStore
 import Tensors
 import Testing
+import TestSupport
 
 @testable import Runs
 @testable import Training

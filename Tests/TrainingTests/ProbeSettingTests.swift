@@ -5,6 +5,7 @@ import GradientMatrix
 import NeuralNetworks
 import RunStore
 import Testing
+import TestSupport
 
 @testable import Runs
 @testable import Training

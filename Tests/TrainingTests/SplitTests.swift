@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import RunStore
 import Testing
+import TestSupport
 
 @testable import Runs
 @testable import Training

@@ -6,6 +6,7 @@ import NeuralNetworks
 import RunStore
 import Tensors
 import Testing
+import TestSupport
 
 @testable import Runs
 @testable import Training

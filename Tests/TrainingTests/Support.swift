@@ -9,30 +9,6 @@ import Testing
 @testable import Runs
 @testable import Training
 
-/// A folder that is deleted when the test ends.
-final class Scratch {
-  let url: URL
-
-  init() throws {
-    // In memory where that can be had: hundreds of small runs, each flushing its checkpoints, would wait for a disk.
-    let memory = URL(fileURLWithPath: "/dev/shm")
-    let base =
-      FileManager.default.isWritableFile(atPath: memory.path) ? memory : FileManager.default.temporaryDirectory
-    url = base.appendingPathComponent("training-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
-
-  @discardableResult
-  func write(_ text: String, _ name: String) throws -> String {
-    try Data(text.utf8).write(to: url.appendingPathComponent(name))
-    return path(name)
-  }
-}
-
 /// A few built-in digits as IDX files under the names of MNIST: loaded in a moment, where drawing them takes longer.
 enum SmallData {
   static let trainCount = 600
