@@ -7,12 +7,14 @@ public final class Scratch {
   /// The folder.
   public let url: URL
 
-  /// Makes the folder: in memory where that can be had, since hundreds of small runs, each flushing its files, would wait
-  /// for a disk.
+  /// Makes the folder: in memory where there is a gigabyte of it, since hundreds of small runs, each flushing its files,
+  /// would wait for a disk.
   public init() throws {
-    let memory = URL(fileURLWithPath: "/dev/shm")
+    let memory = "/dev/shm"
     let manager = FileManager.default
-    let base = manager.isWritableFile(atPath: memory.path) ? memory : manager.temporaryDirectory
+    let free = try? manager.attributesOfFileSystem(forPath: memory)[.systemFreeSize] as? Int
+    let isRoomy = manager.isWritableFile(atPath: memory) && (free ?? 0) > 1 << 30
+    let base = isRoomy ? URL(fileURLWithPath: memory) : manager.temporaryDirectory
     // Resolved, so that it is the path that a program prints.
     url = base.resolvingSymlinksInPath().appendingPathComponent("test-\(UUID().uuidString)")
     try manager.createDirectory(at: url, withIntermediateDirectories: true)

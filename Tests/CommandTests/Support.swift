@@ -120,7 +120,8 @@ final class Running {
     process.waitUntilExit()
     return Program.Result(
       code: process.terminationStatus, output: try scratch.text("output"),
-      errors: errorPath.hasPrefix("/dev/") ? "" : try String(contentsOfFile: errorPath, encoding: .utf8),
+      // A device has nothing to read back.
+      errors: errorPath == scratch.path("errors") ? try scratch.text("errors") : "",
       signalled: process.terminationReason == .uncaughtSignal)
   }
 
