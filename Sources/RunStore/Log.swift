@@ -17,7 +17,7 @@ public struct Log<Record: LogRecord>: Sendable {
   /// The numbers of a record for TensorBoard, by tag; those without a value are left out.
   let scalars: @Sendable (Record) -> [(tag: String, value: Double?)]
 
-  /// A log from its parts.
+  /// A log from its parts. The file of a log of one's own has a name that ends in `.log.csv`, by which resuming knows it.
   public init(
     _ file: String, isInEveryRun: Bool = false,
     scalars: @escaping @Sendable (Record) -> [(tag: String, value: Double?)] = { _ in [] }

@@ -41,7 +41,9 @@ enum RunFile {
   }
 
   /// Whether a name is that of an append-only log.
-  static func isLog(_ name: String) -> Bool { logs.contains(name) || name.hasPrefix(tensorBoardPrefix) }
+  static func isLog(_ name: String) -> Bool {
+    logs.contains(name) || name.hasPrefix(tensorBoardPrefix) || name.hasSuffix(".log.csv") && !name.contains("/")
+  }
 
   /// The files, beside the logs, that training writes into a run directory.
   static let own = [config, manifest, labels, classes, examples, skipped, report]

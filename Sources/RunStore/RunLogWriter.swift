@@ -49,6 +49,11 @@ public final class RunLogWriter {
         "\(folder.appendingPathComponent(Record.file).path) was already closed.",
         remedy: "Open a new log writer to continue.")
     }
+    guard RunFile.isLog(Record.file) else {
+      throw RunStoreError(
+        "\(Record.file) is not the name of a log.", remedy: "Give the log of \(Record.self) a name such as own.log.csv."
+      )
+    }
     let log = try logs[Record.file] ?? AppendOnlyFile(folder.appendingPathComponent(Record.file))
     logs[Record.file] = log
     if log.size == 0 { try log.append(CSV.header(Record.self)) }

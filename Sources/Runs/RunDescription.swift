@@ -89,6 +89,29 @@ public struct RunDescription: Sendable {
     return folder.deletingLastPathComponent().lastPathComponent + "/" + url.lastPathComponent
   }
 
+  /// A trainer that a program made has to go on as the run began: nothing on disk could set it right.
+  ///
+  /// - Throws: `TrainingError` of kind checkpoint that names what differs.
+  func check(_ trainer: Trainer, continues manifest: RunManifest) throws {
+    func word(_ value: (some CustomStringConvertible)?) -> String { value.map { "\($0)" } ?? "none" }
+    let (rate, settings) = (trainer.learningRate, trainer.settings)
+    let compared = [
+      ("optimizer", manifest.optimizer ?? "sgd", optimizer), ("schedule", word(manifest.schedule), schedule),
+      ("learning rate", word(manifest.learningRate), word(rate.initial)),
+      ("warm-up", word(manifest.warmup ?? 0), word(rate.warmup)),
+      ("momentum", word(manifest.momentum), word(momentum)),
+      ("weight decay", word(manifest.weightDecay), word(weightDecay)),
+      ("seed", word(manifest.seed), word(settings.seed)),
+      ("batch size", word(manifest.batchSize), word(settings.batchSize)),
+      ("number of steps", word(manifest.plannedSteps), word(settings.steps)),
+    ]
+    guard let other = compared.first(where: { $0.1 != $0.2 }) else { return }
+    throw TrainingError(
+      .checkpoint,
+      "the run began with the \(other.0) \(other.1), but the trainer has \(other.2); make the trainer as it was, or "
+        + "choose another folder")
+  }
+
   /// The manifest of a run that starts.
   ///
   /// - Throws: `DatasetError` when the images cannot be read for their checksum; `TensorError`.

@@ -83,8 +83,10 @@ public final class TrainingRun {
   ) throws {
     let description = description ?? RunDescription(of: trainer)
     guard (try? RunDirectory.open(at: path)) == nil else {
+      let directory = try RunDirectory.open(at: path)
+      try description.check(trainer, continues: directory.manifest())
       try self.init(
-        continuing: RunDirectory.open(at: path), model: description.model, keep: keep, checkpointEvery: checkpointEvery
+        continuing: directory, model: description.model, keep: keep, checkpointEvery: checkpointEvery
       ) { _, _ in (trainer, nil) }
       return
     }

@@ -12,7 +12,7 @@ public final class CoherenceProbe {
   public let schedule: ProbeSchedule
   /// What batch normalisation does in its passes.
   public let batchNormPolicy: BatchNormPolicy
-  private let size: SampleSize
+  let size: SampleSize
   private var samples: [ProbeSample] = []
   /// Whether intervals and norms are kept; a second treatment of batch normalisation leaves α by layer alone, beside the
   /// first one's.
@@ -30,12 +30,8 @@ public final class CoherenceProbe {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension CoherenceProbe: Probe {
+extension CoherenceProbe: SampledProbe {
   public var name: String { "coherence" }
-
-  public var description: String { word(m: size) }
-
-  public func check(trainingExamples: Int?, batchSize: Int) throws { try size.check(of: trainingExamples) }
 
   public func prepare(_ setup: ProbeSetup) throws {
     samples = try [setup.trainSample(size), setup.testSample(size)]

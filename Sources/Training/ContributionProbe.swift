@@ -19,7 +19,7 @@ public final class ContributionProbe {
   public let batchNormPolicy: BatchNormPolicy
   /// Permutations of who is corrupt.
   public let nullCount: Int
-  private let size: SampleSize
+  let size: SampleSize
   private var samples: (population: ProbeSample, paper: ProbeSample, columns: ColumnSample)?
   /// The paper's sample first, then the population.
   private var trackers: [ContributionTracker] = []
@@ -43,14 +43,12 @@ public final class ContributionProbe {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension ContributionProbe: Probe {
+extension ContributionProbe: SampledProbe {
   public var name: String { "contributions" }
 
   public var description: String {
     word(m: size, nullCount == Self.usualNullCount ? [] : [("nulls", nullCount)])
   }
-
-  public func check(trainingExamples: Int?, batchSize: Int) throws { try size.check(of: trainingExamples) }
 
   public func prepare(_ setup: ProbeSetup) throws {
     let population = try setup.trainSample(size)

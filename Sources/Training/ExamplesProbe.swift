@@ -11,7 +11,7 @@ public final class ExamplesProbe {
   public let schedule: ProbeSchedule
   /// What batch normalisation does in its passes.
   public let batchNormPolicy: BatchNormPolicy
-  private let size: SampleSize
+  let size: SampleSize
   private var sample: ProbeSample?
 
   /// - Parameters:
@@ -26,12 +26,8 @@ public final class ExamplesProbe {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension ExamplesProbe: Probe {
+extension ExamplesProbe: SampledProbe {
   public var name: String { "examples" }
-
-  public var description: String { word(m: size) }
-
-  public func check(trainingExamples: Int?, batchSize: Int) throws { try size.check(of: trainingExamples) }
 
   public func prepare(_ setup: ProbeSetup) throws { sample = try setup.trainSample(size) }
 

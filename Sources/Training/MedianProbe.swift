@@ -25,7 +25,7 @@ public final class MedianProbe {
   public let schedule: ProbeSchedule
   /// What batch normalisation does in its passes.
   public let batchNormPolicy: BatchNormPolicy
-  private let size: SampleSize
+  let size: SampleSize
   private var batches: [[ProbeSample]] = []
   private var sampleSize = 0
   private var split = ""
@@ -43,10 +43,8 @@ public final class MedianProbe {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension MedianProbe: Probe {
+extension MedianProbe: SampledProbe {
   public var name: String { "median" }
-
-  public var description: String { word(m: size) }
 
   /// - Throws: `TrainingError` when mini-batches have no three groups, or the sample holds no whole mini-batch.
   public func check(trainingExamples: Int?, batchSize: Int) throws {

@@ -65,6 +65,17 @@ extension Probe {
   }
 }
 
+/// A probe of a sample of so many examples.
+protocol SampledProbe: Probe {
+  var size: SampleSize { get }
+}
+
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+extension SampledProbe {
+  public var description: String { word(m: size) }
+  public func check(trainingExamples: Int?, batchSize: Int) throws { try size.check(of: trainingExamples) }
+}
+
 /// How many examples a sample has.
 public struct SampleSize: Sendable, Equatable, ExpressibleByIntegerLiteral {
   /// The number.

@@ -38,7 +38,7 @@ public final class PushProbe {
   public let schedule: ProbeSchedule
   /// What batch normalisation does in its passes.
   public let batchNormPolicy: BatchNormPolicy
-  private let size: SampleSize
+  let size: SampleSize
   private var prepared: (sample: ProbeSample, isCorrupt: [Bool])?
   private var batchSize = 0
   private var trainingCount = 0
@@ -56,10 +56,8 @@ public final class PushProbe {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension PushProbe: Probe {
+extension PushProbe: SampledProbe {
   public var name: String { "push" }
-
-  public var description: String { word(m: size) }
 
   /// - Throws: `TrainingError` when mini-batches have no three groups.
   public func check(trainingExamples: Int?, batchSize: Int) throws {

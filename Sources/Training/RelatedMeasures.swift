@@ -73,7 +73,7 @@ public final class MeasuresProbe {
   public let schedule: ProbeSchedule
   /// What batch normalisation does in its passes.
   public let batchNormPolicy: BatchNormPolicy
-  private let size: SampleSize
+  let size: SampleSize
   private var samples: [ProbeSample] = []
 
   /// - Parameters:
@@ -91,12 +91,8 @@ public final class MeasuresProbe {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension MeasuresProbe: Probe {
+extension MeasuresProbe: SampledProbe {
   public var name: String { "measures" }
-
-  public var description: String { word(m: size) }
-
-  public func check(trainingExamples: Int?, batchSize: Int) throws { try size.check(of: trainingExamples) }
 
   public func prepare(_ setup: ProbeSetup) throws {
     samples = try [setup.trainSample(size), setup.testSample(size)]

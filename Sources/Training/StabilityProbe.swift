@@ -18,7 +18,7 @@ public final class StabilityProbe {
   public let schedule: ProbeSchedule
   /// What batch normalisation does in its passes.
   public let batchNormPolicy: BatchNormPolicy
-  private let size: SampleSize
+  let size: SampleSize
   private var sample: ProbeSample?
   private var accountant: StabilityAccountant?
   /// Weights and mean gradient at the last measurement.
@@ -44,12 +44,8 @@ public final class StabilityProbe {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension StabilityProbe: Probe {
+extension StabilityProbe: SampledProbe {
   public var name: String { "stability" }
-
-  public var description: String { word(m: size) }
-
-  public func check(trainingExamples: Int?, batchSize: Int) throws { try size.check(of: trainingExamples) }
 
   public func prepare(_ setup: ProbeSetup) throws {
     sample = try setup.trainSample(size)

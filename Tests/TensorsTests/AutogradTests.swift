@@ -155,7 +155,7 @@ import Testing
   }
 }
 
-@Suite struct GradientSinkTests {
+@Suite struct GradientViewTests {
   @Test func theFirstWriteOverwritesLaterOnesAdd() throws {
     let parameter = try leaf(Tensor([1.0, 2]))
     let gradientView = try GradientView(destination: Tensor([100.0, .nan]))
