@@ -66,6 +66,7 @@ let package = Package(
     .library(name: "RunStore", targets: ["RunStore"]),
     .library(name: "Training", targets: ["Training"]),
     .library(name: "Runs", targets: ["Runs"]),
+    .library(name: "Charts", targets: ["Charts"]),
     .library(name: "Reports", targets: ["Reports"]),
     .library(name: "Studies", targets: ["Studies"]),
     .library(name: "ThreadPolicy", targets: ["CThreadPolicy"]),
@@ -108,12 +109,16 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Runs", dependencies: ["Training", "RunStore", "CZlib", "Yams"], swiftSettings: strict),
-    .target(name: "Reports", dependencies: ["RunStore"], swiftSettings: strict + packing),
+    // In the program itself, so that it stays one file that runs wherever it lies.
+    .target(
+      name: "Charts", resources: [.embedInCode("Resources/page.css"), .embedInCode("Resources/page.js")],
+      swiftSettings: strict + packing),
+    .target(name: "Reports", dependencies: ["RunStore", "Charts"], swiftSettings: strict),
     .target(
       name: "Studies",
       dependencies: [
         "Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore", "Training",
-        "Runs", "Reports", "Yams",
+        "Runs", "Charts", "Reports", "Yams",
       ],
       swiftSettings: strict),
     .target(name: "CThreadPolicy", exclude: ["README.md"]),
@@ -124,7 +129,7 @@ let package = Package(
       name: "coherent",
       dependencies: [
         "CBuildInfo", "CThreadPolicy", "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training",
-        "Runs", "Reports", "Studies",
+        "Runs", "Charts", "Reports", "Studies",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -163,14 +168,16 @@ let package = Package(
       name: "TrainingTests",
       dependencies: ["Training", "Runs", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
       swiftSettings: strict),
-    .testTarget(name: "ReportsTests", dependencies: ["Reports", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "ChartsTests", dependencies: ["Charts", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "ReportsTests", dependencies: ["Charts", "Reports", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "StudiesTests", dependencies: ["Studies", "Reports", "RunStore", "Training", "Runs", "TestSupport"],
+      name: "StudiesTests",
+      dependencies: ["Studies", "Charts", "Reports", "RunStore", "Training", "Runs", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "coherent", "own-model-example", "Datasets", "Reports", "RunStore", "Studies", "Training", "Runs",
+        "coherent", "own-model-example", "Datasets", "Charts", "Reports", "RunStore", "Studies", "Training", "Runs",
         "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["Snapshots"],

@@ -177,7 +177,7 @@ public struct ContributionTracker: Sendable, Equatable {
   /// - Throws: `CoherenceError` when it is of another sample, or of another number of permutation nulls.
   public mutating func restore(_ progress: Progress) throws {
     guard progress.isCorrupt == isCorrupt, progress.cumulative.count == self.progress.cumulative.count else {
-      throw CoherenceError("the saved contributions are of another sample or of another number of null worlds")
+      throw CoherenceError("the saved contributions are of another sample or with another number of permutations")
     }
     self.progress = progress
   }

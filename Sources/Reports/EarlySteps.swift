@@ -1,35 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 
-/// The step axis of figures whose story begins at step 0: logarithmic from about step 1 on, with step 0 at its left end.
+/// Steps along an axis that is logarithmic from about step 1 on, with step 0 at its left end.
 enum EarlySteps {
-  /// Marks a chart whose step axis the switch to logarithmic steps leaves alone.
-  static let fixed: JSON = ["steps": "fixed"]
-
-  /// What captions say of the axis.
-  static let note = "The step axis is logarithmic and starts at step 0."
-
-  /// The x encoding, with ticks for steps up to `last`.
-  static func axis(field: String = "step", last: Int) -> JSON {
-    .object([
-      "field": .string(field), "type": "quantitative", "title": "Training step",
-      "scale": ["type": "symlog", "constant": 1, "nice": false, "zero": false],
-      "axis": [
-        "labelExpr": .string(ChartStyle.stepLabel), "labelOverlap": true,
-        "values": .numbers([0] + LogarithmicAxis.ticks(from: 1, to: Double(max(2, last)))),
-      ],
-    ])
-  }
-
-  /// How many points of a curve fit side by side on a chart of the report, about one every three pixels.
-  private static let bins = 130
-
-  /// A curve whose points can be told apart on this axis; see `CurveBins`.
-  static func joined(_ series: Series, scale: FigureScale, range: ClosedRange<Double>? = nil) -> Series {
-    series.through(CurveBins(count: bins, x: .logarithmicFromZero, y: scale, range: range).joined(series.points))
-  }
-
   /// A step's place on the axis.
   static func place(_ step: Double) -> Double { log1p(step) }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import RunStore
 
@@ -22,31 +23,17 @@ struct AccuracyByGroup: FigureBuilder {
       ("training", Palette.neutral, run.accuracy("train")), ("test", Palette.test, run.accuracy("test")),
     ]
     let shown = measures.compactMap { name, shade, points in
-      Series(run: run.label, measure: name, points: points).map { (name, shade, $0) }
+      FigureLine(run.label, measure: name, points: points).map { (name: name, shade: shade, line: $0) }
     }
     guard !run.corruptAccuracy.isEmpty, shown.count > 1 else { return nil }
-    let title = "Accuracy by group" + (isOnly ? "" : ": \(run.label)")
-    let id = "accuracy-by-group-\(number)"
-    let frame: JSON = [
-      "title": .string(title), "width": 400, "height": 260, "data": ["name": .string(id)],
-      "usermeta": AccuracyAxis.mark,
-    ]
-    let encoding: JSON = [
-      "x": ChartStyle.stepAxis, "y": AccuracyAxis.encoding(title: "Accuracy", ends: ends),
-      "color": [
-        "field": "measure", "type": "nominal",
-        "scale": ["domain": .strings(shown.map(\.0)), "range": .strings(shown.map(\.1.light))],
-        "legend": ["title": nil, "orient": "top", "symbolType": "stroke", "columnPadding": 12, "offset": 4],
-      ],
-    ]
-    return Figure(
-      id: id, title: title,
+    return FigureCard(
+      id: "accuracy-by-group-\(number)", title: ["Accuracy by group" + (isOnly ? "" : ": \(run.label)")],
       caption: "Training accuracy on pristine and on corrupt examples, each against the label trained with, beside "
         + "accuracy on the whole training set and on the test set." + AccuracyAxis.note(ends)
         + RunData.poolingNote([run]) + RunData.sampleNote([run]),
-      section: "Pristine against corrupt examples", isComposite: false,
-      chart: frame.merging(
-        members: ChartStyle.curves(encoding, series: shown.map(\.2), isClipped: ends != AccuracyAxis.whole)),
-      data: [FigureData(name: id, series: shown.map(\.2))])
+      section: "Pristine against corrupt examples",
+      panel: FigurePanel(x: .linearSteps, y: .accuracy(ends: ends), lines: shown.map(\.line)),
+      colors: FigureColoring(by: .measure, shown.map { ($0.name, $0.shade) })
+    ).figure()
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import RunStore
 
@@ -17,44 +18,26 @@ struct CoherenceByLoss: FigureBuilder {
     let all = moments.flatMap { $0 }
     guard moments.contains(where: { Set($0.map(\.record.step)).count > 1 }) else { return [] }
     let splits = CoherenceByStep.splits(of: runs).filter { split in all.contains { $0.split == split } }
-    let (losses, values) = (all.map(\.loss), all.map(\.r))
-    let (least, greatest) = (losses.min() ?? 0.1, losses.max() ?? 1)
-    let (low, high) = ((values.min() ?? 1) * 0.8, (values.max() ?? 10) * 1.25)
-    let rows = zip(runs, moments).flatMap { run, moments in moments.map { row($0, run: run.label) } }
-    let id = "coherence-by-loss"
-    let title = "m-coherence by training loss"
-    let chart: JSON = [
-      "title": .string(title), "width": 400, "height": 280, "data": ["name": .string(id)],
-      "mark": ["type": "line", "strokeWidth": 1.6, "point": ["filled": true, "size": 14]],
-      "encoding": .object([
-        "x": [
-          "field": "loss", "type": "quantitative", "title": "Training loss (nats), falling to the right",
-          "scale": [
-            "type": "log", "reverse": true, "nice": false, "domain": .numbers([least * 0.9, greatest * 1.1]),
-          ],
-          "axis": LogarithmicAxis.axis(from: least * 0.9, to: greatest * 1.1),
-        ],
-        "y": [
-          "field": "r", "type": "quantitative", "title": "m-coherence r",
-          "scale": ["type": "log", "nice": false, "domain": .numbers([low, high])],
-          "axis": LogarithmicAxis.axis(from: low, to: high),
-        ],
-        "order": ["field": "step", "type": "quantitative"],
-        "color": ChartStyle.splitColor(runs, splits: splits),
-        "strokeDash": CoherenceByStep.dash(for: splits, isColored: runs.count == 1),
-        "tooltip": [
-          ["field": "run", "title": "run"], ["field": "measure", "title": "probe"],
-          ["field": "step", "title": "step"], ["field": "loss", "title": "training loss", "format": ".4~g"],
-          ["field": "r", "title": "r", "format": ".4~g"], ["field": "m", "title": "m"],
-          ["field": "alpha", "title": "α, unbiased", "format": ".3~g"],
-        ],
-      ]),
-    ]
+    let lines = zip(runs, moments).flatMap { run, moments in
+      splits.map { split in
+        FigureLine(run.label, measure: split, points: moments.filter { $0.split == split }.map(point))
+      }
+    }
     return [
-      Figure(
-        id: id, title: title, caption: caption(runs: runs, shown: all, splits: splits),
-        section: CoherenceByStep.section, isComposite: false, chart: chart, data: [FigureData(name: id, rows: rows)])
-    ]
+      FigureCard(
+        id: "coherence-by-loss", title: ["m-coherence by training loss"],
+        caption: caption(runs: runs, shown: all, splits: splits), section: CoherenceByStep.section,
+        panel: FigurePanel(
+          x: FigureAxis("Training loss (nats), falling to the right", scale: .logarithmic, isReversed: true),
+          y: FigureAxis("m-coherence r", scale: .logarithmic), lines: lines, details: ["step", "m", "α, unbiased"]),
+        colors: .splits(splits, of: runs), dashes: splits, height: 280)
+    ].compactMap { $0.figure() }
+  }
+
+  private func point(_ moment: Moment) -> FigurePoint {
+    FigurePoint(
+      x: moment.loss, y: moment.r,
+      details: [Double(moment.record.step), Double(moment.record.m), moment.record.alphaUnbiased])
   }
 
   private func caption(runs: [RunData], shown: [Moment], splits: [String]) -> String {
@@ -81,14 +64,5 @@ struct CoherenceByLoss: FigureBuilder {
         return Moment(split: split, loss: value, record: record, r: r)
       }
     }
-  }
-
-  private func row(_ moment: Moment, run: String) -> JSON {
-    .object([
-      "run": .string(run), "measure": .string(moment.split), "step": .number(Double(moment.record.step)),
-      "loss": .number(Wording.rounded(moment.loss)), "r": .number(Wording.rounded(moment.r)),
-      "m": .number(Double(moment.record.m)),
-      "alpha": moment.record.alphaUnbiased.map { .number(Wording.rounded($0)) },
-    ])
   }
 }

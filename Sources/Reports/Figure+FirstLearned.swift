@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import RunStore
 
@@ -11,7 +12,7 @@ struct FirstLearned: FigureBuilder {
   private struct Bins {
     let groups: [(name: String, examples: [ExampleRecord])]
     let edges: [Double]
-    let rows: [JSON]
+    let bins: [FigureHistogram.Bin]
 
     /// Nil where there is nothing to compare.
     init?(_ run: RunData) {
@@ -24,12 +25,7 @@ struct FirstLearned: FigureBuilder {
       let edges = FirstLearned.edges(for: steps)
       self.edges = edges
       self.groups = groups
-      rows = groups.flatMap { FirstLearned.rows(group: $0.name, examples: $0.examples, edges: edges) }
-    }
-
-    /// The height of the highest bar.
-    var top: Double {
-      rows.compactMap { row in if case .number(let value)? = row["density"] { value } else { nil } }.max() ?? 0
+      bins = groups.flatMap { FirstLearned.bins(group: $0.name, examples: $0.examples, edges: edges) }
     }
   }
 
@@ -39,63 +35,33 @@ struct FirstLearned: FigureBuilder {
     let shown = bins.compactMap { $0 }
     let first = shown.compactMap(\.edges.first).min() ?? 1
     let last = shown.compactMap(\.edges.last).max() ?? 10
-    let top = FigureAxis.rounded(0, shown.map(\.top).max() ?? 1).upperBound
+    let top = shown.flatMap(\.bins).map(\.height).max() ?? 1
     return runs.indices.compactMap { index in
-      bins[index].map { own in
-        let title = "First learned" + (runs.count == 1 ? "" : ": \(runs[index].label)")
-        return figure(
-          for: runs[index], own, number: index + 1, title: title,
-          chart: chart(title: title, steps: (first, last), top: top))
+      bins[index].flatMap { own in
+        figure(for: runs[index], own, number: index + 1, isOnly: runs.count == 1, steps: first...last, top: top)
       }
     }
   }
 
-  private func figure(for run: RunData, _ bins: Bins, number: Int, title: String, chart: JSON) -> Figure {
+  private func figure(
+    for run: RunData, _ bins: Bins, number: Int, isOnly: Bool, steps: ClosedRange<Double>, top: Double
+  ) -> Figure? {
     let never = bins.groups.map { name, examples in
       let share = Double(examples.count { $0.firstLearned == nil }) / Double(examples.count)
       return "\(Wording.percent(share)) of the \(Wording.integer(examples.count)) \(name)"
     }.joined(separator: " and ")
-    return Figure(
-      id: "first-learned-\(number)", title: title,
+    return FigureHistogram(
+      id: "first-learned-\(number)", title: "First learned" + (isOnly ? "" : ": \(run.label)"),
       caption:
         "When the examples of each group were first classified as their training label. Height is the share of the "
         + "group per doubling of the step, so equal areas are equal shares. Never learned: \(never) examples."
         + (run.members.isEmpty ? "" : " The examples of \(run.members.count) runs together."),
-      section: "Pristine against corrupt examples", isComposite: false, chart: chart,
-      data: [FigureData(name: "bins", rows: bins.rows)])
-  }
-
-  private func chart(title: String, steps: (first: Double, last: Double), top: Double) -> JSON {
-    let shades = [Palette.pristine, Palette.corrupt]
-    return [
-      "title": .string(title), "width": 400, "height": 260, "data": ["name": "bins"],
-      "mark": ["type": "bar", "opacity": 0.62, "binSpacing": 0, "tooltip": true],
-      "encoding": [
-        "x": [
-          "field": "from", "type": "quantitative", "title": "Step first learned",
-          "scale": ["type": "log", "domain": .numbers([steps.first, steps.last]), "nice": false],
-          "axis": [
-            "labelExpr": .string(ChartStyle.stepLabel),
-            "values": .numbers(LogarithmicAxis.ticks(from: steps.first, to: steps.last)),
-          ],
-        ],
-        "x2": ["field": "to"],
-        "y": [
-          "field": "density", "type": "quantitative", "title": "Share of group per doubling", "stack": nil,
-          "scale": ["domain": .numbers([0, top]), "nice": false], "axis": ChartStyle.shareAxis,
-        ],
-        "y2": ["datum": 0],
-        "color": [
-          "field": "group", "type": "nominal",
-          "scale": ["domain": ["pristine", "corrupt"], "range": .strings(shades.map(\.light))],
-          "legend": ["title": nil, "orient": "top", "symbolType": "square", "symbolSize": 110, "symbolStrokeWidth": 0],
-        ],
-        "tooltip": [
-          ["field": "group", "title": "group"], ["field": "from", "title": "after step"],
-          ["field": "to", "title": "up to step"], ["field": "percent", "title": "share of group"],
-        ],
-      ],
-    ]
+      section: "Pristine against corrupt examples",
+      x: FigureAxis("Step first learned", scale: .logarithmic, ends: steps),
+      y: FigureAxis("Share of group per doubling", isShare: true, including: [0, top]),
+      groups: FigureColoring(by: .series, [("pristine", Palette.pristine), ("corrupt", Palette.corrupt)]),
+      bins: bins.bins
+    ).figure()
   }
 
   /// Edges about evenly spaced on a logarithmic axis, each on a step that occurs: examples are looked at only every so
@@ -118,21 +84,18 @@ struct FirstLearned: FigureBuilder {
     return [edges[0] / ratio] + edges
   }
 
-  private static func rows(group: String, examples: [ExampleRecord], edges: [Double]) -> [JSON] {
+  private static func bins(group: String, examples: [ExampleRecord], edges: [Double]) -> [FigureHistogram.Bin] {
     var counts = [Int](repeating: 0, count: edges.count - 1)
     for case let step? in examples.map(\.firstLearned) {
       let value = Double(max(1, step))
       let bin = edges.dropFirst().firstIndex { value <= $0 } ?? edges.count - 1
       counts[bin - 1] += 1
     }
-    func share(_ count: Int) -> Double { Double(count) / Double(examples.count) }
     return counts.indices.filter { counts[$0] > 0 }.map { bin in
-      [
-        "group": .string(group), "from": .number(Wording.rounded(edges[bin])),
-        "to": .number(Wording.rounded(edges[bin + 1])),
-        "share": .number(Wording.rounded(share(counts[bin]))), "percent": .string(Wording.percent(share(counts[bin]))),
-        "density": .number(Wording.rounded(share(counts[bin]) / log2(edges[bin + 1] / edges[bin]))),
-      ]
+      let share = Double(counts[bin]) / Double(examples.count)
+      return FigureHistogram.Bin(
+        group: group, from: edges[bin], to: edges[bin + 1], height: share / log2(edges[bin + 1] / edges[bin]),
+        share: share)
     }
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import RunStore
 
@@ -15,16 +16,13 @@ struct RelatedMeasures: FigureBuilder {
     let name: String
   }
 
-  /// The y axis: the last is linear around 0 and logarithmic on both sides.
-  private enum Scale { case linear, logarithmic, signedLogarithmic }
-
   private struct Panel {
     let id: String
     let title: String
     let axis: String
     let caption: String
     let curves: [Curve]
-    var scale = Scale.linear
+    var scale = FigureScale.linear
     var section = RelatedMeasures.section
   }
 
@@ -69,64 +67,23 @@ struct RelatedMeasures: FigureBuilder {
   func figures(for runs: [RunData]) -> [Figure] { Self.panels.compactMap { figure($0, runs: runs) } }
 
   private func figure(_ panel: Panel, runs: [RunData]) -> Figure? {
-    let whole = runs.flatMap { run in
+    let lines = runs.flatMap { run in
       panel.curves.compactMap { curve in
         let points = run.measure(curve.measure).filter { panel.scale != .logarithmic || $0.value > 0 }
-        return Series(run: run.label, measure: panel.curves.count > 1 ? curve.name : nil, points: points, limit: .max)
+        return FigureLine(run.label, measure: panel.curves.count > 1 ? curve.name : nil, points: points)
       }
     }
-    guard !whole.isEmpty else { return nil }
-    let values = whole.flatMap(\.points).map(\.value)
-    let series = whole.map { EarlySteps.joined($0, scale: panel.scale == .logarithmic ? .logarithmic : .linear) }
-    let isJoined = series.contains(where: \.hasBand) && !whole.contains(where: \.hasBand)
-    let names = panel.curves.map(\.name).filter { name in series.contains { $0.measure == name } }
-    let encoding: JSON = .object([
-      // From 0 on, also where the first value comes later: the charts of a report share their steps.
-      "x": EarlySteps.axis(last: whole.flatMap(\.points).map(\.step).max() ?? 1).merging([
-        "scale": ["type": "symlog", "constant": 1, "nice": false, "zero": false, "domainMin": 0]
-      ]),
-      "y": .object([
-        "field": "value", "type": "quantitative", "title": .string(panel.axis),
-      ]).merging(members: Self.scale(values, panel.scale)),
-      "color": ChartStyle.runColor(runs), "strokeDash": CoherenceByStep.dash(for: names),
-    ])
-    let frame: JSON = [
-      "title": .string(panel.title), "width": 400, "height": 200, "data": ["name": .string(panel.id)],
-      "usermeta": EarlySteps.fixed,
-    ]
-    let chart = frame.merging(members: ChartStyle.curves(encoding, series: series))
     let sizes = panel.curves.flatMap { curve in
       runs.flatMap { run in run.measures.filter { $0.measure == curve.measure }.map(\.m) }
     }
-    return Figure(
-      id: panel.id, title: panel.title,
-      caption:
-        "\(panel.caption) Measured on \(CoherenceByStep.sizes(Set(sizes).sorted())) examples. \(isJoined ? CurveBins.note + " " : "")"
-        + EarlySteps.note + RunData.poolingNote(runs),
-      section: panel.section, isComposite: false, chart: chart, data: [FigureData(name: panel.id, series: series)],
-      table: FigureData(name: panel.id, series: whole).table)
-  }
-
-  private static func scale(_ values: [Double], _ scale: Scale) -> JSON {
-    guard let least = values.min(), let greatest = values.max() else { return [:] }
-    switch scale {
-    case .linear:
-      return ["scale": ["zero": false, "nice": 5], "axis": ["tickCount": 5, "format": "~g"]]
-    case .logarithmic:
-      let (low, high) = (least * 0.8, greatest * 1.25)
-      return [
-        "scale": ["type": "log", "domain": .numbers([low, high]), "nice": false],
-        "axis": LogarithmicAxis.axis(from: low, to: high),
-      ]
-    case .signedLogarithmic:
-      let ticks = [-1000, -100, -10, 0] + LogarithmicAxis.ticks(from: 10, to: max(100, greatest))
-      return [
-        "scale": ["type": "symlog", "constant": 1, "nice": false],
-        "axis": [
-          "values": .numbers(ticks.filter { $0 >= least }), "labelOverlap": true,
-          "labelExpr": "format(datum.value, '~s')",
-        ],
-      ]
-    }
+    return FigureCard(
+      id: panel.id, title: [panel.title],
+      caption: "\(panel.caption) Measured on \(CoherenceByStep.sizes(Set(sizes).sorted())) examples. "
+        + FigureAxis.logarithmicStepsNote + RunData.poolingNote(runs),
+      section: panel.section,
+      panel: FigurePanel(x: .steps, y: FigureAxis(panel.axis, scale: panel.scale), lines: lines), colors: .runs(runs),
+      dashes: panel.curves.map(\.name).filter { name in lines.contains { $0.measure == name } }, height: 200,
+      bins: FigureCard.pointsAcross
+    ).figure()
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import RunStore
 
@@ -58,11 +59,11 @@ public struct Report: Sendable {
   ///
   /// - Parameters:
   ///   - url: The HTML file.
-  ///   - bundle: The JavaScript bundle; found with `ReportAssets.locate()` when not given.
+  ///   - bundle: The JavaScript bundle; found with `ChartAssets.locate()` when not given.
   /// - Throws: `ReportError` when the bundle is missing or there is no folder and none can be made, `RunStoreError` when
   ///   the file cannot be written.
   public func write(to url: URL, bundle: URL? = nil) throws {
-    let bundle = try bundle ?? ReportAssets.locate().bundle
+    let bundle = try bundle ?? ChartAssets.locate().bundle
     let folder = url.deletingLastPathComponent()
     let page = try html(bundle: bundle, folder: folder.standardizedFileURL)
     if !FileManager.default.fileExists(atPath: folder.path) { try makeFolder(folder) }
@@ -70,7 +71,6 @@ public struct Report: Sendable {
   }
 
   private func html(bundle: URL, folder: URL?) throws -> String {
-    let script = try ReportAssets.script(at: bundle)
-    return ReportPage(title: title, runs: runs, figures: figures(), folder: folder).html(bundle: script)
+    try ReportPage(title: title, runs: runs, figures: figures(), folder: folder).html(bundle: bundle)
   }
 }

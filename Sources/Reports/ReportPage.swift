@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import RunStore
 
@@ -11,7 +12,7 @@ struct ReportPage {
   /// The folder the page is written to, which links are relative to.
   let folder: URL?
 
-  func html(bundle: String) -> String {
+  func html(bundle: URL) throws -> String {
     let shown = figures.filter { !$0.isComposite }
     let body = """
       \(header)
@@ -24,8 +25,8 @@ struct ReportPage {
       \(provenance)
       <noscript><p class="quiet">The figures need JavaScript; the numbers are in metrics.csv of each run.</p></noscript>
       """
-    let payload = PageFrame.payload(of: shown, runs: runs.map { ($0.label, $0.shade) })
-    return PageFrame.document(title: title, body: body, payload: payload, bundle: bundle)
+    return try PageFrame.document(
+      title: title, body: body, figures: shown, runs: runs.map { ($0.label, $0.shade) }, bundle: bundle)
   }
 
   private var header: String {

@@ -1,30 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 
 extension StudyPage {
-  /// The style rules of a study's page beside those of every page.
-  static let style = """
-
-    .verdict { margin: 0 0 12px; padding: 12px 18px; background: var(--card); border: 1px solid var(--line);
-      border-left: 4px solid var(--mark); border-radius: 6px; }
-    .verdict h3 { margin: 0; font-size: 15px; font-weight: 600; } .verdict p { margin: 5px 0; }
-    .verdict ul { margin: 4px 0; padding-left: 20px; columns: 2 340px; font-size: 13px; }
-    .verdict summary { cursor: pointer; color: var(--quiet); font-size: 13px; }
-    .outcome { color: var(--mark); font-weight: 700; text-transform: uppercase; font-size: 12px; letter-spacing: .04em; }
-    .held { --mark: #1a7f37; } .did-not-hold { --mark: #c62828; } .inconclusive { --mark: #8a6100; }
-    .not-tested { --mark: #6b7280; } .verdict ul.parts { columns: 1; list-style: none; padding-left: 0; font-size: 14px; }
-    .parts li { margin: 3px 0; }
-    :root[data-theme=dark] .held { --mark: #4ac26b; } :root[data-theme=dark] .did-not-hold { --mark: #ff7b72; }
-    :root[data-theme=dark] .inconclusive { --mark: #d4a72c; }
-    @media (prefers-color-scheme: dark) { :root:not([data-theme=light]) .held { --mark: #4ac26b; }
-      :root:not([data-theme=light]) .did-not-hold { --mark: #ff7b72; }
-      :root:not([data-theme=light]) .inconclusive { --mark: #d4a72c; } }
-    figure.page { grid-column: 1 / -1; } .chart svg { margin: 0 auto; }
-    .links { margin-left: 8px; font-size: 12px; } figure:target, tr:target, dt:target { outline: 2px solid var(--accent); }
-    .cells td:nth-child(2) { white-space: normal; min-width: 180px; }
-    """
-
   var body: String {
     """
     <header>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import RunStore
 
@@ -147,20 +148,19 @@ public struct StudyPage: Sendable {
   /// - Parameter bundle: The file that `make setup` leaves at `.deps/vega/vega-bundle.js`.
   /// - Throws: `ReportError` when the bundle cannot be read.
   public func html(bundle: URL) throws -> String {
-    let script = try ReportAssets.script(at: bundle)
-    let labels = unique(figures.flatMap(\.data).flatMap(\.series).map(\.run))
-    let payload = PageFrame.payload(of: figures, runs: labels.map { ($0, Palette.neutral) })
-    return PageFrame.document(title: title, body: body, payload: payload, bundle: script, style: Self.style)
+    try PageFrame.document(
+      title: title, body: body, figures: figures,
+      runs: unique(figures.flatMap(\.series)).map { ($0, Palette.neutral) }, bundle: bundle)
   }
 
   /// Writes the page, all at once or not at all.
   ///
   /// - Parameters:
   ///   - url: The HTML file, in the folder of the study.
-  ///   - bundle: The JavaScript bundle; found with `ReportAssets.locate()` when not given.
+  ///   - bundle: The JavaScript bundle; found with `ChartAssets.locate()` when not given.
   /// - Throws: `ReportError` when the bundle is missing, `RunStoreError` when the file cannot be written.
   public func write(to url: URL, bundle: URL? = nil) throws {
-    let page = try html(bundle: bundle ?? ReportAssets.locate().bundle)
+    let page = try html(bundle: bundle ?? ChartAssets.locate().bundle)
     try writeAtomically(Data(page.utf8), to: url)
   }
 

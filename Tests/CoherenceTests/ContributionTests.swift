@@ -5,7 +5,7 @@ import Foundation
 import Tensors
 import Testing
 
-@Suite("Contributions and null worlds")
+@Suite("Contributions and permutation nulls")
 struct ContributionTests {
   private let rows: [[Double]] = [[1, 0], [1, 1], [0, -3], [2, 0.5]]
   private let isCorrupt = [false, false, true, false]

@@ -4,7 +4,7 @@ import Datasets
 import Foundation
 import Testing
 
-@testable import Reports
+@testable import Charts
 @testable import RunStore
 @testable import Runs
 @testable import Training

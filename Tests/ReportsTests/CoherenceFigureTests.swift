@@ -5,6 +5,7 @@ import RunStore
 import Testing
 import TestSupport
 
+@testable import Charts
 @testable import Reports
 
 @Suite struct CoherenceFigureTests {
@@ -74,15 +75,17 @@ import TestSupport
       #expect(abs(value / (record.mCoherence ?? 0) - 1) < 1e-9)
     }
     // Fewer points are drawn, which lie on the curve.
-    let shown = try rows(figure, "coherence-by-step").filter { $0["run"] as? String == "0 % noise" }
+    let shown = try rows(figure, "coherence-by-step").filter { $0["series"] as? String == "0 % noise" }
     #expect(shown.count < expected.count && shown.count > expected.count / 2)
-    #expect(shown.contains { $0["step"] as? Int == 0 })
+    #expect(shown.contains { $0["x"] as? Int == 0 } && shown.allSatisfy { $0["x"] is Int })
     #expect(figure.caption.contains("m = 2000") && figure.specification.contains("\"name\":\"r = m\""))
     #expect(figure.specification.contains("\"type\":\"symlog\""))
     // The switch to logarithmic steps leaves step 0 in these figures.
     for figure in report.figures(logarithmicSteps: true) where figure.id.hasPrefix("co") && !figure.isComposite {
       guard figure.section == "Coherence" else { continue }
-      #expect(figure.specification.contains("\"step\":0,"), "\(figure.id)")
+      let first =
+        figure.id.contains("by-loss") ? "\"detail1\":0" : figure.id.contains("by-layer") ? "\"from\":0" : "\"x\":0"
+      #expect(figure.specification.contains(first + ","), "\(figure.id)")
     }
   }
 
@@ -99,8 +102,8 @@ import TestSupport
     #expect(shown.count == joined.count && joined.count < probes.count)
     #expect(figure.caption.contains("(\(probes.count - joined.count) of \(probes.count))"))
     for row in shown {
-      let step = try #require(row["step"] as? Int)
-      let value = try #require(row["loss"] as? Double)
+      let step = try #require(row["detail1"] as? Int)
+      let value = try #require(row["x"] as? Double)
       #expect(abs(value / (loss[step] ?? 0) - 1) < 1e-4)
     }
   }
@@ -113,9 +116,8 @@ import TestSupport
     #expect(figure.specification.contains("\"domain\":[\"whole network\",\(layers)]"))
     let cells = try rows(figure, "cells")
     #expect(cells.count == SyntheticRun(isProbed: true).probed.count * (SyntheticRun.layers.count + 1))
-    let output = cells.filter { $0["layer"] as? String == "output" && $0["step"] as? Int == 300 }
-    let share = try #require(output.first?["share"] as? Double)
-    #expect(abs(share - 6.0 / 21) < 1e-4)
+    let output = cells.filter { $0["row"] as? String == "output" && $0["detail1"] as? String == "300" }
+    #expect(output.count == 1 && output[0]["detail4"] as? String == Wording.percent(6.0 / 21))
     let edges = CoherenceByLayer.edges(of: [0, 1, 10])
     #expect(edges.first == 0 && edges.last == 10 && edges.count == 4 && zip(edges, edges.dropFirst()).allSatisfy(<))
     #expect(EarlySteps.thinned(Array(0...100_000), limit: 100).count <= 102)
@@ -140,30 +142,30 @@ import TestSupport
     let report = try Report(runs: [run])
     let figures = report.figures().filter { $0.section == "Coherence" }
     #expect(figures.map(\.id) == ["coherence-by-step"])
-    #expect(try rows(figures[0], "coherence-by-step").map { $0["value"] as? Double } == [4])
+    #expect(try rows(figures[0], "coherence-by-step").map { $0["y"] as? Double } == [4])
     #expect(report.findings().runs[0].sentences.contains { $0.contains("m-coherence was 4 at step 3") })
   }
 
-  @Test func contributionsShowTheBandsOfTheNullWorlds() throws {
+  @Test func contributionsShowThePermutationNulls() throws {
     let scratch = try Scratch()
     let runs = try probedRuns(in: scratch, levels: [0.5])
     let figure = try figure("contributions-paper-1", of: Report(runs: runs))
     let records = try runs[0].log(ContributionRecord.self).filter { $0.sample == "paper" && $0.step == 7 }
     let nulls = records.filter { $0.world > 0 }.compactMap(\.pristineShare).sorted()
     #expect(nulls.count == SyntheticRun.permutationNulls)
-    let band = try rows(figure, "contributions-paper-1-nulls").first {
-      $0["measure"] as? String == "pristine" && $0["step"] as? Int == 7
+    func isNear(_ name: String, _ low: Double, _ high: Double) throws -> Bool {
+      let band = try rows(figure, name).first { $0["measure"] as? String == "pristine" && $0["x"] as? Int == 7 }
+      return zip(["low", "high"], [low, high]).allSatisfy { abs((band?[$0] as? Double ?? 9) - $1) < 1e-4 }
     }
-    func near(_ key: String, _ expected: Double) -> Bool { abs((band?[key] as? Double ?? 9) - expected) < 1e-4 }
-    #expect(near("minimum", nulls[0]) && near("maximum", nulls[19]))
-    #expect(near("low", nulls[0] + 0.95 * (nulls[1] - nulls[0])))
-    #expect(near("high", nulls[18] + 0.05 * (nulls[19] - nulls[18])))
-    let actual = try rows(figure, "contributions-paper-1").filter { $0["step"] as? Int == 7 }
-    let sum = actual.compactMap { $0["value"] as? Double }.reduce(0, +)
+    #expect(try isNear("contributions-paper-1-nulls-range", nulls[0], nulls[19]))
+    let quantiles = (nulls[0] + 0.95 * (nulls[1] - nulls[0]), nulls[18] + 0.05 * (nulls[19] - nulls[18]))
+    #expect(try isNear("contributions-paper-1-nulls", quantiles.0, quantiles.1))
+    let actual = try rows(figure, "contributions-paper-1").filter { $0["x"] as? Int == 7 }
+    let sum = actual.compactMap { $0["y"] as? Double }.reduce(0, +)
     #expect(actual.count == 2 && abs(sum - 1) < 1e-4)
     #expect(figure.caption.contains("examples 20 times") && figure.caption.contains("400 examples"))
     let early = try self.figure("contributions-early-population-1", of: Report(runs: runs))
-    let steps = try rows(early, "contributions-early-population-1").compactMap { $0["step"] as? Int }
+    let steps = try rows(early, "contributions-early-population-1").compactMap { $0["x"] as? Int }
     #expect(Set(steps) == Set(0...10))
     #expect(early.caption.contains("above all 20 permutations (one-sided permutation p = 0.048)"))
   }

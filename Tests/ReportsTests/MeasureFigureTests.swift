@@ -5,6 +5,7 @@ import RunStore
 import Testing
 import TestSupport
 
+@testable import Charts
 @testable import Reports
 
 /// Bands and cross-checks of m-coherence, related measures and the stability bound.
@@ -35,7 +36,7 @@ import TestSupport
     // One for each point of the curves, which are joined where probes lie closer than a line can show.
     let drawn = try rows(figure, "coherence-by-step")
     #expect(band.count == drawn.count && band.count < 2 * run.probed.count)
-    #expect(band.map { $0["step"] as? Int } == drawn.map { $0["step"] as? Int })
+    #expect(band.map { $0["x"] as? Int } == drawn.map { $0["x"] as? Int })
     let ends = band.compactMap { row -> (low: Double, high: Double)? in
       guard let low = row["low"] as? Double, let high = row["high"] as? Double else { return nil }
       return (low, high)
@@ -44,9 +45,9 @@ import TestSupport
     #expect(ends.count == band.count && ends.allSatisfy { $0.low > 0 && $0.low <= $0.high })
     let curve = try rows(figure, "coherence-by-step")
     let least = try #require(ends.map(\.low).min())
-    #expect(least <= 0.8 && curve.allSatisfy { ($0["value"] as? Double ?? 0) > least })
+    #expect(least <= 0.8 && curve.allSatisfy { ($0["y"] as? Double ?? 0) > least })
     let checks = try rows(figure, "coherence-from-batches")
-    #expect(!checks.isEmpty && checks.allSatisfy { ($0["step"] as? Int ?? 1) % 2 == 0 })
+    #expect(!checks.isEmpty && checks.allSatisfy { ($0["x"] as? Int ?? 1) % 2 == 0 })
     #expect(figure.specification.contains("\"type\":\"area\"") && figure.specification.contains("\"filled\":false"))
     #expect(figure.caption.contains("95 % intervals") && figure.caption.contains("Hollow points"))
   }
@@ -56,7 +57,7 @@ import TestSupport
     let figure = try figure("coherence-by-step", of: report(in: scratch, levels: [0, 1]))
     let band = try rows(figure, "coherence-intervals")
     #expect(Set(band.compactMap { $0["measure"] as? String }) == ["train"])
-    #expect(Set(band.compactMap { $0["run"] as? String }) == ["0 % noise", "100 % noise"])
+    #expect(Set(band.compactMap { $0["series"] as? String }) == ["0 % noise", "100 % noise"])
     #expect(figure.caption.contains("of training examples only"))
   }
 
@@ -76,7 +77,7 @@ import TestSupport
     #expect(figures.map(\.id) == ["stiffness", "gsnr", "gradient-diversity", "noise-scale"])
     let stiffness = try rows(figures[0], "stiffness")
     #expect(Set(stiffness.compactMap { $0["measure"] as? String }) == ["within a class", "between classes"])
-    #expect(stiffness.contains { ($0["value"] as? Double ?? 0) < 0 })
+    #expect(stiffness.contains { ($0["y"] as? Double ?? 0) < 0 })
     #expect(figures.allSatisfy { $0.caption.contains("m = 400") })
     let page = try report.html(bundle: scratch.bundle())
     #expect(page.contains("<h2>Related measures</h2>") && page.contains("<h2>Stability bound (qualitative)</h2>"))
@@ -109,6 +110,6 @@ import TestSupport
     try log.close()
     let report = try Report(runs: [run])
     #expect(report.figures().filter { $0.section == "Related measures" }.map(\.id) == ["gsnr", "noise-scale"])
-    #expect(try rows(figure("noise-scale", of: report), "noise-scale").map { $0["value"] as? Double } == [6])
+    #expect(try rows(figure("noise-scale", of: report), "noise-scale").map { $0["y"] as? Double } == [6])
   }
 }

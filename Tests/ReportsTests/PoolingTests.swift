@@ -5,6 +5,7 @@ import RunStore
 import Testing
 import TestSupport
 
+@testable import Charts
 @testable import Reports
 
 /// Several runs drawn as one.

@@ -5,6 +5,7 @@ import RunStore
 import Testing
 import TestSupport
 
+@testable import Charts
 @testable import Reports
 
 @Suite(.serialized) struct ReportTests {
@@ -63,10 +64,19 @@ import TestSupport
     }
     let curve = try #require(figures.first { $0.id == "corrupt-accuracy" })
     let rows = try #require((try parsed(curve)["datasets"] as? [String: [[String: Any]]])?["corrupt-accuracy"])
-    #expect(Set(rows.compactMap { $0["run"] as? String }) == Set(report.runs[1...].map(\.label)))
+    #expect(Set(rows.compactMap { $0["series"] as? String }) == Set(report.runs[1...].map(\.label)))
     let expected = SyntheticRun(noise: 0.5).corrupt(3000)
-    let value = rows.first { $0["run"] as? String == report.runs[1].label && $0["step"] as? Int == 3000 }?["value"]
+    let value = rows.first { $0["series"] as? String == report.runs[1].label && $0["x"] as? Int == 3000 }?["y"]
     #expect(abs((value as? Double ?? 0) - expected) < 1e-5)
+  }
+
+  @Test func figuresOfRunsHaveTablesToo() throws {
+    let scratch = try Scratch()
+    let run = try SyntheticRun(noise: 0.5, examples: 400, isProbed: true).write(to: scratch.url, name: "run")
+    for figure in try Report(runs: [run]).figures() {
+      let lines = figure.csv.split(separator: "\n")
+      #expect(lines.first == "panel,series,x,y,low,high" && lines.count > 1, "\(figure.id)")
+    }
   }
 
   @Test func logarithmicStepsLeaveOutStepZero() throws {
@@ -74,8 +84,8 @@ import TestSupport
     let report = try Report(runs: threeRuns(in: scratch))
     for figure in report.figures(logarithmicSteps: true) {
       let text = figure.specification
-      #expect(!text.contains("\"step\":0,"))
-      let isOverSteps = figure.data.contains { !$0.series.isEmpty }
+      #expect(!figure.data.flatMap(\.lines).contains { $0.line.points.contains { $0.x == 0 } })
+      let isOverSteps = figure.data.contains { !$0.lines.isEmpty }
       #expect(isOverSteps == text.contains("\"scale\":{\"type\":\"log\",\"nice\":false}"))
       _ = try parsed(figure)
     }
@@ -185,7 +195,7 @@ import TestSupport
     let own = String(decoding: try Data(contentsOf: runs[0].report), as: UTF8.self)
     #expect(own.contains("href=\"metrics.csv\"") && own.contains("href=\"../noise-0/metrics.csv\""))
     let missing = scratch.url.appendingPathComponent("none.js")
-    #expect(throws: ReportError.self) { try report.write(to: place, bundle: missing) }
+    #expect(throws: ChartError.self) { try report.write(to: place, bundle: missing) }
     #expect(throws: RunStoreError.self) {
       try report.write(to: URL(fileURLWithPath: "/dev/null/report.html"), bundle: scratch.bundle())
     }
@@ -195,19 +205,19 @@ import TestSupport
     var points = (0..<50_000).map { Point(step: $0, value: sin(Double($0) / 3000)) }
     points[31_234].value = 9
     points[31_235].value = -9
-    let thin = Downsampling.thinned(points)
+    let thin = Downsampling.thinned(points, limit: Downsampling.limit, value: \.value)
     #expect(thin.count <= Downsampling.limit && thin.count > 1000)
     #expect(thin.map(\.value).max() == 9 && thin.map(\.value).min() == -9)
     #expect(thin.first == points.first && thin.last == points.last)
     #expect(zip(thin, thin.dropFirst()).allSatisfy { $0.step < $1.step })
     let short = Array(points.prefix(Downsampling.limit))
-    #expect(Downsampling.thinned(short) == short)
+    #expect(Downsampling.thinned(short, limit: Downsampling.limit, value: \.value) == short)
   }
 
   @Test func valuesThatCannotBeDrawnAreLeftOut() {
     let points = [Point(step: 0, value: 1), Point(step: 1, value: .nan), Point(step: 2, value: .infinity)]
-    #expect(Series(run: "a", points: points)?.points.count == 1)
-    #expect(Series(run: "a", points: Array(points.dropFirst())) == nil)
+    #expect(FigureLine("a", points: points)?.points.count == 1)
+    #expect(FigureLine("a", points: Array(points.dropFirst())) == nil)
   }
 
   @Test func wordingForPeople() {
@@ -221,9 +231,9 @@ import TestSupport
 
   @Test func missingAssetsNameTheRemedy() {
     let nowhere = URL(fileURLWithPath: "/")
-    #expect(throws: ReportError.self) { _ = try ReportAssets.locate(named: "/nowhere", near: [nowhere]) }
+    #expect(throws: ChartError.self) { _ = try ChartAssets.locate(named: "/nowhere", near: [nowhere]) }
     do {
-      _ = try ReportAssets.locate(named: nil, near: [nowhere])
+      _ = try ChartAssets.locate(named: nil, near: [nowhere])
       Issue.record("expected an error")
     } catch {
       #expect("\(error)".contains("make setup"))
@@ -231,9 +241,9 @@ import TestSupport
   }
 
   /// Draws with the installed exporter where `make setup` has run.
-  @Test(.enabled(if: (try? ReportAssets.locate()) != nil, "needs make setup"))
+  @Test(.enabled(if: (try? ChartAssets.locate()) != nil, "needs make setup"))
   func figuresAreExported() throws {
-    let assets = try ReportAssets.locate()
+    let assets = try ChartAssets.locate()
     let scratch = try Scratch()
     let report = try Report(runs: threeRuns(in: scratch))
     let folder = scratch.url.appendingPathComponent("figures")
@@ -245,7 +255,7 @@ import TestSupport
       #expect(start.hasPrefix(starts[file.pathExtension] ?? "?"), "\(file.lastPathComponent)")
     }
     let wrong = folder.appendingPathComponent("figure.png")
-    #expect(throws: ReportError.self) {
+    #expect(throws: ChartError.self) {
       try report.export(figure: report.figures()[0], to: wrong, format: .svg, assets: assets)
     }
   }
@@ -254,7 +264,7 @@ import TestSupport
   @Test(.enabled(if: ProcessInfo.processInfo.environment["COHERENT_SAMPLE_REPORT"] != nil, "only on request"))
   func sampleReport() throws {
     let folder = try #require(ProcessInfo.processInfo.environment["COHERENT_SAMPLE_REPORT"])
-    let assets = try ReportAssets.locate()
+    let assets = try ChartAssets.locate()
     let place = URL(fileURLWithPath: folder)
     try? FileManager.default.removeItem(at: place)
     let levels = [0, 0.25, 0.5, 0.75, 1.0]

@@ -4,6 +4,7 @@ import Foundation
 import Testing
 import TestSupport
 
+@testable import Charts
 @testable import Reports
 
 /// The page of a study: from verdict to figure to table to command.
@@ -91,6 +92,6 @@ import TestSupport
     let file = scratch.url.appendingPathComponent("report.html")
     try empty.write(to: file, bundle: scratch.bundle())
     #expect(try String(contentsOf: file, encoding: .utf8) == html)
-    #expect(throws: ReportError.self) { try empty.html(bundle: scratch.url.appendingPathComponent("none.js")) }
+    #expect(throws: ChartError.self) { try empty.html(bundle: scratch.url.appendingPathComponent("none.js")) }
   }
 }

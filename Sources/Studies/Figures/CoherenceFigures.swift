@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 import Foundation
 import Reports
@@ -26,7 +27,7 @@ enum CoherenceFigures {
           row: model, column: split == "train" ? "training sample" : "test sample", x: .steps, y: axis,
           lines: own.levels.map { level in
             FigureLine(FigureWording.noise(level), of: own.at(level), along: .steps) { $0.positiveMCoherence(split) }
-          }, reference: 1)
+          }, references: [1.0])
       }
     }
     let hasTest = panels.contains { $0.column == "test sample" && !$0.lines.isEmpty }
@@ -54,10 +55,10 @@ enum CoherenceFigures {
           row: row, column: "by epoch", x: epochs, y: axis,
           lines: splits.map { split in
             FigureLine(name(split), of: runs, along: .epochs) { $0.positiveMCoherence(split) }
-          }, reference: 1),
+          }, references: [1.0]),
         FigurePanel(
           row: row, column: "by training loss", x: loss, y: axis,
-          lines: splits.map { FigureLine(name($0), points: byLoss(runs, split: $0)) }, reference: 1),
+          lines: splits.map { FigureLine(name($0), points: byLoss(runs, split: $0)) }, references: [1.0]),
       ]
     }
     return [

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import Reports
 import RunStore
@@ -27,7 +28,7 @@ enum ContributionFigures {
             lines: [("pristine", pristine), ("corrupt", corrupt)].flatMap {
               lines($0.0, records, $0.1, inside: reference == nil ? nil : -1...2)
             },
-            reference: reference)
+            references: reference.map { [FigureReference($0)] } ?? [])
         }
       }
     }

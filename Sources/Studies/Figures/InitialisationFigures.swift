@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 import Foundation
 import Reports
@@ -20,7 +21,8 @@ enum InitialisationFigures {
     let coherence = FigureAxis("m-coherence r", scale: .logarithmic, including: [1])
     let panels = [
       FigurePanel(
-        column: "Coherence", x: .steps, y: coherence, lines: lines { $0.positiveMCoherence("train") }, reference: 1),
+        column: "Coherence", x: .steps, y: coherence, lines: lines { $0.positiveMCoherence("train") }, references: [1.0]
+      ),
       FigurePanel(column: "Training accuracy", x: .steps, y: .accuracy(), lines: lines { $0.accuracy("train") }),
       FigurePanel(column: "Test accuracy", x: .steps, y: .accuracy(), lines: lines { $0.accuracy("test") }),
     ]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import Reports
 
@@ -135,7 +136,7 @@ enum MeasuredFigures {
         section: "Learning order",
         panels: [
           FigurePanel(
-            x: .steps, y: FigureAxis("Rank correlation", including: [0]), lines: lines, reference: 0)
+            x: .steps, y: FigureAxis("Rank correlation", including: [0]), lines: lines, references: [0.0])
         ]
       ).figure()
     ]

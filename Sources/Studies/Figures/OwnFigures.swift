@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 import Foundation
 import Reports
@@ -70,7 +71,7 @@ enum OwnFigures {
                   ($0.step, $0.value)
                 })
             }
-          }, reference: 1)
+          }, references: [1.0])
       }
     }
     return [

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 import Foundation
 import Reports
@@ -107,7 +108,7 @@ enum RobustFigures {
               along: .steps
             ) { $0.measure(measure) }
           }
-        }, reference: 1)
+        }, references: [1.0])
     }
     return FigureGrid(
       id: "median-against-mean", title: "The median of three against the mean",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 import Foundation
 import Reports
@@ -27,7 +28,8 @@ enum WinsorizedFigures {
             FigureLine("training accuracy", of: runs, along: .evenSteps) { $0.accuracy("train") },
             FigureLine("test accuracy", of: runs, along: .evenSteps) { $0.accuracy("test") },
             FigureLine("overfit", of: runs, along: .evenSteps) { $0.overfit },
-          ], reference: runs.first.flatMap { $0.noise > 0 ? $0.properAccuracy : nil })
+          ],
+          references: runs.first.flatMap { $0.noise > 0 ? $0.properAccuracy : nil }.map { [FigureReference($0)] } ?? [])
       }
     }
     return FigureGrid(

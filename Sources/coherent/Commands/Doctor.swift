@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import ArgumentParser
 import CThreadPolicy
 import Datasets
@@ -92,10 +93,10 @@ struct Doctor: ParsableCommand {
 
     private mutating func checkReports() {
       do {
-        let assets = try ReportAssets.locate()
+        let assets = try ChartAssets.locate()
         reportBundle = assets.bundle.path
         // A packed program is whole without it.
-        if !ReportAssets.isPacked, !FileManager.default.fileExists(atPath: assets.python.path) {
+        if !ChartAssets.isPacked, !FileManager.default.fileExists(atPath: assets.python.path) {
           problems.append(
             Problem(problem: "vl-convert is missing, so figures cannot be exported", remedy: "run make setup"))
         }

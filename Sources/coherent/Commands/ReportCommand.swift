@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import ArgumentParser
 import Foundation
 import Reports
@@ -94,7 +95,7 @@ struct ReportCommand: ParsableCommand {
       }
       do {
         _ = try look()
-      } catch let error as ReportError {
+      } catch let error as ChartError {
         throw ValidationError(error.description)
       }
     }

@@ -30,6 +30,11 @@ indirect enum JSON: Sendable, Hashable {
     return members.first { $0.key == key }?.value
   }
 
+  /// The panels of a chart; a chart of one is its own.
+  var panels: [JSON] {
+    if case .array(let panels)? = self["concat"] { panels } else { [self] }
+  }
+
   /// The layers of a chart; a chart of one view is its own layer.
   var layers: [JSON] {
     if case .array(let layers)? = self["layer"] { layers } else { [self] }
@@ -119,4 +124,20 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Express
     self = .object(elements.map { Member(key: $0.0, value: $0.1) })
   }
   init(nilLiteral: ()) { self = .null }
+}
+
+extension JSON {
+  /// This object with the members of another.
+  func merging(members other: JSON) -> JSON {
+    guard case .object(let own) = self, case .object(let added) = other else { return self }
+    return .object(own.filter { member in !added.contains { $0.key == member.key } } + added)
+  }
+
+  /// This object with the members of another, objects inside of it merged likewise.
+  func refined(by other: JSON) -> JSON {
+    guard case .object(let added) = other, case .object = self else { return other }
+    return added.reduce(self) { result, member in
+      result.merging([member.key: result[member.key]?.refined(by: member.value) ?? member.value])
+    }
+  }
 }

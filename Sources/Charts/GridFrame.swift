@@ -87,18 +87,6 @@ struct GridFrame {
   /// Words in the middle of a panel.
   func note(_ text: String) -> JSON { Self.text(text, x: width / 2, y: height / 2, weight: "normal") }
 
-  /// A dotted line over the width of a panel.
-  func rule(at value: Double, y: JSON) -> JSON {
-    [
-      "data": ["values": [["y": .number(value)]]],
-      "mark": [
-        "type": "rule", "strokeDash": [1, 2], "strokeCap": "round", "strokeWidth": 0.9, "clip": true,
-        "color": .string(Palette.neutral.light),
-      ],
-      "encoding": ["y": y.merging(["field": "y"])],
-    ]
-  }
-
   private static func text(
     _ text: String, x: Double, y: Double, angle: Double = 0, align: JSON = "center", weight: JSON = 600
   ) -> JSON {

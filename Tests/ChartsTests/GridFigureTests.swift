@@ -4,7 +4,7 @@ import Foundation
 import Testing
 import TestSupport
 
-@testable import Reports
+@testable import Charts
 
 /// Grids of panels, bars and maps from plain numbers, and their data as tables.
 @Suite struct GridFigureTests {
@@ -167,15 +167,6 @@ import TestSupport
       #expect(range.lowerBound <= low && range.upperBound >= high && range.lowerBound < range.upperBound)
     }
     #expect(FigureAxis.rounded(-0.001, 0.9).lowerBound > -0.01)
-  }
-
-  @Test func figuresOfRunsHaveTablesToo() throws {
-    let scratch = try Scratch()
-    let run = try SyntheticRun(noise: 0.5, examples: 400, isProbed: true).write(to: scratch.url, name: "run")
-    for figure in try Report(runs: [run]).figures() {
-      let lines = figure.csv.split(separator: "\n")
-      #expect(lines.first == "panel,series,x,y,low,high" && lines.count > 1, "\(figure.id)")
-    }
   }
 
   @Test func figuresAreExportedWithTheirTables() throws {

@@ -3,9 +3,9 @@
 import Foundation
 
 /// How numbers are written for people.
-enum Wording {
+package enum Wording {
   /// A whole number with thin spaces between thousands, such as `60 000`.
-  static func integer(_ value: Int) -> String {
+  package static func integer(_ value: Int) -> String {
     let digits = String(value.magnitude)
     guard digits.count > 4 else { return "\(value)" }
     var groups: [Substring] = []
@@ -18,19 +18,19 @@ enum Wording {
   }
 
   /// A share as a percentage, such as `97.3 %`.
-  static func percent(_ share: Double, digits: Int = 1) -> String {
+  package static func percent(_ share: Double, digits: Int = 1) -> String {
     guard share.isFinite else { return "–" }
     return String(format: "%.\(digits)f", share * 100).replacingOccurrences(of: "-", with: "−") + " %"
   }
 
   /// A share as a percentage without needless decimals, such as `50 %` or `12.5 %`.
-  static func level(_ share: Double) -> String {
+  package static func level(_ share: Double) -> String {
     let rounded = (share * 1000).rounded() / 10
     return (rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)") + " %"
   }
 
   /// Seconds as a duration, such as `4.2 s`, `3 min 05 s` or `2 h 10 min`.
-  static func duration(_ seconds: Double) -> String {
+  package static func duration(_ seconds: Double) -> String {
     if seconds < 60 { return String(format: "%.1f s", seconds) }
     let whole = Int(seconds.rounded())
     if whole < 3600 { return String(format: "%d min %02d s", whole / 60, whole % 60) }
@@ -38,18 +38,18 @@ enum Wording {
   }
 
   /// Bytes, such as `412 MiB`.
-  static func bytes(_ count: Int) -> String {
+  package static func bytes(_ count: Int) -> String {
     let mebibytes = Double(count) / 1_048_576
     return mebibytes < 1024 ? String(format: "%.0f MiB", mebibytes) : String(format: "%.2f GiB", mebibytes / 1024)
   }
 
   /// Text for an HTML page: as `code(_:)`, and no line ends between a number and its per cent sign.
-  static func html(_ text: String) -> String {
+  package static func html(_ text: String) -> String {
     code(text).replacingOccurrences(of: "([0-9]) %", with: "$1\u{A0}%", options: .regularExpression)
   }
 
   /// Text with the characters that HTML reserves escaped, otherwise as it is, such as commands to copy.
-  static func code(_ text: String) -> String {
+  package static func code(_ text: String) -> String {
     var output = ""
     output.reserveCapacity(text.utf8.count)
     for character in text {
@@ -65,7 +65,7 @@ enum Wording {
   }
 
   /// A command line that a POSIX shell reads back as the same arguments.
-  static func shell(_ arguments: [String]) -> String {
+  package static func shell(_ arguments: [String]) -> String {
     let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,+@%")
     return arguments.map { argument in
       if !argument.isEmpty, argument.allSatisfy(plain.contains) { return argument }
@@ -74,7 +74,7 @@ enum Wording {
   }
 
   /// Five significant digits, unless told otherwise: more than any screen or page shows.
-  static func rounded(_ value: Double, digits: Int = 5) -> Double {
+  package static func rounded(_ value: Double, digits: Int = 5) -> Double {
     guard value.isFinite, value != 0 else { return value }
     let scale = pow(10, Double(digits - 1) - floor(log10(abs(value))))
     guard scale.isFinite, scale != 0 else { return value }

@@ -10,6 +10,8 @@ public enum FigureScale: Sendable, Hashable {
   case logarithmic
   /// By log(1 + value): logarithmic from about 1 on, with 0 at its end.
   case logarithmicFromZero
+  /// The same on both sides of 0.
+  case signedLogarithmic
 }
 
 /// An axis of a panel. Panels with equal axes share their ends.
@@ -24,6 +26,10 @@ public struct FigureAxis: Sendable, Hashable {
   public let including: [Double]
   /// Where the labels stand; chosen by the axis when empty.
   public let ticks: [Double]
+  /// The ends, where they are not those of the values.
+  public let ends: ClosedRange<Double>?
+  /// Whether values fall from left to right.
+  public let isReversed: Bool
 
   /// An axis from its parts.
   ///
@@ -33,38 +39,46 @@ public struct FigureAxis: Sendable, Hashable {
   ///   - isShare: whether values are shares, written as per cent.
   ///   - including: Values inside the axis, whatever the data.
   ///   - ticks: Where the labels stand; empty to leave that to the axis.
+  ///   - ends: The ends, where they are not those of the values.
+  ///   - isReversed: Whether values fall from left to right.
   public init(
     _ title: String, scale: FigureScale = .linear, isShare: Bool = false, including: [Double] = [],
-    ticks: [Double] = []
+    ticks: [Double] = [], ends: ClosedRange<Double>? = nil, isReversed: Bool = false
   ) {
-    self.title = title
-    self.scale = scale
-    self.isShare = isShare
-    self.including = including
-    self.ticks = ticks
+    (self.title, self.scale, self.isShare, self.including) = (title, scale, isShare, including)
+    (self.ticks, self.ends, self.isReversed) = (ticks, ends, isReversed)
   }
 
   /// Training steps: logarithmic with step 0 at the left end.
   public static let steps = FigureAxis("Training step", scale: .logarithmicFromZero)
   /// Training steps, evenly spaced.
   public static let linearSteps = FigureAxis("Training step")
-  /// Accuracy, from 0 to 100 %.
-  public static func accuracy(_ title: String = "Accuracy") -> FigureAxis {
-    FigureAxis(title, isShare: true, including: [0, 1])
+  /// Accuracy, from 0 to 100 %, or between other ends.
+  public static func accuracy(_ title: String = "Accuracy", ends: ClosedRange<Double>? = nil) -> FigureAxis {
+    FigureAxis(title, isShare: true, including: [0, 1], ends: ends)
   }
 }
 
 extension FigureAxis {
+  /// What captions say of `steps`.
+  public static let logarithmicStepsNote = "The step axis is logarithmic and starts at step 0."
+
   /// Whether it shows accuracies, from 0 to 100 % unless all of them lie close together.
   var isAccuracy: Bool { isShare && including == [0, 1] && ticks.isEmpty }
 
   /// Whether it shows the course of training.
   var isTraining: Bool { title == Self.steps.title || title == "Epoch" }
 
+  /// Whether the switch to logarithmic steps is for it.
+  var isSwitchable: Bool { isTraining && scale == .linear && ticks.isEmpty }
+
+  /// The title without unit and direction.
+  var shortTitle: String { title.prefix { $0 != "(" && $0 != "," }.trimmingCharacters(in: .whitespaces) }
+
   /// Whether a value has a place on the axis.
   func shows(_ value: Double) -> Bool {
     switch scale {
-    case .linear: value.isFinite
+    case .linear, .signedLogarithmic: value.isFinite
     case .logarithmic: value.isFinite && value > 0
     case .logarithmicFromZero: value.isFinite && value >= 0
     }
@@ -72,6 +86,7 @@ extension FigureAxis {
 
   /// The ends for these values.
   func domain(of values: some Sequence<Double>, isX: Bool) -> ClosedRange<Double> {
+    if let ends { return ends }
     let shown = (Array(values) + including).filter(shows)
     guard let low = shown.min(), let high = shown.max() else { return 0...1 }
     switch scale {
@@ -81,6 +96,7 @@ extension FigureAxis {
     case .linear: return Self.rounded(low, high)
     case .logarithmic: return isX && low < high ? low...high : (low / 1.25)...(high * 1.25)
     case .logarithmicFromZero: return low...max(high, low + 1)
+    case .signedLogarithmic: return low...max(high, low + 1)
     }
   }
 
@@ -91,15 +107,24 @@ extension FigureAxis {
   ///   - domain: The ends.
   ///   - isLabelled: Whether title and labels are drawn.
   ///   - pixels: The length, which says how many labels fit.
+  ///   - isX: Whether it is the horizontal one.
+  ///   - isFitted: Whether the ends follow what is shown, as where the reader hides curves.
   func encoding(
-    field: String, domain: ClosedRange<Double>, isLabelled: Bool, pixels: Double, isX: Bool
+    field: String, domain: ClosedRange<Double>, isLabelled: Bool, pixels: Double, isX: Bool, isFitted: Bool = false
   ) -> JSON {
     let kind: JSON =
       switch scale {
       case .linear: ["type": "linear"]
       case .logarithmic: ["type": "log"]
-      case .logarithmicFromZero: ["type": "symlog", "constant": 1]
+      case .logarithmicFromZero, .signedLogarithmic: ["type": "symlog", "constant": 1]
       }
+    let isRounded = isFitted && !isX && scale == .linear
+    let ends: JSON = .object([
+      "domain": isFitted ? nil : .numbers([domain.lowerBound, domain.upperBound]),
+      "domainMin": isFitted && scale == .logarithmicFromZero ? 0 : nil, "reverse": isReversed ? true : nil,
+      "nice": isRounded ? 5 : false,
+      "zero": scale == .linear ? .bool(isRounded && including.contains(0)) : nil,
+    ])
     let fitting = max(2, Int(pixels / (isX ? 34 : 22)))
     var axis: JSON = ["labels": .bool(isLabelled), "labelExpr": .string(labelExpression)]
     if isX { axis = axis.merging(["labelFlush": true, "ticks": true]) }
@@ -109,12 +134,11 @@ extension FigureAxis {
     // With a count beside them, Vega would thin the places further.
     axis = axis.merging(
       places.isEmpty
-        ? ["tickCount": .number(Double(min(5, fitting)))] : ["values": .numbers(places.filter(domain.contains))])
+        ? ["tickCount": .number(Double(min(5, fitting)))]
+        : ["values": .numbers(isFitted ? places : places.filter(domain.contains))])
     return [
       "field": .string(field), "type": "quantitative", "title": isLabelled ? .string(title) : nil,
-      "scale": kind.merging([
-        "domain": .numbers([domain.lowerBound, domain.upperBound]), "nice": false, "zero": false,
-      ]),
+      "scale": kind.merging(members: ends),
       "axis": axis,
     ]
   }
@@ -135,6 +159,9 @@ extension FigureAxis {
     case .logarithmicFromZero:
       let zero = domain.contains(0) ? [0.0] : []
       found = zero + LogarithmicAxis.ticks(from: max(1, domain.lowerBound), to: max(2, domain.upperBound))
+    case .signedLogarithmic:
+      let negative = LogarithmicAxis.ticks(from: 10, to: max(11, -domain.lowerBound)).map { -$0 }
+      return negative.reversed() + [0] + LogarithmicAxis.ticks(from: 10, to: max(11, domain.upperBound))
     }
     // Every second or third power of ten where all would run into one another.
     guard found.count > fitting + 1 else { return found }

@@ -114,7 +114,7 @@ public struct FigureBars: Sendable {
         "tooltip": [["field": "name", "title": " "], ["field": "value", "title": "value", "format": ".4~g"]],
       ],
     ]
-    let zero = domain.lowerBound < 0 ? [frame.rule(at: 0, y: y)] : []
+    let zero = domain.lowerBound < 0 ? PanelDrawing.rules([FigureReference(0)], y: y, style: .print) : []
     let neutral = JSON.string(Palette.neutral.light)
     let ranges: JSON = [
       "transform": [["filter": "isValid(datum.low)"]],

@@ -18,20 +18,20 @@ public struct FigureLook: Sendable, Equatable {
 
   /// A look from its parts.
   ///
-  /// - Throws: `ReportError` for sizes that no figure can have.
+  /// - Throws: `ChartError` for sizes that no figure can have.
   public init(
     width: Double? = nil, height: Double? = nil, fontSize: Double? = nil, logarithmicSteps: Bool = false,
     accuracyFrom: Double? = nil, hasTitle: Bool = true
   ) throws {
     for (name, size) in [("width", width), ("height", height)] {
       guard let size, !(1...40).contains(size) else { continue }
-      throw ReportError("A figure cannot have a \(name) of \(size) inches.", remedy: "Give 1 to 40 inches.")
+      throw ChartError("A figure cannot have a \(name) of \(size) inches.", remedy: "Give 1 to 40 inches.")
     }
     if let fontSize, !(3...72).contains(fontSize) {
-      throw ReportError("Letters cannot be \(fontSize) points high.", remedy: "Give 3 to 72 points.")
+      throw ChartError("Letters cannot be \(fontSize) points high.", remedy: "Give 3 to 72 points.")
     }
     if let accuracyFrom, !(0..<1).contains(accuracyFrom) {
-      throw ReportError(
+      throw ChartError(
         "An accuracy axis cannot begin at \(Wording.level(accuracyFrom)).",
         remedy: "Give a value from 0 to below 100 %.")
     }
@@ -41,7 +41,7 @@ public struct FigureLook: Sendable, Equatable {
 
   /// A figure with this look. A size becomes `usermeta.size` in points for charts of several panels, which the exporter
   /// fits, as Vega-Lite fits single ones alone.
-  func applied(to figure: Figure) -> Figure {
+  public func applied(to figure: Figure) -> Figure {
     var figure = logarithmicSteps ? figure.logarithmicSteps() : figure
     if let accuracyFrom { figure = figure.replacing { Self.accuracy($0, from: accuracyFrom) } }
     if let fontSize { figure = figure.replacing { Self.scaled($0, by: fontSize / Self.usualFontSize) } }
@@ -171,15 +171,6 @@ public struct FigureLook: Sendable, Equatable {
       return encoding.merging([channel: own.merging(["legend": folded])])
     }
     return (layer.merging(["encoding": changed]), rows.values.reduce(0, +))
-  }
-}
-
-extension Figure {
-  /// The same figure with its chart changed.
-  func replacing(_ change: (JSON) -> JSON) -> Figure {
-    Figure(
-      id: id, title: title, caption: caption, section: section, isComposite: isComposite, chart: change(chart),
-      data: data, shades: shades, table: table)
   }
 }
 

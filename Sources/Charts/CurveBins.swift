@@ -87,15 +87,6 @@ struct CurveBins {
   }
 }
 
-extension CurveBins {
-  /// The same for the points of a run.
-  func joined(_ points: [Point]) -> [Point] {
-    joined(points.map { FigurePoint(x: Double($0.step), y: $0.value, low: $0.low, high: $0.high) }).map {
-      Point(step: Int($0.x.rounded()), value: $0.y, low: $0.low, high: $0.high)
-    }
-  }
-}
-
 extension FigureScale {
   /// A value's place along the axis.
   func place(_ value: Double) -> Double {
@@ -103,6 +94,7 @@ extension FigureScale {
     case .linear: value
     case .logarithmic: log(value)
     case .logarithmicFromZero: log1p(value)
+    case .signedLogarithmic: value < 0 ? -log1p(-value) : log1p(value)
     }
   }
 
@@ -112,6 +104,7 @@ extension FigureScale {
     case .linear: place
     case .logarithmic: exp(place)
     case .logarithmicFromZero: expm1(place)
+    case .signedLogarithmic: place < 0 ? -expm1(-place) : expm1(place)
     }
   }
 }

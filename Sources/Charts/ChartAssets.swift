@@ -2,8 +2,8 @@
 
 import Foundation
 
-/// The installed files that reports need: the JavaScript bundle for HTML, and the exporter for SVG, PNG and PDF.
-public struct ReportAssets: Sendable, Equatable {
+/// The installed files that pages and figures need: the JavaScript bundle for HTML, and the exporter for SVG, PNG and PDF.
+public struct ChartAssets: Sendable, Equatable {
   /// The folder of installed dependencies, `.deps`.
   public let dependencies: URL
   /// The folder with the project's scripts.
@@ -27,7 +27,7 @@ public struct ReportAssets: Sendable, Equatable {
     self.scripts = scripts
   }
 
-  /// The JavaScript bundle that an HTML report embeds.
+  /// The JavaScript bundle that a page embeds.
   public var bundle: URL { dependencies.appendingPathComponent("vega/vega-bundle.js") }
 
   /// The folder of Python packages that the exporter imports from.
@@ -39,8 +39,8 @@ public struct ReportAssets: Sendable, Equatable {
   /// Finds the assets: in the folder that the environment variable `COHERENT_DEPS` names, else in the `.deps` of the
   /// nearest folder at or above the program's own folder, or the current one.
   ///
-  /// - Throws: `ReportError` when no such folder holds the bundle.
-  public static func locate() throws -> ReportAssets {
+  /// - Throws: `ChartError` when no such folder holds the bundle.
+  public static func locate() throws -> ChartAssets {
     let manager = FileManager.default
     let starts =
       [Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()].compactMap { $0 }
@@ -51,18 +51,18 @@ public struct ReportAssets: Sendable, Equatable {
   /// The text of a JavaScript bundle.
   static func script(at bundle: URL) throws -> String {
     guard let data = try? Data(contentsOf: bundle), !data.isEmpty else {
-      throw ReportError(
+      throw ChartError(
         "The JavaScript bundle \(bundle.path) cannot be read.", remedy: "Run make setup in the project's folder.")
     }
     return String(decoding: data, as: UTF8.self)
   }
 
-  static func locate(named folder: String?, near starts: [URL]) throws -> ReportAssets {
+  static func locate(named folder: String?, near starts: [URL]) throws -> ChartAssets {
     if let folder, !folder.isEmpty {
       let dependencies = URL(fileURLWithPath: folder, isDirectory: true)
       let near = [dependencies.deletingLastPathComponent()] + starts
       let scripts = near.lazy.compactMap { nearest("scripts/export-figures.py", from: $0) }.first
-      let assets = ReportAssets(
+      let assets = ChartAssets(
         dependencies: dependencies,
         scripts: scripts?.appendingPathComponent("scripts") ?? dependencies.appendingPathComponent("../scripts"))
       guard exists(assets.bundle) else { throw missing(assets.bundle.path) }
@@ -70,15 +70,15 @@ public struct ReportAssets: Sendable, Equatable {
     }
     for start in starts {
       guard let root = nearest(".deps/vega/vega-bundle.js", from: start) else { continue }
-      return ReportAssets(
+      return ChartAssets(
         dependencies: root.appendingPathComponent(".deps", isDirectory: true),
         scripts: root.appendingPathComponent("scripts", isDirectory: true))
     }
     throw missing(".deps/vega/vega-bundle.js")
   }
 
-  private static func missing(_ path: String) -> ReportError {
-    ReportError(
+  private static func missing(_ path: String) -> ChartError {
+    ChartError(
       "The JavaScript bundle for reports was not found (\(path)).",
       remedy: "Run make setup in the project's folder, or set COHERENT_DEPS to its .deps folder.")
   }

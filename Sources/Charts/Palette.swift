@@ -3,24 +3,27 @@
 import Foundation
 
 /// A colour for light pages and its twin for dark ones.
-struct Shade: Sendable, Equatable {
-  let light: String
-  let dark: String
+public struct Shade: Sendable, Equatable {
+  /// The colour on light pages and on dark ones, as #rrggbb.
+  public let light, dark: String
+
+  /// A colour and its twin.
+  public init(light: String, dark: String) { (self.light, self.dark) = (light, dark) }
 }
 
 /// Colours that stay apart for colour-blind readers and in grey-scale print. A colour means one thing on all figures:
 /// a group of examples, a level of noise, or one of the things compared. The three kinds have no colour in common.
-enum Palette {
+package enum Palette {
   /// Examples whose label is unchanged, and those whose label noise changed (Okabe and Ito's blue and vermilion).
-  static let pristine = Shade(light: "#0072b2", dark: "#56b4e9")
-  static let corrupt = Shade(light: "#d55e00", dark: "#ff9a4d")
+  package static let pristine = Shade(light: "#0072b2", dark: "#56b4e9")
+  package static let corrupt = Shade(light: "#d55e00", dark: "#ff9a4d")
   /// The test set.
-  static let test = Shade(light: "#009e73", dark: "#2fc79c")
+  package static let test = Shade(light: "#009e73", dark: "#2fc79c")
   /// The training set, and anything that is not one of the groups.
-  static let neutral = Shade(light: "#4d4d4d", dark: "#c4c4c4")
+  package static let neutral = Shade(light: "#4d4d4d", dark: "#c4c4c4")
 
   /// The colour of a split, wherever it is told apart from others by colour.
-  static func split(_ name: String) -> Shade {
+  package static func split(_ name: String) -> Shade {
     switch name {
     case "train": neutral
     case "test": test
@@ -30,7 +33,7 @@ enum Palette {
 
   /// For runs and other things compared, without an order: what Okabe and Ito's colours leave beside the groups, and
   /// others as far from them.
-  static let categorical = [
+  package static let categorical = [
     Shade(light: "#882255", dark: "#e0679f"), Shade(light: "#e69f00", dark: "#ffc04d"),
     Shade(light: "#56b4e9", dark: "#a8dcf8"), Shade(light: "#7d8a1a", dark: "#c3cf52"),
     Shade(light: "#8c564b", dark: "#c99a8f"), Shade(light: "#5b4a9c", dark: "#a99be6"),
@@ -52,7 +55,7 @@ enum Palette {
 
   /// Colours of noise levels: that of the level itself, so that a level has one colour on all figures. Levels too close
   /// for that share the whole range.
-  static func noise(_ levels: [Double]) -> [Shade] {
+  package static func noise(_ levels: [Double]) -> [Shade] {
     let sorted = Set(levels).sorted()
     let isApart = zip(sorted, sorted.dropFirst()).allSatisfy { $1 - $0 > 0.15 }
     return levels.map { level in

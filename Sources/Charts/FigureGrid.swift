@@ -2,61 +2,14 @@
 
 import Foundation
 
-/// A point of a curve, with the range behind it.
-public struct FigurePoint: Sendable, Equatable {
-  /// Place and value, in the units of the axes.
-  public let x, y: Double
-  /// The range, such as the least and the greatest value over seeds; nil where there is none.
-  public let low, high: Double?
-
-  /// A point, with a range or without.
-  public init(x: Double, y: Double, low: Double? = nil, high: Double? = nil) {
-    (self.x, self.y, self.low, self.high) = (x, y, low, high)
-  }
-}
-
-/// A curve of a panel.
-public struct FigureLine: Sendable, Equatable {
-  /// What the colour stands for.
-  public let series: String
-  /// What the dash stands for, such as `train` or `test`; nil where nothing is told apart.
-  public let measure: String?
-  /// The points, in order.
-  public let points: [FigurePoint]
-
-  /// A curve from its points.
-  public init(_ series: String, measure: String? = nil, points: [FigurePoint]) {
-    (self.series, self.measure, self.points) = (series, measure, points)
-  }
-}
-
-/// One plot of a grid.
-public struct FigurePanel: Sendable {
-  /// The headings of its row and column, which also are its place.
-  public let row, column: String
-  /// The axes.
-  public let x, y: FigureAxis
-  /// The curves; a panel without any says so.
-  public let lines: [FigureLine]
-  /// A dotted horizontal line, such as the share of labels left unchanged.
-  public let reference: Double?
-
-  /// A panel from its parts.
-  public init(
-    row: String = "", column: String = "", x: FigureAxis, y: FigureAxis, lines: [FigureLine], reference: Double? = nil
-  ) {
-    (self.row, self.column, self.x, self.y) = (row, column, x, y)
-    self.lines = lines.filter { !$0.points.isEmpty }
-    self.reference = reference
-  }
-}
-
 /// How series get their colours.
 public enum FigureColors: Sendable, Equatable {
   /// From little to much, such as noise levels.
   case ordered
   /// Apart from each other, without an order. Groups of examples, noise levels and optimizers keep their own.
   case categorical
+  /// By name.
+  case named([String: Shade])
 }
 
 /// Curves in a grid of panels with common axes and one legend, as wide as a page of a two-column paper.
@@ -114,8 +67,8 @@ private struct GridDrawing {
   let names: [String]
   let shades: [Shade]
   let measures: [String]
-  /// The points of every curve of every place, those taken together that lie too close to be told apart.
-  private let drawn: [[[FigurePoint]]]
+  /// The curves of every place, with points taken together that lie too close to be told apart.
+  private let drawn: [[FigureLine]]
 
   init(grid: FigureGrid) {
     self.grid = grid
@@ -142,30 +95,33 @@ private struct GridDrawing {
     let bins = Int(frame.width / 1.6)
     drawn = places.map { panel in
       guard let panel else { return [] }
-      let shown = panel.lines.map { $0.points.filter { panel.x.shows($0.x) && panel.y.shows($0.y) } }
-      let values = shown.joined().map(\.y)
+      let shown = panel.lines.map { line in
+        line.through(line.points.filter { panel.x.shows($0.x) && panel.y.shows($0.y) })
+      }
+      let values = shown.flatMap(\.points).map(\.y)
       let range = values.min().flatMap { low in values.max().map { low...$0 } }
-      return shown.map { CurveBins(count: bins, x: panel.x.scale, y: panel.y.scale, range: range).joined($0) }
+      let joining = CurveBins(count: bins, x: panel.x.scale, y: panel.y.scale, range: range)
+      return shown.map { $0.through(joining.joined($0.points)) }
     }
   }
 
   var figure: Figure {
     let views = places.indices.map(view)
     let isJoined = zip(places, drawn).contains { panel, lines in
-      zip(panel?.lines ?? [], lines).contains { line, points in
-        points.contains { $0.low != nil } && !line.points.contains { $0.low != nil }
-      }
+      zip(panel?.lines ?? [], lines).contains { whole, line in line.hasBand && !whole.hasBand }
     }
     let narrow = grid.panels.compactMap { panel -> String? in
       let note = AccuracyAxis.note(domainY(of: panel))
-      return panel.y.isAccuracy && !note.isEmpty ? note : nil
+      return panel.y.isAccuracy && panel.y.ends == nil && !note.isEmpty ? note : nil
     }
     return Figure(
       id: grid.id, title: grid.title,
       caption: grid.caption + (isJoined ? " " + CurveBins.note : "") + (narrow.first ?? ""), section: grid.section,
       isComposite: false,
       chart: frame.chart(title: grid.title, views: views),
-      data: [FigureData(name: GridFrame.data, rows: rows)], shades: shades, table: table)
+      data: [FigureData(name: GridFrame.data, panels: numbered)]
+        + grid.panels.flatMap(\.marks).map { FigureData(name: $0.name, lines: $0.lines, isCurve: false) },
+      shades: shades, table: table)
   }
 
   private var labelled: Bool { grid.layout != .matrix }
@@ -182,29 +138,20 @@ private struct GridDrawing {
     let y = panel.y.encoding(
       field: "y", domain: domainY(of: panel), isLabelled: isY, pixels: frame.height, isX: false)
     let isNarrow = panel.y.isAccuracy && domainY(of: panel) != AccuracyAxis.whole
-    let few = panel.lines.contains { $0.points.count < 8 }
-    var layers: [JSON] = []
-    if let reference = panel.reference { layers.append(frame.rule(at: reference, y: y)) }
-    if drawn[index].contains(where: { $0.contains { $0.low != nil } }) { layers.append(band(x: x, y: y)) }
-    layers.append(
-      .object([
-        "mark": .object([
-          "type": "line", "strokeWidth": 1.1, "clip": isNarrow ? true : nil,
-          "point": few ? ["filled": true, "size": 9] : nil,
-        ]),
-        "encoding": .object(["x": x, "y": y, "color": color, "strokeDash": dash, "detail": ["field": "series"]]),
-      ]))
+    let drawing = PanelDrawing(style: .print, x: x, y: y, color: color, dash: dash)
+    var layers = drawing.layers(of: panel, lines: drawn[index], isClipped: isNarrow)
     if panel.lines.isEmpty { layers.append(frame.note("no data")) }
     let heading = labelled ? (places.count > 1 ? "(\(letter(index))) " : "") + panel.column : nil
-    return frame.view(index, layers: layers, heading: heading)
+    let view = frame.view(index, layers: layers, heading: heading)
+    return panel.y.isAccuracy ? view.merging(["usermeta": AccuracyAxis.mark]) : view
   }
 
   /// The ends of a y axis. Accuracies along training that all end close together have them closer; see `AccuracyAxis`.
   private func domainY(of panel: FigurePanel) -> ClosedRange<Double> {
     let own = domain(\.y, of: panel, isX: false) { $0.points.flatMap { [$0.y, $0.low ?? $0.y, $0.high ?? $0.y] } }
-    guard panel.y.isAccuracy, own == AccuracyAxis.whole else { return own }
+    guard panel.y.isAccuracy, panel.y.ends == nil, own == AccuracyAxis.whole else { return own }
     let sharing = grid.panels.filter { $0.y == panel.y }
-    guard sharing.allSatisfy(\.x.isTraining), sharing.allSatisfy({ $0.reference == nil }) else { return own }
+    guard sharing.allSatisfy(\.x.isTraining), sharing.allSatisfy(\.references.isEmpty) else { return own }
     return AccuracyAxis.ends(
       of: sharing.flatMap { panel in
         let ends = domain(\.x, of: panel, isX: true) { $0.points.map(\.x) }
@@ -225,19 +172,8 @@ private struct GridDrawing {
   ) -> ClosedRange<Double> {
     let own = panel[keyPath: axis]
     let sharing = grid.panels.filter { $0[keyPath: axis] == own }
-    let references = isX ? [] : sharing.compactMap(\.reference)
+    let references = isX ? [] : sharing.flatMap(\.references).map(\.value)
     return own.domain(of: sharing.flatMap(\.lines).flatMap(values) + references, isX: isX)
-  }
-
-  private func band(x: JSON, y: JSON) -> JSON {
-    [
-      "transform": [["filter": "isValid(datum.low)"]],
-      "mark": ["type": "area", "opacity": 0.22, "clip": true, "strokeWidth": 0],
-      "encoding": [
-        "x": x, "y": y.merging(["field": "low"]), "y2": ["field": "high"], "color": color,
-        "detail": [["field": "measure"], ["field": "series"]],
-      ],
-    ]
   }
 
   private var color: JSON {
@@ -251,11 +187,10 @@ private struct GridDrawing {
 
   private var dash: JSON? {
     guard measures.count > 1 else { return nil }
-    let patterns: [JSON] = [[1, 0], [3.5, 2], [1, 2], [6, 2, 1, 2]]
     return [
       "field": "measure", "type": "nominal",
       "scale": [
-        "domain": .strings(measures), "range": .array(measures.indices.map { patterns[min($0, patterns.count - 1)] }),
+        "domain": .strings(measures), "range": .array(measures.indices.map(PanelStyle.print.dash)),
       ],
       "legend": frame.legend(symbol: "stroke", names: measures).merging([
         "symbolStrokeColor": .string(Palette.neutral.light), "symbolStrokeWidth": 1.2,
@@ -263,20 +198,8 @@ private struct GridDrawing {
     ]
   }
 
-  private var rows: [JSON] {
-    places.enumerated().flatMap { index, panel -> [JSON] in
-      guard let panel else { return [] }
-      return zip(panel.lines, drawn[index]).flatMap { line, points in
-        points.map { point in
-          JSON.object([
-            "panel": .number(Double(index)), "series": .string(line.series), "measure": line.measure.map(JSON.string),
-            "x": .number(Wording.rounded(point.x, digits: 7)), "y": .number(Wording.rounded(point.y)),
-            "low": point.low.map { .number(Wording.rounded($0)) },
-            "high": point.high.map { .number(Wording.rounded($0)) },
-          ])
-        }
-      }
-    }
+  private var numbered: [(panel: Int?, line: FigureLine)] {
+    drawn.enumerated().flatMap { index, lines in lines.map { (index, $0) } }
   }
 
   private var table: [FigureRow] {
@@ -285,18 +208,11 @@ private struct GridDrawing {
         line.points.map {
           FigureRow(
             panel: [panel.row, panel.column].filter { !$0.isEmpty }.joined(separator: ", "),
-            series: [line.series, line.measure ?? ""].filter { !$0.isEmpty }.joined(separator: ", "),
-            x: FigureRow.text($0.x), y: $0.y, low: $0.low, high: $0.high)
+            series: line.name, x: FigureRow.text($0.x), y: $0.y, low: $0.low, high: $0.high)
         }
       }
     }
   }
-}
-
-/// The values in order of their first appearance.
-func unique(_ values: [String]) -> [String] {
-  var seen: Set<String> = []
-  return values.filter { seen.insert($0).inserted }
 }
 
 extension FigurePoint {
@@ -313,7 +229,8 @@ extension Palette {
     let known = Dictionary(
       zip(levels.compactMap { $0 }, noise(levels.compactMap { $0 })), uniquingKeysWith: { first, _ in first })
     if colors == .ordered, known.count < names.count { return ordered(names.count) }
-    let own = zip(names, levels).map { name, level in level.flatMap { known[$0] } ?? groups[name] }
+    let given: [String: Shade] = if case .named(let shades) = colors { shades } else { [:] }
+    let own = zip(names, levels).map { name, level in given[name] ?? level.flatMap { known[$0] } ?? groups[name] }
     let taken = Set(own.compactMap { $0?.light })
     var free = categorical.filter { !taken.contains($0.light) }.makeIterator()
     return own.map { $0 ?? free.next() ?? neutral }

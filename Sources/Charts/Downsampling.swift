@@ -7,11 +7,6 @@ enum Downsampling {
 
   /// At most about `limit` points: both ends, and from each equal stretch of points its lowest and highest, in order,
   /// so that no spike is lost. Shorter curves stay as they are.
-  static func thinned(_ points: [Point], limit: Int = limit) -> [Point] {
-    thinned(points, limit: limit, value: \.value)
-  }
-
-  /// The same for points of any kind.
   static func thinned<Element>(
     _ points: [Element], limit: Int, value: KeyPath<Element, Double>
   ) -> [Element] {

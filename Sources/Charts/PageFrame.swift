@@ -3,16 +3,19 @@
 import Foundation
 
 /// What every page of figures is made of: one file that needs no network, cards of figures, and what the script needs.
-enum PageFrame {
+package enum PageFrame {
   /// The whole page.
   ///
   /// - Parameters:
   ///   - title: Plain text.
-  ///   - body: HTML.
-  ///   - payload: What `payload(of:runs:)` gives.
+  ///   - body: HTML, with a card for each of the figures.
+  ///   - figures: The figures on it.
+  ///   - runs: What the figures compare, with its colours, where the reader can hide some of it.
   ///   - bundle: The JavaScript bundle.
-  ///   - style: More style rules.
-  static func document(title: String, body: String, payload: JSON, bundle: String, style: String = "") -> String {
+  /// - Throws: `ChartError` when the bundle cannot be read.
+  package static func document(
+    title: String, body: String, figures: [Figure], runs: [(label: String, shade: Shade)], bundle: URL
+  ) throws -> String {
     let policy =
       "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
     return """
@@ -24,13 +27,13 @@ enum PageFrame {
       <meta name="color-scheme" content="light dark">
       <meta http-equiv="Content-Security-Policy" content="\(policy)">
       <title>\(Wording.html(title)) · Coherent Gradients</title>
-      <style>\(ReportStyle.css)\(style)</style>
+      <style>\(String(decoding: PackageResources.page_css, as: UTF8.self))</style>
       </head>
       <body>
       \(body)
-      <script>\(escaped(bundle))</script>
-      <script>const REPORT = \(payload.text);</script>
-      <script>\(ReportScript.javascript)</script>
+      <script>\(escaped(try ChartAssets.script(at: bundle)))</script>
+      <script>const REPORT = \(payload(of: figures, runs: runs).text);</script>
+      <script>\(String(decoding: PackageResources.page_js, as: UTF8.self))</script>
       </body>
       </html>
 
@@ -43,11 +46,11 @@ enum PageFrame {
       .replacingOccurrences(of: "<!--", with: "<\\!--")
   }
 
-  static let themeButton =
+  package static let themeButton =
     "<button type=\"button\" id=\"theme\" title=\"Switch between light and dark\">light / dark</button>"
 
   /// What leads back from a zoom, and says that there is one.
-  static let zoomButton = """
+  package static let zoomButton = """
     <span class="hint">drag over a plot to zoom</span>\
     <button type="button" id="unzoom" title="Show the whole axes again; so does a double click" hidden>reset zoom</button>
     """
@@ -55,7 +58,7 @@ enum PageFrame {
   /// A figure with its caption and the buttons that save it.
   ///
   /// - Parameter more: HTML at the end of the caption.
-  static func card(for figure: Figure, more: String = "") -> String {
+  package static func card(for figure: Figure, more: String = "") -> String {
     let kind = figure.isPageWide ? " class=\"page\"" : ""
     return """
       <figure id="\(Wording.html(figure.id))"\(kind)>
@@ -68,7 +71,7 @@ enum PageFrame {
   }
 
   /// What the script needs: the charts without data, the data packed, and the looks. The colours of the runs come first.
-  static func payload(of figures: [Figure], runs: [(label: String, shade: Shade)]) -> JSON {
+  private static func payload(of figures: [Figure], runs: [(label: String, shade: Shade)]) -> JSON {
     let groups = [Palette.pristine, Palette.corrupt, Palette.test, Palette.neutral]
     let shades = runs.map(\.shade) + groups + figures.flatMap(\.shades)
     return .object([
