@@ -3,54 +3,91 @@
 import Aggregation
 import Tensors
 
-/// An aggregator as a word: "sgd", "winsorized:c=2", "winsorized:s=4", "trimmed:s=2", "m3", "m3:successive", "rm3",
-/// "ra3", "rm3:decay=after", "mom:k=5", "geomed:k=5", "sign-sum", "sum-sign:scale=0.001".
+/// An aggregator as a word: one of `known`, with numbers in place of capitals, such as "winsorized:c=2", "m3", "mom:k=5".
 public struct AggregatorSpecification: Sendable, Equatable, CustomStringConvertible {
-  /// The word.
-  public let description: String
-  private let name: String
-  private let settings: [String: String]
+  /// An aggregator that words name.
+  private struct Row: Sendable {
+    /// The words, with capitals for numbers: name and settings.
+    let words: [String]
+    /// Settings that are seldom given.
+    var more: Set<String> = []
+    let make: @Sendable (AggregatorSpecification) throws -> any Aggregator
+
+    var name: String { String(words[0].prefix { $0 != ":" }) }
+
+    /// Settings with a value, and those without.
+    var settings: (valued: Set<String>, bare: Set<String>) {
+      let all = words.flatMap { $0.split(separator: ":").dropFirst() }.map { $0.split(separator: "=").map(String.init) }
+      return (
+        Set(all.filter { $0.count == 2 }.map { $0[0] }).union(more), Set(all.filter { $0.count == 1 }.map { $0[0] })
+      )
+    }
+  }
+
+  private static let rows: [Row] = [
+    Row(words: ["sgd"]) { _ in Mean() },
+    Row(words: ["winsorized:c=C", "winsorized:s=S"]) { try $0.clippedMean(.winsorized) },
+    Row(words: ["trimmed:c=C", "trimmed:s=S"]) { try $0.clippedMean(.trimmed) },
+    Row(words: ["m3", "m3:successive"]) {
+      guard $0.settings["successive"] == nil else { return GradientHistory(.successiveMedian) }
+      return try MedianOfMeans(groupCount: 3)
+    },
+    Row(words: ["rm3"], more: ["decay"]) { GradientHistory(.rollingMedian, decaysBefore: try $0.decaysBefore()) },
+    Row(words: ["ra3"], more: ["decay"]) { GradientHistory(.rollingMean, decaysBefore: try $0.decaysBefore()) },
+    Row(words: ["mom:k=K"]) { try MedianOfMeans(groupCount: $0.number("k", Int.init) ?? 5) },
+    Row(words: ["geomed:k=K"], more: ["tolerance", "iterations"]) {
+      try GeometricMedian(
+        groupCount: $0.number("k", Int.init) ?? 5,
+        tolerance: $0.number("tolerance", Double.init) ?? GeometricMedian.usualTolerance,
+        maximumIterations: $0.number("iterations", Int.init) ?? GeometricMedian.usualIterations)
+    },
+    Row(words: ["sign-sum"], more: ["scale"]) {
+      try SignOfSum(scale: $0.number("scale", Double.init) ?? usualSignScale)
+    },
+    Row(words: ["sum-sign"], more: ["scale"]) {
+      try SumOfSigns(scale: $0.number("scale", Double.init) ?? usualSignScale)
+    },
+  ]
 
   /// The words, for messages.
-  public static let known = [
-    "sgd", "winsorized:c=C", "winsorized:s=S", "trimmed:c=C", "trimmed:s=S", "m3", "m3:successive", "rm3", "ra3",
-    "mom:k=K", "geomed:k=K", "sign-sum", "sum-sign",
-  ]
-  /// Which settings each name takes.
-  private static let allowed: [String: Set<String>] = [
-    "sgd": [], "winsorized": ["c", "s"], "trimmed": ["c", "s"], "m3": ["successive"], "rm3": ["decay"],
-    "ra3": ["decay"], "mom": ["k"], "geomed": ["k", "tolerance", "iterations"], "sign-sum": ["scale"],
-    "sum-sign": ["scale"],
-  ]
+  public static let known = rows.flatMap(\.words)
+
+  /// The word.
+  public let description: String
+  private let row: Row
+  private let settings: [String: String]
+
+  private static func row(_ word: String) -> Row? {
+    let name = word.prefix { $0 != ":" }
+    return rows.first { $0.name == name }
+  }
 
   /// Whether a word begins with the name of an aggregator.
-  public static func isKnown(_ word: String) -> Bool {
-    allowed[word.split(separator: ":", omittingEmptySubsequences: false).first.map(String.init) ?? ""] != nil
-  }
+  public static func isKnown(_ word: String) -> Bool { row(word) != nil }
+
+  /// Whether both are the same word.
+  public static func == (a: Self, b: Self) -> Bool { a.description == b.description }
 
   /// Parses a word.
   ///
   /// - Throws: `AggregationError` that says what was expected.
   public init(_ word: String) throws {
     description = word
-    let parts = word.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-    let name = parts[0]
-    guard let allowed = Self.allowed[name] else {
+    guard let row = Self.row(word) else {
       throw AggregationError(
         "there is no optimizer \"\(word)\"; known optimizers: \(Self.known.joined(separator: ", "))")
     }
+    self.row = row
     var settings: [String: String] = [:]
-    for part in parts.dropFirst() {
+    for part in word.split(separator: ":", omittingEmptySubsequences: false).dropFirst() {
       let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-      guard allowed.contains(sides[0]), (sides.count == 2) == (sides[0] != "successive"), settings[sides[0]] == nil
-      else {
-        let expected = Self.known.filter { $0 == name || $0.hasPrefix(name + ":") }
+      let allowed = sides.count == 2 ? row.settings.valued : row.settings.bare
+      guard allowed.contains(sides[0]), settings[sides[0]] == nil else {
         throw AggregationError(
-          "optimizer \"\(word)\": \"\(part)\" is not understood; write \(expected.joined(separator: " or "))")
+          "optimizer \"\(word)\": \"\(part)\" is not understood; write \(row.words.joined(separator: " or "))")
       }
       settings[sides[0]] = sides.count == 2 ? sides[1] : ""
     }
-    self.name = name
     self.settings = settings
     _ = try make()
   }
@@ -58,25 +95,7 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
   /// A new aggregator.
   ///
   /// - Throws: `AggregationError` when a setting is out of its range.
-  public func make() throws -> any Aggregator {
-    switch name {
-    case "winsorized": return try clippedMean(.winsorized)
-    case "trimmed": return try clippedMean(.trimmed)
-    case "m3":
-      return settings["successive"] == nil ? try MedianOfMeans(groupCount: 3) : GradientHistory(.successiveMedian)
-    case "rm3": return GradientHistory(.rollingMedian, decaysBefore: try decaysBefore())
-    case "ra3": return GradientHistory(.rollingMean, decaysBefore: try decaysBefore())
-    case "mom": return try MedianOfMeans(groupCount: number("k", Int.init) ?? 5)
-    case "geomed":
-      return try GeometricMedian(
-        groupCount: number("k", Int.init) ?? 5,
-        tolerance: number("tolerance", Double.init) ?? GeometricMedian.usualTolerance,
-        maximumIterations: number("iterations", Int.init) ?? GeometricMedian.usualIterations)
-    case "sign-sum": return try SignOfSum(scale: number("scale", Double.init) ?? usualSignScale)
-    case "sum-sign": return try SumOfSigns(scale: number("scale", Double.init) ?? usualSignScale)
-    default: return Mean()
-    }
-  }
+  public func make() throws -> any Aggregator { try row.make(self) }
 
   private func number<Value>(_ key: String, _ read: (String) -> Value?) throws -> Value? {
     guard let text = settings[key] else { return nil }
@@ -99,7 +118,8 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     case (nil, let count?): return .count(count)
     default:
       throw AggregationError(
-        "optimizer \"\(description)\": write \(name):c=2 for percentiles or \(name):s=4 for a number of examples")
+        "optimizer \"\(description)\": write \(row.name):c=2 for percentiles or \(row.name):s=4 for a number of examples"
+      )
     }
   }
 

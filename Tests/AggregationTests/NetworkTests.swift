@@ -12,7 +12,7 @@ import Testing
 @testable import Aggregation
 
 /// A whole network with a batch: its explicit gradients come from autograd on batches of one.
-private struct Network {
+struct Network {
   let model: any Module
   let store: ParameterStore
   let plan: GradientPlan
