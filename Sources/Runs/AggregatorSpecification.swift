@@ -41,6 +41,9 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
         tolerance: $0.number("tolerance", Double.init) ?? GeometricMedian.usualTolerance,
         maximumIterations: $0.number("iterations", Int.init) ?? GeometricMedian.usualIterations)
     },
+    Row(words: ["and-mask:t=T", "and-mask:t=T:rescaled"]) {
+      try AndMask(threshold: $0.number("t", Double.init) ?? 0.2, isRescaled: $0.settings["rescaled"] != nil)
+    },
     Row(words: ["sign-sum"], more: ["scale"]) {
       try SignOfSum(scale: $0.number("scale", Double.init) ?? usualSignScale)
     },
