@@ -71,6 +71,24 @@ extension Problem {
     },
   ]
 
+  static let gated: [Problem] = [
+    Problem("gated linear unit") {
+      .init(
+        model: Sequential(
+          try $0.linear(5, 6), try GatedLinear(inputs: 6, outputs: 3, generator: $0.generator), try $0.linear(3, 2)),
+        input: try $0.normal([5, 5]))
+    },
+    Problem("gated linear unit over [B, T, D], applied twice") {
+      let gated = try GatedLinear(inputs: 4, outputs: 4, function: .gelu, generator: $0.generator)
+      return .init(model: Sequential(gated, gated), input: try $0.normal([3, 7, 4]))
+    },
+    Problem("gated linear unit of one example, input and output") {
+      .init(
+        model: try GatedLinear(inputs: 1, outputs: 1, function: .sigmoid, generator: $0.generator),
+        input: try $0.normal([1, 1]))
+    },
+  ]
+
   static let sharing: [Problem] = [
     Problem("embedding") {
       .init(

@@ -40,7 +40,7 @@ struct Problem: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { name }
 
-  static let all: [Problem] = linear + convolution + normalization + sharing + special
+  static let all: [Problem] = linear + convolution + normalization + gated + sharing + special
 }
 
 /// The seeded numbers of a problem.
