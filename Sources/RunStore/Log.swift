@@ -29,7 +29,7 @@ public struct Log<Record: LogRecord>: Sendable {
 /// The logs that runs have.
 let logRecordTypes: [any LogRecord.Type] = [
   MetricRecord.self, CoherenceRecord.self, CoherenceIntervalRecord.self, ContributionRecord.self, MeasureRecord.self,
-  PushRecord.self,
+  PushRecord.self, PredictionChangesRecord.self,
 ]
 
 extension LogRecord {

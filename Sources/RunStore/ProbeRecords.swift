@@ -86,3 +86,32 @@ extension MeasureRecord: LogRecord {
   /// All measures; in TensorBoard as `noise_scale/train`, ...
   public static let log = Log<MeasureRecord>("measures.csv") { [("\($0.measure)/\($0.split)", $0.value)] }
 }
+
+/// How many training examples are classified otherwise than at the last measurement: a line of `prediction-changes.csv`.
+public struct PredictionChangesRecord: Sendable, Equatable {
+  /// Optimizer steps so far.
+  public var step: Int
+  /// How many examples were looked at.
+  public var m: Int
+  /// Those with another prediction than before; nil at the first measurement.
+  public var changed: Int?
+  /// Those with the prediction that is their label.
+  public var agreeing: Int
+
+  /// A record from its fields.
+  public init(step: Int, m: Int, changed: Int?, agreeing: Int) {
+    (self.step, self.m, self.changed, self.agreeing) = (step, m, changed, agreeing)
+  }
+}
+
+extension PredictionChangesRecord: LogRecord {
+  /// The columns.
+  public static let schema = CSVSchema<PredictionChangesRecord>(
+    Column("step", \.step), Column("m", \.m), Column("changed", \.changed), Column("agreeing", \.agreeing),
+    make: PredictionChangesRecord.init)
+
+  /// The changes; in TensorBoard as a share, `prediction_changes/train`.
+  public static let log = Log<PredictionChangesRecord>("prediction-changes.csv") { record in
+    [("prediction_changes/train", record.changed.map { Double($0) / Double(record.m) })]
+  }
+}

@@ -51,6 +51,8 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     /// By how much a pass lowers the loss of m training examples, half of them corrupt, through themselves and through
     /// others, with SGD, RM3 and M3.
     case push
+    /// How many of m training examples are classified otherwise than before.
+    case changes
   }
 
   /// What is measured.
@@ -147,6 +149,7 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
       return try MeasuresProbe(m: size ?? MeasuresProbe.usualSize, at: schedule, batchNorm: policy)
     case .stability: return try StabilityProbe(m: size ?? StabilityProbe.usualSize, at: schedule, batchNorm: policy)
     case .median: return MedianProbe(m: size ?? MedianProbe.usualSize, at: schedule, batchNorm: policy)
+    case .changes: return PredictionChangesProbe(m: size ?? PredictionChangesProbe.usualSize, at: schedule)
     case .push: return PushProbe(m: size ?? PushProbe.usualSize, at: schedule, batchNorm: policy)
     }
   }

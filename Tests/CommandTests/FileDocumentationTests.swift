@@ -34,6 +34,7 @@ import Testing
       "examples.csv": all(ExampleRecord.self), "skipped.csv": all(SkippedRecord.self),
       "coherence.csv": all(CoherenceRecord.self), "coherence-intervals.csv": all(CoherenceIntervalRecord.self),
       "contributions.csv": all(ContributionRecord.self), "measures.csv": all(MeasureRecord.self),
+      "prediction-changes.csv": all(PredictionChangesRecord.self),
       "measured/NAME.csv": all(QuantityRecord.self), "runs.csv": EndRecord.columns,
       "figures/ID.csv": Figure.tableColumns, "--records": ExampleGradients.columns + ["file"],
       "--split FILE.csv": ExampleSplit.columns,
