@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 /// Runs that are stopped from outside, against one that was left alone.
-@Suite(.serialized) struct InterruptionTests {
+@Suite struct InterruptionTests {
   /// A checkpoint every few steps, a validation split, momentum, a short last batch.
   private static var options: [String] {
     SmallData.options + [

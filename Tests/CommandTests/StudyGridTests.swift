@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// Studies from the command line to the page, with the program as it is built.
-@Suite(.serialized) struct StudyGridTests {
+@Suite struct StudyGridTests {
   private func smoke(_ id: String, _ out: String, _ more: [String] = []) -> [String] {
     ["study", "run", id, "--profile", "smoke", "--out", out, "--jobs", "2", "--quiet"] + more
   }

@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 /// What a grid of runs asks of the program.
-@Suite(.serialized) struct StudyOptionTests {
+@Suite struct StudyOptionTests {
   /// A training without end.
   private static var endless: [String] { SmallData.options + ["--steps", "100000000", "--checkpoint-every", "1000"] }
 

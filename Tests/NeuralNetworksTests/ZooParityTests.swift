@@ -9,7 +9,7 @@ import Testing
 
 /// Every architecture against torchvision: names, shapes and order of parameters, logits, loss, gradients, and the
 /// running statistics that a training pass leaves. In float64 to the fixture's digits, and in float32.
-@Suite(.serialized) struct ZooParityTests {
+@Suite struct ZooParityTests {
   @Test(arguments: [
     "resnet20", "resnet20-gray", "resnet32", "resnet44", "resnet56", "resnet18", "resnet18-32", "resnet18-group8",
     "resnet34", "resnet34-32", "resnet50", "resnet50-32", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn",

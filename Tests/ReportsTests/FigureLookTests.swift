@@ -9,7 +9,7 @@ import TestSupport
 @testable import Reports
 
 /// Figures for papers: sizes, letters, axes, and colours that mean one thing.
-@Suite(.serialized) struct FigureLookTests {
+@Suite struct FigureLookTests {
   private func report(_ levels: [Double] = [0, 0.5], in scratch: Scratch, isProbed: Bool = false) throws -> Report {
     try Report(
       runs: levels.map {

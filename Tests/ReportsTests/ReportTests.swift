@@ -8,7 +8,7 @@ import TestSupport
 @testable import Charts
 @testable import Reports
 
-@Suite(.serialized) struct ReportTests {
+@Suite struct ReportTests {
   private func threeRuns(in scratch: Scratch) throws -> [RunDirectory] {
     try [1.0, 0, 0.5].map { try SyntheticRun(noise: $0).write(to: scratch.url, name: "noise-\(Int($0 * 100))") }
   }

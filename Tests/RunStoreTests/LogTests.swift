@@ -6,7 +6,7 @@ import TestSupport
 
 @testable import RunStore
 
-@Suite(.serialized) struct LogTests {
+@Suite struct LogTests {
   @Test func numbersComeBackBitIdentical() throws {
     let scratch = try Scratch()
     let run = try scratch.newRun()

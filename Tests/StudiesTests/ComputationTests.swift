@@ -7,7 +7,7 @@ import Testing
 
 @testable import Studies
 
-@Suite(.serialized) struct ComputationTests {
+@Suite struct ComputationTests {
   private func values(_ computation: Computation) throws -> [String: Double] {
     let records = try computation.quantities(in: StudyFolder("/nowhere"))
     return Dictionary(records.map { ($0.quantity, $0.value) }, uniquingKeysWith: { first, _ in first })
