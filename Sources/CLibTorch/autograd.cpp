@@ -26,8 +26,6 @@ bool ct_set_gradient_mode(bool enabled) {
   return before;
 }
 
-bool ct_gradient_mode(void) { return at::GradMode::is_enabled(); }
-
 ct_status *ct_gradients(ct_tensor **out, const ct_tensor *output, const ct_tensor *weights,
                         const ct_tensor *const *inputs, int64_t count, bool retain_graph, bool create_graph) {
   return guarded([&] {

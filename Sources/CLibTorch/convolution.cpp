@@ -7,13 +7,8 @@
 #include "support.h"
 
 using coherent::optional;
+using coherent::pair;
 using coherent::producing;
-
-namespace {
-
-at::IntArrayRef pair(const int64_t *values) { return {values, 2}; }
-
-}  // namespace
 
 ct_status *ct_convolution(ct_tensor **out, const ct_tensor *input, const ct_tensor *weight, const ct_tensor *bias,
                           const int64_t *geometry, int64_t groups) {
@@ -23,11 +18,8 @@ ct_status *ct_convolution(ct_tensor **out, const ct_tensor *input, const ct_tens
   });
 }
 
-ct_status *ct_unfold(ct_tensor **out, const ct_tensor *input, const int64_t *kernel, const int64_t *geometry) {
-  return producing(out, [&] {
-    return at::im2col(input->value, pair(kernel), pair(geometry + 4), pair(geometry + 2), pair(geometry));
-  });
-}
+CT_OPERATION(ct_unfold, at::im2col(input->value, pair(kernel), pair(geometry + 4), pair(geometry + 2), pair(geometry)),
+             const ct_tensor *input, const int64_t *kernel, const int64_t *geometry)
 
 ct_status *ct_batch_norm(ct_tensor **out, const ct_tensor *input, const ct_tensor *weight, const ct_tensor *bias,
                          const ct_tensor *mean, const ct_tensor *variance, bool training, double momentum,
@@ -38,11 +30,8 @@ ct_status *ct_batch_norm(ct_tensor **out, const ct_tensor *input, const ct_tenso
   });
 }
 
-ct_status *ct_group_norm(ct_tensor **out, const ct_tensor *input, int64_t groups, const ct_tensor *weight,
-                         const ct_tensor *bias, double epsilon) {
-  return producing(out,
-                   [&] { return at::group_norm(input->value, groups, optional(weight), optional(bias), epsilon); });
-}
+CT_OPERATION(ct_group_norm, at::group_norm(input->value, groups, optional(weight), optional(bias), epsilon),
+             const ct_tensor *input, int64_t groups, const ct_tensor *weight, const ct_tensor *bias, double epsilon)
 
 ct_status *ct_layer_norm(ct_tensor **out, const ct_tensor *input, const int64_t *shape, int64_t rank,
                          const ct_tensor *weight, const ct_tensor *bias, double epsilon) {

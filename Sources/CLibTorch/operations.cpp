@@ -49,24 +49,13 @@ CT_BINARY(ct_logical_and, a.logical_and(b))
 CT_BINARY(ct_matmul, a.matmul(b))
 CT_BINARY(ct_embedding, at::embedding(a, b))
 
-ct_status *ct_leaky_relu(ct_tensor **out, const ct_tensor *a, double slope) {
-  return producing(out, [&] { return at::leaky_relu(a->value, slope); });
-}
-ct_status *ct_clamp(ct_tensor **out, const ct_tensor *a, double low, double high) {
-  return producing(out, [&] { return a->value.clamp(low, high); });
-}
-ct_status *ct_power(ct_tensor **out, const ct_tensor *a, double exponent) {
-  return producing(out, [&] { return a->value.pow(exponent); });
-}
-ct_status *ct_where(ct_tensor **out, const ct_tensor *condition, const ct_tensor *a, const ct_tensor *b) {
-  return producing(out, [&] { return at::where(condition->value, a->value, b->value); });
-}
-ct_status *ct_add_scalar(ct_tensor **out, const ct_tensor *a, double b) {
-  return producing(out, [&] { return a->value + b; });
-}
-ct_status *ct_multiply_scalar(ct_tensor **out, const ct_tensor *a, double b) {
-  return producing(out, [&] { return a->value * b; });
-}
+CT_OPERATION(ct_leaky_relu, at::leaky_relu(a->value, slope), const ct_tensor *a, double slope)
+CT_OPERATION(ct_clamp, a->value.clamp(low, high), const ct_tensor *a, double low, double high)
+CT_OPERATION(ct_power, a->value.pow(exponent), const ct_tensor *a, double exponent)
+CT_OPERATION(ct_where, at::where(condition->value, a->value, b->value),
+             const ct_tensor *condition, const ct_tensor *a, const ct_tensor *b)
+CT_OPERATION(ct_add_scalar, a->value + b, const ct_tensor *a, double b)
+CT_OPERATION(ct_multiply_scalar, a->value * b, const ct_tensor *a, double b)
 
 namespace {
 
@@ -97,18 +86,12 @@ ct_status *ct_multiply_in_place(const ct_tensor *a, double b) {
   });
 }
 
-ct_status *ct_sum(ct_tensor **out, const ct_tensor *a, const int64_t *dims, int64_t count, bool keep) {
-  return producing(out, [&] { return a->value.sum(all_or(dims, count), keep); });
-}
-ct_status *ct_mean(ct_tensor **out, const ct_tensor *a, const int64_t *dims, int64_t count, bool keep) {
-  return producing(out, [&] { return a->value.mean(all_or(dims, count), keep); });
-}
-ct_status *ct_largest(ct_tensor **out, const ct_tensor *a, int64_t dimension, bool keep) {
-  return producing(out, [&] { return a->value.amax(dimension, keep); });
-}
-ct_status *ct_argmax(ct_tensor **out, const ct_tensor *a, int64_t dimension, bool keep) {
-  return producing(out, [&] { return a->value.argmax(dimension, keep); });
-}
+CT_OPERATION(ct_sum, a->value.sum(all_or(dims, count), keep),
+             const ct_tensor *a, const int64_t *dims, int64_t count, bool keep)
+CT_OPERATION(ct_mean, a->value.mean(all_or(dims, count), keep),
+             const ct_tensor *a, const int64_t *dims, int64_t count, bool keep)
+CT_OPERATION(ct_largest, a->value.amax(dimension, keep), const ct_tensor *a, int64_t dimension, bool keep)
+CT_OPERATION(ct_argmax, a->value.argmax(dimension, keep), const ct_tensor *a, int64_t dimension, bool keep)
 
 namespace {
 
@@ -147,9 +130,5 @@ ct_status *ct_dot_double(double *out, const ct_tensor *a, const ct_tensor *b) {
   });
 }
 
-ct_status *ct_softmax(ct_tensor **out, const ct_tensor *a, int64_t dimension) {
-  return producing(out, [&] { return a->value.softmax(dimension); });
-}
-ct_status *ct_log_softmax(ct_tensor **out, const ct_tensor *a, int64_t dimension) {
-  return producing(out, [&] { return a->value.log_softmax(dimension); });
-}
+CT_OPERATION(ct_softmax, a->value.softmax(dimension), const ct_tensor *a, int64_t dimension)
+CT_OPERATION(ct_log_softmax, a->value.log_softmax(dimension), const ct_tensor *a, int64_t dimension)

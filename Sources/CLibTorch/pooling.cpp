@@ -4,13 +4,8 @@
 
 #include "support.h"
 
+using coherent::pair;
 using coherent::producing;
-
-namespace {
-
-at::IntArrayRef pair(const int64_t *values) { return {values, 2}; }
-
-}  // namespace
 
 ct_status *ct_max_pool(ct_tensor **out, const ct_tensor *input, const int64_t *geometry, bool ceiling) {
   return producing(out, [&] {
@@ -27,9 +22,8 @@ ct_status *ct_average_pool(ct_tensor **out, const ct_tensor *input, const int64_
   });
 }
 
-ct_status *ct_adaptive_average_pool(ct_tensor **out, const ct_tensor *input, int64_t height, int64_t width) {
-  return producing(out, [&] { return at::adaptive_avg_pool2d(input->value, {height, width}); });
-}
+CT_OPERATION(ct_adaptive_average_pool, at::adaptive_avg_pool2d(input->value, {height, width}),
+             const ct_tensor *input, int64_t height, int64_t width)
 
 ct_status *ct_padded_shortcut(ct_tensor **out, const ct_tensor *input, int64_t stride, int64_t channels) {
   return producing(out, [&] {

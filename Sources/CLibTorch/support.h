@@ -7,8 +7,10 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <atomic>
 #include <string>
+#include <vector>
 
 #include "CLibTorch.h"
 
@@ -22,6 +24,8 @@
 #else
 #define CT_CLONES
 #endif
+
+#define CT_INLINE __attribute__((always_inline)) inline
 
 namespace coherent {
 
@@ -131,6 +135,12 @@ ct_status *producing(ct_tensor **out, Body &&body) noexcept {
   return guarded([&] { give(out, body()); });
 }
 
+// A function of the shim whose result is one expression of its parameters.
+#define CT_OPERATION(name, expression, ...) \
+  ct_status *name(ct_tensor **out, __VA_ARGS__) { \
+    return coherent::producing(out, [&] { return expression; }); \
+  }
+
 at::ScalarType scalar_type(ct_dtype dtype);
 ct_dtype dtype_of(at::ScalarType type);
 at::Device device(ct_device d);
@@ -147,6 +157,28 @@ const T *read(const at::Tensor &t) {
   return static_cast<const T *>(t.const_data_ptr());
 }
 
+// A pair out of a list of numbers such as stride, padding and dilation.
+inline at::IntArrayRef pair(const int64_t *values) { return {values, 2}; }
+
+// What the kernels take as it lies in memory: contiguous float32 on the CPU.
+inline bool is_plain(const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous(); }
+
+// Whether there are kernels for both its type and its device: float32 or float64 on the CPU.
+inline bool is_real_on_cpu(const at::Tensor &t) {
+  return t.is_cpu() && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kDouble);
+}
+
+// Room for `count` numbers in memory that is kept for the next time.
+inline float *kept(std::vector<float> &memory, int64_t count) {
+  if (int64_t(memory.size()) < count) memory.resize(count);
+  return memory.data();
+}
+// The same in memory of this thread's, until it asks again.
+inline float *scratch(int64_t count) {
+  thread_local std::vector<float> memory;
+  return kept(memory, count);
+}
+
 // Loads libtorch_cuda at the first call; empty when it is there, else why it is not.
 const std::string &cuda_library_problem();
 // The number of usable devices.
@@ -157,5 +189,20 @@ std::string cuda_problem();
 // Runs body(i) for i in 0..<count on libtorch's own thread pool: contiguous shares, one per thread. A second OpenMP
 // runtime beside libtorch's would oversubscribe the cores, so its TensorIterator does the splitting.
 void parallel_for_each(int64_t count, const std::function<void(int64_t)> &body);
+
+// Runs body(start, length) over spans of `count` numbers that each are worth a task.
+template <typename Body>
+void for_each_span(int64_t count, const Body &body) {
+  constexpr int64_t span = 1 << 15;
+  parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
+    body(chunk * span, std::min(span, count - chunk * span));
+  });
+}
+
+// The body for a float32 or a float64 tensor: body(a number of its type).
+template <typename Body>
+auto with_scalar(const at::Tensor &t, const Body &body) {
+  return t.scalar_type() == at::kFloat ? body(float()) : body(double());
+}
 
 }  // namespace coherent

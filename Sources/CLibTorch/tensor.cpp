@@ -72,29 +72,24 @@ int64_t byte_count(at::IntArrayRef sizes, at::ScalarType type) {
   return static_cast<int64_t>(bytes);
 }
 
-at::TensorOptions options(ct_dtype dtype, const at::Generator &generator) {
-  return at::TensorOptions().dtype(scalar_type(dtype)).device(generator.device());
+at::TensorOptions options(ct_dtype dtype, at::Device place) {
+  return at::TensorOptions().dtype(scalar_type(dtype)).device(place);
+}
+
+// Memory for draws, on the generator's device.
+at::Tensor drawn(const int64_t *shape, int64_t rank, ct_dtype dtype, const ct_generator *generator) {
+  return at::empty(dimensions(shape, rank), options(dtype, generator->value.device()));
 }
 
 }  // namespace
 
 void ct_tensor_free(ct_tensor *tensor) { delete tensor; }
 
-ct_status *ct_empty(ct_tensor **out, const int64_t *shape, int64_t rank, ct_dtype dtype, ct_device d) {
-  return producing(out, [&] {
-    return at::empty(dimensions(shape, rank), at::TensorOptions().dtype(scalar_type(dtype)).device(device(d)));
-  });
-}
-
-ct_status *ct_full(ct_tensor **out, const int64_t *shape, int64_t rank, double value, ct_dtype dtype, ct_device d) {
-  return producing(out, [&] {
-    return at::full(dimensions(shape, rank), value, at::TensorOptions().dtype(scalar_type(dtype)).device(device(d)));
-  });
-}
-
-ct_status *ct_arange(ct_tensor **out, int64_t start, int64_t end, ct_device d) {
-  return producing(out, [&] { return at::arange(start, end, at::TensorOptions().dtype(at::kLong).device(device(d))); });
-}
+CT_OPERATION(ct_empty, at::empty(dimensions(shape, rank), options(dtype, device(d))),
+             const int64_t *shape, int64_t rank, ct_dtype dtype, ct_device d)
+CT_OPERATION(ct_full, at::full(dimensions(shape, rank), value, options(dtype, device(d))),
+             const int64_t *shape, int64_t rank, double value, ct_dtype dtype, ct_device d)
+CT_OPERATION(ct_arange, at::arange(start, end, options(CT_INT64, device(d))), int64_t start, int64_t end, ct_device d)
 
 ct_status *ct_from_bytes(ct_tensor **out, const void *data, int64_t bytes, const int64_t *shape, int64_t rank,
                          ct_dtype dtype, ct_device d) {
@@ -111,31 +106,12 @@ ct_status *ct_from_bytes(ct_tensor **out, const void *data, int64_t bytes, const
   });
 }
 
-ct_status *ct_uniform(ct_tensor **out, const int64_t *shape, int64_t rank, double low, double high, ct_dtype dtype,
-                      ct_generator *generator) {
-  return producing(out, [&] {
-    at::NoGradGuard no_grad;
-    return at::empty(dimensions(shape, rank), options(dtype, generator->value)).uniform_(low, high, generator->value);
-  });
-}
-
-ct_status *ct_normal(ct_tensor **out, const int64_t *shape, int64_t rank, double mean, double deviation,
-                     ct_dtype dtype, ct_generator *generator) {
-  return producing(out, [&] {
-    at::NoGradGuard no_grad;
-    return at::empty(dimensions(shape, rank), options(dtype, generator->value))
-        .normal_(mean, deviation, generator->value);
-  });
-}
-
-ct_status *ct_bernoulli(ct_tensor **out, const int64_t *shape, int64_t rank, double probability, ct_dtype dtype,
-                        ct_generator *generator) {
-  return producing(out, [&] {
-    at::NoGradGuard no_grad;
-    return at::empty(dimensions(shape, rank), options(dtype, generator->value))
-        .bernoulli_(probability, generator->value);
-  });
-}
+CT_OPERATION(ct_uniform, drawn(shape, rank, dtype, generator).uniform_(low, high, generator->value),
+             const int64_t *shape, int64_t rank, double low, double high, ct_dtype dtype, ct_generator *generator)
+CT_OPERATION(ct_normal, drawn(shape, rank, dtype, generator).normal_(mean, deviation, generator->value),
+             const int64_t *shape, int64_t rank, double mean, double deviation, ct_dtype dtype, ct_generator *generator)
+CT_OPERATION(ct_bernoulli, drawn(shape, rank, dtype, generator).bernoulli_(probability, generator->value),
+             const int64_t *shape, int64_t rank, double probability, ct_dtype dtype, ct_generator *generator)
 
 int64_t ct_rank(const ct_tensor *t) { return t->value.dim(); }
 int64_t ct_size(const ct_tensor *t, int64_t dimension) {
@@ -183,19 +159,10 @@ ct_status *ct_item_integer(int64_t *out, const ct_tensor *t) {
   return guarded([&] { *out = t->value.item().toLong(); });
 }
 
-ct_status *ct_clone(ct_tensor **out, const ct_tensor *t) {
-  return producing(out, [&] { return t->value.clone(); });
-}
-ct_status *ct_channels_last(ct_tensor **out, const ct_tensor *t) {
-  return producing(out, [&] { return t->value.contiguous(at::MemoryFormat::ChannelsLast); });
-}
-
-ct_status *ct_contiguous(ct_tensor **out, const ct_tensor *t) {
-  return producing(out, [&] { return t->value.contiguous(); });
-}
-ct_status *ct_to(ct_tensor **out, const ct_tensor *t, ct_dtype dtype, ct_device d) {
-  return producing(out, [&] { return t->value.to(device(d), scalar_type(dtype)); });
-}
+CT_OPERATION(ct_clone, t->value.clone(), const ct_tensor *t)
+CT_OPERATION(ct_channels_last, t->value.contiguous(at::MemoryFormat::ChannelsLast), const ct_tensor *t)
+CT_OPERATION(ct_contiguous, t->value.contiguous(), const ct_tensor *t)
+CT_OPERATION(ct_to, t->value.to(device(d), scalar_type(dtype)), const ct_tensor *t, ct_dtype dtype, ct_device d)
 ct_status *ct_copy_into(const ct_tensor *destination, const ct_tensor *source) {
   return guarded([&] {
     TORCH_CHECK_VALUE(destination->value.sizes() == source->value.sizes(), "cannot copy shape ",
@@ -211,33 +178,19 @@ ct_status *ct_fill(const ct_tensor *t, double value) {
   });
 }
 
-ct_status *ct_detach(ct_tensor **out, const ct_tensor *t) {
-  return producing(out, [&] { return t->value.detach(); });
-}
-ct_status *ct_reshape(ct_tensor **out, const ct_tensor *t, const int64_t *shape, int64_t rank) {
-  return producing(out, [&] { return t->value.reshape(dimensions(shape, rank)); });
-}
-ct_status *ct_expand(ct_tensor **out, const ct_tensor *t, const int64_t *shape, int64_t rank) {
-  return producing(out, [&] { return t->value.expand(dimensions(shape, rank)); });
-}
-ct_status *ct_transpose(ct_tensor **out, const ct_tensor *t, int64_t first, int64_t second) {
-  return producing(out, [&] { return t->value.transpose(first, second); });
-}
-ct_status *ct_permute(ct_tensor **out, const ct_tensor *t, const int64_t *order, int64_t rank) {
-  return producing(out, [&] { return t->value.permute(dimensions(order, rank)); });
-}
-ct_status *ct_narrow(ct_tensor **out, const ct_tensor *t, int64_t dimension, int64_t start, int64_t length) {
-  return producing(out, [&] { return t->value.narrow(dimension, start, length); });
-}
-ct_status *ct_select(ct_tensor **out, const ct_tensor *t, int64_t dimension, int64_t index) {
-  return producing(out, [&] { return t->value.select(dimension, index); });
-}
-ct_status *ct_unsqueeze(ct_tensor **out, const ct_tensor *t, int64_t dimension) {
-  return producing(out, [&] { return t->value.unsqueeze(dimension); });
-}
-ct_status *ct_squeeze(ct_tensor **out, const ct_tensor *t, int64_t dimension) {
-  return producing(out, [&] { return t->value.squeeze(dimension); });
-}
+CT_OPERATION(ct_detach, t->value.detach(), const ct_tensor *t)
+CT_OPERATION(ct_reshape, t->value.reshape(dimensions(shape, rank)),
+             const ct_tensor *t, const int64_t *shape, int64_t rank)
+CT_OPERATION(ct_expand, t->value.expand(dimensions(shape, rank)),
+             const ct_tensor *t, const int64_t *shape, int64_t rank)
+CT_OPERATION(ct_transpose, t->value.transpose(first, second), const ct_tensor *t, int64_t first, int64_t second)
+CT_OPERATION(ct_permute, t->value.permute(dimensions(order, rank)),
+             const ct_tensor *t, const int64_t *order, int64_t rank)
+CT_OPERATION(ct_narrow, t->value.narrow(dimension, start, length),
+             const ct_tensor *t, int64_t dimension, int64_t start, int64_t length)
+CT_OPERATION(ct_select, t->value.select(dimension, index), const ct_tensor *t, int64_t dimension, int64_t index)
+CT_OPERATION(ct_unsqueeze, t->value.unsqueeze(dimension), const ct_tensor *t, int64_t dimension)
+CT_OPERATION(ct_squeeze, t->value.squeeze(dimension), const ct_tensor *t, int64_t dimension)
 
 ct_status *ct_concatenate(ct_tensor **out, const ct_tensor *const *tensors, int64_t count, int64_t dimension) {
   return producing(out, [&] {
@@ -246,9 +199,8 @@ ct_status *ct_concatenate(ct_tensor **out, const ct_tensor *const *tensors, int6
     return at::cat(list, dimension);
   });
 }
-ct_status *ct_index_select(ct_tensor **out, const ct_tensor *t, int64_t dimension, const ct_tensor *indices) {
-  return producing(out, [&] { return t->value.index_select(dimension, indices->value); });
-}
+CT_OPERATION(ct_index_select, t->value.index_select(dimension, indices->value),
+             const ct_tensor *t, int64_t dimension, const ct_tensor *indices)
 ct_status *ct_index_add(ct_tensor **out, int64_t rows, const ct_tensor *indices, const ct_tensor *source) {
   return producing(out, [&] {
     auto shape = source->value.sizes().vec();
@@ -257,6 +209,5 @@ ct_status *ct_index_add(ct_tensor **out, int64_t rows, const ct_tensor *indices,
     return at::zeros(shape, source->value.options()).index_add_(0, indices->value, source->value);
   });
 }
-ct_status *ct_gather(ct_tensor **out, const ct_tensor *t, int64_t dimension, const ct_tensor *indices) {
-  return producing(out, [&] { return t->value.gather(dimension, indices->value); });
-}
+CT_OPERATION(ct_gather, t->value.gather(dimension, indices->value),
+             const ct_tensor *t, int64_t dimension, const ct_tensor *indices)

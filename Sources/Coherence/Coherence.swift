@@ -20,9 +20,7 @@ public struct Coherence: Sendable, Equatable {
 
   /// Coherence from its two sums.
   public init(m: Int, sumSquaredNorm: Double, squaredNormSum: Double) {
-    self.m = m
-    self.sumSquaredNorm = sumSquaredNorm
-    self.squaredNormSum = squaredNormSum
+    (self.m, self.sumSquaredNorm, self.squaredNormSum) = (m, sumSquaredNorm, squaredNormSum)
   }
 
   /// r = ‖S‖²/Q.
@@ -74,9 +72,7 @@ public struct ConfidenceInterval: Sendable, Equatable, Codable {
   }
 
   private init(low: Double, high: Double, standardError: Double) {
-    self.low = low
-    self.high = high
-    self.standardError = standardError
+    (self.low, self.high, self.standardError) = (low, high, standardError)
   }
 
   /// The 97.5 % point of Student's t, by its expansion around the normal quantile for more than 15 degrees.

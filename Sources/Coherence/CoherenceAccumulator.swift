@@ -117,12 +117,6 @@ public final class CoherenceAccumulator {
     }
   }
 
-  /// Σgᵢ over the sample, float64 [P].
-  public func gradientSum() throws -> Tensor {
-    try flush()
-    return try total.clone()
-  }
-
   /// ḡ = Σgᵢ/m over the sample in the model's element type, [P].
   ///
   /// - Throws: `CoherenceError` when nothing was taken in.

@@ -111,12 +111,6 @@ public struct StabilityAccountant: Sendable, Equatable, Codable {
     return 2 * log(lipschitz) - log(Double(m)) + logSum(smoothness: smoothness)
   }
 
-  /// The bound itself; nil before L and β were observed, and where it overflows.
-  public var bound: Double? {
-    guard let value = logBound.map(exp), value.isFinite else { return nil }
-    return value
-  }
-
   /// ln Σₜ [Π (1 + ηₖβ)] ηₜ √(2(1 − α)) for a β of one's own; −∞ when it is 0. With β = 0 the plain sum of
   /// η√(2(1 − α)).
   ///

@@ -60,3 +60,17 @@ public final class ByteStorage: @unchecked Sendable {
     try body(bytes)
   }
 }
+
+extension UnsafeRawBufferPointer {
+  /// Row number `index` of a table with `size` bytes a row.
+  func row(_ index: Int, of size: Int) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: self[(index * size)..<((index + 1) * size)])
+  }
+}
+
+extension UnsafeMutableRawBufferPointer {
+  /// Row number `index` of a table with `size` bytes a row.
+  func row(_ index: Int, of size: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(rebasing: self[(index * size)..<((index + 1) * size)])
+  }
+}

@@ -37,7 +37,7 @@ public struct Dataset: Sendable {
   public private(set) var labels: [Int]
   /// SHA-256 (lower-case hexadecimal) of each file it was read from, by file name; for built-in data the one key
   /// `content` with the `contentChecksum()` of what was drawn. A subset keeps the sums of its source.
-  public let sourceChecksums: [String: String]
+  public internal(set) var sourceChecksums: [String: String]
   /// How pixels become numbers; nil for byte / 255.
   public var normalization: Normalization?
   /// The share of every class that was held out to test on; nil where the data set has test examples of its own.
@@ -98,14 +98,9 @@ public struct Dataset: Sendable {
       }
     }
     try checkLabels(labels, classCount: classNames.count) { "\(name) (\(split.rawValue)): label \($0)" }
-    self.name = name
-    self.split = split
-    self.exampleShape = exampleShape
+    (self.name, self.split, self.exampleShape) = (name, split, exampleShape)
     self.exampleSize = size
-    self.classNames = classNames
-    self.storage = storage
-    self.labels = labels
-    self.sourceChecksums = sourceChecksums
+    (self.classNames, self.storage, self.labels, self.sourceChecksums) = (classNames, storage, labels, sourceChecksums)
   }
 
   /// The first `n` examples; the images are shared, not copied.
@@ -191,8 +186,7 @@ extension Dataset {
     case .memory(let images):
       images.withUnsafeBytes { source in
         for (place, index) in indices.enumerated() {
-          UnsafeMutableRawBufferPointer(rebasing: buffer[(place * size)..<((place + 1) * size)])
-            .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[(index * size)..<((index + 1) * size)]))
+          buffer.row(place, of: size).copyMemory(from: source.row(index, of: size))
         }
       }
     case .files(let files):
@@ -202,19 +196,6 @@ extension Dataset {
         UnsafeMutableRawBufferPointer(rebasing: buffer[place...]).copyMemory(from: UnsafeRawBufferPointer(batch.bytes))
         place += batch.bytes.count
       }
-    }
-  }
-
-  /// Writes the examples at `indices` as byte / 255 in [0, 1] (Coherent Gradients §2.1): indices.count ×
-  /// `exampleSize` floats.
-  ///
-  /// - Throws: `DatasetError` when an index is out of range, the buffer has another size, or a file cannot be decoded.
-  public func copyScaled(of indices: some Collection<Int>, into buffer: UnsafeMutableBufferPointer<Float>) throws {
-    try check(indices)
-    try checkRoom(indices.count, buffer.count)
-    let bytes = try ByteStorage(count: buffer.count) { try copyBytes(of: indices, into: $0) }
-    bytes.withUnsafeBytes { source in
-      for place in source.indices { buffer[place] = Float(source[place]) / 255 }
     }
   }
 
@@ -245,9 +226,7 @@ extension Dataset {
         for (place, index) in indices.enumerated() {
           var generator = Augmentation.generator(seed: seed, epoch: epoch, index: index)
           augmentation.apply(
-            &generator, to: UnsafeRawBufferPointer(rebasing: source[(index * size)..<((index + 1) * size)]),
-            shape: exampleShape,
-            into: UnsafeMutableRawBufferPointer(rebasing: buffer[(place * size)..<((place + 1) * size)]))
+            &generator, to: source.row(index, of: size), shape: exampleShape, into: buffer.row(place, of: size))
         }
       }
     }

@@ -27,11 +27,8 @@ public struct DatasetFile: Sendable, Equatable, Codable {
 
   /// Describes a file.
   public init(name: String, size: Int, sha256: String?, split: Split, role: Role) {
-    self.name = name
-    self.size = size
-    self.sha256 = sha256
-    self.split = split
-    self.role = role
+    (self.name, self.size, self.sha256) = (name, size, sha256)
+    (self.split, self.role) = (split, role)
   }
 
   /// The names it may have in a folder, best first: as published, unpacked, and both with the dot that some copies have
@@ -57,10 +54,7 @@ public struct DatasetArchive: Sendable, Equatable, Codable {
 
   /// Describes an archive.
   public init(name: String, size: Int, md5: String, folder: String) {
-    self.name = name
-    self.size = size
-    self.md5 = md5
-    self.folder = folder
+    (self.name, self.size, self.md5, self.folder) = (name, size, md5, folder)
   }
 }
 
@@ -112,16 +106,9 @@ public struct DatasetEntry: Sendable, Equatable, Codable {
     files: [DatasetFile], mirrors: [String], archive: DatasetArchive? = nil, normalization: Normalization? = nil,
     format: Format? = nil
   ) {
-    self.name = name
-    self.title = title
-    self.citation = citation
-    self.exampleShape = exampleShape
-    self.classNames = classNames
-    self.counts = counts
-    self.files = files
-    self.mirrors = mirrors
-    self.archive = archive
-    self.normalization = normalization
+    (self.name, self.title, self.citation, self.exampleShape) = (name, title, citation, exampleShape)
+    (self.classNames, self.counts, self.files) = (classNames, counts, files)
+    (self.mirrors, self.archive, self.normalization) = (mirrors, archive, normalization)
     self.format = format ?? (files.isEmpty ? .builtIn : files[0].role == .examples ? .cifar : .idx)
   }
 }

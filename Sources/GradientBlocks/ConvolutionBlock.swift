@@ -27,9 +27,7 @@ public struct ConvolutionBlock: GradientBlock {
   }
 
   /// Some consecutive examples as a block of their own.
-  public func group(_ range: Range<Int>) throws -> any GradientBlock {
-    try part(range.lowerBound..<range.upperBound)
-  }
+  public func group(_ range: Range<Int>) throws -> any GradientBlock { try part(range) }
 
   private func part(_ range: Range<Int>) throws -> ConvolutionBlock {
     try ConvolutionBlock(
@@ -66,9 +64,6 @@ public struct ConvolutionBlock: GradientBlock {
     let weight = try own.factors.rows().reshape([range.count, weightCount])
     return hasBias ? try Tensor.concatenate([weight, own.biasRows()], dimension: 1) : weight
   }
-
-  /// ⟨rowᵢ, rowⱼ⟩ for every pair: [B, B].
-  public func gram() throws -> Tensor { try explicitGram() }
 
   /// ‖rowᵢ‖² without forming a row where that is cheaper: float64 [B].
   public func rowSquaredNorms() throws -> Tensor {

@@ -59,9 +59,6 @@ public struct EmbeddingBlock: GradientBlock {
       outputGradient: delta.narrow(0, from: range.lowerBound, length: range.count), vectorCount: vectorCount)
   }
 
-  /// ⟨rowᵢ, rowⱼ⟩ for every pair: [B, B].
-  public func gram() throws -> Tensor { try explicitGram() }
-
   /// Some rows made explicit: [range.count, C].
   public func rows(_ range: Range<Int>) throws -> Tensor {
     let own = try indices.narrow(0, from: range.lowerBound, length: range.count)

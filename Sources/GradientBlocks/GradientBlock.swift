@@ -52,6 +52,12 @@ public protocol GradientBlock {
 let explicitBudget = 1 << 24
 
 extension GradientBlock {
+  /// From explicit rows.
+  public func rowSquaredNorms() throws -> Tensor { try explicitRowSquaredNorms() }
+
+  /// From explicit rows.
+  public func gram() throws -> Tensor { try explicitGram() }
+
   /// Both, one after the other.
   public func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor {
     try columnSum(into: target, weights: nil, accumulating: accumulating)

@@ -12,9 +12,7 @@ public struct RowsBlock: GradientBlock {
 
   /// A block from a function that makes rows explicit: [range.count, columns].
   public init(exampleCount: Int, columnCount: Int, _ make: @escaping (Range<Int>) throws -> Tensor) {
-    self.exampleCount = exampleCount
-    self.columnCount = columnCount
-    self.make = make
+    (self.exampleCount, self.columnCount, self.make) = (exampleCount, columnCount, make)
   }
 
   /// A block from all of its rows, [B, C].
@@ -26,12 +24,6 @@ public struct RowsBlock: GradientBlock {
 
   /// Some rows made explicit.
   public func rows(_ range: Range<Int>) throws -> Tensor { try make(range) }
-
-  /// From explicit rows.
-  public func rowSquaredNorms() throws -> Tensor { try explicitRowSquaredNorms() }
-
-  /// From explicit rows.
-  public func gram() throws -> Tensor { try explicitGram() }
 
   /// From explicit rows.
   public func product(_ vector: Tensor) throws -> Tensor {

@@ -44,9 +44,7 @@ public struct SummedBlock: GradientBlock {
             + "does not fit into \(exampleCount)×\(columnCount)")
       }
     }
-    self.exampleCount = exampleCount
-    self.columnCount = columnCount
-    self.parts = parts
+    (self.exampleCount, self.columnCount, self.parts) = (exampleCount, columnCount, parts)
     let ranges = parts.flatMap(\.columns).filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }
     isDisjoint = zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound <= $1.lowerBound }
   }

@@ -13,40 +13,26 @@ extension GradientMatrix {
         "clipping \(clipping.low) examples at one end and \(clipping.high) at the other needs a batch of at least "
           + "\(clipping.low + clipping.high + 1), not \(exampleCount)")
     }
-    for layer in layers {
-      try layer.delivering(to: target, accumulating: false) { part, _ in
-        try layer.block.clippedSum(into: part, clipping)
-      }
-    }
+    try delivering(to: target) { block, part, _ in try block.clippedSum(into: part, clipping) }
   }
 
   /// The coordinate-wise median of the means over groups of rows, into a flat buffer [P].
   public func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
-    for layer in layers {
-      try layer.delivering(to: target, accumulating: false) { part, _ in
-        try layer.block.groupMedian(into: part, groups: groups)
-      }
-    }
+    try delivering(to: target) { block, part, _ in try block.groupMedian(into: part, groups: groups) }
   }
 
   /// The means over groups of rows, into [groups.count, P].
   public func groupMeans(into target: Tensor, groups: [Range<Int>]) throws {
     for (index, range) in groups.enumerated() {
       let row = try target.select(0, index)
-      for layer in layers {
-        try layer.delivering(to: row, accumulating: false) {
-          try layer.block.group(range).columnSum(into: $0, weights: nil, accumulating: $1)
-        }
-      }
+      try delivering(to: row) { try $0.group(range).columnSum(into: $1, weights: nil, accumulating: $2) }
       try row.multiply(by: 1 / Double(range.count))
     }
   }
 
   /// Σᵢ sign Gᵢⱼ for every parameter j, into a flat buffer [P].
   public func signSum(into target: Tensor) throws {
-    for layer in layers {
-      try layer.delivering(to: target, accumulating: false) { part, _ in try layer.block.signSum(into: part) }
-    }
+    try delivering(to: target) { block, part, _ in try block.signSum(into: part) }
   }
 
   /// The examples of a batch in `count` groups of consecutive ones, as equal as can be: the first are larger by one.

@@ -200,10 +200,8 @@ public struct GradientMatrix {
 
   /// Gᵀu into (or added to) a flat buffer [P]; the column sum when `weights` [B] is nil.
   public func columnSum(into target: Tensor, weights: Tensor? = nil, accumulating: Bool = false) throws {
-    for layer in layers {
-      try layer.delivering(to: target, accumulating: accumulating) {
-        try layer.block.columnSum(into: $0, weights: weights, accumulating: $1)
-      }
+    try delivering(to: target, accumulating: accumulating) {
+      try $0.columnSum(into: $1, weights: weights, accumulating: $2)
     }
   }
 
@@ -218,10 +216,15 @@ public struct GradientMatrix {
 
   /// Σᵢ Gᵢⱼ² for every parameter j, into (or added to) a flat buffer [P].
   public func columnSquareSum(into target: Tensor, accumulating: Bool = false) throws {
+    try delivering(to: target, accumulating: accumulating) { try $0.columnSquareSum(into: $1, accumulating: $2) }
+  }
+
+  /// Runs `body` on every layer's block and its part of a flat buffer.
+  func delivering(
+    to target: Tensor, accumulating: Bool = false, _ body: (any GradientBlock, Tensor, Bool) throws -> Void
+  ) throws {
     for layer in layers {
-      try layer.delivering(to: target, accumulating: accumulating) {
-        try layer.block.columnSquareSum(into: $0, accumulating: $1)
-      }
+      try layer.delivering(to: target, accumulating: accumulating) { try body(layer.block, $0, $1) }
     }
   }
 

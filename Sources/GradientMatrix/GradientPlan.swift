@@ -44,10 +44,7 @@ public final class GradientPlan {
     _ model: any Module, store: ParameterStore, batchNormPolicy: BatchNormPolicy = .running,
     linearPolicy: LinearPolicy = .native, unknownLayers: UnknownLayers = .refuse
   ) throws {
-    self.model = model
-    self.store = store
-    self.batchNormPolicy = batchNormPolicy
-    self.linearPolicy = linearPolicy
+    (self.model, self.store, self.batchNormPolicy, self.linearPolicy) = (model, store, batchNormPolicy, linearPolicy)
     let owners = Self.owners(in: model)
     let unknown = owners.filter { !($0.module is any FactoredModule) }
     if case .refuse = unknownLayers, !unknown.isEmpty {
@@ -188,7 +185,7 @@ public final class GradientPlan {
   }
 
   private func layer(of group: Group, _ block: any GradientBlock, exampleCount: Int) throws -> GradientMatrix.Layer {
-    let ranges = Self.merged(group.entries.map(\.range))
+    let ranges = ParameterStore.joined(group.entries.map(\.range))
     let columnCount = ranges.reduce(0) { $0 + $1.count }
     guard block.exampleCount == exampleCount, block.columnCount == columnCount else {
       throw GradientMatrixError(
@@ -250,16 +247,6 @@ public final class GradientPlan {
         })
     }
     return try SummedBlock(exampleCount: exampleCount, columnCount: columnCount, parts: parts)
-  }
-
-  private static func merged(_ ranges: [Range<Int>]) -> [Range<Int>] {
-    ranges.reduce(into: []) { merged, range in
-      if let last = merged.last, last.upperBound == range.lowerBound {
-        merged[merged.count - 1] = last.lowerBound..<range.upperBound
-      } else {
-        merged.append(range)
-      }
-    }
   }
 
   /// Rows of the layers without a rule, by group name.

@@ -32,12 +32,8 @@ public final class ForwardContext {
     generator: Generator? = nil,
     recorder: BackwardRecorder? = nil, groups: [Range<Int>] = []
   ) {
-    self.isTraining = isTraining
-    self.usesGradientViews = usesGradientViews
-    self.linearPolicy = linearPolicy
-    self.generator = generator
-    self.recorder = recorder
-    self.groups = groups
+    (self.isTraining, self.usesGradientViews, self.linearPolicy) = (isTraining, usesGradientViews, linearPolicy)
+    (self.generator, self.recorder, self.groups) = (generator, recorder, groups)
   }
 
   /// A context for looking at outputs: nothing random. Recording for gradients is not its business:

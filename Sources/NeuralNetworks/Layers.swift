@@ -114,12 +114,7 @@ public final class Dropout: Module {
 
   /// - Throws: `TensorError` unless 0 ≤ probability < 1.
   public init(probability: Double) throws {
-    guard probability >= 0, probability < 1 else {
-      throw TensorError(
-        kind: .invalid, operation: "Dropout",
-        reason: "the probability must be at least 0 and below 1, not \(probability)")
-    }
-    self.probability = probability
+    self.probability = try checkedProbability(probability, layer: "Dropout")
   }
 
   /// The masked and rescaled input.
@@ -139,6 +134,15 @@ extension ForwardContext {
     let mask = try Tensor.bernoulli(shape, probability: 1 - probability, dtype: input.dtype, generator: generator)
     return try input * (mask * (1 / (1 - probability)))
   }
+}
+
+/// - Throws: `TensorError` unless 0 ≤ probability < 1.
+func checkedProbability(_ probability: Double, layer: String) throws -> Double {
+  guard probability >= 0, probability < 1 else {
+    throw TensorError(
+      kind: .invalid, operation: layer, reason: "the probability must be at least 0 and below 1, not \(probability)")
+  }
+  return probability
 }
 
 /// All dimensions but the first joined into one.

@@ -28,7 +28,7 @@ extension ParameterStore {
         "freeze \(patterns.joined(separator: ", ")) leaves nothing to train: all \(entries.count) parameters match; "
           + "freeze fewer of them")
     }
-    frozenRanges = Self.joined(zip(entries, isFrozen).compactMap { $1 ? $0.range : nil })
+    frozenRanges = Self.joined(zip(entries, isFrozen).compactMap { $1 && !$0.range.isEmpty ? $0.range : nil })
   }
 
   /// The number of elements of frozen parameters.
@@ -41,11 +41,12 @@ extension ParameterStore {
     return zip(starts, ends).compactMap { $0 < $1 ? $0..<$1 : nil }
   }
 
-  private static func joined(_ ranges: [Range<Int>]) -> [Range<Int>] {
+  /// Ascending ranges with adjacent ones in one.
+  package static func joined(_ ranges: [Range<Int>]) -> [Range<Int>] {
     ranges.reduce(into: []) { joined, range in
       if let last = joined.last, last.upperBound == range.lowerBound {
         joined[joined.count - 1] = last.lowerBound..<range.upperBound
-      } else if !range.isEmpty {
+      } else {
         joined.append(range)
       }
     }

@@ -84,18 +84,4 @@ public struct Curve: Sendable {
     }
     return area / Double(last.step - first.step)
   }
-
-  /// The least-squares slope over the points up to a step, per step; nil with fewer than three points.
-  public func slope(upTo step: Int) -> Double? {
-    let used = points.filter { $0.step <= step }
-    guard used.count >= 3 else { return nil }
-    let count = Double(used.count)
-    let meanStep = used.reduce(0) { $0 + Double($1.step) } / count
-    let mean = used.reduce(0) { $0 + $1.value } / count
-    let (products, squares) = used.reduce((0.0, 0.0)) { sums, point in
-      let distance = Double(point.step) - meanStep
-      return (sums.0 + distance * (point.value - mean), sums.1 + distance * distance)
-    }
-    return squares > 0 ? products / squares : nil
-  }
 }

@@ -65,12 +65,9 @@ public final class GradientView {
 
   /// - Throws: `TensorError` unless the destination is contiguous and outside any graph.
   public init(destination: Tensor) throws {
-    var out: OpaquePointer?
-    try check(ct_sink_create(&out, destination.pointer), "GradientView", [destination])
-    guard let out else {
-      throw TensorError(kind: .internal, operation: "GradientView", reason: "no view came back")
+    pointer = try Tensor.handle("no view came back", "GradientView", [destination]) {
+      ct_sink_create($0, destination.pointer)
     }
-    pointer = out
     self.destination = destination
   }
 
@@ -97,12 +94,7 @@ public final class BackwardCapture {
 
   /// An empty capture.
   public init() throws {
-    var out: OpaquePointer?
-    try check(ct_slot_create(&out), "BackwardCapture")
-    guard let out else {
-      throw TensorError(kind: .internal, operation: "BackwardCapture", reason: "no capture came back")
-    }
-    pointer = out
+    pointer = try Tensor.handle("no capture came back", "BackwardCapture") { ct_slot_create($0) }
   }
 
   deinit { ct_slot_free(pointer) }

@@ -44,11 +44,8 @@ public struct ConvolutionGeometry: Sendable, Equatable {
         kind: .invalid, operation: "ConvolutionGeometry",
         reason: "kernel, stride and dilation take two numbers from 1 on, padding two from 0 on, and groups at least 1")
     }
-    self.kernel = kernel
-    self.stride = stride
-    self.padding = padding
-    self.dilation = dilation
-    self.groups = groups
+    (self.kernel, self.stride, self.padding) = (kernel, stride, padding)
+    (self.dilation, self.groups) = (dilation, groups)
   }
 
   var numbers: [Int64] { (stride + padding + dilation).map(Int64.init) }
@@ -134,15 +131,11 @@ extension Tensor {
 
   /// Normalisation over the last dimensions, whose extents are `shape`.
   public func layerNorm(shape: [Int], weight: Tensor?, bias: Tensor?, epsilon: Double) throws -> Tensor {
-    try Tensor.withShape(shape) { sizes, rank in
-      try Tensor.producing("layerNorm", [self] + [weight, bias].compactMap { $0 }) {
-        ct_layer_norm($0, pointer, sizes, rank, weight?.pointer, bias?.pointer, epsilon)
-      }
+    try Tensor.producing("layerNorm", [self] + [weight, bias].compactMap { $0 }, shape: shape) {
+      ct_layer_norm($0, pointer, $1, $2, weight?.pointer, bias?.pointer, epsilon)
     }
   }
 
   /// Rows of this [N, D] table: [..., D] for int64 indices [...].
-  public func embedding(_ indices: Tensor) throws -> Tensor {
-    try Tensor.producing("embedding", [self, indices]) { ct_embedding($0, pointer, indices.pointer) }
-  }
+  public func embedding(_ indices: Tensor) throws -> Tensor { try binary("embedding", indices, ct_embedding) }
 }

@@ -25,13 +25,8 @@ public struct AdamUpdate: Sendable {
     learningRate: Double, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0,
     isDecoupled: Bool = false, number: Int
   ) {
-    self.learningRate = learningRate
-    self.beta1 = beta1
-    self.beta2 = beta2
-    self.epsilon = epsilon
-    self.weightDecay = weightDecay
-    self.isDecoupled = isDecoupled
-    self.number = number
+    (self.learningRate, self.beta1, self.beta2, self.epsilon) = (learningRate, beta1, beta2, epsilon)
+    (self.weightDecay, self.isDecoupled, self.number) = (weightDecay, isDecoupled, number)
   }
 
   var native: ct_adam_options {

@@ -23,10 +23,7 @@ public struct Clipping: Sendable, Equatable {
 
   /// A clipping from its parts.
   public init(low: Int, high: Int, kind: Kind = .winsorized, scale: Double = 1) {
-    self.low = low
-    self.high = high
-    self.kind = kind
-    self.scale = scale
+    (self.low, self.high, self.kind, self.scale) = (low, high, kind, scale)
   }
 
   var native: ct_clip {

@@ -34,9 +34,7 @@ public struct LinearPlan: Sendable, Codable, Equatable {
 
   /// A plan from its three choices.
   public init(forward: ProductBackend, weightGradient: ProductBackend, inputGradient: ProductBackend) {
-    self.forward = forward
-    self.weightGradient = weightGradient
-    self.inputGradient = inputGradient
+    (self.forward, self.weightGradient, self.inputGradient) = (forward, weightGradient, inputGradient)
   }
 
   /// libtorch's own choice throughout.
@@ -86,9 +84,7 @@ extension Tensor {
   }
 
   /// The squared norm of each row (all dimensions but the first), float64 on the CPU, accumulated in double.
-  public func rowSquaredNorms() throws -> Tensor {
-    try Tensor.producing("rowSquaredNorms", [self]) { ct_row_squared_norms($0, pointer) }
-  }
+  public func rowSquaredNorms() throws -> Tensor { try unary("rowSquaredNorms", ct_row_squared_norms) }
 
   /// Adds a tensor of the same size to this float64 total, in one pass; not recorded.
   public func accumulate(_ part: Tensor) throws {
@@ -98,9 +94,7 @@ extension Tensor {
   /// −ln softmax(self)[target] for each example: logits [B, K], targets [B] int64, result [B].
   ///
   /// - Throws: `TensorError` when shapes do not fit or a target is outside 0..<K.
-  public func crossEntropy(targets: Tensor) throws -> Tensor {
-    try Tensor.producing("crossEntropy", [self, targets]) { ct_cross_entropy($0, pointer, targets.pointer) }
-  }
+  public func crossEntropy(targets: Tensor) throws -> Tensor { try binary("crossEntropy", targets, ct_cross_entropy) }
 
   /// Per-example facts of logits [B, K] against targets [B]: the loss, the margin z_y − max_{k≠y} z_k, and the rank of
   /// the target (0 is correct; a tie or NaN counts as wrong). With one class the margin is ∞.
@@ -118,15 +112,6 @@ extension Tensor {
     }
     let owned = (Tensor(owning: losses), Tensor(owning: margins), Tensor(owning: ranks))
     return try (owned.0.values(), owned.1.values(), owned.2.values())
-  }
-
-  /// scale·table[indices] as float32 [indices.count, features], from a table of bytes with `features` a row.
-  ///
-  /// - Throws: `TensorError` when an index is outside the table.
-  public static func gatherRows(
-    _ table: UnsafeRawBufferPointer, features: Int, indices: [Int], scale: Float
-  ) throws -> Tensor {
-    try gatherRows(table, features: features, indices: indices, scales: [scale], offsets: [0])
   }
 
   /// scales[c]·table[indices] + offsets[c] as float32 [indices.count, features], where a row is as many planes of equal
@@ -171,12 +156,8 @@ public struct SGDUpdate: Sendable {
     learningRate: Double, momentum: Double = 0, dampening: Double = 0, weightDecay: Double = 0, nesterov: Bool = false,
     isFirst: Bool = false
   ) {
-    self.learningRate = learningRate
-    self.momentum = momentum
-    self.dampening = dampening
-    self.weightDecay = weightDecay
-    self.nesterov = nesterov
-    self.isFirst = isFirst
+    (self.learningRate, self.momentum, self.dampening) = (learningRate, momentum, dampening)
+    (self.weightDecay, self.nesterov, self.isFirst) = (weightDecay, nesterov, isFirst)
   }
 
   var native: ct_sgd_options {

@@ -39,10 +39,7 @@ public struct PoolingGeometry: Sendable, Equatable {
         kind: .invalid, operation: "PoolingGeometry",
         reason: "kernel and stride take two numbers from 1 on, and padding two from 0 to half the kernel")
     }
-    self.kernel = kernel
-    self.stride = stride
-    self.padding = padding
-    self.roundsUp = roundsUp
+    (self.kernel, self.stride, self.padding, self.roundsUp) = (kernel, stride, padding, roundsUp)
   }
 
   var numbers: [Int64] { (kernel + stride + padding).map(Int64.init) }

@@ -105,9 +105,7 @@ private struct Entry {
       throw Safetensors.FormatError(
         description: "tensor \"\(name)\" ends at byte \(range[1]) of \(body.count): the file is cut off")
     }
-    self.name = name
-    self.dtype = dtype
-    self.shape = shape
+    (self.name, self.dtype, self.shape) = (name, dtype, shape)
     self.range = range[0]..<range[1]
   }
 

@@ -6,55 +6,49 @@ import CLibTorch
 
 extension Tensor {
   /// −a.
-  public func negated() throws -> Tensor { try Tensor.producing("negated", [self]) { ct_negate($0, pointer) } }
+  public func negated() throws -> Tensor { try unary("negated", ct_negate) }
 
   /// |a|.
-  public func magnitude() throws -> Tensor { try Tensor.producing("magnitude", [self]) { ct_absolute($0, pointer) } }
+  public func magnitude() throws -> Tensor { try unary("magnitude", ct_absolute) }
 
   /// a².
-  public func squared() throws -> Tensor { try Tensor.producing("squared", [self]) { ct_square($0, pointer) } }
+  public func squared() throws -> Tensor { try unary("squared", ct_square) }
 
   /// √a.
-  public func squareRoot() throws -> Tensor {
-    try Tensor.producing("squareRoot", [self]) { ct_square_root($0, pointer) }
-  }
+  public func squareRoot() throws -> Tensor { try unary("squareRoot", ct_square_root) }
 
   /// eᵃ.
-  public func exponential() throws -> Tensor {
-    try Tensor.producing("exponential", [self]) { ct_exponential($0, pointer) }
-  }
+  public func exponential() throws -> Tensor { try unary("exponential", ct_exponential) }
 
   /// ln a.
-  public func logarithm() throws -> Tensor { try Tensor.producing("logarithm", [self]) { ct_logarithm($0, pointer) } }
+  public func logarithm() throws -> Tensor { try unary("logarithm", ct_logarithm) }
 
   /// −1, 0 or 1.
-  public func sign() throws -> Tensor { try Tensor.producing("sign", [self]) { ct_sign($0, pointer) } }
+  public func sign() throws -> Tensor { try unary("sign", ct_sign) }
 
   /// Whether each element is neither NaN nor infinite.
-  public func isFinite() throws -> Tensor { try Tensor.producing("isFinite", [self]) { ct_is_finite($0, pointer) } }
+  public func isFinite() throws -> Tensor { try unary("isFinite", ct_is_finite) }
 
   /// max(a, 0).
-  public func relu() throws -> Tensor { try Tensor.producing("relu", [self]) { ct_relu($0, pointer) } }
+  public func relu() throws -> Tensor { try unary("relu", ct_relu) }
 
   /// a·Φ(a), exact.
-  public func gelu() throws -> Tensor { try Tensor.producing("gelu", [self]) { ct_gelu($0, pointer) } }
+  public func gelu() throws -> Tensor { try unary("gelu", ct_gelu) }
 
   /// a·σ(a).
-  public func silu() throws -> Tensor { try Tensor.producing("silu", [self]) { ct_silu($0, pointer) } }
+  public func silu() throws -> Tensor { try unary("silu", ct_silu) }
 
   /// σ(a) = 1/(1 + e⁻ᵃ).
-  public func sigmoid() throws -> Tensor { try Tensor.producing("sigmoid", [self]) { ct_sigmoid($0, pointer) } }
+  public func sigmoid() throws -> Tensor { try unary("sigmoid", ct_sigmoid) }
 
   /// tanh a.
-  public func tanh() throws -> Tensor { try Tensor.producing("tanh", [self]) { ct_tanh($0, pointer) } }
+  public func tanh() throws -> Tensor { try unary("tanh", ct_tanh) }
 
   /// Whether each element is 0.
-  public func logicalNot() throws -> Tensor {
-    try Tensor.producing("logicalNot", [self]) { ct_logical_not($0, pointer) }
-  }
+  public func logicalNot() throws -> Tensor { try unary("logicalNot", ct_logical_not) }
 
   /// Whether every element is non-zero, as a scalar.
-  public func all() throws -> Tensor { try Tensor.producing("all", [self]) { ct_all($0, pointer) } }
+  public func all() throws -> Tensor { try unary("all", ct_all) }
 
   /// a where positive, else slope·a.
   public func leakyReLU(slope: Double = 0.01) throws -> Tensor {
@@ -76,24 +70,16 @@ extension Tensor {
 
 extension Tensor {
   /// a + b.
-  public static func + (a: Tensor, b: Tensor) throws -> Tensor {
-    try producing("+", [a, b]) { ct_add($0, a.pointer, b.pointer) }
-  }
+  public static func + (a: Tensor, b: Tensor) throws -> Tensor { try a.binary("+", b, ct_add) }
 
   /// a − b.
-  public static func - (a: Tensor, b: Tensor) throws -> Tensor {
-    try producing("-", [a, b]) { ct_subtract($0, a.pointer, b.pointer) }
-  }
+  public static func - (a: Tensor, b: Tensor) throws -> Tensor { try a.binary("-", b, ct_subtract) }
 
   /// a·b, elementwise.
-  public static func * (a: Tensor, b: Tensor) throws -> Tensor {
-    try producing("*", [a, b]) { ct_multiply($0, a.pointer, b.pointer) }
-  }
+  public static func * (a: Tensor, b: Tensor) throws -> Tensor { try a.binary("*", b, ct_multiply) }
 
   /// a / b, elementwise.
-  public static func / (a: Tensor, b: Tensor) throws -> Tensor {
-    try producing("/", [a, b]) { ct_divide($0, a.pointer, b.pointer) }
-  }
+  public static func / (a: Tensor, b: Tensor) throws -> Tensor { try a.binary("/", b, ct_divide) }
 
   /// a + b for a constant b.
   public static func + (a: Tensor, b: Double) throws -> Tensor {
@@ -106,39 +92,25 @@ extension Tensor {
   }
 
   /// The smaller of each pair; NaN wins.
-  public func minimum(_ other: Tensor) throws -> Tensor {
-    try Tensor.producing("minimum", [self, other]) { ct_minimum($0, pointer, other.pointer) }
-  }
+  public func minimum(_ other: Tensor) throws -> Tensor { try binary("minimum", other, ct_minimum) }
 
   /// The larger of each pair; NaN wins.
-  public func maximum(_ other: Tensor) throws -> Tensor {
-    try Tensor.producing("maximum", [self, other]) { ct_maximum($0, pointer, other.pointer) }
-  }
+  public func maximum(_ other: Tensor) throws -> Tensor { try binary("maximum", other, ct_maximum) }
 
   /// Whether the elements of each pair are equal.
-  public func equal(_ other: Tensor) throws -> Tensor {
-    try Tensor.producing("equal", [self, other]) { ct_equal($0, pointer, other.pointer) }
-  }
+  public func equal(_ other: Tensor) throws -> Tensor { try binary("equal", other, ct_equal) }
 
   /// Whether the first of each pair is smaller.
-  public func less(_ other: Tensor) throws -> Tensor {
-    try Tensor.producing("less", [self, other]) { ct_less($0, pointer, other.pointer) }
-  }
+  public func less(_ other: Tensor) throws -> Tensor { try binary("less", other, ct_less) }
 
   /// Whether the first of each pair is larger.
-  public func greater(_ other: Tensor) throws -> Tensor {
-    try Tensor.producing("greater", [self, other]) { ct_greater($0, pointer, other.pointer) }
-  }
+  public func greater(_ other: Tensor) throws -> Tensor { try binary("greater", other, ct_greater) }
 
   /// Whether both of each pair are non-zero.
-  public func logicalAnd(_ other: Tensor) throws -> Tensor {
-    try Tensor.producing("logicalAnd", [self, other]) { ct_logical_and($0, pointer, other.pointer) }
-  }
+  public func logicalAnd(_ other: Tensor) throws -> Tensor { try binary("logicalAnd", other, ct_logical_and) }
 
   /// The matrix product over the last two dimensions, batched and broadcast over the others.
-  public func matmul(_ other: Tensor) throws -> Tensor {
-    try Tensor.producing("matmul", [self, other]) { ct_matmul($0, pointer, other.pointer) }
-  }
+  public func matmul(_ other: Tensor) throws -> Tensor { try binary("matmul", other, ct_matmul) }
 
   /// Elements of `a` where the condition holds, of `b` elsewhere.
   public static func select(_ a: Tensor, where condition: Tensor, else b: Tensor) throws -> Tensor {

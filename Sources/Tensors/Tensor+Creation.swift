@@ -3,27 +3,16 @@
 import CLibTorch
 
 extension Tensor {
-  /// Runs `body` with the shape as the shim wants it.
-  static func withShape<Result>(
-    _ shape: [Int], _ body: (UnsafePointer<Int64>?, Int64) throws -> Result
-  ) rethrows -> Result {
-    try shape.map(Int64.init).withUnsafeBufferPointer { try body($0.baseAddress, Int64($0.count)) }
-  }
-
   /// Uninitialised elements.
   public static func empty(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
-    try withShape(shape) { sizes, rank in
-      try producing("empty") { ct_empty($0, sizes, rank, dtype.native, device.native) }
-    }
+    try producing("empty", shape: shape) { ct_empty($0, $1, $2, dtype.native, device.native) }
   }
 
   /// Every element `value`.
   public static func full(
     _ shape: [Int], _ value: Double, dtype: DType = .float32, device: Device = .cpu
   ) throws -> Tensor {
-    try withShape(shape) { sizes, rank in
-      try producing("full") { ct_full($0, sizes, rank, value, dtype.native, device.native) }
-    }
+    try producing("full", shape: shape) { ct_full($0, $1, $2, value, dtype.native, device.native) }
   }
 
   /// Every element 0.
@@ -56,10 +45,8 @@ extension Tensor {
   ///
   /// - Throws: `TensorError` when the memory's size is not what the shape and element type need.
   public init(bytes: UnsafeRawBufferPointer, shape: [Int], dtype: DType, device: Device = .cpu) throws {
-    self = try Tensor.withShape(shape) { sizes, rank in
-      try Tensor.producing("Tensor.init") {
-        ct_from_bytes($0, bytes.baseAddress, Int64(bytes.count), sizes, rank, dtype.native, device.native)
-      }
+    self = try Tensor.producing("Tensor.init", shape: shape) {
+      ct_from_bytes($0, bytes.baseAddress, Int64(bytes.count), $1, $2, dtype.native, device.native)
     }
   }
 
@@ -72,9 +59,7 @@ extension Tensor {
   public static func uniform(
     _ shape: [Int], _ low: Double = 0, _ high: Double = 1, dtype: DType = .float32, generator: Generator
   ) throws -> Tensor {
-    try withShape(shape) { sizes, rank in
-      try producing("uniform") { ct_uniform($0, sizes, rank, low, high, dtype.native, generator.pointer) }
-    }
+    try producing("uniform", shape: shape) { ct_uniform($0, $1, $2, low, high, dtype.native, generator.pointer) }
   }
 
   /// Independent draws from the uniform distribution on [0, 1), on the generator's device: PyTorch's name for it.
@@ -92,8 +77,8 @@ extension Tensor {
   public static func normal(
     _ shape: [Int], mean: Double = 0, standardDeviation: Double = 1, dtype: DType = .float32, generator: Generator
   ) throws -> Tensor {
-    try withShape(shape) { sizes, rank in
-      try producing("normal") { ct_normal($0, sizes, rank, mean, standardDeviation, dtype.native, generator.pointer) }
+    try producing("normal", shape: shape) {
+      ct_normal($0, $1, $2, mean, standardDeviation, dtype.native, generator.pointer)
     }
   }
 
@@ -101,9 +86,7 @@ extension Tensor {
   public static func bernoulli(
     _ shape: [Int], probability: Double, dtype: DType = .float32, generator: Generator
   ) throws -> Tensor {
-    try withShape(shape) { sizes, rank in
-      try producing("bernoulli") { ct_bernoulli($0, sizes, rank, probability, dtype.native, generator.pointer) }
-    }
+    try producing("bernoulli", shape: shape) { ct_bernoulli($0, $1, $2, probability, dtype.native, generator.pointer) }
   }
 }
 
@@ -113,10 +96,7 @@ public final class Generator {
 
   /// A generator started from a seed.
   public init(seed: UInt64, device: Device = .cpu) throws {
-    var out: OpaquePointer?
-    try check(ct_generator_create(&out, device.native, seed), "Generator")
-    guard let out else { throw TensorError(kind: .internal, operation: "Generator", reason: "no generator came back") }
-    pointer = out
+    pointer = try Tensor.handle("no generator came back", "Generator") { ct_generator_create($0, device.native, seed) }
   }
 
   deinit { ct_generator_free(pointer) }

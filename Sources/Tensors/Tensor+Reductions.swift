@@ -5,16 +5,12 @@ import CLibTorch
 extension Tensor {
   /// The sum over the given dimensions, or over all.
   public func sum(_ dimensions: [Int] = [], keepingDimensions keep: Bool = false) throws -> Tensor {
-    try Tensor.withShape(dimensions) { list, count in
-      try Tensor.producing("sum", [self]) { ct_sum($0, pointer, list, count, keep) }
-    }
+    try Tensor.producing("sum", [self], shape: dimensions) { ct_sum($0, pointer, $1, $2, keep) }
   }
 
   /// The mean over the given dimensions, or over all.
   public func mean(_ dimensions: [Int] = [], keepingDimensions keep: Bool = false) throws -> Tensor {
-    try Tensor.withShape(dimensions) { list, count in
-      try Tensor.producing("mean", [self]) { ct_mean($0, pointer, list, count, keep) }
-    }
+    try Tensor.producing("mean", [self], shape: dimensions) { ct_mean($0, pointer, $1, $2, keep) }
   }
 
   /// The largest element along a dimension.

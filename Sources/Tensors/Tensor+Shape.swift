@@ -6,20 +6,16 @@ import CLibTorch
 
 extension Tensor {
   /// A copy with elements of its own.
-  public func clone() throws -> Tensor { try Tensor.producing("clone", [self]) { ct_clone($0, pointer) } }
+  public func clone() throws -> Tensor { try unary("clone", ct_clone) }
 
   /// Itself when contiguous, else a contiguous copy.
-  public func contiguous() throws -> Tensor {
-    try Tensor.producing("contiguous", [self]) { ct_contiguous($0, pointer) }
-  }
+  public func contiguous() throws -> Tensor { try unary("contiguous", ct_contiguous) }
 
   /// Itself, or a copy, of four dimensions [B, C, H, W] with the channels of a pixel side by side in memory: the order
   /// that convolutions are fastest in. Recorded for gradients.
   ///
   /// - Throws: `TensorError` unless there are four dimensions.
-  public func channelsLast() throws -> Tensor {
-    try Tensor.producing("channelsLast", [self]) { ct_channels_last($0, pointer) }
-  }
+  public func channelsLast() throws -> Tensor { try unary("channelsLast", ct_channels_last) }
 
   /// The elements as another type, on another device, or both; itself when nothing changes.
   public func to(_ dtype: DType? = nil, device: Device? = nil) throws -> Tensor {
@@ -41,20 +37,16 @@ extension Tensor {
 
 extension Tensor {
   /// The same elements outside any graph.
-  public func detach() throws -> Tensor { try Tensor.producing("detach", [self]) { ct_detach($0, pointer) } }
+  public func detach() throws -> Tensor { try unary("detach", ct_detach) }
 
   /// The same elements in another shape; one size may be −1.
   public func reshape(_ shape: [Int]) throws -> Tensor {
-    try Tensor.withShape(shape) { sizes, rank in
-      try Tensor.producing("reshape", [self]) { ct_reshape($0, pointer, sizes, rank) }
-    }
+    try Tensor.producing("reshape", [self], shape: shape) { ct_reshape($0, pointer, $1, $2) }
   }
 
   /// Dimensions of size 1 repeated to the given sizes without copying.
   public func expand(_ shape: [Int]) throws -> Tensor {
-    try Tensor.withShape(shape) { sizes, rank in
-      try Tensor.producing("expand", [self]) { ct_expand($0, pointer, sizes, rank) }
-    }
+    try Tensor.producing("expand", [self], shape: shape) { ct_expand($0, pointer, $1, $2) }
   }
 
   /// Two dimensions exchanged.
@@ -64,9 +56,7 @@ extension Tensor {
 
   /// The dimensions in another order.
   public func permute(_ order: [Int]) throws -> Tensor {
-    try Tensor.withShape(order) { sizes, rank in
-      try Tensor.producing("permute", [self]) { ct_permute($0, pointer, sizes, rank) }
-    }
+    try Tensor.producing("permute", [self], shape: order) { ct_permute($0, pointer, $1, $2) }
   }
 
   /// `length` elements from `start` along a dimension.

@@ -31,10 +31,43 @@ public struct Tensor {
     _ operation: String, _ operands: @autoclosure () -> [Tensor] = [],
     _ body: (UnsafeMutablePointer<OpaquePointer?>) -> OpaquePointer?
   ) throws -> Tensor {
+    try Tensor(owning: handle("no result came back", operation, operands(), body))
+  }
+
+  /// The handle that a call of the shim makes.
+  static func handle(
+    _ absence: String, _ operation: String, _ operands: @autoclosure () -> [Tensor] = [],
+    _ body: (UnsafeMutablePointer<OpaquePointer?>) -> OpaquePointer?
+  ) throws -> OpaquePointer {
     var out: OpaquePointer?
     try check(body(&out), operation, operands())
-    guard let out else { throw TensorError(kind: .internal, operation: operation, reason: "no result came back") }
-    return Tensor(owning: out)
+    guard let out else { throw TensorError(kind: .internal, operation: operation, reason: absence) }
+    return out
+  }
+
+  /// Runs a call that produces one tensor and takes a list of sizes or dimensions.
+  static func producing(
+    _ operation: String, _ operands: @autoclosure () -> [Tensor] = [], shape: [Int],
+    _ body: (UnsafeMutablePointer<OpaquePointer?>, UnsafePointer<Int64>?, Int64) -> OpaquePointer?
+  ) throws -> Tensor {
+    try shape.map(Int64.init).withUnsafeBufferPointer { list in
+      try producing(operation, operands()) { body($0, list.baseAddress, Int64(list.count)) }
+    }
+  }
+
+  /// The result of a call that takes this tensor alone.
+  func unary(
+    _ operation: String, _ call: (UnsafeMutablePointer<OpaquePointer?>, OpaquePointer) -> OpaquePointer?
+  ) throws -> Tensor {
+    try Tensor.producing(operation, [self]) { call($0, pointer) }
+  }
+
+  /// The result of a call that takes this tensor and another.
+  func binary(
+    _ operation: String, _ other: Tensor,
+    _ call: (UnsafeMutablePointer<OpaquePointer?>, OpaquePointer, OpaquePointer) -> OpaquePointer?
+  ) throws -> Tensor {
+    try Tensor.producing(operation, [self, other]) { call($0, pointer, other.pointer) }
   }
 }
 

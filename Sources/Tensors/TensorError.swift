@@ -33,10 +33,7 @@ public struct TensorError: Error, CustomStringConvertible, Sendable {
 
   /// An error raised on the Swift side of the border.
   public init(kind: Kind, operation: String, operands: [String] = [], reason: String) {
-    self.kind = kind
-    self.operation = operation
-    self.operands = operands
-    self.reason = reason
+    (self.kind, self.operation, self.operands, self.reason) = (kind, operation, operands, reason)
   }
 
   /// The error as one sentence.

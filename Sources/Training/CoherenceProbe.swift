@@ -5,14 +5,9 @@ import GradientMatrix
 
 /// Coherence of a fixed sample of training and of test examples, by layer, with confidence intervals; ‖ḡ‖² and
 /// (1/m) Σ‖gᵢ‖² of each.
-public final class CoherenceProbe {
+public final class CoherenceProbe: SampledProbe {
   /// The sample where its size is not given.
   public static let usualSize = SampleSize.atMost(1000)
-  /// When it measures.
-  public let schedule: ProbeSchedule
-  /// What batch normalisation does in its passes.
-  public let batchNormPolicy: BatchNormPolicy
-  let size: SampleSize
   private var samples: [ProbeSample] = []
   /// Whether intervals and norms are kept; a second treatment of batch normalisation leaves α by layer alone, beside the
   /// first one's.
@@ -25,12 +20,12 @@ public final class CoherenceProbe {
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) {
-    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+    super.init(m, schedule, batchNorm)
   }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension CoherenceProbe: SampledProbe {
+extension CoherenceProbe: Probe {
   public var name: String { "coherence" }
 
   public func prepare(_ setup: ProbeSetup) throws {

@@ -10,16 +10,11 @@ import Tensors
 /// Contributions of pristine and corrupt examples with permutation nulls: f and i of Coherent Gradients §2.4, over the
 /// paper's sample (400 examples, 300 weights a layer) and over m training examples with all weights, which the paper
 /// names as future work.
-public final class ContributionProbe {
+public final class ContributionProbe: SampledProbe {
   /// The sample where its size is not given.
   public static let usualSize = SampleSize.atMost(1000)
-  /// When it measures.
-  public let schedule: ProbeSchedule
-  /// What batch normalisation does in its passes.
-  public let batchNormPolicy: BatchNormPolicy
   /// Permutations of who is corrupt.
   public let nullCount: Int
-  let size: SampleSize
   private var samples: (population: ProbeSample, paper: ProbeSample, columns: ColumnSample)?
   /// The paper's sample first, then the population.
   private var trackers: [ContributionTracker] = []
@@ -38,12 +33,13 @@ public final class ContributionProbe {
     m: SampleSize = usualSize, nullCount: Int = usualNullCount, at schedule: ProbeSchedule = .logarithmic,
     batchNorm: BatchNormPolicy = .running
   ) {
-    (size, self.nullCount, self.schedule, batchNormPolicy) = (m, nullCount, schedule, batchNorm)
+    self.nullCount = nullCount
+    super.init(m, schedule, batchNorm)
   }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension ContributionProbe: SampledProbe {
+extension ContributionProbe: Probe {
   public var name: String { "contributions" }
 
   public var description: String {

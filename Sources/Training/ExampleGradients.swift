@@ -38,17 +38,9 @@ public struct ExampleGradients: Sendable, Equatable {
     split: String, indices: [Int], labels: [Int], isCorrupt: [Bool], meanSquaredNorm: Double, dots: [Double],
     squaredNorms: [Double], losses: [Float], margins: [Float], isCorrect: [Bool], files: [String]?
   ) {
-    self.split = split
-    self.indices = indices
-    self.labels = labels
-    self.isCorrupt = isCorrupt
-    self.meanSquaredNorm = meanSquaredNorm
-    self.dots = dots
-    self.squaredNorms = squaredNorms
-    self.losses = losses
-    self.margins = margins
-    self.isCorrect = isCorrect
-    self.files = files
+    (self.split, self.indices, self.labels, self.isCorrupt) = (split, indices, labels, isCorrupt)
+    (self.meanSquaredNorm, self.dots, self.squaredNorms, self.losses) = (meanSquaredNorm, dots, squaredNorms, losses)
+    (self.margins, self.isCorrect, self.files) = (margins, isCorrect, files)
   }
 
   /// ⟨gᵢ, ḡ⟩/(‖gᵢ‖‖ḡ‖); NaN when either gradient is 0.

@@ -4,14 +4,9 @@ import GradientMatrix
 import NeuralNetworks
 
 /// ⟨gᵢ, ḡ⟩, ‖gᵢ‖², their cosine, loss and margin of every training example, or of m of them.
-public final class ExamplesProbe {
+public final class ExamplesProbe: SampledProbe {
   /// All training examples.
   public static let usualSize = SampleSize.all
-  /// When it measures.
-  public let schedule: ProbeSchedule
-  /// What batch normalisation does in its passes.
-  public let batchNormPolicy: BatchNormPolicy
-  let size: SampleSize
   private var sample: ProbeSample?
 
   /// - Parameters:
@@ -21,12 +16,12 @@ public final class ExamplesProbe {
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) {
-    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+    super.init(m, schedule, batchNorm)
   }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension ExamplesProbe: SampledProbe {
+extension ExamplesProbe: Probe {
   public var name: String { "examples" }
 
   public func prepare(_ setup: ProbeSetup) throws { sample = try setup.trainSample(size) }

@@ -24,9 +24,7 @@ public struct LearningRecord: Sendable, Equatable {
   /// A record from saved columns; nil when they differ in length.
   public init?(firstLearned: [Int], lastLearned: [Int], forgettingEvents: [Int]) {
     guard firstLearned.count == lastLearned.count, firstLearned.count == forgettingEvents.count else { return nil }
-    self.firstLearned = firstLearned
-    self.lastLearned = lastLearned
-    self.forgettingEvents = forgettingEvents
+    (self.firstLearned, self.lastLearned, self.forgettingEvents) = (firstLearned, lastLearned, forgettingEvents)
   }
 
   /// Takes note of one observation. An index outside the record is ignored.

@@ -18,14 +18,9 @@ import Tensors
 /// standard deviation, a signal-to-noise ratio of 1 or more. The other says what becomes of them:
 /// `median_along_strong` = Σ s·median / Σ s·mean over those coordinates and its mini-batches, and the halves change
 /// places. `strong_share` is their share of all coordinates.
-public final class MedianProbe {
+public final class MedianProbe: SampledProbe {
   /// The sample where its size is not given.
   public static let usualSize = SampleSize.atMost(1000)
-  /// When it measures.
-  public let schedule: ProbeSchedule
-  /// What batch normalisation does in its passes.
-  public let batchNormPolicy: BatchNormPolicy
-  let size: SampleSize
   private var batches: [[ProbeSample]] = []
   private var sampleSize = 0
   private var split = ""
@@ -38,12 +33,12 @@ public final class MedianProbe {
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) {
-    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+    super.init(m, schedule, batchNorm)
   }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension MedianProbe: SampledProbe {
+extension MedianProbe: Probe {
   public var name: String { "median" }
 
   /// - Throws: `TrainingError` when mini-batches have no three groups, or the sample holds no whole mini-batch.
@@ -86,12 +81,7 @@ extension MedianProbe: SampledProbe {
       let half = halves[place % 2]
       let rows = try groups.indices.map { try means.select(0, $0) }
       for (row, group) in zip(rows, groups) {
-        var isFirst = true
-        try group.forEachChunk(plan) { matrix, _ in
-          try matrix.columnSum(into: row, accumulating: !isFirst)
-          isFirst = false
-        }
-        try row.multiply(by: 1 / Double(group.indices.count))
+        try group.meanGradient(plan, into: row)
         try half.note(group: row)
       }
       try median.setMedian(ofRows: means)

@@ -96,9 +96,7 @@ public final class SGD: Optimizer {
     }
     guard !nesterov || momentum > 0 else { throw TrainingError(.configuration, "nesterov needs a momentum above 0") }
     try checkWeightDecay(weightDecay)
-    self.momentum = momentum
-    self.nesterov = nesterov
-    self.weightDecay = weightDecay
+    (self.momentum, self.nesterov, self.weightDecay) = (momentum, nesterov, weightDecay)
   }
 
   /// Makes the velocity.

@@ -65,13 +65,21 @@ extension Probe {
   }
 }
 
-/// A probe of a sample of so many examples.
-protocol SampledProbe: Probe {
-  var size: SampleSize { get }
+/// What probes of a sample of examples have in common.
+public class SampledProbe {
+  /// When it measures.
+  public let schedule: ProbeSchedule
+  /// What batch normalisation does in its passes.
+  public let batchNormPolicy: BatchNormPolicy
+  let size: SampleSize
+
+  init(_ size: SampleSize, _ schedule: ProbeSchedule, _ batchNormPolicy: BatchNormPolicy) {
+    (self.size, self.schedule, self.batchNormPolicy) = (size, schedule, batchNormPolicy)
+  }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension SampledProbe {
+extension Probe where Self: SampledProbe {
   public var description: String { word(m: size) }
   public func check(trainingExamples: Int?, batchSize: Int) throws { try size.check(of: trainingExamples) }
 }

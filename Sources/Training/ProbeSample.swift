@@ -29,9 +29,7 @@ public struct ProbeSample: Sendable {
     of dataset: Dataset, labels: [Int], candidates: [Int], split: String, count: Int, seed: UInt64
   ) throws {
     try Self.check(count: count, of: candidates.count, split: split)
-    self.dataset = dataset
-    self.labels = labels
-    self.split = split
+    (self.dataset, self.labels, self.split) = (dataset, labels, split)
     if count == candidates.count {
       indices = candidates
     } else {
@@ -60,6 +58,12 @@ public struct ProbeSample: Sendable {
       }
       try body(matrix, range)
     }
+  }
+
+  /// The mean gradient of the sample into a flat buffer [P].
+  func meanGradient(_ plan: GradientPlan, into target: Tensor) throws {
+    try forEachChunk(plan) { try $0.columnSum(into: target, accumulating: $1.lowerBound > 0) }
+    try target.multiply(by: 1 / Double(indices.count))
   }
 
   /// The same sample with its chunks no larger than a group of the jackknife, whose groups end where chunks do.

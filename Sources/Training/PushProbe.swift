@@ -20,7 +20,7 @@ import Tensors
 /// the thirds of one (`m3`). Expectations are means over `draws` draws of three mini-batches without the sample; own
 /// pushes of the medians over the first `ownDraws` of them, that of the mean is exact over the drawn mini-batches.
 /// Below 0 a pass raises the example's loss. No paper has this measure.
-public final class PushProbe {
+public final class PushProbe: SampledProbe {
   /// The sample where its size is not given.
   public static let usualSize = SampleSize.atMost(120)
   /// The aggregators, in the order of the results.
@@ -34,11 +34,6 @@ public final class PushProbe {
     let groups: [Range<Int>]
   }
 
-  /// When it measures.
-  public let schedule: ProbeSchedule
-  /// What batch normalisation does in its passes.
-  public let batchNormPolicy: BatchNormPolicy
-  let size: SampleSize
   private var prepared: (sample: ProbeSample, isCorrupt: [Bool])?
   private var batchSize = 0
   private var trainingCount = 0
@@ -51,12 +46,12 @@ public final class PushProbe {
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) {
-    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+    super.init(m, schedule, batchNorm)
   }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension PushProbe: SampledProbe {
+extension PushProbe: Probe {
   public var name: String { "push" }
 
   /// - Throws: `TrainingError` when mini-batches have no three groups.
@@ -176,12 +171,7 @@ extension PushProbe: SampledProbe {
       func mean(of indices: [Int], into target: Tensor) throws {
         var part = sample
         part.indices = indices
-        var isFirst = true
-        try part.forEachChunk(plan) { matrix, _ in
-          try matrix.columnSum(into: target, accumulating: !isFirst)
-          isFirst = false
-        }
-        try target.multiply(by: 1 / Double(indices.count))
+        try part.meanGradient(plan, into: target)
       }
       let whole = try batches.select(0, 0)
       for (place, group) in draw.groups.enumerated() {

@@ -66,14 +66,9 @@ extension ProbeSample {
 
 /// Stiffness, confusion, signal-to-noise ratio, noise scale and diversity, on all pairs of m training and m test
 /// examples.
-public final class MeasuresProbe {
+public final class MeasuresProbe: SampledProbe {
   /// The sample where its size is not given.
   public static let usualSize = SampleSize.atMost(RelatedMeasures.defaultSample)
-  /// When it measures.
-  public let schedule: ProbeSchedule
-  /// What batch normalisation does in its passes.
-  public let batchNormPolicy: BatchNormPolicy
-  let size: SampleSize
   private var samples: [ProbeSample] = []
 
   /// - Parameters:
@@ -86,12 +81,12 @@ public final class MeasuresProbe {
     batchNorm: BatchNormPolicy = .running
   ) throws {
     try ProbeSample.checkPairs(m.count)
-    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+    super.init(m, schedule, batchNorm)
   }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension MeasuresProbe: SampledProbe {
+extension MeasuresProbe: Probe {
   public var name: String { "measures" }
 
   public func prepare(_ setup: ProbeSetup) throws {

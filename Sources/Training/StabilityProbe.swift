@@ -11,14 +11,9 @@ import Tensors
 /// α is that of the sample, in force until the next measurement; L is the largest norm of one example's gradient seen; β is the
 /// largest ‖ḡ(w′) − ḡ(w)‖/‖w′ − w‖ from one measurement to the next. Both are too small, and the bound grows exponentially with
 /// training: its value says nothing, only the order of runs of the same length does. It is qualitative.
-public final class StabilityProbe {
+public final class StabilityProbe: SampledProbe {
   /// The sample where its size is not given.
   public static let usualSize = SampleSize.atMost(1000)
-  /// When it measures.
-  public let schedule: ProbeSchedule
-  /// What batch normalisation does in its passes.
-  public let batchNormPolicy: BatchNormPolicy
-  let size: SampleSize
   private var sample: ProbeSample?
   private var accountant: StabilityAccountant?
   /// Weights and mean gradient at the last measurement.
@@ -32,7 +27,7 @@ public final class StabilityProbe {
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) throws {
-    (size, self.schedule, batchNormPolicy) = (m, schedule, batchNorm)
+    super.init(m, schedule, batchNorm)
     // Steps enter the bound with the coherence measured before them.
     guard schedule.contains(0, steps: 1, stepsPerEpoch: 1) else {
       throw TrainingError(
@@ -44,7 +39,7 @@ public final class StabilityProbe {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension StabilityProbe: SampledProbe {
+extension StabilityProbe: Probe {
   public var name: String { "stability" }
 
   public func prepare(_ setup: ProbeSetup) throws {

@@ -27,14 +27,9 @@ public struct TrainingSettings: Sendable, Equatable {
     seed: UInt64 = 1, evaluationDistance: Int? = nil, evaluationPolicy: EvaluationPolicy = .auto,
     stopAccuracy: Double? = nil
   ) {
-    self.steps = steps
-    self.batchSize = batchSize
-    self.dropsLast = dropsLast
-    self.augmentation = augmentation
-    self.seed = seed
-    self.evaluationDistance = evaluationDistance
-    self.evaluationPolicy = evaluationPolicy
-    self.stopAccuracy = stopAccuracy
+    (self.steps, self.batchSize, self.dropsLast) = (steps, batchSize, dropsLast)
+    (self.augmentation, self.seed, self.evaluationDistance) = (augmentation, seed, evaluationDistance)
+    (self.evaluationPolicy, self.stopAccuracy) = (evaluationPolicy, stopAccuracy)
   }
 
   /// Updates that a run can have at most.

@@ -11,7 +11,7 @@ import Testing
     var sampler = try BatchSampler(count: count, batchSize: size, seed: 4)
     for epoch in 0..<3 {
       #expect(sampler.epoch == epoch)
-      #expect(sampler.isAtEpochStart)
+      #expect(sampler.position == 0)
       let batches = (0..<sampler.batchesPerEpoch).map { _ in sampler.next() }
       #expect(batches.dropLast().allSatisfy { $0.count == size })
       #expect(batches.last?.count == (count % size == 0 ? size : count % size))

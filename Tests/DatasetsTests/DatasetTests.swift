@@ -52,18 +52,18 @@ import TestSupport
     expectError("label 2 is 10") { _ = try whole.replacingLabels([9, 8, 10]) }
   }
 
-  @Test func batchesAreCopiedAndScaled() throws {
+  @Test func batchesAreCopied() throws {
     let whole = try smallDataset(count: 4)
-    var floats = [Float](repeating: -1, count: 2 * 784)
-    try floats.withUnsafeMutableBufferPointer { try whole.copyScaled(of: [2, 0], into: $0) }
+    var copy = [UInt8](repeating: 1, count: 2 * 784)
+    try copy.withUnsafeMutableBytes { try whole.copyBytes(of: [2, 0], into: $0) }
     let all = bytes(whole.images)
-    #expect(floats[0..<784].elementsEqual(all[1568..<2352].map { Float($0) / 255 }))
-    #expect(floats[784...].elementsEqual(all[0..<784].map { Float($0) / 255 }))
+    #expect(copy[0..<784].elementsEqual(all[1568..<2352]))
+    #expect(copy[784...].elementsEqual(all[0..<784]))
     expectError("do not fit a buffer") {
-      try floats.withUnsafeMutableBufferPointer { try whole.copyScaled(of: [2], into: $0) }
+      try copy.withUnsafeMutableBytes { try whole.copyBytes(of: [2], into: $0) }
     }
     expectError("Example 4") {
-      try floats.withUnsafeMutableBufferPointer { try whole.copyScaled(of: [0, 4], into: $0) }
+      try copy.withUnsafeMutableBytes { try whole.copyBytes(of: [0, 4], into: $0) }
     }
   }
 

@@ -84,19 +84,6 @@ import Testing
     #expect(abs(variance - 1) < 0.03)
   }
 
-  @Test func stateSurvivesCoding() throws {
-    var generator = SeededGenerator(seed: 9)
-    _ = generator.next()
-    var copy = try JSONDecoder().decode(SeededGenerator.self, from: JSONEncoder().encode(generator))
-    #expect(copy == generator)
-    #expect(copy.next() == generator.next())
-  }
-
-  @Test(arguments: [#"{"state":[0,0,0,0]}"#, #"{"state":[1,2,3]}"#, "{}", #"{"state":[1,2,3,-4]}"#])
-  func impossibleStatesAreRefused(json: String) {
-    #expect(throws: DecodingError.self) { try JSONDecoder().decode(SeededGenerator.self, from: Data(json.utf8)) }
-  }
-
   @Test func exactMathematicsAgreesWithTheSystem() {
     for k in 1...2000 {
       let x = Double(k) * 0.0137

@@ -127,24 +127,30 @@ import Testing
   @Test func gatheringRows() throws {
     let table: [UInt8] = [0, 1, 2, 3, 4, 5, 255, 7, 8]
     try table.withUnsafeBytes { bytes in
-      let rows = try Tensor.gatherRows(bytes, features: 3, indices: [2, 0, 2], scale: 1 / 255)
+      let rows = try Tensor.gatherRows(bytes, features: 3, indices: [2, 0, 2], scales: [1 / 255], offsets: [0])
       try expectClose(
         rows, [255, 7, 8, 0, 1, 2, 255, 7, 8].map { $0 / 255 }, shape: [3, 3], dtype: .float32, rtol: 1e-6)
-      #expect(try Tensor.gatherRows(bytes, features: 3, indices: [], scale: 1).shape == [0, 3])
+      #expect(try Tensor.gatherRows(bytes, features: 3, indices: [], scales: [1], offsets: [0]).shape == [0, 3])
       // A last row that is not whole does not count.
       expectTensorError(.index, "gatherRows", operands: [], containing: "example 2") {
-        try Tensor.gatherRows(bytes, features: 4, indices: [2], scale: 1)
+        try Tensor.gatherRows(bytes, features: 4, indices: [2], scales: [1], offsets: [0])
       }
       for index in [3, -1, Int.max, Int.min] {
         expectTensorError(.index, "gatherRows", containing: "\(index)") {
-          try Tensor.gatherRows(bytes, features: 3, indices: [0, index], scale: 1)
+          try Tensor.gatherRows(bytes, features: 3, indices: [0, index], scales: [1], offsets: [0])
         }
       }
-      expectTensorError(.invalid, "gatherRows") { try Tensor.gatherRows(bytes, features: 0, indices: [0], scale: 1) }
-      expectTensorError(.invalid, "gatherRows") { try Tensor.gatherRows(bytes, features: -3, indices: [0], scale: 1) }
+      expectTensorError(.invalid, "gatherRows") {
+        try Tensor.gatherRows(bytes, features: 0, indices: [0], scales: [1], offsets: [0])
+      }
+      expectTensorError(.invalid, "gatherRows") {
+        try Tensor.gatherRows(bytes, features: -3, indices: [0], scales: [1], offsets: [0])
+      }
     }
     let none = UnsafeRawBufferPointer(start: nil, count: 0)
-    expectTensorError(.index, "gatherRows") { try Tensor.gatherRows(none, features: 3, indices: [0], scale: 1) }
+    expectTensorError(.index, "gatherRows") {
+      try Tensor.gatherRows(none, features: 3, indices: [0], scales: [1], offsets: [0])
+    }
   }
 
   @Test func threadCounts() throws {

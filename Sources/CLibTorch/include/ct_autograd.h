@@ -10,7 +10,6 @@ CT_BEGIN
 
 // Grad mode of this thread. Returns the mode before.
 bool ct_set_gradient_mode(bool enabled);
-bool ct_gradient_mode(void);
 
 // out[i] = ∂(Σ weightᵢ·outputᵢ)/∂input[i]; NULL where the output does not depend on the input. `weights` may be
 // NULL for a scalar output.

@@ -2,12 +2,9 @@
 //
 // The Adam and AdamW update as one pass over the flat buffers.
 
-#include <ATen/Parallel.h>
-
-#include <atomic>
 #include <cmath>
+#include <tuple>
 
-#include "../support.h"
 #include "sgd.h"
 
 namespace coherent {
@@ -26,9 +23,8 @@ struct AdamStep {
 };
 
 template <typename scalar>
-__attribute__((always_inline)) inline bool update(scalar *__restrict parameter, const scalar *__restrict gradient,
-                                                  scalar *__restrict first, scalar *__restrict second, int64_t count,
-                                                  const AdamStep<scalar> s) {
+CT_INLINE bool update(scalar *__restrict parameter, const scalar *__restrict gradient, scalar *__restrict first,
+                      scalar *__restrict second, int64_t count, const AdamStep<scalar> s) {
   decltype(magnitude(scalar(0))) largest = 0;
   for (int64_t i = 0; i < count; ++i) {
     const scalar g = gradient[i] + s.coupled * parameter[i];
@@ -43,10 +39,10 @@ __attribute__((always_inline)) inline bool update(scalar *__restrict parameter, 
   return is_finite<scalar>(largest);
 }
 
-CT_CLONES bool update_float(float *p, const float *g, float *m, float *v, int64_t n, const AdamStep<float> &s) {
+CT_CLONES bool update_span(float *p, const float *g, float *m, float *v, int64_t n, const AdamStep<float> &s) {
   return update<float>(p, g, m, v, n, s);
 }
-bool update_double(double *p, const double *g, double *m, double *v, int64_t n, const AdamStep<double> &s) {
+bool update_span(double *p, const double *g, double *m, double *v, int64_t n, const AdamStep<double> &s) {
   return update<double>(p, g, m, v, n, s);
 }
 
@@ -74,26 +70,15 @@ ct_status *ct_adam_step(const ct_tensor *parameters, const ct_tensor *gradient, 
     }
     TORCH_CHECK_VALUE(options.update >= 1, "updates are counted from 1, not ", options.update);
     at::NoGradGuard no_grad;
-    if (!p.is_cpu() || (p.scalar_type() != at::kFloat && p.scalar_type() != at::kDouble)) {
+    if (!is_real_on_cpu(p)) {
       *finite = step_generally(p, g, m, v, options);
       return;
     }
-    std::atomic<bool> good{true};
-    constexpr int64_t span = 1 << 15;
-    const int64_t count = p.numel();
-    const AdamStep<float> narrow(options);
-    const AdamStep<double> wide(options);
-    parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
-      const int64_t start = chunk * span, n = std::min(span, count - start);
-      const bool ok = p.scalar_type() == at::kFloat
-                          ? update_float(p.data_ptr<float>() + start, coherent::read<float>(g) + start,
-                                         m.data_ptr<float>() + start, v.data_ptr<float>() + start, n, narrow)
-                          : update_double(p.data_ptr<double>() + start, coherent::read<double>(g) + start,
-                                          m.data_ptr<double>() + start, v.data_ptr<double>() + start, n, wide);
-      if (!ok) good.store(false, std::memory_order_relaxed);
+    const std::tuple steps{AdamStep<float>(options), AdamStep<double>(options)};
+    *finite = update_spans(p, [&](auto number, int64_t start, int64_t count) {
+      using scalar = decltype(number);
+      return update_span(p.data_ptr<scalar>() + start, read<scalar>(g) + start, m.data_ptr<scalar>() + start,
+                         v.data_ptr<scalar>() + start, count, std::get<AdamStep<scalar>>(steps));
     });
-    // As in the SGD step: a graph that saved the parameters must learn that they changed.
-    p.unsafeGetTensorImpl()->bump_version();
-    *finite = good.load();
   });
 }

@@ -253,8 +253,7 @@ at::Tensor forward(const at::Tensor &x, const at::Tensor &scales, const at::Tens
 }
 
 void check_vector(const at::Tensor &t, int64_t channels, const char *name) {
-  TORCH_CHECK_VALUE(t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() && t.dim() == 1 &&
-                        t.size(0) == channels,
+  TORCH_CHECK_VALUE(is_plain(t) && t.dim() == 1 && t.size(0) == channels,
                     "the ", name, " must be ", channels, " contiguous float32 numbers, not ", t.sizes());
 }
 

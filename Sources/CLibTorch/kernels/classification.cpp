@@ -74,10 +74,7 @@ ct_status *ct_cross_entropy(ct_tensor **out, const ct_tensor *logits, const ct_t
     const at::Tensor &z = logits->value, &y = targets->value;
     check_classification(z, y);
     TORCH_CHECK_VALUE(z.device() == y.device(), "logits on ", z.device(), " and targets on ", y.device());
-    const auto type = z.scalar_type();
-    if (!z.is_cpu() || (type != at::kFloat && type != at::kDouble)) {
-      return at::cross_entropy_loss(z, y, {}, at::Reduction::None);
-    }
+    if (!is_real_on_cpu(z)) return at::cross_entropy_loss(z, y, {}, at::Reduction::None);
     at::Tensor losses, slopes;
     {
       at::AutoDispatchBelowAutograd below;
@@ -86,7 +83,7 @@ ct_status *ct_cross_entropy(ct_tensor **out, const ct_tensor *logits, const ct_t
       check_range(coherent::read<int64_t>(labels), labels.numel(), z.size(1));
       losses = at::empty({z.size(0)}, z.options());
       slopes = at::empty(z.sizes(), z.options());
-      AT_DISPATCH_FLOATING_TYPES(type, "cross_entropy", [&] {
+      AT_DISPATCH_FLOATING_TYPES(z.scalar_type(), "cross_entropy", [&] {
         cross_entropy(losses.data_ptr<scalar_t>(), slopes.data_ptr<scalar_t>(), coherent::read<scalar_t>(rows),
                       coherent::read<int64_t>(labels), z.size(0), z.size(1));
       });

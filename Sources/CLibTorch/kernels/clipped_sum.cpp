@@ -25,7 +25,7 @@ struct Products {
   const float *block;
   int64_t count, zeros;
   template <typename V>
-  __attribute__((always_inline)) void load(int64_t n, V &v) const {
+  CT_INLINE void load(int64_t n, V &v) const {
     fetch(block + examples[n] * int64_t(sizeof(V) / 4), v);
     v *= scalars[n];
   }
@@ -36,13 +36,13 @@ struct Rows {
   int64_t stride, count;
   static constexpr int64_t zeros = 0;
   template <typename V>
-  __attribute__((always_inline)) void load(int64_t n, V &v) const {
+  CT_INLINE void load(int64_t n, V &v) const {
     fetch(first + n * stride, v);
   }
 };
 
 template <typename V, typename Source>
-__attribute__((always_inline)) inline void add(const Source &source, const Clip &clip, const V &lo, const V &hi, V &sum) {
+CT_INLINE void add(const Source &source, const Clip &clip, const V &lo, const V &hi, V &sum) {
   const V none = {};
   const float zeros = source.zeros;
   if (!clip.trims) {
@@ -75,7 +75,7 @@ __attribute__((always_inline)) inline void add(const Source &source, const Clip 
 }
 
 template <typename V, typename Source>
-__attribute__((always_inline)) inline void clipped(const Source &source, const Clip &clip, uint32_t *keys, V &sum) {
+CT_INLINE void clipped(const Source &source, const Clip &clip, uint32_t *keys, V &sum) {
   V lo, hi;
   select<V>(source, clip, keys, lo, hi);
   add<V>(source, clip, lo, hi, sum);
@@ -138,8 +138,7 @@ constexpr int64_t tile = 16;
 
 // A block of lanes of the dense factor against some columns of the lists, a multiple of the tile apart from the last.
 template <int bytes>
-__attribute__((always_inline)) inline void outer_block(const Outer &o, int64_t column, int64_t first, int64_t last,
-                                                       float *memory) {
+CT_INLINE void outer_block(const Outer &o, int64_t column, int64_t first, int64_t last, float *memory) {
   constexpr int64_t lanes = bytes / 4;
   typedef float V __attribute__((vector_size(bytes)));
   const int64_t width = std::min(lanes, o.width - column);
@@ -172,8 +171,8 @@ __attribute__((always_inline)) inline void outer_block(const Outer &o, int64_t c
 
 // Columns of explicit rows, in vectors; the last ones by way of a padded copy.
 template <int bytes>
-__attribute__((always_inline)) inline void rows_block(float *target, const float *rows, int64_t stride, int64_t batch,
-                                                      int64_t first, int64_t last, const Clip &clip, float *memory) {
+CT_INLINE void rows_block(float *target, const float *rows, int64_t stride, int64_t batch, int64_t first, int64_t last,
+                          const Clip &clip, float *memory) {
   constexpr int64_t lanes = bytes / 4;
   typedef float V __attribute__((vector_size(bytes)));
   auto *keys = reinterpret_cast<uint32_t *>(memory + batch * lanes);
@@ -215,12 +214,6 @@ CT_VARIANTS(CT_VARIANT)
 
 const Kernels &kernels() { return CT_CHOSEN(kernels); }
 
-float *scratch(int64_t count) {
-  thread_local std::vector<float> memory;
-  if (int64_t(memory.size()) < count) memory.resize(count);
-  return memory.data();
-}
-
 void clipped_outer(float *target, const float *delta, const float *input, int64_t batch, int64_t out, int64_t in,
                    const Clip &clip) {
   const Kernels &k = kernels();
@@ -252,8 +245,6 @@ at::Tensor clipped_sum(const at::Tensor &rows, const Clip &clip) {
   if (!clip.trims && clip.high > 0) sum = sum + middle[kept - 1] * clip.high;
   return at::where(rows.isnan().any(0), std::numeric_limits<double>::quiet_NaN(), sum) * clip.scale;
 }
-
-bool is_plain(const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous(); }
 
 }  // namespace
 

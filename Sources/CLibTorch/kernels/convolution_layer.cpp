@@ -34,7 +34,7 @@ struct ConvolutionBackward : torch::autograd::Node {
     const bool wants_input = task_should_compute_output(0), wants_weight = task_should_compute_output(1);
     if (wants_input || (wants_weight && !own)) {
       auto [input_gradient, weight_gradient, unused] = at::convolution_backward(
-          g, x, w, std::nullopt, pair(0), pair(2), pair(4), /*transposed=*/false, {0, 0}, groups,
+          g, x, w, std::nullopt, pair(&geometry[0]), pair(&geometry[2]), pair(&geometry[4]), /*transposed=*/false, {0, 0}, groups,
           {wants_input, wants_weight && !own, false});
       result[0] = input_gradient;
       if (wants_weight && !own) weight_sink->accept(weight_gradient);
@@ -55,8 +55,6 @@ struct ConvolutionBackward : torch::autograd::Node {
   }
 
  private:
-  at::IntArrayRef pair(int first) const { return {geometry.data() + first, 2}; }
-
   // The kernel makes one pass over the weight for each example, which has to be small beside what an example costs:
   // from 8×8 positions on it is faster than libtorch's with the copy that one needs.
   bool suits_own_kernel(const at::Tensor &x, const at::Tensor &g) const {
@@ -65,8 +63,7 @@ struct ConvolutionBackward : torch::autograd::Node {
 };
 
 void check_sink(const Sink &sink, const at::Tensor &parameter, const char *name) {
-  TORCH_CHECK_VALUE(sink.destination.sizes() == parameter.sizes() && sink.destination.scalar_type() == at::kFloat &&
-                        sink.destination.is_cpu() && sink.destination.is_contiguous(),
+  TORCH_CHECK_VALUE(sink.destination.sizes() == parameter.sizes() && is_plain(sink.destination),
                     "the sink of the ", name, ", ", sink.destination.sizes(), ", does not fit the ", name, ", ",
                     parameter.sizes());
 }
@@ -89,7 +86,7 @@ ct_status *ct_convolution_layer(ct_tensor **out, const ct_tensor *input, const c
     at::Tensor result;
     {
       at::AutoDispatchBelowAutograd below;
-      result = at::conv2d(x, w, b, {geometry, 2}, {geometry + 2, 2}, {geometry + 4, 2}, groups);
+      result = at::conv2d(x, w, b, pair(geometry), pair(geometry + 2), pair(geometry + 4), groups);
     }
     const bool tracked =
         b ? torch::autograd::compute_requires_grad(x, w, *b) : torch::autograd::compute_requires_grad(x, w);

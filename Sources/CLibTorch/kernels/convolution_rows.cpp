@@ -112,11 +112,6 @@ struct Pixels {
   int64_t step;
 };
 
-float *kept(std::vector<float> &memory, int64_t count) {
-  if (int64_t(memory.size()) < count) memory.resize(count);
-  return memory.data();
-}
-
 template <int64_t width>
 CT_INLINE void copy_pixels(float *__restrict to, const float *__restrict from, int64_t count, int64_t step) {
   for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * width, from + i * step, width * sizeof(float));

@@ -23,12 +23,6 @@ CT_CLONES void scale(float *values, int64_t count, float factor) {
   for (int64_t i = 0; i < count; ++i) values[i] *= factor;
 }
 
-float *scratch(int64_t count) {
-  thread_local std::vector<float> memory;
-  if (int64_t(memory.size()) < count) memory.resize(count);
-  return memory.data();
-}
-
 // Which group an example belongs to.
 int64_t group_of(const std::vector<int64_t> &ends, int64_t example) {
   return std::upper_bound(ends.begin(), ends.end(), example) - ends.begin();
@@ -112,7 +106,7 @@ float *weight_of(const ct_tensor *target, const ct_tensor *input, const ct_tenso
                  int64_t groups) {
   const at::Tensor &t = target->value;
   const int64_t expected = delta->value.size(1) * (input->value.size(1) / groups) * kernel[0] * kernel[1];
-  TORCH_CHECK_VALUE(t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() && t.numel() == expected,
+  TORCH_CHECK_VALUE(is_plain(t) && t.numel() == expected,
                     "the target must be ", expected, " contiguous float32 numbers, not ", t.sizes());
   return t.data_ptr<float>();
 }

@@ -29,9 +29,7 @@ at::Tensor onednn_linear(const at::Tensor &input, const at::Tensor &weight, cons
   return handle.call(input, weight, bias, activation, c10::List<std::optional<at::Scalar>>(), "");
 }
 
-bool suits_kernels(const at::Tensor &t) {
-  return t.scalar_type() == at::kFloat && t.is_cpu() && t.is_contiguous() && t.numel() > 0;
-}
+bool suits_kernels(const at::Tensor &t) { return is_plain(t) && t.numel() > 0; }
 
 // δ at the pre-activation: zero where the ReLU was shut.
 at::Tensor through_activation(const at::Tensor &gradient, const at::Tensor &output, ct_activation activation) {

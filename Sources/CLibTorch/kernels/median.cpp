@@ -5,10 +5,8 @@
 
 #include "median.h"
 
-#include <atomic>
 #include <limits>
 
-#include "../support.h"
 #include "sgd.h"
 
 namespace coherent {
@@ -98,8 +96,12 @@ CT_CLONES bool update_mean(float *p, float *a, const float *b, const float *c, f
   return v == nullptr ? update<float, false, false>(p, a, b, c, v, n, o, before)
                       : update<float, false, true>(p, a, b, c, v, n, o, before);
 }
-bool update_double(double *p, double *a, const double *b, const double *c, double *v, int64_t n,
-                   const ct_sgd_options &o, bool before, bool is_median) {
+bool update_span(float *p, float *a, const float *b, const float *c, float *v, int64_t n, const ct_sgd_options &o,
+                 bool before, bool is_median) {
+  return (is_median ? update_median : update_mean)(p, a, b, c, v, n, o, before);
+}
+bool update_span(double *p, double *a, const double *b, const double *c, double *v, int64_t n, const ct_sgd_options &o,
+                 bool before, bool is_median) {
   if (is_median) {
     return v == nullptr ? update<double, true, false>(p, a, b, c, v, n, o, before)
                         : update<double, true, true>(p, a, b, c, v, n, o, before);
@@ -107,8 +109,6 @@ bool update_double(double *p, double *a, const double *b, const double *c, doubl
   return v == nullptr ? update<double, false, false>(p, a, b, c, v, n, o, before)
                       : update<double, false, true>(p, a, b, c, v, n, o, before);
 }
-
-constexpr int64_t span = 1 << 15;
 
 }  // namespace
 
@@ -122,9 +122,8 @@ void median_of(float *target, const float *sums, int64_t stride, int64_t k, int6
 }
 
 void row_median(float *target, const float *rows, int64_t k, int64_t count) {
-  parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
-    const int64_t start = chunk * span;
-    median_of(target + start, rows + start, count, k, std::min(span, count - start));
+  for_each_span(count, [&](int64_t start, int64_t length) {
+    median_of(target + start, rows + start, count, k, length);
   });
 }
 
@@ -139,8 +138,7 @@ ct_status *ct_row_median(const ct_tensor *target, const ct_tensor *rows) {
     const int64_t k = r.size(0), count = r.size(1);
     TORCH_CHECK_VALUE(k % 2 == 1, "the median is taken of an odd number of rows, not ", k);
     at::NoGradGuard no_grad;
-    const bool plain = t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() && r.is_contiguous();
-    if (!plain || k < 3 || k > largest_median) {
+    if (!is_plain(t) || !is_plain(r) || k < 3 || k > largest_median) {
       at::Tensor(t).copy_(std::get<0>(r.median(0)));
       return;
     }
@@ -152,9 +150,7 @@ ct_status *ct_group_mean_median(const ct_tensor *target, const ct_tensor *rows, 
   using namespace coherent;
   return guarded([&] {
     const at::Tensor &t = target->value, &r = rows->value;
-    TORCH_CHECK_VALUE(r.dim() == 2 && t.dim() == 1 && t.size(0) == r.size(1) && t.is_cpu() && r.is_cpu() &&
-                          t.scalar_type() == at::kFloat && r.scalar_type() == at::kFloat && t.is_contiguous() &&
-                          r.is_contiguous(),
+    TORCH_CHECK_VALUE(r.dim() == 2 && t.dim() == 1 && t.size(0) == r.size(1) && is_plain(t) && is_plain(r),
                       "target ", t.sizes(), " and rows ", r.sizes(), " must be contiguous float32 that fit");
     TORCH_CHECK_VALUE(groups >= 3 && groups <= largest_median && groups % 2 == 1 && ends[groups - 1] == r.size(0),
                       "3, 5, 7 or 9 groups must cover the ", r.size(0), " rows");
@@ -186,32 +182,18 @@ ct_status *ct_three_gradient_step(const ct_tensor *parameters, const ct_tensor *
                         "parameters ", p.sizes(), " and gradients ", t.sizes(), " must be alike and contiguous");
     }
     at::NoGradGuard no_grad;
-    const auto type = p.scalar_type();
-    if (!p.is_cpu() || (type != at::kFloat && type != at::kDouble)) {
+    if (!is_real_on_cpu(p)) {
       if (decays_before && options.weight_decay != 0) at::Tensor(a).add_(p, options.weight_decay);
       auto direction = is_median ? std::get<0>(at::stack({a, b, c}).median(0)) : (a + b + c) / 3;
       if (!decays_before && options.weight_decay != 0) direction = direction.add(p, options.weight_decay);
       *finite = step_along(p, direction, optional(velocity), options);
       return;
     }
-    std::atomic<bool> good{true};
-    const int64_t count = p.numel();
-    parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
-      const int64_t start = chunk * span, n = std::min(span, count - start);
-      bool ok;
-      if (type == at::kFloat) {
-        float *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<float>() + start;
-        ok = (is_median ? update_median : update_mean)(p.data_ptr<float>() + start, a.data_ptr<float>() + start,
-                                                       read<float>(b) + start, read<float>(c) + start, v, n, options,
-                                                       decays_before);
-      } else {
-        double *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<double>() + start;
-        ok = update_double(p.data_ptr<double>() + start, a.data_ptr<double>() + start, read<double>(b) + start,
-                           read<double>(c) + start, v, n, options, decays_before, is_median);
-      }
-      if (!ok) good.store(false, std::memory_order_relaxed);
+    *finite = update_spans(p, [&](auto number, int64_t start, int64_t count) {
+      using scalar = decltype(number);
+      scalar *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<scalar>() + start;
+      return update_span(p.data_ptr<scalar>() + start, a.data_ptr<scalar>() + start, read<scalar>(b) + start,
+                         read<scalar>(c) + start, v, count, options, decays_before, is_median);
     });
-    p.unsafeGetTensorImpl()->bump_version();
-    *finite = good.load();
   });
 }

@@ -22,18 +22,18 @@ struct Clip {
 };
 
 template <typename V>
-__attribute__((always_inline)) inline void lesser(const V &a, const V &b, V &least) {
+CT_INLINE void lesser(const V &a, const V &b, V &least) {
   least = a < b ? a : b;
 }
 template <typename V>
-__attribute__((always_inline)) inline void greater(const V &a, const V &b, V &largest) {
+CT_INLINE void greater(const V &a, const V &b, V &largest) {
   largest = a > b ? a : b;
 }
 
 // Takes a pair of numbers into the K smallest (ascending): the new i-th smallest is the least of kept[i],
 // max(kept[i − 1], the smaller of the pair) and max(kept[i − 2], the larger one). A NaN may enter; the sum is NaN then.
 template <typename V, int K>
-__attribute__((always_inline)) inline void keep_smallest(V *kept, const V &smaller, const V &larger) {
+CT_INLINE void keep_smallest(V *kept, const V &smaller, const V &larger) {
 #pragma clang loop unroll(full)
   for (int i = K - 1; i >= 0; --i) {
     V candidate;
@@ -54,7 +54,7 @@ __attribute__((always_inline)) inline void keep_smallest(V *kept, const V &small
 
 // The same for the K largest (descending).
 template <typename V, int K>
-__attribute__((always_inline)) inline void keep_largest(V *kept, const V &smaller, const V &larger) {
+CT_INLINE void keep_largest(V *kept, const V &smaller, const V &larger) {
 #pragma clang loop unroll(full)
   for (int i = K - 1; i >= 0; --i) {
     V candidate;
@@ -75,7 +75,7 @@ __attribute__((always_inline)) inline void keep_largest(V *kept, const V &smalle
 
 // Puts two numbers in order.
 template <typename V>
-__attribute__((always_inline)) inline void order(V &smaller, V &larger) {
+CT_INLINE void order(V &smaller, V &larger) {
   const V a = smaller;
   lesser(a, larger, smaller);
   greater(a, larger, larger);
@@ -84,7 +84,7 @@ __attribute__((always_inline)) inline void order(V &smaller, V &larger) {
 // Sorts n numbers that first fall and then rise, ascending; or that first rise and then fall, descending. A bitonic
 // merge, which takes any n when it is cut into the largest power of two below n and the rest.
 template <typename V, int n, bool is_descending>
-__attribute__((always_inline)) inline void merge(V *numbers) {
+CT_INLINE void merge(V *numbers) {
   if constexpr (n > 1) {
     constexpr int half = std::bit_floor(unsigned(n - 1));
 #pragma clang loop unroll(full)
@@ -102,7 +102,7 @@ __attribute__((always_inline)) inline void merge(V *numbers) {
 
 // Eight numbers into ascending order.
 template <typename V>
-__attribute__((always_inline)) inline void sort_eight(V *n) {
+CT_INLINE void sort_eight(V *n) {
   // Written out: an index that the compiler does not know would put the numbers into memory.
   order(n[0], n[2]), order(n[1], n[3]), order(n[4], n[6]), order(n[5], n[7]);
   order(n[0], n[4]), order(n[1], n[5]), order(n[2], n[6]), order(n[3], n[7]);
@@ -114,7 +114,7 @@ __attribute__((always_inline)) inline void sort_eight(V *n) {
 // Takes eight sorted numbers into the K smallest and the K largest. Of an ascending list and a descending one, the
 // smaller numbers place by place are the smallest of both; they rise and then fall.
 template <typename V, int K>
-__attribute__((always_inline)) inline void keep_eight(V *low, V *high, const V *eight) {
+CT_INLINE void keep_eight(V *low, V *high, const V *eight) {
   V both[K];
 #pragma clang loop unroll(full)
   for (int i = 0; i < K; ++i) {
@@ -136,7 +136,7 @@ __attribute__((always_inline)) inline void keep_eight(V *low, V *high, const V *
 
 // The lowest and the highest value kept.
 template <typename V, int K, typename Source>
-__attribute__((always_inline)) inline void insert(const Source &source, const Clip &clip, V &lo, V &hi) {
+CT_INLINE void insert(const Source &source, const Clip &clip, V &lo, V &hi) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   V low[K], high[K];
 #pragma clang loop unroll(full)
@@ -180,8 +180,7 @@ __attribute__((always_inline)) inline void insert(const Source &source, const Cl
 
 // The same for many: a search for the two values bit by bit, on keys that are ordered like the numbers.
 template <typename V, typename Source>
-__attribute__((always_inline)) inline void search(const Source &source, const Clip &clip, V &lo, V &hi,
-                                                  uint32_t *keys) {
+CT_INLINE void search(const Source &source, const Clip &clip, V &lo, V &hi, uint32_t *keys) {
   typedef uint32_t U __attribute__((vector_size(sizeof(V))));
   typedef int32_t I __attribute__((vector_size(sizeof(V))));
   constexpr int lanes = sizeof(V) / 4;
@@ -218,7 +217,7 @@ __attribute__((always_inline)) inline void search(const Source &source, const Cl
 
 // The lowest and the highest value kept.
 template <typename V, typename Source>
-__attribute__((always_inline)) inline void select(const Source &source, const Clip &clip, uint32_t *keys, V &lo, V &hi) {
+CT_INLINE void select(const Source &source, const Clip &clip, uint32_t *keys, V &lo, V &hi) {
   switch (std::max(clip.low, clip.high)) {
     case 1: insert<V, 2>(source, clip, lo, hi); break;
     case 2: insert<V, 3>(source, clip, lo, hi); break;

@@ -2,12 +2,6 @@
 //
 // The SGD update as one pass over the flat buffers.
 
-#include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
-
-#include <atomic>
-
-#include "../support.h"
 #include "sgd.h"
 
 namespace coherent {
@@ -29,10 +23,10 @@ inline bool update(scalar *__restrict parameter, const scalar *__restrict gradie
   return is_finite<scalar>(largest);
 }
 
-CT_CLONES bool update_float(float *p, const float *g, float *v, int64_t n, const ct_sgd_options &o) {
+CT_CLONES bool update_span(float *p, const float *g, float *v, int64_t n, const ct_sgd_options &o) {
   return v == nullptr ? update<float, false>(p, g, v, n, o) : update<float, true>(p, g, v, n, o);
 }
-bool update_double(double *p, const double *g, double *v, int64_t n, const ct_sgd_options &o) {
+bool update_span(double *p, const double *g, double *v, int64_t n, const ct_sgd_options &o) {
   return v == nullptr ? update<double, false>(p, g, v, n, o) : update<double, true>(p, g, v, n, o);
 }
 
@@ -55,29 +49,16 @@ ct_status *ct_sgd_step(const ct_tensor *parameters, const ct_tensor *gradient, c
                         "parameters ", p.sizes(), " and velocity ", v.sizes(), " must be alike and contiguous");
     }
     at::NoGradGuard no_grad;
-    if (!p.is_cpu() || (p.scalar_type() != at::kFloat && p.scalar_type() != at::kDouble)) {
+    if (!is_real_on_cpu(p)) {
       auto direction = g * options.gradient_scale;
       if (options.weight_decay != 0) direction = direction.add(p, options.weight_decay);
       *finite = step_along(p, direction, optional(velocity), options);
       return;
     }
-    std::atomic<bool> good{true};
-    constexpr int64_t span = 1 << 15;
-    const int64_t count = p.numel();
-    parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
-      const int64_t start = chunk * span, n = std::min(span, count - start);
-      bool ok;
-      if (p.scalar_type() == at::kFloat) {
-        float *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<float>() + start;
-        ok = update_float(p.data_ptr<float>() + start, coherent::read<float>(g) + start, v, n, options);
-      } else {
-        double *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<double>() + start;
-        ok = update_double(p.data_ptr<double>() + start, coherent::read<double>(g) + start, v, n, options);
-      }
-      if (!ok) good.store(false, std::memory_order_relaxed);
+    *finite = update_spans(p, [&](auto number, int64_t start, int64_t count) {
+      using scalar = decltype(number);
+      scalar *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<scalar>() + start;
+      return update_span(p.data_ptr<scalar>() + start, read<scalar>(g) + start, v, count, options);
     });
-    // The writes went past libtorch: a graph that saved the parameters must learn that they are no longer the same.
-    p.unsafeGetTensorImpl()->bump_version();
-    *finite = good.load();
   });
 }

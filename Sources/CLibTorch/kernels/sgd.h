@@ -3,13 +3,12 @@
 // What every fused update shares once its direction is known.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <limits>
 
-#include "CLibTorch.h"
+#include "../support.h"
 
 namespace coherent {
 
@@ -19,8 +18,7 @@ inline uint64_t magnitude(double x) { return std::bit_cast<uint64_t>(x) & 0x7fff
 
 // A parameter after a step along `direction`, by way of its velocity when there is one.
 template <typename scalar, bool has_velocity>
-__attribute__((always_inline)) inline scalar stepped(scalar parameter, scalar direction, scalar *velocity,
-                                                     const ct_sgd_options &o) {
+CT_INLINE scalar stepped(scalar parameter, scalar direction, scalar *velocity, const ct_sgd_options &o) {
   if constexpr (has_velocity) {
     const scalar momentum = o.momentum, fresh = 1 - o.dampening;
     // On the first step the velocity is not read: it may be memory that nobody has written.
@@ -37,7 +35,21 @@ inline bool is_finite(decltype(magnitude(scalar(0))) largest) {
   return largest < magnitude(std::numeric_limits<scalar>::infinity());
 }
 
-// The same by libtorch's own operations, for other element types and devices; whether all parameters are finite.
+// Runs update(a number of the parameters' type, start, length) over spans of the parameters, which says whether all
+// that it wrote is finite; whether all of them are.
+template <typename Update>
+bool update_spans(const at::Tensor &parameters, const Update &update) {
+  std::atomic<bool> good{true};
+  for_each_span(parameters.numel(), [&](int64_t start, int64_t count) {
+    const bool ok = with_scalar(parameters, [&](auto number) { return update(number, start, count); });
+    if (!ok) good.store(false, std::memory_order_relaxed);
+  });
+  // The writes went past libtorch: a graph that saved the parameters must learn that they are no longer the same.
+  parameters.unsafeGetTensorImpl()->bump_version();
+  return good.load();
+}
+
+// A step by libtorch's own operations, for other element types and devices; whether all parameters are finite.
 inline bool step_along(at::Tensor parameters, at::Tensor direction, const std::optional<at::Tensor> &velocity,
                        const ct_sgd_options &o) {
   if (velocity) {

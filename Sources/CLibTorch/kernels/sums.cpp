@@ -32,10 +32,10 @@ inline double sum_of_squares(const scalar *values, int64_t count) {
 CT_CLONES double of_float(const float *values, int64_t count) { return sum_of_squares(values, count); }
 CT_CLONES double of_double(const double *values, int64_t count) { return sum_of_squares(values, count); }
 
-CT_CLONES void add_float(double *__restrict total, const float *__restrict part, int64_t count) {
+CT_CLONES void add(double *__restrict total, const float *__restrict part, int64_t count) {
   for (int64_t i = 0; i < count; ++i) total[i] += part[i];
 }
-CT_CLONES void add_double(double *__restrict total, const double *__restrict part, int64_t count) {
+CT_CLONES void add(double *__restrict total, const double *__restrict part, int64_t count) {
   for (int64_t i = 0; i < count; ++i) total[i] += part[i];
 }
 
@@ -47,12 +47,12 @@ double squared_norm(const double *values, int64_t count) { return of_double(valu
 }  // namespace coherent
 
 ct_status *ct_row_squared_norms(ct_tensor **out, const ct_tensor *matrix) {
-  return coherent::producing(out, [&]() -> at::Tensor {
+  using namespace coherent;
+  return producing(out, [&]() -> at::Tensor {
     const at::Tensor &m = matrix->value;
     TORCH_CHECK_VALUE(m.dim() >= 1, "a scalar has no rows");
     const int64_t rows = m.size(0);
-    const auto type = m.scalar_type();
-    if (!m.is_cpu() || (type != at::kFloat && type != at::kDouble)) {
+    if (!is_real_on_cpu(m)) {
       return m.detach().reshape({rows, -1}).to(at::kDouble).square().sum(1).to(at::kCPU);
     }
     const auto values = m.detach().contiguous();
@@ -61,10 +61,11 @@ ct_status *ct_row_squared_norms(ct_tensor **out, const ct_tensor *matrix) {
     double *target = result.data_ptr<double>();
     // A share of rows worth some microseconds at a time.
     const int64_t share = std::max<int64_t>(1, 65536 / std::max<int64_t>(width, 1));
-    coherent::parallel_for_each((rows + share - 1) / share, [&](int64_t chunk) {
+    parallel_for_each((rows + share - 1) / share, [&](int64_t chunk) {
       for (int64_t i = chunk * share; i < std::min(rows, (chunk + 1) * share); ++i) {
-        target[i] = type == at::kFloat ? coherent::squared_norm(coherent::read<float>(values) + i * width, width)
-                                       : coherent::squared_norm(coherent::read<double>(values) + i * width, width);
+        target[i] = with_scalar(m, [&](auto number) {
+          return squared_norm(read<decltype(number)>(values) + i * width, width);
+        });
       }
     });
     return result;
@@ -72,27 +73,21 @@ ct_status *ct_row_squared_norms(ct_tensor **out, const ct_tensor *matrix) {
 }
 
 ct_status *ct_accumulate(const ct_tensor *total, const ct_tensor *part) {
-  return coherent::guarded([&] {
+  using namespace coherent;
+  return guarded([&] {
     const at::Tensor &t = total->value, &p = part->value;
     TORCH_CHECK_VALUE(t.scalar_type() == at::kDouble && t.is_contiguous() && p.is_contiguous() &&
                           t.numel() == p.numel() && t.device() == p.device(),
                       "a float64 total and a part of the same size, both contiguous");
-    const auto type = p.scalar_type();
-    if (!t.is_cpu() || (type != at::kFloat && type != at::kDouble)) {
+    if (!is_real_on_cpu(p)) {
       at::NoGradGuard no_grad;
       at::Tensor(t).add_(p.view_as(t));
       return;
     }
-    constexpr int64_t span = 1 << 15;
-    const int64_t count = t.numel();
-    coherent::parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
-      const int64_t start = chunk * span, n = std::min(span, count - start);
-      double *target = t.data_ptr<double>() + start;
-      if (type == at::kFloat) {
-        coherent::add_float(target, coherent::read<float>(p) + start, n);
-      } else {
-        coherent::add_double(target, coherent::read<double>(p) + start, n);
-      }
+    for_each_span(t.numel(), [&](int64_t start, int64_t count) {
+      with_scalar(p, [&](auto number) {
+        add(t.data_ptr<double>() + start, read<decltype(number)>(p) + start, count);
+      });
     });
   });
 }

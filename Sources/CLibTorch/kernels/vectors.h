@@ -6,7 +6,7 @@
 
 #include <cstring>
 
-#define CT_INLINE __attribute__((always_inline)) inline
+#include "../support.h"
 
 namespace coherent {
 

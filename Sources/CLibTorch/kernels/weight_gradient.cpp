@@ -24,7 +24,7 @@ using Vector __attribute__((vector_size(bytes), aligned(4))) = float;
 
 // Sums one tile. `panel` holds B groups of MR values of δ, `block` B rows of NV·lanes inputs.
 template <int bytes, int MR, int NV>
-__attribute__((always_inline)) inline void tile(float *sums, const float *panel, const float *block, int64_t batch) {
+CT_INLINE void tile(float *sums, const float *panel, const float *block, int64_t batch) {
   constexpr int lanes = bytes / 4;
   typedef float V __attribute__((vector_size(bytes), aligned(4)));
   V total[MR][NV] = {};
@@ -123,9 +123,7 @@ void for_each_tile(const Kernel &kernel, int64_t panels, const float *input, int
     const int64_t column = task / spans * NC, width = std::min(NC, in - column);
     const int64_t first = task % spans * span, last = std::min(panels, first + span);
     if (first >= last) return;
-    thread_local std::vector<float> block_memory;
-    block_memory.resize(batch * NC);
-    float *block = block_memory.data();
+    float *block = scratch(batch * NC);
     for (int64_t b = 0; b < batch; ++b) {
       std::memcpy(block + b * NC, input + b * in + column, width * sizeof(float));
       if (width < NC) std::memset(block + b * NC + width, 0, (NC - width) * sizeof(float));
@@ -189,13 +187,11 @@ float *checked(const at::Tensor &g, const ct_tensor *bias, const at::Tensor &d, 
                         g.size(1) == x.size(1),
                     "weight gradient ", g.sizes(), " does not fit output gradient ", d.sizes(), " and input ", x.sizes());
   for (const auto *t : {&g, &d, &x}) {
-    TORCH_CHECK_VALUE(t->scalar_type() == at::kFloat && t->is_contiguous() && t->is_cpu(),
-                      "the tiled weight gradient takes contiguous float32 tensors on the CPU");
+    TORCH_CHECK_VALUE(is_plain(*t), "the tiled weight gradient takes contiguous float32 tensors on the CPU");
   }
   if (bias == nullptr) return nullptr;
   const auto &b = bias->value;
-  TORCH_CHECK_VALUE(b.scalar_type() == at::kFloat && b.is_contiguous() && b.is_cpu() && b.dim() == 1 &&
-                        b.size(0) == g.size(0),
+  TORCH_CHECK_VALUE(is_plain(b) && b.dim() == 1 && b.size(0) == g.size(0),
                     "bias gradient ", b.sizes(), " does not fit weight gradient ", g.sizes());
   return b.data_ptr<float>();
 }

@@ -96,9 +96,8 @@ enum CIFAR {
             "\(path): byte \(start + labelBytes - 1) (the label of record \(place)) is \(label), but the classes are 0 to "
               + "\(classCount - 1).", remedy: "The file is damaged or not the right one; fetch it again.")
         }
-        UnsafeMutableRawBufferPointer(rebasing: target[(place * imageSize)..<((place + 1) * imageSize)])
-          .copyMemory(
-            from: UnsafeRawBufferPointer(rebasing: source[(start + labelBytes)..<(start + record)]))
+        target.row(place, of: imageSize).copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: source[(start + labelBytes)..<(start + record)]))
         return label
       }
     }

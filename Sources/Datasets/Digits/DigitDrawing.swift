@@ -46,9 +46,7 @@ struct DigitDrawing {
     generator: SeededGenerator, shapes: [[[GlyphStroke]]] = GlyphShapes.styles,
     variation: DigitVariation = DigitVariation()
   ) {
-    self.generator = generator
-    self.shapes = shapes
-    self.variation = variation
+    (self.generator, self.shapes, self.variation) = (generator, shapes, variation)
   }
 
   /// Draws a digit of a random class and writes it to `pixels`, which holds `pixelCount` bytes; returns the class.

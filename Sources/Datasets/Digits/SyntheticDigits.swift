@@ -71,17 +71,14 @@ public enum SyntheticDigits {
           for index in (number * block)..<min((number + 1) * block, count) {
             var drawing = DigitDrawing(
               generator: SeededGenerator(seed: seed, stream: stream, index: index), shapes: shapes)
-            let place = index * DigitDrawing.pixelCount
-            let picture = pixels[place..<(place + DigitDrawing.pixelCount)]
-            labels[index] = drawing.draw(into: UnsafeMutableRawBufferPointer(rebasing: picture))
+            labels[index] = drawing.draw(into: pixels.row(index, of: DigitDrawing.pixelCount))
           }
         }
       }
     }
-    let drawn = try Dataset(
+    var drawn = try Dataset(
       name: name, split: split, exampleShape: exampleShape, classNames: classNames, images: images, labels: labels)
-    return try Dataset(
-      name: name, split: split, exampleShape: exampleShape, classNames: classNames, images: images, labels: labels,
-      sourceChecksums: ["content": drawn.contentChecksum()])
+    drawn.sourceChecksums = ["content": try drawn.contentChecksum()]
+    return drawn
   }
 }

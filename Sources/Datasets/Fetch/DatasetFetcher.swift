@@ -32,9 +32,7 @@ public struct DatasetFetcher: Sendable {
 
   /// Creates a fetcher.
   public init(attemptsPerMirror: Int = 3, retryDelay: Double = 1, timeout: Double = 30) {
-    self.attemptsPerMirror = attemptsPerMirror
-    self.retryDelay = retryDelay
-    self.timeout = timeout
+    (self.attemptsPerMirror, self.retryDelay, self.timeout) = (attemptsPerMirror, retryDelay, timeout)
   }
 
   /// Downloads what is missing of a data set into a folder.

@@ -25,9 +25,7 @@ final class Download: NSObject, URLSessionDataDelegate, @unchecked Sendable {
 
   /// Prepares a transfer to `path`, of which `offset` bytes are there already.
   init(path: String, offset: Int, expectedSize: Int, progress: @escaping @Sendable (Int) -> Void) {
-    self.path = path
-    self.expectedSize = expectedSize
-    self.progress = progress
+    (self.path, self.expectedSize, self.progress) = (path, expectedSize, progress)
     written = offset
   }
 

@@ -102,12 +102,6 @@ private struct Inflater {
   var consumed = 0
   var produced = 0
 
-  init(source: UnsafeRawBufferPointer, target: UnsafeMutableRawBufferPointer, path: String) {
-    self.source = source
-    self.target = target
-    self.path = path
-  }
-
   mutating func run(_ stream: inout z_stream, whole: Bool) throws -> Int {
     while true {
       let status = step(&stream)

@@ -28,9 +28,7 @@ public struct IDXFile: Sendable {
   }
 
   private init(dimensions: [Int], values: ByteStorage, fileChecksum: String) {
-    self.dimensions = dimensions
-    self.values = values
-    self.fileChecksum = fileChecksum
+    (self.dimensions, self.values, self.fileChecksum) = (dimensions, values, fileChecksum)
   }
 
   /// Reads a raw or gzip-compressed file; which one it is, its first bytes say.

@@ -86,7 +86,7 @@ public struct Augmentation: Sendable, Equatable, CustomStringConvertible {
     let columns = max(0, -right)..<min(width, width - right)
     for row in 0..<channels * height {
       let (plane, y) = (row / height * height, row % height + down)
-      let line = UnsafeMutableRawBufferPointer(rebasing: target[(row * width)..<((row + 1) * width)])
+      let line = target.row(row, of: width)
       guard y >= 0, y < height, !columns.isEmpty else {
         line.initializeMemory(as: UInt8.self, repeating: 0)
         continue

@@ -23,10 +23,10 @@ extension Dataset {
         for index in 0..<count {
           do {
             try decoder.resize(
-              UnsafeRawBufferPointer(rebasing: source[index * exampleSize..<(index + 1) * exampleSize]),
+              source.row(index, of: exampleSize),
               channels: channels, from: ic_size(width: Int32(width), height: Int32(height)),
               to: ic_size(width: Int32(side), height: Int32(side)),
-              into: UnsafeMutableRawBufferPointer(rebasing: target[index * size..<(index + 1) * size]))
+              into: target.row(index, of: size))
           } catch let problem as ImageProblem {
             throw DatasetError("Example \(index) of \(name) cannot be resized: \(problem.reason).")
           }

@@ -23,11 +23,8 @@ public struct ImageFiles: Sendable {
   let paths: PathList
 
   init(root: String, paths: PathList, transform: ImageTransform, workers: Int, prefetch: Int) {
-    self.root = root
-    self.paths = paths
-    self.transform = transform
-    self.workers = workers
-    self.prefetch = prefetch
+    (self.root, self.paths, self.transform) = (root, paths, transform)
+    (self.workers, self.prefetch) = (workers, prefetch)
   }
 
   /// Number of files.

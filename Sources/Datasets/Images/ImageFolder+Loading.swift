@@ -75,8 +75,7 @@ extension ImageFiles {
       // Each thread writes the images of its own indices.
       nonisolated(unsafe) let buffer = buffer
       problems = try inParallel { index, decoder in
-        let target = UnsafeMutableRawBufferPointer(rebasing: buffer[(index * size)..<((index + 1) * size)])
-        try decodePlain(index, decoder, into: target)
+        try decodePlain(index, decoder, into: buffer.row(index, of: size))
       }
     }
     return (images, problems)

@@ -38,12 +38,8 @@ public struct ExampleSplit: Sendable, Equatable {
   public init(path: String, count: Int) throws {
     let (room, overflow) = max(count, 0).multipliedReportingOverflow(by: 256)
     let bytes = try FileReading.bytes(of: path, limit: overflow ? .max : room &+ (1 << 20))
-    guard var text = String(data: bytes, encoding: .utf8) else {
-      throw DatasetError("\(path) is not UTF-8 text.", remedy: "Save it as plain CSV.")
-    }
-    if text.hasPrefix("\u{FEFF}") { text.removeFirst() }
     var reader = SplitReader(path: path, count: count)
-    for (number, line) in zip(1..., text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline))
+    for (number, line) in zip(1..., try CSVLabels.lines(of: bytes, path: path))
     where !line.allSatisfy(\.isWhitespace) {
       try reader.read(line, number: number)
     }
@@ -70,15 +66,10 @@ private struct SplitReader {
   var test: [Int] = []
   var groups: [Int: String] = [:]
   var hasHeader = false
-  private var lines: [Int: Int] = [:]
-
-  init(path: String, count: Int) {
-    self.path = path
-    self.count = count
-  }
+  var lines: [Int: Int] = [:]
 
   mutating func read(_ line: Substring, number: Int) throws {
-    let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(Self.clean)
+    let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(CSVLabels.clean)
     let columns = ExampleSplit.columns
     guard hasHeader else {
       guard cells == columns else {
@@ -140,10 +131,5 @@ private struct SplitReader {
 
   private func failure(_ line: Int, _ column: String, _ what: String, remedy: String = "") -> DatasetError {
     DatasetError("\(path), line \(line), column \(column): \(what).", remedy: remedy)
-  }
-
-  private static func clean(_ cell: Substring) -> String {
-    let text = cell.trimmingCharacters(in: .whitespaces)
-    return text.count >= 2 && text.hasPrefix("\"") && text.hasSuffix("\"") ? String(text.dropFirst().dropLast()) : text
   }
 }

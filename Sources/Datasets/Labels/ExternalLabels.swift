@@ -72,12 +72,7 @@ enum CSVLabels {
   }
 
   static func parse(_ bytes: Data, path: String, expectedCount: Int) throws -> Table {
-    guard var text = String(data: bytes, encoding: .utf8) else {
-      throw DatasetError("\(path) is not UTF-8 text.", remedy: "Save it as plain CSV.")
-    }
-    if text.hasPrefix("\u{FEFF}") { text.removeFirst() }
-    // Lines end in \n, \r\n or \r; Swift sees \r\n as one character.
-    let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+    let lines = try lines(of: bytes, path: path)
     var columns: Columns?
     var table = Table()
     var places: [Int] = []
@@ -93,6 +88,16 @@ enum CSVLabels {
       try append(cells, known, path: path, line: number, to: &table, &places)
     }
     return places.isEmpty ? table : try ordered(table, places, path: path, expectedCount: expectedCount)
+  }
+
+  /// The lines of a file, the empty ones too.
+  static func lines(of bytes: Data, path: String) throws -> [Substring] {
+    guard var text = String(data: bytes, encoding: .utf8) else {
+      throw DatasetError("\(path) is not UTF-8 text.", remedy: "Save it as plain CSV.")
+    }
+    if text.hasPrefix("\u{FEFF}") { text.removeFirst() }
+    // Lines end in \n, \r\n or \r; Swift sees \r\n as one character.
+    return text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
   }
 
   private struct Columns {
@@ -131,7 +136,8 @@ enum CSVLabels {
     return cells.map { clean($0[...]) }
   }
 
-  private static func clean(_ cell: Substring) -> String {
+  /// What stands in a cell, without the quotes around it.
+  static func clean(_ cell: Substring) -> String {
     let text = cell.trimmingCharacters(in: .whitespaces)
     return text.count >= 2 && text.hasPrefix("\"") && text.hasSuffix("\"") ? String(text.dropFirst().dropLast()) : text
   }

@@ -29,9 +29,7 @@ public struct LabelNoise: Sendable, Equatable {
     guard rate >= 0, rate <= 1 else {
       throw DatasetError("The noise rate is \(rate), but it must be between 0 (none) and 1 (every label is chosen).")
     }
-    self.kind = kind
-    self.rate = rate
-    self.seed = seed
+    (self.kind, self.rate, self.seed) = (kind, rate, seed)
   }
 
   /// Draws the noise, once.
@@ -63,7 +61,7 @@ public struct LabelNoise: Sendable, Equatable {
 
 /// Original and assigned labels side by side. *Corrupt* means that the label actually changed, *pristine* that it did
 /// not.
-public struct NoisyLabels: Sendable, Equatable, Codable {
+public struct NoisyLabels: Sendable, Equatable {
   /// The labels of the data set.
   public let original: [Int]
   /// The labels to train on.
@@ -76,11 +74,8 @@ public struct NoisyLabels: Sendable, Equatable, Codable {
   public let seed: UInt64?
 
   init(original: [Int], assigned: [Int], kind: NoiseKind?, rate: Double?, seed: UInt64?) {
-    self.original = original
-    self.assigned = assigned
-    self.kind = kind
-    self.rate = rate
-    self.seed = seed
+    (self.original, self.assigned, self.kind) = (original, assigned, kind)
+    (self.rate, self.seed) = (rate, seed)
   }
 
   /// Labels that came from elsewhere, compared with the original ones.
@@ -96,25 +91,6 @@ public struct NoisyLabels: Sendable, Equatable, Codable {
   /// Labels without noise: every example is pristine.
   public init(clean labels: [Int]) {
     self.init(original: labels, assigned: labels, kind: nil, rate: nil, seed: nil)
-  }
-
-  private enum CodingKeys: String, CodingKey { case original, assigned, kind, rate, seed }
-
-  /// Restores labels.
-  ///
-  /// - Throws: `DecodingError` when original and assigned labels differ in number.
-  public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    original = try values.decode([Int].self, forKey: .original)
-    assigned = try values.decode([Int].self, forKey: .assigned)
-    kind = try values.decodeIfPresent(NoiseKind.self, forKey: .kind)
-    rate = try values.decodeIfPresent(Double.self, forKey: .rate)
-    seed = try values.decodeIfPresent(UInt64.self, forKey: .seed)
-    guard original.count == assigned.count else {
-      throw DecodingError.dataCorruptedError(
-        forKey: .assigned, in: values,
-        debugDescription: "\(assigned.count) assigned labels for \(original.count) original ones.")
-    }
   }
 
   /// Number of examples.

@@ -31,10 +31,7 @@ public final class BatchLoader {
   ///   - augmentation: how images are changed at random.
   ///   - seed: the seed of these changes.
   public init(_ dataset: Dataset, indices: [Int], augmentation: Augmentation = .none, seed: UInt64 = 0) {
-    self.dataset = dataset
-    self.indices = indices
-    self.augmentation = augmentation
-    self.seed = seed
+    (self.dataset, self.indices, self.augmentation, self.seed) = (dataset, indices, augmentation, seed)
   }
 
   /// The next batch of a sampler, which moves on. Any state of the sampler will do, but images are ready in advance

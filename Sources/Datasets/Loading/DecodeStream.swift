@@ -72,10 +72,7 @@ final class DecodeStream {
     private var running = 0
 
     init(_ files: ImageFiles, augmentation: Augmentation, seed: UInt64, plan: any DecodePlan) {
-      self.files = files
-      self.augmentation = augmentation
-      self.seed = seed
-      self.plan = plan
+      (self.files, self.augmentation, self.seed, self.plan) = (files, augmentation, seed, plan)
     }
 
     func start() {
@@ -153,7 +150,7 @@ final class DecodeStream {
           "Not enough memory for \(batch.request.indices.count) images.", remedy: "Choose a smaller --batch-size.")
       }
       let size = files.imageSize
-      let target = UnsafeMutableRawBufferPointer(rebasing: batch.bytes[(position * size)..<((position + 1) * size)])
+      let target = batch.bytes.row(position, of: size)
       let generator = batch.request.epoch.map { Augmentation.generator(seed: seed, epoch: $0, index: index) }
       try files.decode(index, with: decoder, augmentation: augmentation, generator: generator, into: target)
     }

@@ -33,21 +33,14 @@ public struct BatchSampler: Codable, Sendable, Equatable {
         "The batch size is \(batchSize), but it must be between 1 and the \(count) examples there are.",
         remedy: "Choose another batch size or take more examples.")
     }
-    self.count = count
-    self.batchSize = batchSize
-    self.seed = seed
-    self.dropLast = dropLast
-    epoch = 0
-    position = 0
+    (self.count, self.batchSize, self.seed, self.dropLast) = (count, batchSize, seed, dropLast)
+    (epoch, position) = (0, 0)
   }
 
   /// Batches in one epoch: ⌈count / batchSize⌉, or ⌊count / batchSize⌋ when the short last batch is dropped.
   public var batchesPerEpoch: Int {
     count / batchSize + (dropLast || count % batchSize == 0 ? 0 : 1)
   }
-
-  /// Whether the next batch is the first of its epoch.
-  public var isAtEpochStart: Bool { position == 0 }
 
   /// The next batch of indices. After the last batch of an epoch, `epoch` has already moved on.
   public mutating func next() -> [Int] {
@@ -98,17 +91,6 @@ public struct BatchSampler: Codable, Sendable, Equatable {
         forKey: .position, in: values,
         debugDescription: "Epoch \(epoch), position \(position) is not a place in an order of \(count) examples.")
     }
-  }
-
-  /// Writes count, batch size, seed, epoch and position.
-  public func encode(to encoder: any Encoder) throws {
-    var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(count, forKey: .count)
-    try values.encode(batchSize, forKey: .batchSize)
-    try values.encode(seed, forKey: .seed)
-    try values.encode(dropLast, forKey: .dropLast)
-    try values.encode(epoch, forKey: .epoch)
-    try values.encode(position, forKey: .position)
   }
 
   /// Two samplers are equal when they will hand out the same batches for ever.

@@ -36,7 +36,7 @@ public enum SeedStream: UInt64, Sendable, Codable, CaseIterable {
 /// Everything derived here (bounded integers, unit doubles, normals, shuffles) is defined by this file alone and uses
 /// only operations that IEEE 754 rounds exactly, so one seed means the same numbers on every platform and in every
 /// Swift version. Use `shuffle(_:)` and `integer(below:)` rather than the standard library's, which may change.
-public struct SeededGenerator: RandomNumberGenerator, Codable, Sendable, Equatable {
+public struct SeededGenerator: RandomNumberGenerator, Sendable, Equatable {
   private var s0: UInt64
   private var s1: UInt64
   private var s2: UInt64
@@ -67,28 +67,6 @@ public struct SeededGenerator: RandomNumberGenerator, Codable, Sendable, Equatab
     (s0, s1, s2, s3) = (word(), word(), word(), word())
     // SplitMix64 is a bijection of a moving counter, so four zeros in a row cannot happen; keep the guarantee local.
     if s0 | s1 | s2 | s3 == 0 { s0 = 1 }
-  }
-
-  private enum CodingKeys: String, CodingKey { case state }
-
-  /// Restores a generator from its four state words.
-  ///
-  /// - Throws: `DecodingError` when there are not four words or all are zero (a state no generator can reach).
-  public init(from decoder: any Decoder) throws {
-    let container = try decoder.container(keyedBy: CodingKeys.self)
-    let words = try container.decode([UInt64].self, forKey: .state)
-    guard words.count == 4, words.contains(where: { $0 != 0 }) else {
-      throw DecodingError.dataCorruptedError(
-        forKey: .state, in: container,
-        debugDescription: "The state of a generator is four whole numbers, not all zero; the file is damaged.")
-    }
-    (s0, s1, s2, s3) = (words[0], words[1], words[2], words[3])
-  }
-
-  /// Writes the four state words.
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode([s0, s1, s2, s3], forKey: .state)
   }
 
   // The finaliser of SplitMix64 (Stafford's variant 13 of MurmurHash3).

@@ -70,12 +70,7 @@ public final class StochasticDepth: Module {
 
   /// - Throws: `TensorError` unless 0 ≤ probability < 1.
   public init(probability: Double) throws {
-    guard probability >= 0, probability < 1 else {
-      throw TensorError(
-        kind: .invalid, operation: "StochasticDepth",
-        reason: "the probability must be at least 0 and below 1, not \(probability)")
-    }
-    self.probability = probability
+    self.probability = try checkedProbability(probability, layer: "StochasticDepth")
   }
 
   /// The examples that stay, rescaled.

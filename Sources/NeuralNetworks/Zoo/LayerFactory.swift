@@ -36,13 +36,6 @@ struct LayerFactory {
   /// The dotted name of the module whose parts are being made.
   private(set) var path = ""
 
-  init(norm: NormalizationChoice, weights: InitialWeights, initializer: Initializer?, generator: Generator) {
-    self.norm = norm
-    self.weights = weights
-    self.initializer = initializer
-    self.generator = generator
-  }
-
   /// The factory for the parts of a part.
   func at(_ name: String) -> LayerFactory {
     var inner = self
