@@ -8,12 +8,9 @@ import Tensors
 /// How many training examples the model classifies otherwise than it did at the last measurement: what Label Wave looks at
 /// to stop before wrong labels are memorised (Yuan et al., Early Stopping Against Label Noise Without Validation Data,
 /// 2024, arXiv 2502.07551). Without gradients; every example is looked at as it is in an evaluation.
-public final class PredictionChangesProbe {
+public final class PredictionChangesProbe: SampledProbe {
   /// All training examples.
   public static let usualSize = SampleSize.all
-  /// When it measures.
-  public let schedule: ProbeSchedule
-  let size: SampleSize
   private var sample: ProbeSample?
   /// The classes predicted at the last measurement.
   private var previous: [Int]?
@@ -22,12 +19,12 @@ public final class PredictionChangesProbe {
   ///   - m: training examples.
   ///   - schedule: when it measures; epochs unless told otherwise.
   public init(m: SampleSize = usualSize, at schedule: ProbeSchedule = .epoch) {
-    (size, self.schedule) = (m, schedule)
+    super.init(m, schedule, .running)
   }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension PredictionChangesProbe: SampledProbe {
+extension PredictionChangesProbe: Probe {
   public var name: String { "changes" }
 
   public func prepare(_ setup: ProbeSetup) throws { sample = try setup.trainSample(size) }
