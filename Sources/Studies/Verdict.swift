@@ -150,6 +150,21 @@ extension Judgement {
     return first.uppercased() + explanation.dropFirst()
   }
 
+  /// What an assessment comes to.
+  static func assessing(held: String, _ assess: (inout Assessment) -> Void) -> Judgement {
+    var assessment = Assessment()
+    assess(&assessment)
+    return assessment.judgement(held: held)
+  }
+
+  /// The judgement of a claim from those of its parts, whose letters are a, b, c and so on.
+  static func joining(_ parts: [(sentence: String, judgement: Judgement)]) -> Judgement {
+    joining(
+      zip("abcdefghijklmnopqrstuvwxyz", parts).map { letter, part in
+        Part(letter: String(letter), sentence: part.sentence, judgement: part.judgement)
+      })
+  }
+
   /// The judgement of a claim from those of its parts: it holds when all of them do, and does not when one does not. Parts
   /// that were not tested leave it open, unless none was.
   static func joining(_ parts: [Part]) -> Judgement {
@@ -286,6 +301,21 @@ struct Assessment {
   /// A run or measurement that is not there.
   mutating func miss(_ what: String) {
     if !missing.contains(what) { missing.append(what) }
+  }
+
+  /// A value, such as a run, that there has to be; where there is none, that is named as missing.
+  mutating func need<Value>(_ value: Value?, _ what: @autoclosure () -> String) -> Value? {
+    if value == nil { miss(what()) }
+    return value
+  }
+
+  /// A comparison that comes out as the claim says, or contradicts it, or does not decide.
+  mutating func expect(_ comparison: Bool?, else failure: @autoclosure () -> String, open: @autoclosure () -> String) {
+    switch comparison {
+    case true?: break
+    case false?: fail(failure())
+    case nil: leaveOpen(open())
+    }
   }
 
   /// Something that is there but does not decide.

@@ -43,12 +43,14 @@ struct GM4: Rule {
   func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs, minimum: Self.minimumSeeds) { runs in
       .joining([
-        .init(
-          letter: "a", sentence: "With each run's own L and β the bound is smaller with real labels.",
-          judgement: part(runs, held: "At the same step the bound is smaller with real labels", compare)),
-        .init(
-          letter: "b", sentence: "With one β for both runs the sum is smaller with real labels.",
-          judgement: part(runs, held: "With one β the sum is smaller with real labels", compareAtOneSmoothness)),
+        (
+          "With each run's own L and β the bound is smaller with real labels.",
+          part(runs, held: "At the same step the bound is smaller with real labels", compare)
+        ),
+        (
+          "With one β for both runs the sum is smaller with real labels.",
+          part(runs, held: "With one β the sum is smaller with real labels", compareAtOneSmoothness)
+        ),
       ])
     }
   }
@@ -56,12 +58,12 @@ struct GM4: Rule {
   private func part(
     _ runs: [RunHistory], held: String, _ compare: (RunHistory, RunHistory, inout Assessment) -> Void
   ) -> Judgement {
-    var assessment = Assessment()
-    for level in [0.0, 1] where (runs.at(level)?.measure("stability_log_bound").isEmpty ?? true) {
-      assessment.miss("the probe stability, \(Level.text(level))")
+    .assessing(held: held) { assessment in
+      for level in [0.0, 1] where (runs.at(level)?.measure("stability_log_bound").isEmpty ?? true) {
+        assessment.miss("the probe stability, \(Level.text(level))")
+      }
+      if let real = runs.at(0), let random = runs.at(1) { compare(real, random, &assessment) }
     }
-    if let real = runs.at(0), let random = runs.at(1) { compare(real, random, &assessment) }
-    return assessment.judgement(held: held)
   }
 
   private typealias Look = (step: Int, real: Double, random: Double)
