@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
+
 /// What runs say about a claim.
 public enum Outcome: String, Sendable, Codable, CaseIterable {
   /// The runs support the claim, by the margins stated beforehand.
@@ -10,6 +12,11 @@ public enum Outcome: String, Sendable, Codable, CaseIterable {
   case inconclusive
   /// The runs are no test of the claim: it takes something that they do not have, which the explanation names.
   case notTested = "not tested"
+
+  /// How many there are of each kind, in words.
+  static func counts(_ outcomes: [Outcome]) -> String {
+    allCases.map { outcome in "\(outcomes.count { $0 == outcome }) \(outcome.rawValue)" }.joined(separator: ", ")
+  }
 }
 
 /// A number behind a verdict: one value, or the mean over seeds with its range.
@@ -184,11 +191,11 @@ extension Judgement {
     for number in parts.flatMap(\.judgement.numbers) where !numbers.contains(where: { $0.name == number.name }) {
       numbers.append(number)
     }
-    var missing: [String] = []
-    for name in parts.flatMap(\.judgement.missing) where !missing.contains(name) { missing.append(name) }
+
     let seeds = parts.compactMap(\.judgement.seeds)
     return Judgement(
-      outcome: outcome, explanation: clauses.joined(separator: "; ") + ".", numbers: numbers, missing: missing,
+      outcome: outcome, explanation: clauses.joined(separator: "; ") + ".", numbers: numbers,
+      missing: unique(parts.flatMap(\.judgement.missing)),
       isOpen: parts.contains { $0.judgement.isOpen },
       seeds: seeds.count == parts.count ? seeds.reduce([]) { $0.union($1) } : nil,
       heldSeeds: parts.compactMap(\.judgement.heldSeeds).min(), parts: parts)
@@ -259,10 +266,7 @@ extension Judgement {
 
   /// Each number with its range over the seeds that have it.
   private static func numbers(of parts: [Judgement]) -> [NamedValue] {
-    let names = parts.reduce(into: [String]()) { found, part in
-      for number in part.numbers where !found.contains(number.name) { found.append(number.name) }
-    }
-    return names.map { name in
+    unique(parts.flatMap { $0.numbers.map(\.name) }).map { name in
       NamedValue(name, values: parts.compactMap { part in part.numbers.first { $0.name == name }?.value })
     }
   }
