@@ -172,6 +172,11 @@ extension Judgement {
       })
   }
 
+  /// The same for parts whose sentences are known.
+  static func joining(_ parts: KeyValuePairs<String, Judgement>) -> Judgement {
+    joining(parts.map { (sentence: $0.key, judgement: $0.value) })
+  }
+
   /// The judgement of a claim from those of its parts: it holds when all of them do, and does not when one does not. Parts
   /// that were not tested leave it open, unless none was.
   static func joining(_ parts: [Part]) -> Judgement {

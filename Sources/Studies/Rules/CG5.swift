@@ -37,12 +37,10 @@ struct CG5: Rule {
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
-      ("At step 0 ‖g‖² falls as noise grows.", trend(runs, of: "‖g‖² at step 0") { $0.squares.first }),
-      (
-        "Over the first ten steps ‖g‖² falls as noise grows.",
-        trend(runs, of: "sum of ‖g‖² over ten steps") { $0.squares.reduce(0, +) }
-      ),
-      ("At a small rate the loss's slope is ‖g‖².", agreement(runs)),
+      "At step 0 ‖g‖² falls as noise grows.": trend(runs, of: "‖g‖² at step 0") { $0.squares.first },
+      "Over the first ten steps ‖g‖² falls as noise grows.":
+        trend(runs, of: "sum of ‖g‖² over ten steps") { $0.squares.reduce(0, +) },
+      "At a small rate the loss's slope is ‖g‖².": agreement(runs),
     ])
   }
 

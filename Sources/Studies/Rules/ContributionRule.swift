@@ -29,8 +29,8 @@ extension ContributionRule {
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
-      ("Over the whole population and all weights.", judge(runs, sample: "population")),
-      ("In the paper's sample of 400 examples and 300 weights a layer.", judge(runs, sample: "paper")),
+      "Over the whole population and all weights.": judge(runs, sample: "population"),
+      "In the paper's sample of 400 examples and 300 weights a layer.": judge(runs, sample: "paper"),
     ])
   }
 

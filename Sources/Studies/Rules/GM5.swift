@@ -27,8 +27,8 @@ struct GM5: MeasuredRule {
 
   func judge(_ measurement: Measurement) -> Judgement {
     .joining([
-      ("Over all examples.", judge(measurement, "spearman_others_step_", "p_others_step_")),
-      ("Within classes.", judge(measurement, "spearman_class_step_", "p_class_step_")),
+      "Over all examples.": judge(measurement, "spearman_others_step_", "p_others_step_"),
+      "Within classes.": judge(measurement, "spearman_class_step_", "p_class_step_"),
     ])
   }
 

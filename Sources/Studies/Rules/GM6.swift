@@ -52,7 +52,6 @@ struct GM6: Rule {
     if Set((fresh + started).flatMap { $0.probeSizes("train") }).count > 1 {
       assessment.doubt("the probes differ in m, which r grows with")
     }
-
     let ratios = started.onePerSeed.compactMap { run -> Double? in
       guard let other = fresh.onePerSeed.first(where: { $0.seed == run.seed }) else { return nil }
       return EqualLoss(other, run)?.mean { log($0 / $1) }

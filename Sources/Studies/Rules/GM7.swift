@@ -56,12 +56,10 @@ struct GM7: Rule {
       .assessing(held: "It does") { if let sizes = $0.need(sizes, missing) { judge(sizes, &$0) } }
     }
     return .joining([
-      ("The gap falls with width.", part(widths, missing: missing, judgeGap)),
-      ("Test accuracy rises with width.", part(widths, missing: missing, judgeTest)),
-      (
-        "The peak of α rises with depth.",
-        part(depths, missing: "\(Self.minimumSizes) depths of networks of one width", judgeDepth)
-      ),
+      "The gap falls with width.": part(widths, missing: missing, judgeGap),
+      "Test accuracy rises with width.": part(widths, missing: missing, judgeTest),
+      "The peak of α rises with depth.":
+        part(depths, missing: "\(Self.minimumSizes) depths of networks of one width", judgeDepth),
     ])
   }
 

@@ -47,10 +47,8 @@ struct GS2: Rule {
         } else {
           assessment.leaveOpen("settings are all alike")
         }
-        return (
-          "\(name.uppercased()) suppresses the more, the larger N/b.",
-          assessment.judgement(held: "It does, and at the largest N/b by more than half")
-        )
+        let judgement = assessment.judgement(held: "It does, and at the largest N/b by more than half")
+        return ("\(name.uppercased()) suppresses the more, the larger N/b.", judgement)
       })
   }
 }

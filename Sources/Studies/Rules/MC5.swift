@@ -57,10 +57,9 @@ struct MC5: Rule {
           } else {
             assessment.notTested(MC2.needsOtherNorm)
           }
-          return (
-            "In \(names.0) layers follow one trajectory, convolutions above the final layer.",
-            assessment.judgement(held: "Most layers rise and return, and most convolutions lie above the final layer")
-          )
+          let judgement = assessment.judgement(
+            held: "Most layers rise and return, and most convolutions lie above the final layer")
+          return ("In \(names.0) layers follow one trajectory, convolutions above the final layer.", judgement)
         })
     }
   }

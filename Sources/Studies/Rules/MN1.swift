@@ -55,17 +55,11 @@ struct MN1: Rule {
         open: "with group norm r is the same on both within two standard errors")
     }
     return .joining([
-      (
-        "Running statistics: r on training and on test images is the same within a factor of two.",
-        running.judgement(held: "It is")
-      ),
-      (
-        "At the same weights running statistics give at least twice the r of batch statistics.",
-        policies.judgement(held: "They do")
-      ),
-      (
-        "Group normalisation: r on training images is above that on test images.", groups.judgement(held: "It is")
-      ),
+      "Running statistics: r on training and on test images is the same within a factor of two.":
+        running.judgement(held: "It is"),
+      "At the same weights running statistics give at least twice the r of batch statistics.":
+        policies.judgement(held: "They do"),
+      "Group normalisation: r on training images is above that on test images.": groups.judgement(held: "It is"),
     ])
   }
 

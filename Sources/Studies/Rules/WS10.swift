@@ -39,8 +39,8 @@ struct WS10: Rule {
   func judge(_ runs: [RunHistory]) -> Judgement {
     let robust = runs.filter { $0.optimizer.name == "rm3" }
     return .joining([
-      ("RM3's training accuracy falls with difficulty.", bySeed(robust) { judgeFall($0.first) }),
-      ("It falls more than SGD's.", compare(robust, runs.filter(\.optimizer.isSGD))),
+      "RM3's training accuracy falls with difficulty.": bySeed(robust) { judgeFall($0.first) },
+      "It falls more than SGD's.": compare(robust, runs.filter(\.optimizer.isSGD)),
     ])
   }
 

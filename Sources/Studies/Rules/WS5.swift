@@ -39,14 +39,12 @@ struct WS5: Rule {
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
-      (
-        "The median amplifies strong directions.",
+      "The median amplifies strong directions.":
         bySeed(runs, held: "M3’s steps along them are longer than the mean’s") { runs, assessment in
           let own = runs.filter { $0.optimizer.name == "m3" }.at(0)
           if let run = assessment.need(own, "m3, \(Level.text(0))") { judge(run, in: &assessment) }
-        }
-      ),
-      ("M3 is less stable than SGD.", judgeSpikes(runs)),
+        },
+      "M3 is less stable than SGD.": judgeSpikes(runs),
     ])
   }
 

@@ -34,8 +34,8 @@ struct WS6: Rule {
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
-      ("RM3's overfitting comes nearer to SGD's as mini-batches grow.", judgeSizes(runs)),
-      ("RA3's, the control, is SGD's at every size.", judgeControl(runs)),
+      "RM3's overfitting comes nearer to SGD's as mini-batches grow.": judgeSizes(runs),
+      "RA3's, the control, is SGD's at every size.": judgeControl(runs),
     ])
   }
 
