@@ -238,9 +238,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
     commandLine: [String], seed: UInt64, dataset: Dataset, model: String, parameterCount: Int? = nil,
     optimizer: String? = nil, learningRate: Double? = nil, momentum: Double? = nil, weightDecay: Double? = nil,
     schedule: String? = nil, warmup: Int? = nil, batchSize: Int? = nil, plannedSteps: Int? = nil,
-    noise: Noise = Noise(),
-    numerics: [String: String] = [:], status: Status = .running,
-    summary: RunSummary? = nil, extra: [String: String] = [:]
+    noise: Noise = Noise(), numerics: [String: String] = [:], status: Status = .running, summary: RunSummary? = nil,
+    extra: [String: String] = [:]
   ) {
     (self.tool, self.libtorch, self.machine, self.created) = (tool, libtorch, machine, created)
     (self.commandLine, self.seed, self.dataset, self.model) = (commandLine, seed, dataset, model)
