@@ -23,6 +23,14 @@ public func writeAtomically(_ data: Data, to destination: URL) throws {
   flushFolder(folder)
 }
 
+/// A value as JSON that people can read too, with its keys in order.
+package func prettyJSON(_ value: some Encodable, escapingSlashes: Bool = false) throws -> Data {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+  if !escapingSlashes { encoder.outputFormatting.insert(.withoutEscapingSlashes) }
+  return try encoder.encode(value)
+}
+
 /// Checks that `writeAtomically` to `destination` would find a folder that it can write to.
 ///
 /// - Throws: `RunStoreError` with what `writeAtomically` would say, or when `destination` is a folder.

@@ -27,14 +27,9 @@ public struct CoherenceIntervalRecord: Sendable, Equatable {
     step: Int, split: String, layer: String = "all", m: Int, alphaUnbiasedLow: Double, alphaUnbiasedHigh: Double,
     mCoherenceLow: Double, mCoherenceHigh: Double, mCoherenceFromBatches: Double? = nil
   ) {
-    self.step = step
-    self.split = split
-    self.layer = layer
-    self.m = m
-    self.alphaUnbiasedLow = alphaUnbiasedLow
-    self.alphaUnbiasedHigh = alphaUnbiasedHigh
-    self.mCoherenceLow = mCoherenceLow
-    self.mCoherenceHigh = mCoherenceHigh
+    (self.step, self.split, self.layer, self.m) = (step, split, layer, m)
+    (self.alphaUnbiasedLow, self.alphaUnbiasedHigh) = (alphaUnbiasedLow, alphaUnbiasedHigh)
+    (self.mCoherenceLow, self.mCoherenceHigh) = (mCoherenceLow, mCoherenceHigh)
     self.mCoherenceFromBatches = mCoherenceFromBatches
   }
 }
@@ -68,11 +63,8 @@ public struct MeasureRecord: Sendable, Equatable {
 
   /// A record from its fields.
   public init(step: Int, split: String, measure: String, m: Int, value: Double) {
-    self.step = step
-    self.split = split
-    self.measure = measure
-    self.m = m
-    self.value = value
+    (self.step, self.split, self.measure) = (step, split, measure)
+    (self.m, self.value) = (m, value)
   }
 }
 

@@ -24,14 +24,8 @@ public struct MetricRecord: Sendable, Equatable {
     epoch: Double, step: Int, split: String, group: String = "all", count: Int, loss: Double, accuracy1: Double,
     accuracy5: Double? = nil
   ) {
-    self.epoch = epoch
-    self.step = step
-    self.split = split
-    self.group = group
-    self.count = count
-    self.loss = loss
-    self.accuracy1 = accuracy1
-    self.accuracy5 = accuracy5
+    (self.epoch, self.step, self.split, self.group) = (epoch, step, split, group)
+    (self.count, self.loss, self.accuracy1, self.accuracy5) = (count, loss, accuracy1, accuracy5)
   }
 }
 
@@ -77,15 +71,9 @@ public struct CoherenceRecord: Sendable, Equatable {
     step: Int, split: String, layer: String = "all", m: Int, alpha: Double?, mCoherence: Double?,
     alphaUnbiased: Double? = nil, share: Double? = nil, batchNormPolicy: String
   ) {
-    self.step = step
-    self.split = split
-    self.layer = layer
-    self.m = m
-    self.alpha = alpha
-    self.mCoherence = mCoherence
-    self.alphaUnbiased = alphaUnbiased
-    self.share = share
-    self.batchNormPolicy = batchNormPolicy
+    (self.step, self.split, self.layer, self.m) = (step, split, layer, m)
+    (self.alpha, self.mCoherence, self.alphaUnbiased) = (alpha, mCoherence, alphaUnbiased)
+    (self.share, self.batchNormPolicy) = (share, batchNormPolicy)
   }
 }
 
@@ -131,12 +119,8 @@ public struct ContributionRecord: Sendable, Equatable {
     step: Int, sample: String, world: Int = 0, pristineShare: Double?, corruptShare: Double?,
     pristineCumulative: Double?, corruptCumulative: Double?
   ) {
-    self.step = step
-    self.sample = sample
-    self.world = world
-    self.pristineShare = pristineShare
-    self.corruptShare = corruptShare
-    self.pristineCumulative = pristineCumulative
+    (self.step, self.sample, self.world, self.pristineShare) = (step, sample, world, pristineShare)
+    (self.corruptShare, self.pristineCumulative) = (corruptShare, pristineCumulative)
     self.corruptCumulative = corruptCumulative
   }
 }
@@ -215,10 +199,7 @@ public struct LabelRecord: Sendable, Equatable {
 
   /// A record from its fields.
   public init(index: Int, original: Int, assigned: Int, file: String? = nil) {
-    self.index = index
-    self.original = original
-    self.assigned = assigned
-    self.file = file
+    (self.index, self.original, self.assigned, self.file) = (index, original, assigned, file)
   }
 }
 
@@ -297,15 +278,9 @@ public struct ExampleRecord: Sendable, Equatable {
     index: Int, label: Int, isCorrupt: Bool, firstLearned: Int? = nil, lastLearned: Int? = nil,
     forgettingEvents: Int = 0, finalLoss: Double? = nil, finalCorrect: Bool? = nil, file: String? = nil
   ) {
-    self.index = index
-    self.label = label
-    self.isCorrupt = isCorrupt
-    self.firstLearned = firstLearned
-    self.lastLearned = lastLearned
-    self.forgettingEvents = forgettingEvents
-    self.finalLoss = finalLoss
-    self.finalCorrect = finalCorrect
-    self.file = file
+    (self.index, self.label, self.isCorrupt, self.firstLearned) = (index, label, isCorrupt, firstLearned)
+    (self.lastLearned, self.forgettingEvents, self.finalLoss) = (lastLearned, forgettingEvents, finalLoss)
+    (self.finalCorrect, self.file) = (finalCorrect, file)
   }
 }
 

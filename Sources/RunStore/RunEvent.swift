@@ -19,11 +19,8 @@ public struct RunEvent: Codable, Sendable, Equatable {
   public init(
     time: Date = Date(), kind: String, step: Int? = nil, message: String? = nil, values: [String: Double] = [:]
   ) {
-    self.time = time
-    self.kind = kind
-    self.step = step
-    self.message = message
-    self.values = values
+    (self.time, self.kind, self.step) = (time, kind, step)
+    (self.message, self.values) = (message, values)
   }
 
   private enum CodingKeys: String, CodingKey { case time, kind, step, message, values }

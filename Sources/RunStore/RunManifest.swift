@@ -15,9 +15,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
 
     /// A tool from its fields.
     public init(name: String = "coherent", version: String, commit: String? = nil) {
-      self.name = name
-      self.version = version
-      self.commit = commit
+      (self.name, self.version, self.commit) = (name, version, commit)
     }
 
     /// Name, version and commit on a line.
@@ -53,10 +51,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public init(
       cpuModel: String? = nil, device: String? = nil, threads: Int? = nil, operatingSystem: String? = nil
     ) {
-      self.cpuModel = cpuModel
-      self.device = device
-      self.threads = threads
-      self.operatingSystem = operatingSystem
+      (self.cpuModel, self.device, self.threads, self.operatingSystem) = (cpuModel, device, threads, operatingSystem)
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -91,13 +86,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
       name: String, folder: String? = nil, files: [String: String] = [:], trainExamples: Int? = nil,
       testExamples: Int? = nil, classes: Int? = nil, testFraction: Double? = nil, skippedExamples: Int? = nil
     ) {
-      self.name = name
-      self.folder = folder
-      self.files = files
-      self.trainExamples = trainExamples
-      self.testExamples = testExamples
-      self.classes = classes
-      self.testFraction = testFraction
+      (self.name, self.folder, self.files, self.trainExamples) = (name, folder, files, trainExamples)
+      (self.testExamples, self.classes, self.testFraction) = (testExamples, classes, testFraction)
       self.skippedExamples = skippedExamples
     }
 
@@ -126,10 +116,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
 
     /// Noise from its fields.
     public init(kind: String = "none", rate: Double = 0, realisedRate: Double? = nil, seed: UInt64? = nil) {
-      self.kind = kind
-      self.rate = rate
-      self.realisedRate = realisedRate
-      self.seed = seed
+      (self.kind, self.rate, self.realisedRate, self.seed) = (kind, rate, realisedRate, seed)
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -172,12 +159,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public init(
       schedule: String, evaluations: Int, early: Part, regular: Part, regularDistance: Int?, last: Part
     ) {
-      self.schedule = schedule
-      self.evaluations = evaluations
-      self.early = early
-      self.regular = regular
-      self.regularDistance = regularDistance
-      self.last = last
+      (self.schedule, self.evaluations, self.early, self.regular) = (schedule, evaluations, early, regular)
+      (self.regularDistance, self.last) = (regularDistance, last)
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -255,33 +238,17 @@ public struct RunManifest: Codable, Sendable, Equatable {
     commandLine: [String], seed: UInt64, dataset: Dataset, model: String, parameterCount: Int? = nil,
     optimizer: String? = nil, learningRate: Double? = nil, momentum: Double? = nil, weightDecay: Double? = nil,
     schedule: String? = nil, warmup: Int? = nil, batchSize: Int? = nil, plannedSteps: Int? = nil,
-    noise: Noise = Noise(),
-    numerics: [String: String] = [:], status: Status = .running,
-    summary: RunSummary? = nil, extra: [String: String] = [:]
+    noise: Noise = Noise(), numerics: [String: String] = [:], status: Status = .running, summary: RunSummary? = nil,
+    extra: [String: String] = [:]
   ) {
-    self.tool = tool
-    self.libtorch = libtorch
-    self.machine = machine
-    self.created = created
-    self.commandLine = commandLine
-    self.seed = seed
-    self.dataset = dataset
-    self.model = model
-    self.parameterCount = parameterCount
-    self.optimizer = optimizer
+    (self.tool, self.libtorch, self.machine, self.created) = (tool, libtorch, machine, created)
+    (self.commandLine, self.seed, self.dataset, self.model) = (commandLine, seed, dataset, model)
+    (self.parameterCount, self.optimizer) = (parameterCount, optimizer)
     optimization = optimizer.map(OptimizerDescription.init)
-    self.learningRate = learningRate
-    self.momentum = momentum
-    self.weightDecay = weightDecay
-    self.schedule = schedule
-    self.warmup = warmup
-    self.batchSize = batchSize
-    self.plannedSteps = plannedSteps
-    self.noise = noise
-    self.numerics = numerics
-    self.status = status
-    self.summary = summary
-    self.extra = extra
+    (self.learningRate, self.momentum, self.weightDecay) = (learningRate, momentum, weightDecay)
+    (self.schedule, self.warmup, self.batchSize, self.plannedSteps) = (schedule, warmup, batchSize, plannedSteps)
+    (self.noise, self.numerics, self.status) = (noise, numerics, status)
+    (self.summary, self.extra) = (summary, extra)
   }
 
   private enum CodingKeys: String, CodingKey {
@@ -314,9 +281,7 @@ public struct RunSummary: Codable, Sendable, Equatable {
     public init(
       step: Int, trainAccuracy: Double? = nil, testAccuracy: Double? = nil, validationAccuracy: Double? = nil
     ) {
-      self.step = step
-      self.trainAccuracy = trainAccuracy
-      self.testAccuracy = testAccuracy
+      (self.step, self.trainAccuracy, self.testAccuracy) = (step, trainAccuracy, testAccuracy)
       self.validationAccuracy = validationAccuracy
     }
 
@@ -346,12 +311,8 @@ public struct RunSummary: Codable, Sendable, Equatable {
     last: Moment? = nil, best: Moment? = nil, validationSelected: Moment? = nil, steps: Int? = nil,
     wallSeconds: Double? = nil, peakRSSBytes: Int? = nil
   ) {
-    self.last = last
-    self.best = best
-    self.validationSelected = validationSelected
-    self.steps = steps
-    self.wallSeconds = wallSeconds
-    self.peakRSSBytes = peakRSSBytes
+    (self.last, self.best, self.validationSelected, self.steps) = (last, best, validationSelected, steps)
+    (self.wallSeconds, self.peakRSSBytes) = (wallSeconds, peakRSSBytes)
   }
 
   private enum CodingKeys: String, CodingKey {

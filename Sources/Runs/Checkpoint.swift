@@ -97,11 +97,7 @@ struct Checkpoint: Codable, Sendable, Equatable {
     }
   }
 
-  private func json() throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    return try encoder.encode(self)
-  }
+  private func json() throws -> Data { try prettyJSON(self, escapingSlashes: true) }
 
   /// Writes the description: the checkpoint exists from then on.
   mutating func write(in folder: URL) throws {

@@ -84,11 +84,9 @@ extension Trainer {
     guard !new.isEmpty else { return }
     defer { KeptWeights.prune(in: folder) }
     let file = try Checkpoint.write(weights, as: KeptWeights.fileName(step: step), in: folder)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     for (selection, moment) in new {
       try writeAtomically(
-        encoder.encode(KeptWeights(moment: moment, file: file)),
+        prettyJSON(KeptWeights(moment: moment, file: file), escapingSlashes: true),
         to: KeptWeights.description(of: selection, in: folder))
     }
   }

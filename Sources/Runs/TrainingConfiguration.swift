@@ -124,9 +124,6 @@ extension TrainingConfiguration {
   ///
   /// - Throws: `TrainingError`, `ModelError` or `DatasetError` that names the setting.
   public func validate() throws {
-    func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
-      if !condition { throw TrainingError(.configuration, message()) }
-    }
     try validateImages()
     try ModelSpecification(model).check(norm: NormalizationChoice(norm))
     try require(
@@ -153,9 +150,7 @@ extension TrainingConfiguration {
       "\(optimizer) was studied without momentum, which mixes back in what the median left out; leave momentum at 0, or "
         + "set allow-momentum")
     try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")
-    try require(momentum >= 0 && momentum < 1, "momentum must be at least 0 and below 1, not \(momentum)")
-    try require(!nesterov || momentum > 0, "nesterov needs a momentum above 0")
-    try require(weightDecay >= 0 && weightDecay.isFinite, "weight-decay must be at least 0, not \(weightDecay)")
+    _ = try optimization.makeOptimizer(momentum: momentum, nesterov: nesterov, weightDecay: weightDecay)
     try require(noise >= 0 && noise <= 1, "noise must be from 0 to 1, not \(noise)")
     try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")
     try require(steps == nil || epochs == nil, "give steps or epochs, not both")
@@ -213,16 +208,10 @@ extension TrainingConfiguration {
   /// How the data set is read.
   public var datasetOptions: DatasetOptions {
     var options = DatasetOptions()
-    options.allowsMissingFiles = allowMissing
-    options.normalize = normalize
-    options.imageSize = resolvedImageSize
-    options.testFraction = testFraction
-    options.testSeed = seed
-    options.keepsFolderWhole = split != nil
-    options.resize = resize
-    options.skipsBadImages = skipBad
-    options.workers = workers
-    options.prefetch = prefetch
+    (options.allowsMissingFiles, options.skipsBadImages, options.normalize) = (allowMissing, skipBad, normalize)
+    (options.imageSize, options.resize) = (resolvedImageSize, resize)
+    (options.testFraction, options.testSeed, options.keepsFolderWhole) = (testFraction, seed, split != nil)
+    (options.workers, options.prefetch) = (workers, prefetch)
     return options
   }
 
@@ -247,10 +236,11 @@ extension TrainingConfiguration {
     "split", "weights", "norm", "augment", "drop_last", "freeze", "frozen_parameters", "memory_estimate_bytes",
   ]
 
+  private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+    if !condition { throw TrainingError(.configuration, message()) }
+  }
+
   private func validateImages() throws {
-    func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
-      if !condition { throw TrainingError(.configuration, message()) }
-    }
     let isFolder = try DatasetCatalog.entry(named: dataset).format == .folder
     try require(
       isFolder || (resize == nil && !skipBad), "resize and skip-bad are for image folders, not for \(dataset)")

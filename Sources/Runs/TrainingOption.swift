@@ -133,172 +133,127 @@ extension TrainingConfiguration {
   /// Every option.
   public static let options: [TrainingOption] = [
     // MARK: Main options
-    TrainingOption(
+    .init(
       "dataset", .main, \.dataset,
       "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, or folder (your own pictures, in train/CLASS and val/CLASS, or in CLASS alone). (default: mnist)"
     ),
-    TrainingOption(
-      "data-dir", .main, \.dataDir,
-      "The folder with the data set's files."),
-    TrainingOption(
+    .init("data-dir", .main, \.dataDir, "The folder with the data set's files."),
+    .init(
       "model", .main, \.model,
       "The model: mlp:WIDTH[,WIDTH...], linear, or a name that coherent model list shows, such as resnet32. (default: mlp:2048)"
     ),
-    TrainingOption(
-      "noise", .main, \.noise,
-      "The share of labels chosen for noise, 0 to 1. (default: 0)"),
-    TrainingOption(
+    .init("noise", .main, \.noise, "The share of labels chosen for noise, 0 to 1. (default: 0)"),
+    .init(
       "optimizer", .main, \.optimizer,
       "How gradients become a step: sgd, winsorized:c=2 (percentile) or :s=4 (count), trimmed:s=2, m3, m3:successive, rm3, ra3, mom:k=5, geomed:k=5, sign-sum, sum-sign; adam or adamw, alone or after one of these: m3+adamw. (default: sgd)"
     ),
-    TrainingOption(
-      "lr", .main, \.lr,
-      "The learning rate. (default: 0.1)"),
-    TrainingOption(
-      "batch-size", .main, \.batchSize,
-      "Examples in a mini-batch. (default: 100)"),
-    TrainingOption(
-      "steps", .main, \.steps,
-      "Updates to make. (default: 10 epochs)"),
-    TrainingOption(
-      "epochs", .main, \.epochs,
-      "Passes over the training examples to make, in place of --steps."),
-    TrainingOption(
-      "seed", .main, \.seed,
-      "The seed of every random choice. (default: 1)"),
+    .init("lr", .main, \.lr, "The learning rate. (default: 0.1)"),
+    .init("batch-size", .main, \.batchSize, "Examples in a mini-batch. (default: 100)"),
+    .init("steps", .main, \.steps, "Updates to make. (default: 10 epochs)"),
+    .init("epochs", .main, \.epochs, "Passes over the training examples to make, in place of --steps."),
+    .init("seed", .main, \.seed, "The seed of every random choice. (default: 1)"),
     // MARK: Data
-    TrainingOption(
-      "allow-missing", .data, \.allowMissing,
-      "Continue when some files of the data set are missing."),
-    TrainingOption(
+    .init("allow-missing", .data, \.allowMissing, "Continue when some files of the data set are missing."),
+    .init(
       "normalize", .data, \.normalize,
       "How pixels are normalised: auto (as is usual for the data set) or none (bytes / 255). (default: auto)"),
-    TrainingOption(
+    .init(
       "image-size", .data, \.imageSize,
       "Height and width of the images. (default: of a folder what the model was made for, such as 32 for resnet20, 224 for resnet18 and 299 for inception_v3; as they are for other data sets)"
     ),
-    TrainingOption(
+    .init(
       "resize", .data, \.resize,
       "The shorter side of a folder's pictures before their centre is cut out. (default: image-size·256/224)"),
-    TrainingOption(
+    .init(
       "augment", .data, \.augment,
       "Change training images at random: none, flip, crop, flip+crop, random-resized-crop or random-resized-crop+flip. (default: none)"
     ),
-    TrainingOption(
-      "skip-bad", .data, \.skipBad,
-      "Leave out images of a folder that cannot be decoded."),
-    TrainingOption(
+    .init("skip-bad", .data, \.skipBad, "Leave out images of a folder that cannot be decoded."),
+    .init(
       "test-fraction", .data, \.testFraction,
       "The share of every class that is held out to test on, drawn by the seed, in a folder without val or test. (default: 0.2)"
     ),
-    TrainingOption(
-      "subset", .data, \.subset,
-      "Train on the first N examples only."),
-    TrainingOption(
-      "test-subset", .data, \.testSubset,
-      "Test on the first N test examples only."),
-    TrainingOption(
+    .init("subset", .data, \.subset, "Train on the first N examples only."),
+    .init("test-subset", .data, \.testSubset, "Test on the first N test examples only."),
+    .init(
       "split", .data, \.split,
       "A CSV file with the columns index,split,group: which training examples to train on, which to test on (the data set's test examples when none), and their groups."
     ),
-    TrainingOption(
-      "validation", .data, \.validation,
-      "Training examples held out for validation. (default: 0)"),
+    .init("validation", .data, \.validation, "Training examples held out for validation. (default: 0)"),
     // MARK: Labels and noise
-    TrainingOption(
-      "labels", .labels, \.labels,
-      "A file (.npy, .csv, .u8) with labels that replace the training set's."),
-    TrainingOption(
+    .init("labels", .labels, \.labels, "A file (.npy, .csv, .u8) with labels that replace the training set's."),
+    .init(
       "noise-kind", .labels, \.noiseKind,
       "What happens to the chosen labels: permute them among themselves, or draw them uniform. (default: permute)"),
     // MARK: Model
-    TrainingOption(
+    .init(
       "norm", .model, \.norm,
       "Which normalisation follows convolutions: batch, frozen (at the statistics of --weights) or group:N. (default: batch)"
     ),
-    TrainingOption(
+    .init(
       "weights", .model, \.weights,
       "Weights to start from: a safetensors file with torchvision's names, or a run directory."),
-    TrainingOption(
+    .init(
       "select", .model, \.select,
       "Which weights of the run that --weights names: last, best or selected. (default: last)"),
-    TrainingOption(
+    .init(
       "weights-head", .model, \.weightsHead,
       "Whether the last layer comes from --weights too: require, or replace for other classes. (default: require)"),
-    TrainingOption(
+    .init(
       "freeze", .model, \.freeze, valueName: "pattern", expects: "a list of patterns such as [layer1, '*.bias']",
       "Never update the parameters of this name or in this module; * stands for any characters, as in 'layer1' or '*.bias'. Their batch-norm statistics still follow the batches unless --norm is frozen, and probes still measure their gradients. May be repeated."
     ),
-    TrainingOption(
+    .init(
       "initializer", .model, \.initializer,
       "How weights are drawn: xavier, xavier-uniform, xavier-scaled, kaiming, pytorch. (default: xavier-scaled for mlp and linear, the architecture's own for others)"
     ),
     // MARK: Optimization
-    TrainingOption(
-      "momentum", .optimization, \.momentum,
-      "Momentum. (default: 0)"),
-    TrainingOption(
-      "nesterov", .optimization, \.nesterov,
-      "Use Nesterov momentum."),
-    TrainingOption(
-      "allow-momentum", .optimization, \.allowMomentum,
-      "Use momentum with m3, rm3 and related averages too."),
-    TrainingOption(
-      "weight-decay", .optimization, \.weightDecay,
-      "Weight decay. (default: 0)"),
-    TrainingOption(
+    .init("momentum", .optimization, \.momentum, "Momentum. (default: 0)"),
+    .init("nesterov", .optimization, \.nesterov, "Use Nesterov momentum."),
+    .init("allow-momentum", .optimization, \.allowMomentum, "Use momentum with m3, rm3 and related averages too."),
+    .init("weight-decay", .optimization, \.weightDecay, "Weight decay. (default: 0)"),
+    .init(
       "schedule", .optimization, \.schedule,
       "How the learning rate changes over the run: constant, cosine, step:STEP[,STEP...][:FACTOR]. (default: constant)"),
-    TrainingOption(
+    .init(
       "warmup", .optimization, \.warmup,
       "Updates over which the learning rate rises in equal steps to what the schedule says. (default: 0)"),
-    TrainingOption(
+    .init(
       "drop-last", .optimization, \.dropLast,
       "Leave out the short mini-batch at the end of an epoch: at the full rate, a few examples move the weights far."),
-    TrainingOption(
-      "stop-accuracy", .optimization, \.stopAccuracy,
-      "Stop once training accuracy reaches this value, above 0 to 1."),
+    .init(
+      "stop-accuracy", .optimization, \.stopAccuracy, "Stop once training accuracy reaches this value, above 0 to 1."),
     // MARK: Measuring
-    TrainingOption(
+    .init(
       "eval-every", .measuring, \.evalEvery,
       "Steps between evaluations of all examples. (default: as --eval-schedule says)"),
-    TrainingOption(
+    .init(
       "eval-schedule", .measuring, \.evalSchedule,
       "How evaluations are spread over the run: auto (at most a tenth of its time, on samples at first) or dense (all examples, often at first, then every epoch). (default: auto)"
     ),
-    TrainingOption(
+    .init(
       "probe", .measuring, \.probe, expects: "a list of words such as [coherence@log]",
       "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence (with bn=batch: under the statistics of mini-batches), contributions (nulls=N: so many permutations), examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others), median (what the median of three group means keeps of mini-batches' mean gradients) push (by how much a pass lowers the loss of pristine and corrupt examples) or stability (a qualitative bound: only its order between runs of the same length is meaningful), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
     ),
-    TrainingOption(
+    .init(
       "noisy-test-probes", .measuring, \.noisyTestProbes,
       "Let probes see test examples with labels as noisy as the training ones; accuracies never do."),
     // MARK: Records and checkpoints
-    TrainingOption(
+    .init(
       "checkpoint-every", .records, \.checkpointEvery,
       "Steps between checkpoints. (default: an epoch, longer if writing takes seconds)"),
-    TrainingOption(
+    .init(
       "keep", .records, \.keep,
       "The weights that a complete run keeps: best (on the test set), selected (by validation), last. (default: best,selected,last)"
     ),
-    TrainingOption(
+    .init(
       "tags", .records, \.tags, option: "tag", valueName: "key=value", expects: "a map of words such as {study: noise}",
       "A word for the manifest, such as study=noise. May be repeated."),
     // MARK: Machine
-    TrainingOption(
-      "workers", .machine, \.workers,
-      "Threads that decode images. (default: the machine's cores)"),
-    TrainingOption(
-      "prefetch", .machine, \.prefetch,
-      "Batches of images decoded ahead. (default: 2)"),
-    TrainingOption(
-      "threads", .machine, \.threads,
-      "Threads for the computation. (default: the machine's cores)"),
-    TrainingOption(
-      "device", .machine, \.device,
-      "Where to compute: cpu or cuda[:INDEX]. (default: cpu)"),
-    TrainingOption(
-      "linear", .machine, \.linear,
-      "What computes linear layers: auto, native or onednn. (default: auto)"),
+    .init("workers", .machine, \.workers, "Threads that decode images. (default: the machine's cores)"),
+    .init("prefetch", .machine, \.prefetch, "Batches of images decoded ahead. (default: 2)"),
+    .init("threads", .machine, \.threads, "Threads for the computation. (default: the machine's cores)"),
+    .init("device", .machine, \.device, "Where to compute: cpu or cuda[:INDEX]. (default: cpu)"),
+    .init("linear", .machine, \.linear, "What computes linear layers: auto, native or onednn. (default: auto)"),
   ]
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 import Foundation
 
@@ -83,14 +84,10 @@ enum Matching {
   /// What was trained, in one line: what differs is listed.
   static func description(of runs: [RunHistory]) -> String {
     let traits = Factor.allCases.filter { ![.noise, .seed].contains($0) }
-    let parts = traits.map { trait in unique(runs.map(trait.text)).joined(separator: " / ") }
-    let profile = unique(runs.compactMap { $0.manifest.extra["profile"] }).map { "profile \($0)" }
+    func words(_ texts: [String]) -> [String] { unique(texts.filter { !$0.isEmpty }) }
+    let parts = traits.map { trait in words(runs.map(trait.text)).joined(separator: " / ") }
+    let profile = words(runs.compactMap { $0.manifest.extra["profile"] }).map { "profile \($0)" }
     return (parts.filter { !$0.isEmpty } + profile).joined(separator: ", ")
-  }
-
-  private static func unique(_ texts: [String]) -> [String] {
-    var seen: Set<String> = []
-    return texts.filter { !$0.isEmpty && seen.insert($0).inserted }
   }
 }
 

@@ -85,6 +85,13 @@ extension Rule {
     return judgement.asking(for: minimum, of: judgement.heldSeeds ?? seeds.count)
   }
 
+  /// Assesses seed by seed.
+  func bySeed(
+    _ runs: [RunHistory], minimum: Int = 1, held: String, _ assess: ([RunHistory], inout Assessment) -> Void
+  ) -> Judgement {
+    bySeed(runs, minimum: minimum) { runs in .assessing(held: held) { assess(runs, &$0) } }
+  }
+
   func verdicts(on evidence: Evidence) -> [Verdict] {
     let groups = groups(of: evidence.runs.filter { $0.isAbout(claim) && reads($0) })
     let speaking = groups.filter(isSpokenAbout)

@@ -71,9 +71,7 @@ public struct ScoreCard: Sendable, Equatable, Codable {
   ///
   /// - Throws: `RunStoreError` when the file cannot be written.
   public func write(to url: URL) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try writeAtomically(try encoder.encode(self) + Data("\n".utf8), to: url)
+    try writeAtomically(prettyJSON(self) + Data("\n".utf8), to: url)
   }
 }
 
@@ -84,10 +82,7 @@ extension ScoreCard {
       return "These runs say nothing about the claims that can be judged "
         + "(\(Self.claims.map(\.id).joined(separator: ", ")))."
     }
-    let counts = Outcome.allCases.map { outcome in
-      "\(verdicts.count { $0.outcome == outcome }) \(outcome.rawValue)"
-    }
-    return (verdicts.map(\.text) + [counts.joined(separator: ", ")]).joined(separator: "\n\n")
+    return (verdicts.map(\.text) + [Outcome.counts(verdicts.map(\.outcome))]).joined(separator: "\n\n")
   }
 }
 

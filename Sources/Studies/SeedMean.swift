@@ -36,6 +36,9 @@ struct SeedMean {
 
   /// Whether the mean is above another one: true or false by two standard errors, nil within them.
   func isAbove(_ other: SeedMean) -> Bool? { abs(mean - other.mean) <= error(of: other) ? nil : mean > other.mean }
+
+  /// The opposite of `isAbove`, nil where that is.
+  func isBelow(_ other: SeedMean) -> Bool? { isAbove(other).map(!) }
 }
 
 extension Assessment {

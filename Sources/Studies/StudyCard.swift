@@ -65,14 +65,7 @@ public struct StudyCard: Sendable, Encodable, Equatable {
         lines += row.previous.map { "    version 1, \($0.verdict.rawValue) (\($0.study), \($0.profile)): \($0.reason)" }
       }
     }
-    return lines.joined(separator: "\n") + "\n\n" + tally
-  }
-
-  /// How many verdicts there are of each kind.
-  private var tally: String {
-    "Verdicts: "
-      + Outcome.allCases.map { outcome in "\(rows.count { $0.verdict == outcome }) \(outcome.rawValue)" }
-      .joined(separator: ", ")
+    return lines.joined(separator: "\n") + "\n\nVerdicts: " + Outcome.counts(rows.map(\.verdict))
   }
 
   /// The card as a table in Markdown, with links to the studies' folders by their last names.

@@ -128,22 +128,18 @@ public struct StudyResults: Sendable, Codable, Equatable {
   ///
   /// - Throws: `RunStoreError` when they cannot be written.
   public func write(to folder: StudyFolder) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try writeAtomically(try encoder.encode(self) + Data("\n".utf8), to: folder.scoreCardFile)
+    try writeAtomically(prettyJSON(self) + Data("\n".utf8), to: folder.scoreCardFile)
     try writeAtomically(Data((text + "\n").utf8), to: folder.scoreCardText)
   }
 
   /// The results for people.
   public var text: String {
-    let counts = Outcome.allCases.map { outcome in
-      "\(verdicts.count { $0.outcome == outcome }) \(outcome.rawValue)"
-    }.joined(separator: ", ")
+
     let open = Self.alike(cells.filter { $0.status != "completed" }).map { cells in
       "  \(cells.map(\.name).joined(separator: ", ")): \(cells[0].status)"
         + (cells[0].problem.map { ", \($0)" } ?? "")
     }
-    let head = "\(study), profile \(profile): \(counts)"
+    let head = "\(study), profile \(profile): \(Outcome.counts(verdicts.map(\.outcome)))"
     let rest = open.isEmpty ? [] : ["Cells without results:\n" + open.joined(separator: "\n")]
     return ([head] + verdicts.map(\.text) + rest).joined(separator: "\n\n")
   }
@@ -204,8 +200,6 @@ extension Verdict {
           Part(
             id: $0.id, sentence: $0.sentence, outcome: outcome, explanation: $0.explanation, numbers: $0.numbers)
         },
-      numbers: numbers,
-      runs: runs,
-      measurements: measurements, seeds: seeds, scale: scale, missing: missing)
+      numbers: numbers, runs: runs, measurements: measurements, seeds: seeds, scale: scale, missing: missing)
   }
 }

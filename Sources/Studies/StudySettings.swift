@@ -26,9 +26,7 @@ public struct StudySettings: Codable, Sendable, Equatable {
 
   /// A request for a study as it stands.
   public init(study: String, profile: StudyProfile, dataDir: String? = nil) {
-    self.study = study
-    self.profile = profile
-    self.dataDir = dataDir
+    (self.study, self.profile, self.dataDir) = (study, profile, dataDir)
   }
 
   /// The keys of `study.yaml`.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
+
 /// What runs say about a claim.
 public enum Outcome: String, Sendable, Codable, CaseIterable {
   /// The runs support the claim, by the margins stated beforehand.
@@ -10,6 +12,11 @@ public enum Outcome: String, Sendable, Codable, CaseIterable {
   case inconclusive
   /// The runs are no test of the claim: it takes something that they do not have, which the explanation names.
   case notTested = "not tested"
+
+  /// How many there are of each kind, in words.
+  static func counts(_ outcomes: [Outcome]) -> String {
+    allCases.map { outcome in "\(outcomes.count { $0 == outcome }) \(outcome.rawValue)" }.joined(separator: ", ")
+  }
 }
 
 /// A number behind a verdict: one value, or the mean over seeds with its range.
@@ -150,6 +157,26 @@ extension Judgement {
     return first.uppercased() + explanation.dropFirst()
   }
 
+  /// What an assessment comes to.
+  static func assessing(held: String, _ assess: (inout Assessment) -> Void) -> Judgement {
+    var assessment = Assessment()
+    assess(&assessment)
+    return assessment.judgement(held: held)
+  }
+
+  /// The judgement of a claim from those of its parts, whose letters are a, b, c and so on.
+  static func joining(_ parts: [(sentence: String, judgement: Judgement)]) -> Judgement {
+    joining(
+      zip("abcdefghijklmnopqrstuvwxyz", parts).map { letter, part in
+        Part(letter: String(letter), sentence: part.sentence, judgement: part.judgement)
+      })
+  }
+
+  /// The same for parts whose sentences are known.
+  static func joining(_ parts: KeyValuePairs<String, Judgement>) -> Judgement {
+    joining(parts.map { (sentence: $0.key, judgement: $0.value) })
+  }
+
   /// The judgement of a claim from those of its parts: it holds when all of them do, and does not when one does not. Parts
   /// that were not tested leave it open, unless none was.
   static func joining(_ parts: [Part]) -> Judgement {
@@ -169,11 +196,11 @@ extension Judgement {
     for number in parts.flatMap(\.judgement.numbers) where !numbers.contains(where: { $0.name == number.name }) {
       numbers.append(number)
     }
-    var missing: [String] = []
-    for name in parts.flatMap(\.judgement.missing) where !missing.contains(name) { missing.append(name) }
+
     let seeds = parts.compactMap(\.judgement.seeds)
     return Judgement(
-      outcome: outcome, explanation: clauses.joined(separator: "; ") + ".", numbers: numbers, missing: missing,
+      outcome: outcome, explanation: clauses.joined(separator: "; ") + ".", numbers: numbers,
+      missing: unique(parts.flatMap(\.judgement.missing)),
       isOpen: parts.contains { $0.judgement.isOpen },
       seeds: seeds.count == parts.count ? seeds.reduce([]) { $0.union($1) } : nil,
       heldSeeds: parts.compactMap(\.judgement.heldSeeds).min(), parts: parts)
@@ -244,10 +271,7 @@ extension Judgement {
 
   /// Each number with its range over the seeds that have it.
   private static func numbers(of parts: [Judgement]) -> [NamedValue] {
-    let names = parts.reduce(into: [String]()) { found, part in
-      for number in part.numbers where !found.contains(number.name) { found.append(number.name) }
-    }
-    return names.map { name in
+    unique(parts.flatMap { $0.numbers.map(\.name) }).map { name in
       NamedValue(name, values: parts.compactMap { part in part.numbers.first { $0.name == name }?.value })
     }
   }
@@ -286,6 +310,21 @@ struct Assessment {
   /// A run or measurement that is not there.
   mutating func miss(_ what: String) {
     if !missing.contains(what) { missing.append(what) }
+  }
+
+  /// A value, such as a run, that there has to be; where there is none, that is named as missing.
+  mutating func need<Value>(_ value: Value?, _ what: @autoclosure () -> String) -> Value? {
+    if value == nil { miss(what()) }
+    return value
+  }
+
+  /// A comparison that comes out as the claim says, or contradicts it, or does not decide.
+  mutating func expect(_ comparison: Bool?, else failure: @autoclosure () -> String, open: @autoclosure () -> String) {
+    switch comparison {
+    case true?: break
+    case false?: fail(failure())
+    case nil: leaveOpen(open())
+    }
   }
 
   /// Something that is there but does not decide.

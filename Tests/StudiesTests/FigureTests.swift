@@ -135,7 +135,7 @@ private struct SampleCell: Sendable {
   }
 
   private func names(_ lines: [Line], _ key: KeyPath<Line, String>) -> [String] {
-    FigureWording.unique(lines.map { $0[keyPath: key] })
+    unique(lines.map { $0[keyPath: key] })
   }
 
   private func expectEqual(

@@ -20,8 +20,7 @@ extension StudyCatalog {
     ]
   ) { request in
     let models = request.by(
-      smoke: ["resnet20"], small: ["resnet20"],
-      paper: ["resnet50", "efficientnet_b0", "inception_v3"])
+      smoke: ["resnet20"], small: ["resnet20"], paper: ["resnet50", "efficientnet_b0", "inception_v3"])
     return models.flatMap { model in
       let base = request.by(
         smoke: Setting.digits(examples: 96, model: model, batch: 24, steps: 6), small: Setting.groupNorm(model: model),

@@ -76,9 +76,7 @@ extension StudyCatalog {
             CellName.make(CellName.level(level), "c\(c)", seed: seed, of: seeds),
             "\(Level.text(level)), c = \(c)",
             base.with {
-              $0.noise = level
-              $0.seed = seed
-              $0.optimizer = c == 0 ? "sgd" : "winsorized:c=\(c)"
+              ($0.noise, $0.seed, $0.optimizer) = (level, seed, c == 0 ? "sgd" : "winsorized:c=\(c)")
               if request.profile != .smoke { $0.evalEvery = (base.steps ?? 1) / 30 }
             })
         }
@@ -104,8 +102,7 @@ extension StudyCatalog {
       paper: Setting.mnist(model: "mlp:2048", batch: examples, steps: 4000, examples: examples)
     ).with { $0.lr = 0.5 }
     let batches = whole.with {
-      $0.batchSize = request.profile == .smoke ? 50 : 100
-      $0.lr = 0.1
+      ($0.batchSize, $0.lr) = (request.profile == .smoke ? 50 : 100, 0.1)
       $0.steps = request.by(smoke: 200, small: 4000, paper: 10_000)
     }
     let seeds = request.seeds(3)
@@ -114,10 +111,7 @@ extension StudyCatalog {
         [("full", "full batch", whole), ("mini", "mini-batches", batches)].map { word, title, base in
           Cell.training(
             CellName.make(word, CellName.level(level), seed: seed, of: seeds), "\(title), \(Level.text(level))",
-            base.with {
-              $0.noise = level
-              $0.seed = seed
-            })
+            base.with { ($0.noise, $0.seed) = (level, seed) })
         }
       }
     }
@@ -136,11 +130,21 @@ extension StudyCatalog {
           CellName.make(prefix, CellName.level(level), seed: seed, of: seeds),
           (title.isEmpty ? "" : title + ", ") + Level.text(level) + (seeds.count > 1 ? ", seed \(seed)" : ""),
           base.with {
-            $0.noise = level
-            $0.seed = seed
+            ($0.noise, $0.seed) = (level, seed)
             change(&$0)
           })
       }
+    }
+  }
+
+  /// Runs that differ in their seeds alone.
+  static func bySeed(
+    _ request: GridRequest, _ name: String, title: String, _ base: TrainingConfiguration,
+    change: (inout TrainingConfiguration) -> Void
+  ) -> [Cell] {
+    let (seeds, changed) = (request.seeds(3), base.with(change))
+    return seeds.map { seed in
+      .training(CellName.make(name, seed: seed, of: seeds), title, changed.with { $0.seed = seed })
     }
   }
 }

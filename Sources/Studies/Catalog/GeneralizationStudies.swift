@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Runs
 import Training
 
@@ -128,17 +129,12 @@ extension StudyCatalog {
     return seeds.flatMap { seed -> [Cell] in
       let pretrained = CellName.make("random", seed: seed, of: seeds)
       let weights = CellName.make("weights", seed: seed, of: seeds)
-      let real = base.with {
-        $0.seed = seed
-        $0.probe = ["coherence:m=\(m)@dense:0-10,log"]
-      }
+      let real = base.with { ($0.seed, $0.probe) = (seed, ["coherence:m=\(m)@dense:0-10,log"]) }
       return [
         .training(
           pretrained, "random labels first",
           base.with {
-            $0.seed = seed
-            $0.noise = 1
-            $0.noiseKind = .uniform
+            ($0.seed, $0.noise, $0.noiseKind) = (seed, 1, .uniform)
             $0.steps = request.by(smoke: 240, small: 12_000, paper: nil)
           }),
         .training(CellName.make("fresh", seed: seed, of: seeds), "real labels, fresh weights", real),
@@ -166,23 +162,13 @@ extension StudyCatalog {
     let words =
       widths.map { "mlp:\($0)" }
       + depths.map { "mlp:" + Array(repeating: "\(depthWidth)", count: $0).joined(separator: ",") }
-    var seen: Set<String> = []
-    let models = words.filter { seen.insert($0).inserted }
     let m = request.by(smoke: 100, small: 1000, paper: 5000)
-    let seeds = request.seeds(3)
-    return models.flatMap { model in
+    return unique(words).flatMap { model in
       let base = request.by(
         smoke: Setting.digits(examples: 300, model: model),
         small: Setting.mnist(model: model, batch: 50, steps: 4000, examples: 1000),
         paper: Setting.mnist(model: model, steps: 20_000))
-      return seeds.map { seed in
-        Cell.training(
-          CellName.make(model.replacingOccurrences(of: ":", with: "-"), seed: seed, of: seeds), model,
-          base.with {
-            $0.seed = seed
-            $0.probe = ["coherence:m=\(m)@log"]
-          })
-      }
+      return bySeed(request, model, title: model, base) { $0.probe = ["coherence:m=\(m)@log"] }
     }
   }
 

@@ -25,22 +25,16 @@ extension StudyCatalog {
       .paper: "all of MNIST and CIFAR-10 and 60 000 glyphs, groups of 8 to 512, 50 % noise, 3 seeds",
     ], fixed: ["batch-size", "subset"]
   ) { request in
-    let seeds = request.seeds(3)
-    return settings(request.profile).flatMap { setting in
+    settings(request.profile).flatMap { setting in
       ["sgd", "rm3", "m3"].flatMap { word in
-        seeds.map { seed in
-          Cell.training(
-            CellName.make(setting.name, word, seed: seed, of: seeds),
-            "\(word.uppercased()), groups of \(setting.group)",
-            setting.base.with {
-              ($0.noise, $0.noiseKind, $0.seed, $0.optimizer) = (0.5, .uniform, seed, word)
-              // The rest of an epoch is a group of another size.
-              ($0.batchSize, $0.dropLast) = (word == "m3" ? 3 * setting.group : setting.group, true)
-              // The prediction is taken from SGD alone.
-              if word == "sgd" {
-                $0.probe = [request.profile == .smoke ? "push:m=20@every:20" : "push:m=120@epoch"]
-              }
-            })
+        bySeed(
+          request, "\(setting.name)-\(word)", title: "\(word.uppercased()), groups of \(setting.group)", setting.base
+        ) {
+          ($0.noise, $0.noiseKind, $0.optimizer) = (0.5, .uniform, word)
+          // The rest of an epoch is a group of another size.
+          ($0.batchSize, $0.dropLast) = (word == "m3" ? 3 * setting.group : setting.group, true)
+          // The prediction is taken from SGD alone.
+          if word == "sgd" { $0.probe = [request.profile == .smoke ? "push:m=20@every:20" : "push:m=120@epoch"] }
         }
       }
     }
@@ -62,9 +56,7 @@ extension StudyCatalog {
     }
     switch profile {
     case .smoke:
-      return [5, 17].map {
-        GroupSetting(name: "digits-group-\($0)", group: $0, base: Setting.digits(steps: 60))
-      }
+      return [5, 17].map { GroupSetting(name: "digits-group-\($0)", group: $0, base: Setting.digits(steps: 60)) }
     case .small:
       return [8, 32, 128].map { mnist(20_000, $0) } + [mnist(5000, 32, epochs: 60)]
         + [10, 100].map { mnist(20_000, 32, dataset: "glyphs:\($0)") }

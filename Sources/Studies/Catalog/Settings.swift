@@ -10,28 +10,20 @@ enum Setting {
   static func digits(examples: Int = 500, model: String = "mlp:32", batch: Int = 50, steps: Int = 120)
     -> TrainingConfiguration
   {
-    var configuration = TrainingConfiguration()
-    configuration.dataset = "digits"
-    configuration.subset = examples
-    configuration.testSubset = 500
-    configuration.model = model
-    configuration.batchSize = batch
-    configuration.steps = steps
-    return configuration
+    TrainingConfiguration().with {
+      ($0.dataset, $0.subset, $0.testSubset) = ("digits", examples, 500)
+      ($0.model, $0.batchSize, $0.steps) = (model, batch, steps)
+    }
   }
 
   /// MNIST with the rates of Coherent Gradients: lr 0.1, labels permuted among the chosen.
   static func mnist(
     model: String, batch: Int = 100, steps: Int? = nil, epochs: Double? = nil, examples: Int? = nil
   ) -> TrainingConfiguration {
-    var configuration = TrainingConfiguration()
-    configuration.dataset = "mnist"
-    configuration.subset = examples
-    configuration.model = model
-    configuration.batchSize = batch
-    configuration.steps = steps
-    configuration.epochs = epochs
-    return configuration
+    TrainingConfiguration().with {
+      ($0.dataset, $0.subset) = ("mnist", examples)
+      ($0.model, $0.batchSize, $0.steps, $0.epochs) = (model, batch, steps, epochs)
+    }
   }
 
   /// The first examples of CIFAR-10, which may lack files, with a rate that falls as a cosine; 2000 of the test images,
@@ -39,21 +31,14 @@ enum Setting {
   static func cifar(model: String, examples: Int, batch: Int = 32, epochs: Double, lr: Double = 0.1)
     -> TrainingConfiguration
   {
-    var configuration = TrainingConfiguration()
-    configuration.dataset = "cifar10"
-    configuration.allowMissing = true
-    configuration.subset = examples
-    configuration.model = model
-    configuration.batchSize = batch
-    configuration.epochs = epochs
-    configuration.lr = lr
-    configuration.schedule = "cosine"
-    configuration.noiseKind = .uniform
-    configuration.testSubset = 2000
-    // An evaluation costs as much as many steps.
     let perEpoch = Double((examples + batch - 1) / batch)
-    configuration.evalEvery = max(1, Int(epochs * perEpoch / 16))
-    return configuration
+    return TrainingConfiguration().with {
+      ($0.dataset, $0.allowMissing, $0.subset, $0.testSubset) = ("cifar10", true, examples, 2000)
+      ($0.model, $0.batchSize, $0.epochs) = (model, batch, epochs)
+      ($0.lr, $0.schedule, $0.noiseKind) = (lr, "cosine", .uniform)
+      // An evaluation costs as much as many steps.
+      $0.evalEvery = max(1, Int(epochs * perEpoch / 16))
+    }
   }
 
   /// CIFAR-10 without batch normalisation, which couples examples: with group normalisation, in mini-batches of a size
@@ -67,20 +52,12 @@ enum Setting {
   /// ImageNet as in Weak and Strong §2 and §3: batch 256, 90 epochs, lr 0.1, no augmentation, no weight decay. Steps of
   /// the schedule are those of its 1 281 167 training images.
   static func imageNet(model: String, batch: Int = 256, epochs: Double = 90) -> TrainingConfiguration {
-    var configuration = TrainingConfiguration()
-    configuration.dataset = "folder"
-    configuration.model = model
-    configuration.batchSize = batch
-    configuration.epochs = epochs
-    configuration.noiseKind = .uniform
-    configuration.imageSize = model.hasPrefix("inception") ? 299 : 224
-    if model.hasPrefix("resnet") {
-      let perEpoch = (imageNetExamples + batch - 1) / batch
-      configuration.schedule = "step:\(30 * perEpoch),\(60 * perEpoch)"
-    } else {
-      configuration.schedule = "cosine"
+    let perEpoch = (imageNetExamples + batch - 1) / batch
+    return TrainingConfiguration().with {
+      ($0.dataset, $0.imageSize) = ("folder", model.hasPrefix("inception") ? 299 : 224)
+      ($0.model, $0.batchSize, $0.epochs, $0.noiseKind) = (model, batch, epochs, .uniform)
+      $0.schedule = model.hasPrefix("resnet") ? "step:\(30 * perEpoch),\(60 * perEpoch)" : "cosine"
     }
-    return configuration
   }
 
   static let imageNetExamples = 1_281_167

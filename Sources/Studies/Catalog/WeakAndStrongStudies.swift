@@ -20,8 +20,7 @@ extension StudyCatalog {
     ]
   ) { request in
     let models = request.by(
-      smoke: ["resnet18-32"], small: ["resnet18-32"],
-      paper: ["resnet18", "vgg13_bn", "inception_v3"])
+      smoke: ["resnet18-32"], small: ["resnet18-32"], paper: ["resnet18", "vgg13_bn", "inception_v3"])
     return models.flatMap { model in
       let base = request.by(
         smoke: Setting.digits(examples: 96, model: model, batch: 24, steps: 4),
@@ -31,9 +30,7 @@ extension StudyCatalog {
           $0.evalEvery = 25
         },
         paper: Setting.imageNet(model: model).with { $0.momentum = 0.9 })
-      return levelsBySeed(
-        request, levels: Setting.levels,
-        seeds: request.profile == .paper ? 1 : 3, base, prefix: model, title: model)
+      return levelsBySeed(request, seeds: request.profile == .paper ? 1 : 3, base, prefix: model, title: model)
     }
   }
 
@@ -84,27 +81,17 @@ extension StudyCatalog {
     ], fixed: ["batch-size", "subset"]
   ) { request in
     let sizes = request.by(smoke: [20, 100], small: [25, 100, 400, 1000], paper: [64, 256, 1024])
-    let seeds = request.seeds(3)
     return ["sgd", "ra3", "rm3"].flatMap { word in
       sizes.flatMap { size in
-        seeds.map { seed in
-          let base = request.by(
-            smoke: Setting.digits(batch: size, steps: 60),
-            small: Setting.mnist(model: "mlp:256,256,256", batch: size, steps: 12_000, examples: 10_000),
-            paper: Setting.imageNet(model: "resnet18", batch: size).with {
-              // As many updates at every size as 90 epochs have at the paper's 256, and the same schedule.
-              $0.epochs = nil
-              $0.steps = 450_450
-              $0.schedule = "step:150150,300300"
-            })
-          return Cell.training(
-            CellName.make(word, "batch-\(size)", seed: seed, of: seeds), "\(word.uppercased()), batch \(size)",
-            base.with {
-              $0.optimizer = word
-              $0.noise = 0.5
-              $0.noiseKind = .uniform
-              $0.seed = seed
-            })
+        let base = request.by(
+          smoke: Setting.digits(batch: size, steps: 60),
+          small: Setting.mnist(model: "mlp:256,256,256", batch: size, steps: 12_000, examples: 10_000),
+          paper: Setting.imageNet(model: "resnet18", batch: size).with {
+            // As many updates at every size as 90 epochs have at the paper's 256, and the same schedule.
+            ($0.epochs, $0.steps, $0.schedule) = (nil, 450_450, "step:150150,300300")
+          })
+        return bySeed(request, "\(word)-batch-\(size)", title: "\(word.uppercased()), batch \(size)", base) {
+          ($0.optimizer, $0.noise, $0.noiseKind) = (word, 0.5, .uniform)
         }
       }
     }
@@ -127,13 +114,8 @@ extension StudyCatalog {
         $0.schedule = "step:20000,30000,40000"
       },
       paper: Setting.cifar(model: "resnet32", examples: 50_000, epochs: 64).with {
-        $0.subset = nil
-        $0.testSubset = nil
-        $0.allowMissing = false
-        $0.epochs = nil
-        $0.steps = 100_000
-        $0.schedule = "step:40000,60000,80000"
-        $0.evalEvery = 5000
+        ($0.subset, $0.testSubset, $0.allowMissing) = (nil, nil, false)
+        ($0.epochs, $0.steps, $0.schedule, $0.evalEvery) = (nil, 100_000, "step:40000,60000,80000", 5000)
       }
     ).with { $0.noiseKind = .uniform }
     return [0, 2, 4].flatMap { s in
@@ -199,8 +181,7 @@ extension StudyCatalog {
             inputs: [.difficulty(from: sorts.map(\.name), name: "difficulty")],
             second.with {
               // The seeds of the sorting runs would see the examples in an order already seen.
-              $0.seed = 100 &+ seed
-              $0.optimizer = word
+              ($0.seed, $0.optimizer) = (100 &+ seed, word)
               // Long enough for SGD, the control, to fit all of them.
               if request.profile == .small { $0.epochs = 60 }
               $0.split = request.folder.prepared("difficulty.csv").path
@@ -219,8 +200,7 @@ extension StudyCatalog {
     let first = request.by(
       smoke: Setting.digits(examples: 600, steps: 60).with { $0.evalEvery = 2 },
       small: Setting.cifar(model: "resnet20", examples: 20_000, epochs: 6, lr: 0.05).with {
-        $0.schedule = "constant"
-        $0.evalEvery = 250
+        ($0.schedule, $0.evalEvery) = ("constant", 250)
       }, paper: Setting.imageNet(model: "resnet18", epochs: 10).with { $0.evalEvery = 1000 }
     ).with { $0.stopAccuracy = 0.5 }
     let second = request.by(
@@ -249,8 +229,6 @@ extension StudyCatalog {
     )
     // A round moves by some 2.5 %: with 21 of them the interval of a median is wider than the percent in question.
     let (rounds, steps) = request.by(smoke: (21, 2), small: (201, 5), paper: (201, 1))
-    return [
-      .computing("step-cost", "steps in turns", .stepCost(setting, rounds: rounds, stepsPerRound: steps))
-    ]
+    return [.computing("step-cost", "steps in turns", .stepCost(setting, rounds: rounds, stepsPerRound: steps))]
   }
 }

@@ -68,13 +68,7 @@ enum CoherenceCost {
   }
 
   private static func median(_ body: () throws -> Void) rethrows -> Double {
-    var times: [Double] = []
-    for _ in 0..<rounds {
-      let begun = DispatchTime.now().uptimeNanoseconds
-      try body()
-      times.append(Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9)
-    }
-    return times.sorted()[rounds / 2]
+    try (0..<rounds).map { _ in try seconds(body) }.sorted()[rounds / 2]
   }
 
   /// A perceptron on the built-in digits.

@@ -15,17 +15,11 @@ struct ComputationRecord: Codable, Sendable, Equatable {
 
   /// The record of a computation in this process.
   init(tool: RunManifest.Tool, wallSeconds: Double) throws {
-    self.tool = tool
-    self.wallSeconds = wallSeconds
-    libtorch = try .current()
-    machine = .current(device: "cpu", threads: Runtime.threadCount)
+    (self.tool, self.wallSeconds) = (tool, wallSeconds)
+    (libtorch, machine) = (try .current(), .current(device: "cpu", threads: Runtime.threadCount))
   }
 
-  func write(to file: URL) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try writeAtomically(try encoder.encode(self) + Data("\n".utf8), to: file)
-  }
+  func write(to file: URL) throws { try writeAtomically(prettyJSON(self) + Data("\n".utf8), to: file) }
 
   /// The record in a file; nil where there is none that can be read.
   static func read(_ file: URL) -> ComputationRecord? {

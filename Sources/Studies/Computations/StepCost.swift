@@ -13,17 +13,14 @@ enum StepCost {
     _ configuration: TrainingConfiguration, rounds: Int, stepsPerRound: Int
   ) throws -> [QuantityRecord] {
     let trainers = try optimizers.map { word in
-      var own = configuration
-      own.optimizer = word
-      own.probe = []
-      own.epochs = nil
-      own.steps = (rounds + 1) * stepsPerRound
-      return try Trainer.make(own)
+      try Trainer.make(
+        configuration.with {
+          ($0.optimizer, $0.probe) = (word, [])
+          ($0.epochs, $0.steps) = (nil, (rounds + 1) * stepsPerRound)
+        })
     }
     func measure(_ trainer: Trainer) throws -> Double {
-      let begun = DispatchTime.now().uptimeNanoseconds
-      for _ in 0..<stepsPerRound { _ = try trainer.update() }
-      return Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9 / Double(stepsPerRound)
+      try seconds { for _ in 0..<stepsPerRound { _ = try trainer.update() } } / Double(stepsPerRound)
     }
     // The first round makes the libraries' plans and fills the memory pools.
     for trainer in trainers { _ = try measure(trainer) }

@@ -22,12 +22,10 @@ enum CoherenceFigures {
     let source = all.only { !$0.positiveMCoherence("train").isEmpty }
     let panels = source.grouped(by: { $0.manifest.model }).flatMap { model, runs in
       ["train", "test"].map { split in
-        let own = FigureSource(runs: runs, measurements: [])
+        let own = FigureSource(runs: runs)
         return FigurePanel(
           row: model, column: split == "train" ? "training sample" : "test sample", x: .steps, y: axis,
-          lines: own.levels.map { level in
-            FigureLine(FigureWording.noise(level), of: own.at(level), along: .steps) { $0.positiveMCoherence(split) }
-          }, references: [1.0])
+          lines: own.lines { $0.positiveMCoherence(split) }, references: [1.0])
       }
     }
     let hasTest = panels.contains { $0.column == "test sample" && !$0.lines.isEmpty }
@@ -103,9 +101,7 @@ enum CoherenceFigures {
       ("Simple noise scale", FigureAxis("Noise scale (examples)", scale: logarithmic), { $0.measure("noise_scale") }),
     ]
     let panels = wanted.map { title, y, curve in
-      FigurePanel(
-        column: title, x: .steps, y: y,
-        lines: source.levels.map { FigureLine(FigureWording.noise($0), of: source.at($0), along: .steps, curve) })
+      FigurePanel(column: title, x: .steps, y: y, lines: source.lines(curve))
     }
     return [
       FigureGrid(
@@ -125,10 +121,7 @@ enum CoherenceFigures {
   /// The sum of the stability bound along training.
   static func stabilityBound(_ source: FigureSource) -> [Figure?] {
     let panel = FigurePanel(
-      x: .steps, y: FigureAxis("Sum (natural logarithm)"),
-      lines: source.levels.map { level in
-        FigureLine(FigureWording.noise(level), of: source.at(level), along: .steps) { $0.measure("stability_log_sum") }
-      })
+      x: .steps, y: FigureAxis("Sum (natural logarithm)"), lines: source.lines { $0.measure("stability_log_sum") })
     return [
       FigureGrid(
         id: "stability-sum", title: "The sum of the stability bound",

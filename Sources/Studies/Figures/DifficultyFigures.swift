@@ -14,12 +14,12 @@ enum DifficultyFigures {
   /// Figure 4, and the table of §4.4.
   static func easyHard(_ source: FigureSource) -> [Figure?] {
     // The runs that only told easy from hard, before there were any groups, train on all and stop early.
-    let names = FigureWording.unique(source.runs.map(\.trainedOn)).sorted()
+    let names = unique(source.runs.map(\.trainedOn)).sorted()
     let groups = names.map { name in (name, source.runs.filter { $0.trainedOn == name }) }
     let loss = FigureAxis("Loss (nats)", including: [0])
     let panels = groups.flatMap { name, runs -> [FigurePanel] in
       func lines(_ curve: (RunHistory, String, String) -> Curve) -> [FigureLine] {
-        let tests = FigureWording.unique(runs.flatMap { $0.ownGroups(of: "test") }).sorted()
+        let tests = unique(runs.flatMap { $0.ownGroups(of: "test") }).sorted()
         return [
           FigureLine("training examples", measure: "train", of: runs, along: .epochs) { curve($0, "train", "all") }
         ]
@@ -53,7 +53,7 @@ enum DifficultyFigures {
 
   private static func table(_ source: FigureSource, groups: [(String, [RunHistory])]) -> Figure? {
     let cells = groups.flatMap { name, runs in
-      let groups = FigureWording.unique(runs.flatMap { $0.ownGroups(of: "test") }).sorted()
+      let groups = unique(runs.flatMap { $0.ownGroups(of: "test") }).sorted()
       return (groups.isEmpty ? ["all"] : groups).compactMap { group in
         SeedRange(runs.compactMap { $0.accuracy("test", group).last?.value }).map {
           FigureMap.Cell(
@@ -62,7 +62,7 @@ enum DifficultyFigures {
       }
     }
     let columns =
-      ["easy", "hard"] + FigureWording.unique(cells.map(\.column)).filter { !["easy", "hard"].contains($0) }
+      ["easy", "hard"] + unique(cells.map(\.column)).filter { !["easy", "hard"].contains($0) }
     let ordered = groups.flatMap { name, _ in
       columns.compactMap { column in cells.first { $0.row == "trained on \(name)" && $0.column == column } }
     }

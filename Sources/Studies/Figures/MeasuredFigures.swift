@@ -113,7 +113,7 @@ enum MeasuredFigures {
   /// Rank correlation of learning order with agreement, by step.
   static func learningOrder(_ source: FigureSource) -> [Figure?] {
     let prefix = "spearman_step_"
-    let kinds = FigureWording.unique(source.measurements.map { FigureWording.withoutSeed($0.name) })
+    let kinds = unique(source.measurements.map { FigureWording.withoutSeed($0.name) })
       .filter { $0.hasPrefix("learning-order") }
     let lines = kinds.map { kind in
       var values: [Double: [Double]] = [:]

@@ -9,21 +9,11 @@ import Reports
 enum NoiseFigures {
   static let section = "Label noise"
 
-  /// One line for each noise level.
-  private static func lines(
-    _ source: FigureSource, measure: String? = nil, along axis: HorizontalAxis = .steps,
-    _ curve: (RunHistory) -> Curve
-  ) -> [FigureLine] {
-    source.levels.map { level in
-      FigureLine(FigureWording.noise(level), measure: measure, of: source.at(level), along: axis, curve)
-    }
-  }
-
   /// Figure 1 of "Coherent Gradients", with the overfit of its §3.3 as a sixth panel.
   static func coherentGradients(_ all: FigureSource) -> [Figure?] {
     let source = all.only { $0.optimizer.isSGD }
     func panel(_ title: String, _ y: FigureAxis, _ curve: (RunHistory) -> Curve) -> FigurePanel {
-      FigurePanel(column: title, x: .steps, y: y, lines: lines(source, curve))
+      FigurePanel(column: title, x: .steps, y: y, lines: source.lines(curve))
     }
     let panels = [
       panel("Training accuracy", .accuracy()) { $0.accuracy("train") },
@@ -84,24 +74,24 @@ enum NoiseFigures {
   /// Figures 1, 6 and 7 of "Weak and Strong Gradient Directions": a row for each model.
   static func byModel(_ source: FigureSource) -> [Figure?] {
     let panels = source.grouped(by: { $0.manifest.model }).flatMap { model, runs -> [FigurePanel] in
-      let own = FigureSource(runs: runs, measurements: [])
+      let own = FigureSource(runs: runs)
       func panel(_ column: String, _ y: FigureAxis, _ lines: [FigureLine]) -> FigurePanel {
         FigurePanel(row: model, column: column, x: HorizontalAxis.epochs.axis, y: y, lines: lines)
       }
       return [
         panel(
           "Accuracy", .accuracy(),
-          lines(own, measure: "train", along: .epochs) { $0.accuracy("train") }
-            + lines(own, measure: "test", along: .epochs) { $0.accuracy("test") }),
+          own.lines(measure: "train", along: .epochs) { $0.accuracy("train") }
+            + own.lines(measure: "test", along: .epochs) { $0.accuracy("test") }),
         panel(
           "Training loss", FigureAxis("Loss (nats)", including: [0]),
-          lines(own, measure: "train", along: .epochs) { $0.loss("train").upTo(greatestLoss) }),
+          own.lines(measure: "train", along: .epochs) { $0.loss("train").upTo(greatestLoss) }),
         panel(
           "Pristine learned", .accuracy(),
-          lines(own, measure: "train", along: .epochs) { $0.pristineAccuracy }),
+          own.lines(measure: "train", along: .epochs) { $0.pristineAccuracy }),
         panel(
           "Corrupt learned", .accuracy(),
-          lines(own, measure: "train", along: .epochs) { $0.accuracy("train", "corrupt") }),
+          own.lines(measure: "train", along: .epochs) { $0.accuracy("train", "corrupt") }),
       ]
     }
     return [
@@ -125,7 +115,7 @@ enum NoiseFigures {
     }
     let groups = source.grouped(by: name)
     let gains = groups.map { name, runs in
-      let own = FigureSource(runs: runs, measurements: [])
+      let own = FigureSource(runs: runs)
       return FigureLine(
         name,
         values: own.levels.map { level in
@@ -141,7 +131,7 @@ enum NoiseFigures {
     let curves = groups.map { name, runs in
       FigurePanel(
         column: groups.count > 1 ? name : "", x: .steps, y: .accuracy("Test accuracy"),
-        lines: lines(FigureSource(runs: runs, measurements: [])) { $0.accuracy("test") })
+        lines: FigureSource(runs: runs).lines { $0.accuracy("test") })
     }
     return [
       FigureGrid(
@@ -175,9 +165,7 @@ enum GradientNormFigure {
   static func figure(_ all: FigureSource) -> Figure? {
     let source = all.only { $0.optimizer.isSGD }
     let axis = FigureAxis("Squared gradient norm", including: [0])
-    let byStep = source.levels.map { level in
-      FigureLine(FigureWording.noise(level), of: source.at(level), along: .evenSteps, early)
-    }
+    let byStep = source.lines(along: .evenSteps, early)
     func means(_ name: String, _ value: (RunHistory) -> Double?) -> FigureLine {
       FigureLine(name, values: source.levels.map { ($0, source.at($0).compactMap(value)) })
     }

@@ -69,7 +69,7 @@ enum RobustFigures {
     }
     return FigureGrid(
       id: id, title: "Pristine and corrupt examples at \(FigureWording.noise(noise))",
-      caption: FigureSource(runs: names.flatMap { runs(source, $0, noise) }, measurements: []).caption(
+      caption: FigureSource(runs: names.flatMap { runs(source, $0, noise) }).caption(
         "Training accuracy on examples whose label is unchanged (pristine) and changed (corrupt, counted against the "
           + "changed label), and test accuracy. \(meaning)"),
       section: section, order: ["pristine", "corrupt", "test"], panels: panels

@@ -74,7 +74,7 @@ public enum StudyFigures {
 /// What figures are made from.
 struct FigureSource {
   let runs: [RunHistory]
-  let measurements: [(name: String, values: [String: Double])]
+  var measurements: [(name: String, values: [String: Double])] = []
 
   /// The noise levels, from none on.
   var levels: [Double] { runs.levels }
@@ -84,6 +84,13 @@ struct FigureSource {
 
   func at(_ level: Double) -> [RunHistory] { runs.filter { Level.isEqual($0.noise, level) } }
 
+  /// One line for each noise level.
+  func lines(
+    measure: String? = nil, along axis: HorizontalAxis = .steps, _ curve: (RunHistory) -> Curve
+  ) -> [FigureLine] {
+    levels.map { FigureLine(FigureWording.noise($0), measure: measure, of: at($0), along: axis, curve) }
+  }
+
   /// The same with some of the runs.
   func only(_ isWanted: (RunHistory) -> Bool) -> FigureSource {
     FigureSource(runs: runs.filter(isWanted), measurements: measurements)
@@ -91,7 +98,7 @@ struct FigureSource {
 
   /// Runs by a name, in the order of the names' appearance.
   func grouped(by name: (RunHistory) -> String) -> [(name: String, runs: [RunHistory])] {
-    FigureWording.unique(runs.map(name)).map { key in (key, runs.filter { name($0) == key }) }
+    unique(runs.map(name)).map { key in (key, runs.filter { name($0) == key }) }
   }
 
   /// The measurements of a kind: those of that name, whatever their seed.
@@ -123,18 +130,8 @@ struct FigureSource {
 enum FigureWording {
   static func noise(_ level: Double) -> String { Level.text(level) }
 
-  static func unique(_ values: [String]) -> [String] {
-    var seen: Set<String> = []
-    return values.filter { seen.insert($0).inserted }
-  }
-
   /// A measurement's name without `-seedN`.
-  static func withoutSeed(_ name: String) -> String {
-    guard let mark = name.range(of: "-seed", options: .backwards), UInt64(name[mark.upperBound...]) != nil else {
-      return name
-    }
-    return String(name[..<mark.lowerBound])
-  }
+  static func withoutSeed(_ name: String) -> String { Measurement(name: name, values: [:]).kind }
 
   /// A whole number after the last underscore or letter, such as 1000 in `seconds_m_1000`, and what stands before it.
   static func numbered(_ name: String) -> (stem: String, number: Double)? {

@@ -73,11 +73,8 @@ public struct CellEstimator {
   }
 
   private mutating func estimate(_ wanted: TrainingConfiguration) throws -> CellEstimate {
-    var configuration = wanted
     // What earlier cells are to make is not there yet, and changes no cost.
-    configuration.split = nil
-    configuration.weights = nil
-    configuration.probe = []
+    let configuration = wanted.with { ($0.split, $0.weights, $0.probe) = (nil, nil, []) }
     let shape = Shape(words: [
       configuration.dataset, "\(configuration.subset ?? 0)", "\(configuration.testSubset ?? 0)",
       "\(configuration.imageSize ?? 0)", configuration.model, configuration.norm, configuration.optimizer,
@@ -127,11 +124,7 @@ public struct CellEstimator {
 
   /// Seconds of a step and of the evaluation of an example.
   private static func time(_ trainer: Trainer) throws -> (step: Double, example: Double) {
-    func seconds(_ body: () throws -> Void) rethrows -> Double {
-      let begun = DispatchTime.now().uptimeNanoseconds
-      try body()
-      return Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
-    }
+
     var step = Double.infinity
     // The first step makes the libraries' plans.
     do {

@@ -23,9 +23,7 @@ final class ChildProcess {
   init(
     _ cell: Cell, program: String, arguments: [String], threads: Int, place: Int, cores: String?, log: URL, lock: URL
   ) throws {
-    self.cell = cell
-    self.place = place
-    self.log = log
+    (self.cell, self.place, self.log) = (cell, place, log)
     let pinned = cores.flatMap { cores in Self.taskset.map { ($0, ["-c", cores, program] + arguments) } }
     process.executableURL = URL(fileURLWithPath: pinned?.0 ?? program)
     process.arguments = pinned?.1 ?? arguments

@@ -52,9 +52,7 @@ public final class StudyGrid {
     }
     if isKnown { return known }
     let found = try find(cells, known)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    try writeAtomically(try encoder.encode(found), to: folder.estimatesFile)
+    try writeAtomically(prettyJSON(found, escapingSlashes: true), to: folder.estimatesFile)
     return found
   }
 

@@ -12,7 +12,6 @@ struct CG10: Rule {
     id: "CG-10", sentence: "With a large amount of winsorization (c = 8) training accuracy peaks and then falls.",
     paper: Paper.coherentGradients, section: "§3.3, figure 4", setting: Paper.winsorizedSetting)
 
-  var varying: Set<Factor> { [.noise, .seed] }
   func reads(_ run: RunHistory) -> Bool { run.optimizer.clippedPercentile == Self.clipped }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { !runs.isEmpty }
 
@@ -21,8 +20,9 @@ struct CG10: Rule {
     because: "The first verdict rested on one seed whose fall, 0.0129, is near the margin of 0.01.")
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs, minimum: SeedMean.minimumSeeds) { runs in
-      var assessment = Assessment()
+    bySeed(
+      runs, minimum: SeedMean.minimumSeeds, held: "Training accuracy falls by at least \(Self.drop) after its peak"
+    ) { runs, assessment in
       // At 100 % there is nothing that many examples share, so accuracy stays at chance and has no peak.
       for level in Level.all where level < 1 {
         guard let curve = runs.at(level)?.accuracy("train"), let peak = curve.peak, let last = curve.last else {
@@ -35,7 +35,6 @@ struct CG10: Rule {
           assessment.fail("training accuracy does not fall by \(Self.drop) from its peak at \(Level.text(level))")
         }
       }
-      return assessment.judgement(held: "Training accuracy falls by at least \(Self.drop) after its peak")
     }
   }
 }

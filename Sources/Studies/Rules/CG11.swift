@@ -12,8 +12,7 @@ struct CG11: Rule {
     paper: Paper.coherentGradients, section: "§2.3, figure 1", setting: Paper.noiseSetting)
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
+    bySeed(runs, held: "Best minus final test accuracy grows with noise") { runs, assessment in
       var values: [(level: Double, value: Double)] = []
       for level in Level.all {
         guard let curve = runs.at(level)?.accuracy("test"), let best = curve.peak, let last = curve.last else {
@@ -26,7 +25,6 @@ struct CG11: Rule {
       }
       Trend(values, tolerance: Self.resolution).assess(
         &assessment, of: "what early stopping saves", falling: "falls", tied: "is about the same")
-      return assessment.judgement(held: "Best minus final test accuracy grows with noise")
     }
   }
 }

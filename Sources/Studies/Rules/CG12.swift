@@ -25,21 +25,18 @@ struct CG12: Rule {
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains(where: \.isFullBatch) }
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
+    bySeed(
+      runs,
+      held:
+        "With the full batch real labels generalise and random ones do not, and test accuracy is that of mini-batches"
+    ) { runs, assessment in
       let full = runs.filter(\.isFullBatch)
       for level in [0.0, 1] where full.at(level) == nil { assessment.miss("full batch, \(Level.text(level))") }
-      guard let real = full.at(0), let random = full.at(1) else { return assessment.judgement(held: "") }
+      guard let real = full.at(0), let random = full.at(1) else { return }
       compare(real, random, in: &assessment)
-      if let mini = runs.filter({ !$0.isFullBatch }).at(0) {
+      if let mini = assessment.need(runs.filter { !$0.isFullBatch }.at(0), "mini-batches, \(Level.text(0))") {
         compare(real, withMiniBatches: mini, in: &assessment)
-      } else {
-        assessment.miss("mini-batches, \(Level.text(0))")
       }
-      return assessment.judgement(
-        held:
-          "With the full batch real labels generalise and random ones do not, and test accuracy is that of mini-batches"
-      )
     }
   }
 

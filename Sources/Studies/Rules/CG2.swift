@@ -13,8 +13,9 @@ struct CG2: Rule {
     paper: Paper.coherentGradients, section: "§2.3, figure 1", setting: Paper.noiseSetting)
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
+    bySeed(
+      runs, held: "The step at which half of the training examples are right rises with noise"
+    ) { runs, assessment in
       var steps: [(level: Double, value: Double)] = []
       for level in Level.all {
         guard let curve = runs.at(level)?.accuracy("train"), !curve.isEmpty else {
@@ -29,7 +30,6 @@ struct CG2: Rule {
       Trend(steps, tolerance: 0).assess(
         &assessment, of: "the step at which half of the examples are right", falling: "falls",
         tied: "cannot be told apart (the same evaluation, or never)")
-      return assessment.judgement(held: "The step at which half of the training examples are right rises with noise")
     }
   }
 }

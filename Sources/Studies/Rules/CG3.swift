@@ -21,23 +21,20 @@ struct CG3: Rule {
   }
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
-      let references = (real: runs.at(0)?.accuracy("train"), random: runs.at(1)?.accuracy("train"))
-      if references.real == nil { assessment.miss(Level.text(0)) }
-      if references.random == nil { assessment.miss(Level.text(1)) }
+    bySeed(
+      runs, held: "At every noise level pristine accuracy leads, and each group is nearer to its own reference curve"
+    ) { runs, assessment in
+      let references = (
+        real: assessment.need(runs.at(0), Level.text(0))?.accuracy("train"),
+        random: assessment.need(runs.at(1), Level.text(1))?.accuracy("train")
+      )
       if let real = references.real, real.firstStep(reaching: Self.learned) == nil {
         assessment.doubt("the run without noise never has half of its examples right")
       }
       for level in Level.all where level > 0 && level < 1 {
-        guard let run = runs.at(level) else {
-          assessment.miss(Level.text(level))
-          continue
-        }
+        guard let run = assessment.need(runs.at(level), Level.text(level)) else { continue }
         compare(run, with: references, in: &assessment)
       }
-      return assessment.judgement(
-        held: "At every noise level pristine accuracy leads, and each group is nearer to its own reference curve")
     }
   }
 

@@ -15,8 +15,7 @@ struct CG4: Rule {
     paper: Paper.coherentGradients, section: "§2.3, figure 1", setting: Paper.noiseSetting)
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
+    bySeed(runs, held: "Early pristine accuracy falls as noise grows") { runs, assessment in
       var values: [(level: Double, value: Double)] = []
       var fewest = Int.max
       let early = runs.at(0)?.accuracy("train").firstStep(reaching: Self.early)
@@ -27,22 +26,16 @@ struct CG4: Rule {
       }
       // At 100 % only the labels that kept their class by chance are pristine.
       for level in Level.all where level < 1 {
-        guard let run = runs.at(level) else {
-          assessment.miss(Level.text(level))
-          continue
-        }
-        guard let early else { continue }
-        guard let value = run.pristineAccuracy[early] else {
-          assessment.miss("an evaluation of pristine examples at step \(early), \(Level.text(level))")
-          continue
-        }
+        guard let run = assessment.need(runs.at(level), Level.text(level)), let early,
+          let value = assessment.need(
+            run.pristineAccuracy[early], "an evaluation of pristine examples at step \(early), \(Level.text(level))")
+        else { continue }
         assessment.note("early pristine accuracy, \(Level.text(level))", value)
         values.append((level, -value))
         fewest = min(fewest, run.pristineCount)
       }
       Trend(values, tolerance: Self.resolution(of: fewest)).assess(
         &assessment, of: "early pristine accuracy", falling: "rises", tied: "is about the same")
-      return assessment.judgement(held: "Early pristine accuracy falls as noise grows")
     }
   }
 }

@@ -37,13 +37,10 @@ struct CG5: Rule {
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
-      .init(
-        letter: "a", sentence: "At step 0 ‖g‖² falls as noise grows.",
-        judgement: trend(runs, of: "‖g‖² at step 0") { $0.squares.first }),
-      .init(
-        letter: "b", sentence: "Over the first ten steps ‖g‖² falls as noise grows.",
-        judgement: trend(runs, of: "sum of ‖g‖² over ten steps") { $0.squares.reduce(0, +) }),
-      .init(letter: "c", sentence: "At a small rate the loss's slope is ‖g‖².", judgement: agreement(runs)),
+      "At step 0 ‖g‖² falls as noise grows.": trend(runs, of: "‖g‖² at step 0") { $0.squares.first },
+      "Over the first ten steps ‖g‖² falls as noise grows.":
+        trend(runs, of: "sum of ‖g‖² over ten steps") { $0.squares.reduce(0, +) },
+      "At a small rate the loss's slope is ‖g‖².": agreement(runs),
     ])
   }
 
@@ -60,11 +57,9 @@ struct CG5: Rule {
     }
     for (before, after) in zip(means, means.dropFirst()) {
       let place = "from \(Level.text(before.level)) to \(Level.text(after.level))"
-      switch after.mean.isAbove(before.mean) {
-      case false?: break
-      case true?: assessment.fail("it rises \(place)")
-      case nil: assessment.leaveOpen("it is the same within two standard errors \(place)")
-      }
+      assessment.expect(
+        after.mean.isBelow(before.mean), else: "it rises \(place)",
+        open: "it is the same within two standard errors \(place)")
     }
     return assessment.judgement(held: "It falls from each noise level to the next")
   }

@@ -21,12 +21,6 @@ struct CG6: ContributionRule {
       + "50 % noise; permutation nulls do not cross.",
     paper: Paper.coherentGradients, section: "§2.4, figure 2", setting: Paper.noiseSetting)
 
-  let change: RuleChange? = RuleChange(
-    "The same margins, for the whole population and for the paper's sample each a part of its own, with as many permutations as the probe has (999 in cg/contributions).",
-    because:
-      "The \"whole population\" of the first runs was 5000 of 60 000 examples, with 20 permutations, of which one "
-      + "decided; and the paper calls what its own sample shows \"somewhat significant but not overwhelmingly so\".")
-
   var held: String {
     "fᵖ starts above fᶜ and goes below it at 25 and 50 % noise, beyond the permutation null"
   }

@@ -17,12 +17,6 @@ struct CG7: ContributionRule {
       + "one (iᵖ > iᶜ), beyond the permutation null.",
     paper: Paper.coherentGradients, section: "§2.4, figure 3", setting: Paper.noiseSetting)
 
-  let change: RuleChange? = RuleChange(
-    "The same margins, for the whole population and for the paper's sample each a part of its own, with as many permutations as the probe has (999 in cg/contributions).",
-    because:
-      "The \"whole population\" of the first runs was 5000 of 60 000 examples, with 20 permutations, of which one "
-      + "decided; and the paper calls what its own sample shows \"somewhat significant but not overwhelmingly so\".")
-
   var needsEnd: Bool { false }
 
   var held: String {

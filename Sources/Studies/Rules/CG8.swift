@@ -70,11 +70,9 @@ struct CG8: Rule {
       assessment.fail("overfitting is faster with c = \(after.c) than with c = \(before.c) at \(level)")
     }
     if let first = means.first, let last = means.last, first.c == 0, last.c == Self.clipped.last {
-      switch last.overfit.isAbove(first.overfit) {
-      case false?: break
-      case true?: assessment.fail("overfitting is faster with c = \(last.c) than without at \(level)")
-      case nil: assessment.leaveOpen("c = \(last.c) is within two standard errors of SGD at \(level)")
-      }
+      assessment.expect(
+        last.overfit.isBelow(first.overfit), else: "overfitting is faster with c = \(last.c) than without at \(level)",
+        open: "c = \(last.c) is within two standard errors of SGD at \(level)")
     }
     return true
   }

@@ -23,8 +23,12 @@ struct CG9: Rule {
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { !runs.isEmpty }
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
+    bySeed(
+      runs,
+      held:
+        "Training accuracy stays within \(Self.margin) of the proper accuracy, or of the majority class, or below, in "
+        + "every run with c > 1"
+    ) { runs, assessment in
       // Without noise the proper accuracy is 1, which nothing exceeds.
       for run in runs where run.noise > 0 {
         guard let peak = run.accuracy("train").peak, let c = run.optimizer.clippedPercentile else { continue }
@@ -42,11 +46,6 @@ struct CG9: Rule {
           assessment.miss("winsorized:c=2, \(Level.text(level))")
         }
       }
-      return assessment.judgement(
-        held:
-          "Training accuracy stays within \(Self.margin) of the proper accuracy, or of the majority class, or below, in every "
-          + "run with c > 1"
-      )
     }
   }
 }

@@ -26,8 +26,9 @@ struct GM2: Rule {
     because: "As for MC-2; and figure 3 of the paper shows r until random labels are fitted.")
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
+    bySeed(
+      runs, held: "With real labels r is at least twice that with random ones, on both splits, by epoch and by loss"
+    ) { runs, assessment in
       if runs.contains(where: \.hasBatchNorm) { assessment.notTested(MC2.needsOtherNorm) }
       if let random = runs.at(1), !random.isFitted {
         assessment.notTested("the random labels are not fitted; it takes longer training")
@@ -36,8 +37,6 @@ struct GM2: Rule {
       if let real = runs.at(0), let random = runs.at(1) {
         for split in ["train", "test"] { compare(real, random, on: split, in: &assessment) }
       }
-      return assessment.judgement(
-        held: "With real labels r is at least twice that with random ones, on both splits, by epoch and by loss")
     }
   }
 

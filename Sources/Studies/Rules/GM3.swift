@@ -16,9 +16,7 @@ struct GM3: Rule {
     Level.isEqual(run.noise, WS3.level) && Self.optimizers.contains(run.optimizer.name)
       && run.manifest.model.lowercased().hasPrefix("resnet")
   }
-  func groups(of runs: [RunHistory]) -> [[RunHistory]] {
-    Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
-  }
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] { Matching.groups(runs, varying: varying).map(\.atOneBatchSize) }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { $0.optimizer.name == "m3" } }
 
   let change: RuleChange? = RuleChange(
@@ -28,6 +26,6 @@ struct GM3: Rule {
       + "examples by the size of a group, was 235 where the paper has 14 559.")
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { .joining(WS3.parts($0, optimizers: Self.optimizers)) }
+    bySeed(runs) { WS3.judge($0, optimizers: Self.optimizers) }
   }
 }

@@ -43,12 +43,10 @@ struct GM4: Rule {
   func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs, minimum: Self.minimumSeeds) { runs in
       .joining([
-        .init(
-          letter: "a", sentence: "With each run's own L and β the bound is smaller with real labels.",
-          judgement: part(runs, held: "At the same step the bound is smaller with real labels", compare)),
-        .init(
-          letter: "b", sentence: "With one β for both runs the sum is smaller with real labels.",
-          judgement: part(runs, held: "With one β the sum is smaller with real labels", compareAtOneSmoothness)),
+        "With each run's own L and β the bound is smaller with real labels.":
+          part(runs, held: "At the same step the bound is smaller with real labels", compare),
+        "With one β for both runs the sum is smaller with real labels.":
+          part(runs, held: "With one β the sum is smaller with real labels", compareAtOneSmoothness),
       ])
     }
   }
@@ -56,28 +54,29 @@ struct GM4: Rule {
   private func part(
     _ runs: [RunHistory], held: String, _ compare: (RunHistory, RunHistory, inout Assessment) -> Void
   ) -> Judgement {
-    var assessment = Assessment()
-    for level in [0.0, 1] where (runs.at(level)?.measure("stability_log_bound").isEmpty ?? true) {
-      assessment.miss("the probe stability, \(Level.text(level))")
+    .assessing(held: held) { assessment in
+      for level in [0.0, 1] where (runs.at(level)?.measure("stability_log_bound").isEmpty ?? true) {
+        assessment.miss("the probe stability, \(Level.text(level))")
+      }
+      if let real = runs.at(0), let random = runs.at(1) { compare(real, random, &assessment) }
     }
-    if let real = runs.at(0), let random = runs.at(1) { compare(real, random, &assessment) }
-    return assessment.judgement(held: held)
   }
 
   private typealias Look = (step: Int, real: Double, random: Double)
 
-  private func looks(_ real: RunHistory, _ random: RunHistory) -> [Look] {
+  /// The common looks; nil with too few, which are then named as missing.
+  private func looks(_ real: RunHistory, _ random: RunHistory, in assessment: inout Assessment) -> [Look]? {
     let curves = [real, random].map { $0.measure("stability_log_bound") }
-    return curves[0].points.compactMap { point in
+    let common = curves[0].points.compactMap { point in
       curves[1][point.step].map { (step: point.step, real: point.value, random: $0) }
     }.filter { $0.step > 0 }
+    return assessment.need(
+      common.count >= Self.minimumMeasurements ? common : nil,
+      "\(Self.minimumMeasurements) measurements of the probe stability at the same steps")
   }
 
   private func compare(_ real: RunHistory, _ random: RunHistory, in assessment: inout Assessment) {
-    let common = looks(real, random)
-    guard common.count >= Self.minimumMeasurements, let last = common.last else {
-      return assessment.miss("\(Self.minimumMeasurements) measurements of the probe stability at the same steps")
-    }
+    guard let common = looks(real, random, in: &assessment), let last = common.last else { return }
     assessment.note("step compared at", Double(last.step))
     assessment.note("logarithm of the bound, 0 % noise", last.real)
     assessment.note("logarithm of the bound, 100 % noise", last.random)
@@ -97,10 +96,7 @@ struct GM4: Rule {
   /// β grows the sum exponentially and α hardly changes it: with each run's own β the order may come from β alone. With
   /// one β for both it comes from coherence.
   private func compareAtOneSmoothness(_ real: RunHistory, _ random: RunHistory, in assessment: inout Assessment) {
-    let common = looks(real, random)
-    guard common.count >= Self.minimumMeasurements, let end = common.last?.step else {
-      return assessment.miss("\(Self.minimumMeasurements) measurements of the probe stability at the same steps")
-    }
+    guard let end = looks(real, random, in: &assessment)?.last?.step else { return }
     let smoothness = [real, random].compactMap { $0.measure("smoothness")[end] }.max()
     guard let smoothness, let first = Self.logSum(of: real, smoothness, until: end),
       let second = Self.logSum(of: random, smoothness, until: end)

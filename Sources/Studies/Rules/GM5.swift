@@ -27,12 +27,8 @@ struct GM5: MeasuredRule {
 
   func judge(_ measurement: Measurement) -> Judgement {
     .joining([
-      .init(
-        letter: "a", sentence: "Over all examples.",
-        judgement: judge(measurement, "spearman_others_step_", "p_others_step_")),
-      .init(
-        letter: "b", sentence: "Within classes.", judgement: judge(measurement, "spearman_class_step_", "p_class_step_")
-      ),
+      "Over all examples.": judge(measurement, "spearman_others_step_", "p_others_step_"),
+      "Within classes.": judge(measurement, "spearman_class_step_", "p_class_step_"),
     ])
   }
 

@@ -36,10 +36,11 @@ struct GM6: Rule {
     let fresh = runs.filter { $0.weights == nil && $0.noise == 0 }
     let started = runs.filter { $0.weights != nil }
     for run in started.onePerSeed {
-      guard let origin = pretrained.first(where: { $0.seed == run.seed }) else {
-        assessment.miss("the run on random labels that the weights of seed \(run.seed) come from")
-        continue
-      }
+      guard
+        let origin = assessment.need(
+          pretrained.first { $0.seed == run.seed },
+          "the run on random labels that the weights of seed \(run.seed) come from")
+      else { continue }
       assessment.note("accuracy on random labels before, seed \(run.seed)", origin.accuracy("train").last?.value)
       if !origin.isFitted {
         assessment.doubt("the weights of seed \(run.seed) have not fitted their random labels")
@@ -50,15 +51,6 @@ struct GM6: Rule {
     }
     if Set((fresh + started).flatMap { $0.probeSizes("train") }).count > 1 {
       assessment.doubt("the probes differ in m, which r grows with")
-    }
-    func pair(_ name: String, missing: String, _ value: (RunHistory) -> Double?) -> (
-      fresh: SeedMean, started: SeedMean
-    )? {
-      let first = assessment.seedMean(
-        "\(name), random start", of: fresh, missing: "a random start\(missing)", value)
-      let second = assessment.seedMean(
-        "\(name), given weights", of: started, missing: "a start from weights of random labels\(missing)", value)
-      return first.flatMap { fresh in second.map { (fresh, $0) } }
     }
     let ratios = started.onePerSeed.compactMap { run -> Double? in
       guard let other = fresh.onePerSeed.first(where: { $0.seed == run.seed }) else { return nil }
@@ -71,22 +63,19 @@ struct GM6: Rule {
         NamedValue("r from a random start over r from the given weights, at equal loss", values: ratios.map(exp)))
     }
     if ratios.count >= SeedMean.minimumSeeds {
-      switch SeedMean(ratios).isAbove(0) {
-      case true?: break
-      case false?: assessment.fail("at equal training loss coherence from the given weights is higher")
-      case nil:
-        assessment.leaveOpen(
-          "at equal training loss coherence is the same from both starts, within two standard errors")
-      }
+      assessment.expect(
+        SeedMean(ratios).isAbove(0), else: "at equal training loss coherence from the given weights is higher",
+        open: "at equal training loss coherence is the same from both starts, within two standard errors")
     } else if !ratios.isEmpty {
       assessment.miss("\(SeedMean.minimumSeeds) seeds from both starts")
     }
-    if let gaps = pair("gap", missing: "", \.finalGap) {
-      switch gaps.started.isAbove(gaps.fresh) {
-      case true?: break
-      case false?: assessment.fail("the gap from the given weights is smaller than from a random start")
-      case nil: assessment.leaveOpen("the gap is the same from both starts, within two standard errors")
-      }
+    let freshGap = assessment.seedMean("gap, random start", of: fresh, missing: "a random start", \.finalGap)
+    let startedGap = assessment.seedMean(
+      "gap, given weights", of: started, missing: "a start from weights of random labels", \.finalGap)
+    if let freshGap, let startedGap {
+      assessment.expect(
+        startedGap.isAbove(freshGap), else: "the gap from the given weights is smaller than from a random start",
+        open: "the gap is the same from both starts, within two standard errors")
     }
     return assessment.judgement(
       held: "From weights of random labels coherence at equal loss is lower, and the gap is larger")

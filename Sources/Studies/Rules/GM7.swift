@@ -50,19 +50,16 @@ struct GM7: Rule {
     let widths = longest(sweeps(\.count))?.map { (model: Self.word($0), runs: shapes[$0] ?? []) }
     let depths = longest(sweeps { $0[0] })?.map { (model: Self.word($0), runs: shapes[$0] ?? []) }
     func part(
-      _ letter: String, _ sentence: String, _ sizes: [(model: String, runs: [RunHistory])]?, missing: String,
+      _ sizes: [(model: String, runs: [RunHistory])]?, missing: String,
       _ judge: ([(model: String, runs: [RunHistory])], inout Assessment) -> Void
-    ) -> Judgement.Part {
-      var assessment = Assessment()
-      if let sizes { judge(sizes, &assessment) } else { assessment.miss(missing) }
-      return .init(letter: letter, sentence: sentence, judgement: assessment.judgement(held: "It does"))
+    ) -> Judgement {
+      .assessing(held: "It does") { if let sizes = $0.need(sizes, missing) { judge(sizes, &$0) } }
     }
     return .joining([
-      part("a", "The gap falls with width.", widths, missing: missing, judgeGap),
-      part("b", "Test accuracy rises with width.", widths, missing: missing, judgeTest),
-      part(
-        "c", "The peak of α rises with depth.", depths, missing: "\(Self.minimumSizes) depths of networks of one width",
-        judgeDepth),
+      "The gap falls with width.": part(widths, missing: missing, judgeGap),
+      "Test accuracy rises with width.": part(widths, missing: missing, judgeTest),
+      "The peak of α rises with depth.":
+        part(depths, missing: "\(Self.minimumSizes) depths of networks of one width", judgeDepth),
     ])
   }
 
@@ -93,10 +90,8 @@ struct GM7: Rule {
       assessment.doubt("the probes of the depths differ in m")
     }
     let peaks = sizes.compactMap { size in
-      assessment.seedMean("peak of α, unbiased, \(size.model)", of: size.runs, missing: "\(size.model) with coherence")
-      {
-        Self.peak(of: $0)
-      }
+      assessment.seedMean(
+        "peak of α, unbiased, \(size.model)", of: size.runs, missing: "\(size.model) with coherence", Self.peak)
     }
     compare(peaks, of: "the peak of α", grows: "falls with depth", isAll: peaks.count == sizes.count, in: &assessment)
   }
@@ -105,9 +100,7 @@ struct GM7: Rule {
   private static func peak(of run: RunHistory) -> Double? {
     guard let course = CoherenceCourse(of: run), let m = run.probeSizes("train").first,
       run.probeSizes("train").count == 1, m > 1
-    else {
-      return nil
-    }
+    else { return nil }
     return (course.peak.value - 1) / Double(m - 1)
   }
 

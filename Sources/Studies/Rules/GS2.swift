@@ -26,7 +26,7 @@ struct GS2: Rule {
   func judge(_ runs: [RunHistory]) -> Judgement {
     let points = PushPoint.points(of: runs)
     return .joining(
-      zip(["a", "b"], ["rm3", "m3"]).map { letter, name in
+      ["rm3", "m3"].map { name in
         var assessment = Assessment()
         let own = points.filter { $0.optimizer == name && $0.learnedBySGD >= Self.memorised }
         for point in own {
@@ -47,9 +47,8 @@ struct GS2: Rule {
         } else {
           assessment.leaveOpen("settings are all alike")
         }
-        return .init(
-          letter: letter, sentence: "\(name.uppercased()) suppresses the more, the larger N/b.",
-          judgement: assessment.judgement(held: "It does, and at the largest N/b by more than half"))
+        let judgement = assessment.judgement(held: "It does, and at the largest N/b by more than half")
+        return ("\(name.uppercased()) suppresses the more, the larger N/b.", judgement)
       })
   }
 }

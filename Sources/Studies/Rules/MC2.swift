@@ -40,19 +40,15 @@ struct MC2: Rule {
   static let needsOtherNorm = "batch normalisation couples the examples; it takes --norm group:8"
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
+    bySeed(runs, held: "With random labels r rises and falls, with a peak well below real labels’") {
+      runs, assessment in
       if runs.contains(where: \.hasBatchNorm) { assessment.notTested(Self.needsOtherNorm) }
       let pair = [runs.at(0), runs.at(1)]
       let courses = zip([0.0, 1], pair).map { level, run -> CoherenceCourse? in
-        guard let run else {
-          assessment.miss(Level.text(level))
-          return nil
-        }
-        guard let course = CoherenceCourse(of: run) else {
-          assessment.miss("\(CoherenceCourse.minimumProbes) probes of coherence, \(Level.text(level))")
-          return nil
-        }
+        guard let run = assessment.need(run, Level.text(level)),
+          let course = assessment.need(
+            CoherenceCourse(of: run), "\(CoherenceCourse.minimumProbes) probes of coherence, \(Level.text(level))")
+        else { return nil }
         assessment.note("peak r after the initial fall, \(Level.text(level))", course.peak.value)
         assessment.note("step of the peak, \(Level.text(level))", Double(course.peak.step))
         return course
@@ -70,7 +66,6 @@ struct MC2: Rule {
           }
         }
       }
-      return assessment.judgement(held: "With random labels r rises and falls, with a peak well below real labels’")
     }
   }
 

@@ -42,17 +42,12 @@ struct MC3: Rule {
   }
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
+    bySeed(
+      runs, held: "r starts near m and is small within \(Self.lastStep) steps, real and random alike"
+    ) { runs, assessment in
       for level in [0.0, 1] {
-        guard let run = runs.at(level) else {
-          assessment.miss(Level.text(level))
-          continue
-        }
-        judge(run, in: &assessment)
+        if let run = assessment.need(runs.at(level), Level.text(level)) { judge(run, in: &assessment) }
       }
-      return assessment.judgement(
-        held: "r starts near m and is small within \(Self.lastStep) steps, real and random alike")
     }
   }
 

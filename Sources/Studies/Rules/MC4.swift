@@ -28,8 +28,7 @@ struct MC4: Rule {
     because: "As for MC-2: under running statistics the trajectory is that of the normalisation, not of the labels.")
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { runs in
-      var assessment = Assessment()
+    bySeed(runs, held: "At every noise level r rises, peaks and returns, later with more noise") { runs, assessment in
       if runs.contains(where: \.hasBatchNorm) { assessment.notTested(MC2.needsOtherNorm) }
       var peaks: [(level: Double, value: Double)] = []
       for level in [0.0, 1] where runs.at(level) == nil { assessment.miss(Level.text(level)) }
@@ -42,7 +41,6 @@ struct MC4: Rule {
       }
       Trend(peaks, tolerance: 0).assess(
         &assessment, of: "the step of the peak", falling: "comes earlier", tied: "is the same")
-      return assessment.judgement(held: "At every noise level r rises, peaks and returns, later with more noise")
     }
   }
 

@@ -47,7 +47,7 @@ struct MC5: Rule {
   func judge(_ runs: [RunHistory]) -> Judgement {
     bySeed(runs) { runs in
       .joining(
-        zip("abc".map(String.init), Self.families).map { letter, names in
+        Self.families.map { names in
           var assessment = Assessment()
           let own = runs.filter { Self.family(of: $0) == names.1 && $0.layers().count >= Self.minimumLayers }
           if let run = own.filter({ !$0.hasBatchNorm }).at(0) {
@@ -57,10 +57,9 @@ struct MC5: Rule {
           } else {
             assessment.notTested(MC2.needsOtherNorm)
           }
-          return .init(
-            letter: letter, sentence: "In \(names.0) layers follow one trajectory, convolutions above the final layer.",
-            judgement: assessment.judgement(
-              held: "Most layers rise and return, and most convolutions lie above the final layer"))
+          let judgement = assessment.judgement(
+            held: "Most layers rise and return, and most convolutions lie above the final layer")
+          return ("In \(names.0) layers follow one trajectory, convolutions above the final layer.", judgement)
         })
     }
   }

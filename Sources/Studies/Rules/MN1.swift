@@ -50,23 +50,16 @@ struct MN1: Rule {
       "log of r on training over test images, group norm", of: grouped, missing: "runs with group norm"
     ) { run in Self.meanRatio(run.mCoherence("train"), run.mCoherence("test")) }
     if let other {
-      switch other.isAbove(0) {
-      case true?: break
-      case false?: groups.fail("with group norm r on training images is below that on test images")
-      case nil: groups.leaveOpen("with group norm r is the same on both within two standard errors")
-      }
+      groups.expect(
+        other.isAbove(0), else: "with group norm r on training images is below that on test images",
+        open: "with group norm r is the same on both within two standard errors")
     }
     return .joining([
-      .init(
-        letter: "a",
-        sentence: "Running statistics: r on training and on test images is the same within a factor of two.",
-        judgement: running.judgement(held: "It is")),
-      .init(
-        letter: "b", sentence: "At the same weights running statistics give at least twice the r of batch statistics.",
-        judgement: policies.judgement(held: "They do")),
-      .init(
-        letter: "c", sentence: "Group normalisation: r on training images is above that on test images.",
-        judgement: groups.judgement(held: "It is")),
+      "Running statistics: r on training and on test images is the same within a factor of two.":
+        running.judgement(held: "It is"),
+      "At the same weights running statistics give at least twice the r of batch statistics.":
+        policies.judgement(held: "They do"),
+      "Group normalisation: r on training images is above that on test images.": groups.judgement(held: "It is"),
     ])
   }
 

@@ -33,15 +33,15 @@ struct WS1: Rule {
       let rules: [any Rule] = [CG2(), CG3(), CG4()]
       let real = runs.at(0)?.accuracy("train").last?.value
       return .joining(
-        zip("abc".map(String.init), rules).map { letter, rule in
+        rules.map { rule in
           var judgement = rule.judge(runs)
           if let real, real < Self.learned {
-            var assessment = Assessment()
-            assessment.notTested(
-              "only \(Int((100 * real).rounded())) % of the real labels are learned; it takes longer training")
-            judgement = assessment.judgement(held: "")
+            judgement = .assessing(held: "") {
+              $0.notTested(
+                "only \(Int((100 * real).rounded())) % of the real labels are learned; it takes longer training")
+            }
           }
-          return .init(letter: letter, sentence: "\(rule.claim.id): \(rule.claim.sentence)", judgement: judgement)
+          return ("\(rule.claim.id): \(rule.claim.sentence)", judgement)
         })
     }
   }

@@ -39,12 +39,8 @@ struct WS10: Rule {
   func judge(_ runs: [RunHistory]) -> Judgement {
     let robust = runs.filter { $0.optimizer.name == "rm3" }
     return .joining([
-      .init(
-        letter: "a", sentence: "RM3's training accuracy falls with difficulty.",
-        judgement: bySeed(robust) { judgeFall($0.first) }),
-      .init(
-        letter: "b", sentence: "It falls more than SGD's.",
-        judgement: compare(robust, runs.filter(\.optimizer.isSGD))),
+      "RM3's training accuracy falls with difficulty.": bySeed(robust) { judgeFall($0.first) },
+      "It falls more than SGD's.": compare(robust, runs.filter(\.optimizer.isSGD)),
     ])
   }
 
@@ -100,11 +96,9 @@ struct WS10: Rule {
       return assessment.judgement(held: "")
     }
     assessment.note(NamedValue("loss of RM3 against SGD, difficulty 8 less difficulty 0", values: losses))
-    switch SeedMean(losses).isAbove(0) {
-    case true?: break
-    case false?: assessment.fail("RM3 loses less on the hardest examples than on the easiest")
-    case nil: assessment.leaveOpen("RM3 loses as much on the easiest examples, within two standard errors")
-    }
+    assessment.expect(
+      SeedMean(losses).isAbove(0), else: "RM3 loses less on the hardest examples than on the easiest",
+      open: "RM3 loses as much on the easiest examples, within two standard errors")
     return assessment.judgement(held: "On the hardest examples RM3 falls behind SGD, more than on the easiest")
   }
 }

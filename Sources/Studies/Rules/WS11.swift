@@ -38,42 +38,34 @@ struct WS11: Rule {
         missing: "the split \(trained) with a test group \(tested)"
       ) { $0.accuracy("test", tested).last?.value }
     }
-    func low(_ letter: String, _ trained: String, _ tested: String) -> Judgement.Part {
-      var assessment = Assessment()
-      if let best = mean("easy", "easy", in: &assessment), let other = mean(trained, tested, in: &assessment) {
-        switch other.isAbove(SeedMean(best.values.map { Self.low * $0 })) {
-        case true?: assessment.fail("it is above two thirds of that from easy to easy")
-        case false?: break
-        case nil: assessment.leaveOpen("it is two thirds of that from easy to easy, within two standard errors")
+    func low(_ trained: String, _ tested: String) -> (String, Judgement) {
+      let judgement = Judgement.assessing(held: "It is below two thirds of that from easy to easy") { assessment in
+        if let best = mean("easy", "easy", in: &assessment), let other = mean(trained, tested, in: &assessment) {
+          assessment.expect(
+            other.isBelow(SeedMean(best.values.map { Self.low * $0 })),
+            else: "it is above two thirds of that from easy to easy",
+            open: "it is two thirds of that from easy to easy, within two standard errors")
         }
       }
-      return .init(
-        letter: letter, sentence: "From \(trained) to \(tested) accuracy is low.",
-        judgement: assessment.judgement(held: "It is below two thirds of that from easy to easy"))
+      return ("From \(trained) to \(tested) accuracy is low.", judgement)
     }
-    var (high, order) = (Assessment(), Assessment())
-    if let best = mean("easy", "easy", in: &high) {
-      switch best.isAbove(Self.high) {
-      case true?: break
-      case false?: high.fail("it is below two thirds")
-      case nil: high.leaveOpen("it is two thirds, within two standard errors")
+    let high = Judgement.assessing(held: "It is above two thirds") { assessment in
+      if let best = mean("easy", "easy", in: &assessment) {
+        assessment.expect(
+          best.isAbove(Self.high), else: "it is below two thirds",
+          open: "it is two thirds, within two standard errors")
       }
     }
-    if let easy = mean("hard", "easy", in: &order), let hard = mean("hard", "hard", in: &order) {
-      switch easy.isAbove(hard) {
-      case true?: break
-      case false?: order.fail("hard examples teach hard ones more than easy ones")
-      case nil: order.leaveOpen("the two are within two standard errors of each other")
+    let order = Judgement.assessing(held: "It is") { assessment in
+      if let easy = mean("hard", "easy", in: &assessment), let hard = mean("hard", "hard", in: &assessment) {
+        assessment.expect(
+          easy.isAbove(hard), else: "hard examples teach hard ones more than easy ones",
+          open: "the two are within two standard errors of each other")
       }
     }
     return .joining([
-      .init(
-        letter: "a", sentence: "From easy to easy accuracy is high.",
-        judgement: high.judgement(held: "It is above two thirds")),
-      low("b", "easy", "hard"), low("c", "hard", "easy"), low("d", "hard", "hard"),
-      .init(
-        letter: "e", sentence: "From hard to easy accuracy is above that from hard to hard.",
-        judgement: order.judgement(held: "It is")),
+      ("From easy to easy accuracy is high.", high), low("easy", "hard"), low("hard", "easy"), low("hard", "hard"),
+      ("From hard to easy accuracy is above that from hard to hard.", order),
     ])
   }
 }

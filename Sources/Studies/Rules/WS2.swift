@@ -23,9 +23,7 @@ struct WS2: Rule {
 
   var varying: Set<Factor> { [.noise, .seed, .optimizer, .batchSize, .steps] }
   func reads(_ run: RunHistory) -> Bool { Self.optimizers.contains(run.optimizer.name) }
-  func groups(of runs: [RunHistory]) -> [[RunHistory]] {
-    Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
-  }
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] { Matching.groups(runs, varying: varying).map(\.atOneBatchSize) }
 
   /// The order is one of medians, or of the rolling average: SGD beside one median alone is the matter of other claims.
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
@@ -57,15 +55,13 @@ struct WS2: Rule {
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     let parts = Comparison.allCases.flatMap { comparison in Self.levels.map { (comparison, $0) } }
-    let letters = "abcdefghi".map(String.init)
     return .joining(
-      zip(letters, parts).map { letter, part in
-        let (comparison, level) = part
-        var assessment = Assessment()
-        Self.judge(
-          comparison, runs.filter { Level.isEqual($0.noise, level) }, level: Level.text(level), in: &assessment)
-        let sentence = comparison.sentence(at: Level.text(level))
-        return .init(letter: letter, sentence: sentence, judgement: assessment.judgement(held: "It is so"))
+      parts.map { comparison, level in
+        let (own, level) = (runs.filter { Level.isEqual($0.noise, level) }, Level.text(level))
+        return (
+          comparison.sentence(at: level),
+          .assessing(held: "It is so") { Self.judge(comparison, own, level: level, in: &$0) }
+        )
       })
   }
 

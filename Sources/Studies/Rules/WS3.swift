@@ -18,9 +18,7 @@ struct WS3: Rule {
   func reads(_ run: RunHistory) -> Bool {
     Level.isEqual(run.noise, Self.level) && WS2.optimizers.contains(run.optimizer.name)
   }
-  func groups(of runs: [RunHistory]) -> [[RunHistory]] {
-    Matching.groups(runs, varying: varying).map(\.atOneBatchSize)
-  }
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] { Matching.groups(runs, varying: varying).map(\.atOneBatchSize) }
 
   /// M3 beside SGD alone is GM-3.
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { $0.optimizer.name == "rm3" } }
@@ -32,52 +30,49 @@ struct WS3: Rule {
     because: "The claim is about four optimizers. The first runs were no fair test of them: see WS-2.")
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { .joining(Self.parts($0, optimizers: WS2.optimizers)) }
+    bySeed(runs) { Self.judge($0, optimizers: WS2.optimizers) }
   }
 
   /// For every optimizer what it learned, where SGD memorised.
-  static func parts(_ runs: [RunHistory], optimizers: [String]) -> [Judgement.Part] {
+  static func judge(_ runs: [RunHistory], optimizers: [String]) -> Judgement {
     let control = runs.filter { $0.optimizer.isSGD }.at(level)
     let memorised = control?.accuracy("train", "corrupt").last?.value
-    return zip("abcdefgh".map(String.init), optimizers).map { letter, name in
-      var assessment = Assessment()
-      if let memorised, memorised < learned {
-        assessment.notTested(
-          "SGD has learned \(Int((100 * memorised).rounded())) % of the corrupt labels, so there is little to suppress; it "
-            + "takes longer training")
-      } else if control == nil {
-        assessment.miss("sgd, \(Level.text(level))")
-      }
-      judge(runs, optimizers: [name], in: &assessment)
-      let isRobust = name == "rm3" || name == "m3"
-      let sentence = "\(name.uppercased()) learns \(isRobust ? "the pristine examples only" : "both groups")."
-      return .init(letter: letter, sentence: sentence, judgement: assessment.judgement(held: "It does"))
-    }
+    return .joining(
+      optimizers.map { name in
+        var assessment = Assessment()
+        if let memorised, memorised < learned {
+          assessment.notTested(
+            "SGD has learned \(Int((100 * memorised).rounded())) % of the corrupt labels, so there is little to suppress; it "
+              + "takes longer training")
+        } else if control == nil {
+          assessment.miss("sgd, \(Level.text(level))")
+        }
+        let isRobust = name == "rm3" || name == "m3"
+        judge(runs.filter { $0.optimizer.name == name }.at(level), of: name, isRobust: isRobust, in: &assessment)
+        let sentence = "\(name.uppercased()) learns \(isRobust ? "the pristine examples only" : "both groups")."
+        return (sentence, assessment.judgement(held: "It does"))
+      })
   }
 
   /// Medians have to learn the pristine examples only, the others both.
-  static func judge(_ runs: [RunHistory], optimizers: [String], in assessment: inout Assessment) {
-    for name in optimizers {
-      guard let run = runs.filter({ $0.optimizer.name == name }).at(level),
-        let pristine = run.pristineAccuracy.last?.value, let corrupt = run.accuracy("train", "corrupt").last?.value
-      else {
-        assessment.miss("\(name), \(Level.text(level))")
-        continue
-      }
-      assessment.note("final pristine accuracy, \(name)", pristine)
-      assessment.note("final corrupt accuracy, \(name)", corrupt)
-      let isRobust = name == "rm3" || name == "m3"
-      if isRobust, pristine < learned {
-        assessment.fail("\(name) does not learn the pristine examples")
-      } else if pristine < learned {
-        assessment.leaveOpen("\(name) has not learned half of the pristine examples in the training it had")
-      }
-      if isRobust, corrupt > notLearned {
-        assessment.fail("\(name) learns more than a fifth of the corrupt examples")
-      } else if !isRobust, corrupt < learned {
-        // The control has not memorised yet: what the medians do not learn says nothing either.
-        assessment.leaveOpen("\(name) has not learned half of the corrupt examples in the training it had")
-      }
+  private static func judge(
+    _ run: RunHistory?, of name: String, isRobust: Bool, in assessment: inout Assessment
+  ) {
+    guard let run, let pristine = run.pristineAccuracy.last?.value,
+      let corrupt = run.accuracy("train", "corrupt").last?.value
+    else { return assessment.miss("\(name), \(Level.text(level))") }
+    assessment.note("final pristine accuracy, \(name)", pristine)
+    assessment.note("final corrupt accuracy, \(name)", corrupt)
+    if isRobust, pristine < learned {
+      assessment.fail("\(name) does not learn the pristine examples")
+    } else if pristine < learned {
+      assessment.leaveOpen("\(name) has not learned half of the pristine examples in the training it had")
+    }
+    if isRobust, corrupt > notLearned {
+      assessment.fail("\(name) learns more than a fifth of the corrupt examples")
+    } else if !isRobust, corrupt < learned {
+      // The control has not memorised yet: what the medians do not learn says nothing either.
+      assessment.leaveOpen("\(name) has not learned half of the corrupt examples in the training it had")
     }
   }
 }

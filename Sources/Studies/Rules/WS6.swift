@@ -34,10 +34,8 @@ struct WS6: Rule {
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     .joining([
-      .init(
-        letter: "a", sentence: "RM3's overfitting comes nearer to SGD's as mini-batches grow.",
-        judgement: judgeSizes(runs)),
-      .init(letter: "b", sentence: "RA3's, the control, is SGD's at every size.", judgement: judgeControl(runs)),
+      "RM3's overfitting comes nearer to SGD's as mini-batches grow.": judgeSizes(runs),
+      "RA3's, the control, is SGD's at every size.": judgeControl(runs),
     ])
   }
 
@@ -51,12 +49,10 @@ struct WS6: Rule {
     for (before, after) in zip(ratios, ratios.dropFirst()) where after.mean.isAbove(before.mean) == false {
       assessment.fail("RM3 and SGD move apart from batch \(before.size) to batch \(after.size)")
     }
-    switch last.mean.isAbove(first.mean) {
-    case true?: break
-    case false?: assessment.fail("they differ more at batch \(last.size) than at batch \(first.size)")
-    case nil:
-      assessment.leaveOpen("they differ equally at batch \(first.size) and \(last.size), within two standard errors")
-    }
+    assessment.expect(
+      last.mean.isAbove(first.mean),
+      else: "they differ more at batch \(last.size) than at batch \(first.size)",
+      open: "they differ equally at batch \(first.size) and \(last.size), within two standard errors")
     return assessment.judgement(held: "From batch \(first.size) to batch \(last.size) they converge")
   }
 

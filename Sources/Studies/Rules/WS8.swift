@@ -45,7 +45,7 @@ struct WS8: Rule {
         ("With s = 2 and 4 random labels are not learned, which SGD memorises.", 1, { compareMemory($0, in: &$1) }),
       ]
       return .joining(
-        zip("abc".map(String.init), parts).map { letter, part in
+        parts.map { part in
           var assessment = Assessment()
           var found: [Int: RunHistory] = [:]
           for count in Self.counts {
@@ -53,7 +53,7 @@ struct WS8: Rule {
             if found[count]?.finalGap == nil { assessment.miss("\(Self.word(count)), \(Level.text(part.level))") }
           }
           part.judge(found, &assessment)
-          return .init(letter: letter, sentence: part.sentence, judgement: assessment.judgement(held: "It is so"))
+          return (part.sentence, assessment.judgement(held: "It is so"))
         })
     }
   }

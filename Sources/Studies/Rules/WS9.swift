@@ -39,11 +39,9 @@ struct WS9: Rule {
       assessment.doubt("the easy examples are not as well learned as the hard ones, which makes their gap small")
     }
     if gaps.count == 2 {
-      switch gaps[1].isAbove(gaps[0]) {
-      case true?: break
-      case false?: assessment.fail("the gap of easy examples is larger than that of hard ones")
-      case nil: assessment.leaveOpen("the gaps of easy and hard examples are within two standard errors of each other")
-      }
+      assessment.expect(
+        gaps[1].isAbove(gaps[0]), else: "the gap of easy examples is larger than that of hard ones",
+        open: "the gaps of easy and hard examples are within two standard errors of each other")
     }
     compareSlopes(easy, hard, in: &assessment)
     return assessment.judgement(held: "The gap of easy examples is smaller, and their loss falls faster")
@@ -66,11 +64,9 @@ struct WS9: Rule {
     }
     assessment.note(NamedValue("early fall of the training loss per 1000 steps, easy", values: slopes.easy))
     assessment.note(NamedValue("early fall of the training loss per 1000 steps, hard", values: slopes.hard))
-    switch SeedMean(leads).isAbove(0) {
-    case true?: break
-    case false?: assessment.fail("the early loss of easy examples falls more slowly")
-    case nil: assessment.leaveOpen("the early losses fall equally fast, within two standard errors")
-    }
+    assessment.expect(
+      SeedMean(leads).isAbove(0), else: "the early loss of easy examples falls more slowly",
+      open: "the early losses fall equally fast, within two standard errors")
   }
 
   private static func slope(of run: RunHistory, upTo step: Int) -> Double? {

@@ -43,9 +43,7 @@ struct DataCommand: AsyncParsableCommand {
 
     func run() throws {
       var options = DatasetOptions()
-      options.allowsMissingFiles = allowMissing
-      options.imageSize = imageSize
-      options.skipsBadImages = skipBad
+      (options.allowsMissingFiles, options.imageSize, options.skipsBadImages) = (allowMissing, imageSize, skipBad)
       let summaries = try Split.allCases.map { split in
         let dataset = try DatasetLoader.load(name: name, split: split, directory: dataDir, options: options)
         dataset.notes.forEach { Console.note("Warning: \($0).") }

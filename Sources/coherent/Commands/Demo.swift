@@ -32,15 +32,10 @@ struct Demo: ParsableCommand {
   /// which are RM3's mini-batches and thirds of M3's.
   static func settings(noise: Double, optimizer: String, steps: Int?) -> TrainingConfiguration {
     var settings = TrainingConfiguration()
-    settings.optimizer = optimizer
-    settings.dataset = "digits"
-    settings.subset = 26_000
-    settings.testSubset = 5000
-    settings.model = "mlp:256,256,256"
+    (settings.dataset, settings.subset, settings.testSubset) = ("digits", 26_000, 5000)
+    (settings.model, settings.optimizer, settings.noise) = ("mlp:256,256,256", optimizer, noise)
     settings.batchSize = optimizer == "m3" ? 96 : 32
-    settings.noise = noise
-    (settings.steps, settings.epochs) = (steps, steps == nil ? 17 : nil)
-    settings.evalSchedule = .dense
+    (settings.steps, settings.epochs, settings.evalSchedule) = (steps, steps == nil ? 17 : nil, .dense)
     return settings
   }
 
@@ -87,8 +82,7 @@ struct Demo: ParsableCommand {
     let corruptAccuracy: Double?
 
     init(noise: Double, optimizer: String, run: RunDirectory) throws {
-      self.noise = noise
-      self.optimizer = optimizer
+      (self.noise, self.optimizer) = (noise, optimizer)
       let metrics = try run.log(MetricRecord.self)
       func last(_ group: String) -> Double? {
         metrics.last { $0.split == "train" && $0.group == group }?.accuracy1
@@ -97,13 +91,9 @@ struct Demo: ParsableCommand {
         metrics.first { $0.split == "train" && $0.group == group && $0.accuracy1 >= 0.5 }?.epoch
       }
       let summary = try run.manifest().summary
-      trainAccuracy = last("all")
-      testAccuracy = summary?.last?.testAccuracy
-      bestTestAccuracy = summary?.best?.testAccuracy
-      passesPristineHalfLearned = firstHalf("pristine")
-      passesCorruptHalfLearned = firstHalf("corrupt")
-      pristineAccuracy = last("pristine")
-      corruptAccuracy = last("corrupt")
+      (trainAccuracy, pristineAccuracy, corruptAccuracy) = (last("all"), last("pristine"), last("corrupt"))
+      (testAccuracy, bestTestAccuracy) = (summary?.last?.testAccuracy, summary?.best?.testAccuracy)
+      (passesPristineHalfLearned, passesCorruptHalfLearned) = (firstHalf("pristine"), firstHalf("corrupt"))
     }
   }
 

@@ -10,23 +10,13 @@ extension Measure {
     private let m: Int
     private let values: [(name: String, value: Double?)]
 
-    init(_ measures: RelatedMeasures) {
-      m = measures.m
-      values = measures.values
-    }
-
-    private struct Name: CodingKey {
-      let stringValue: String
-      var intValue: Int? { nil }
-      init(stringValue: String) { self.stringValue = stringValue }
-      init?(intValue: Int) { nil }
-    }
+    init(_ measures: RelatedMeasures) { (m, values) = (measures.m, measures.values) }
 
     func encode(to encoder: any Encoder) throws {
-      var container = encoder.container(keyedBy: Name.self)
-      try container.encode(m, forKey: Name(stringValue: "m"))
+      var container = encoder.container(keyedBy: NameKey.self)
+      try container.encode(m, forKey: NameKey(stringValue: "m"))
       for (name, value) in values {
-        try container.encode(value.flatMap { $0.isFinite ? $0 : nil }, forKey: Name(stringValue: name))
+        try container.encode(value.flatMap { $0.isFinite ? $0 : nil }, forKey: NameKey(stringValue: name))
       }
     }
 

@@ -109,19 +109,10 @@ struct Measure: ParsableCommand {
     let alphaUnbiasedInterval: [Double]?
 
     init(_ layer: LayerCoherence) {
-      name = layer.layer
-      alpha = layer.coherence.alpha
-      mCoherence = layer.coherence.mCoherence
-      alphaUnbiased = layer.coherence.alphaUnbiased
-      share = layer.share
+      let coherence = layer.coherence
+      (name, alpha, mCoherence, share) = (layer.layer, coherence.alpha, coherence.mCoherence, layer.share)
+      alphaUnbiased = coherence.alphaUnbiased
       alphaUnbiasedInterval = layer.unbiasedInterval.map { [$0.low, $0.high] }
-    }
-
-    enum CodingKeys: String, CodingKey {
-      case name, alpha, share
-      case mCoherence = "m_coherence"
-      case alphaUnbiased = "alpha_unbiased"
-      case alphaUnbiasedInterval = "alpha_unbiased_interval"
     }
   }
 
@@ -131,44 +122,23 @@ struct Measure: ParsableCommand {
     let alpha, mCoherence, alphaUnbiased: Double?
     let alphaUnbiasedInterval: [Double]?
     let mCoherenceFromBatches, simpleNoiseScale: Double?
-    let batchNormPolicy: String
+    let bnPolicy: String
     let seconds: Double
-    let peakResidentBytes: Int
+    let peakRSSBytes: Int
     let layers: [Layer]
     let related: Related?
 
     init(
       _ result: CoherenceResult, selection: WeightSelection, step: Int, split: Split, policy: BatchNormPolicy,
-      seconds: Double,
-      related: RelatedMeasures?
+      seconds: Double, related: RelatedMeasures?
     ) {
-      let network = Layer(result.network)
-      m = result.network.coherence.m
-      self.step = step
-      self.split = split.rawValue
-      weights = selection.rawValue
-      alpha = network.alpha
-      mCoherence = network.mCoherence
-      alphaUnbiased = network.alphaUnbiased
+      let (network, coherence) = (Layer(result.network), result.network.coherence)
+      (m, self.step, self.split, weights) = (coherence.m, step, split.rawValue, selection.rawValue)
+      (alpha, mCoherence, alphaUnbiased) = (network.alpha, network.mCoherence, network.alphaUnbiased)
       alphaUnbiasedInterval = network.alphaUnbiasedInterval
-      mCoherenceFromBatches = result.fromBatches
-      simpleNoiseScale = result.network.coherence.simpleNoiseScale
-      batchNormPolicy = policy.rawValue
-      self.seconds = seconds
-      peakResidentBytes = Runtime.peakResidentBytes
-      layers = result.layers.map(Layer.init)
-      self.related = related.map(Related.init)
-    }
-
-    enum CodingKeys: String, CodingKey {
-      case m, step, split, weights, alpha, seconds, layers, related
-      case mCoherence = "m_coherence"
-      case alphaUnbiased = "alpha_unbiased"
-      case alphaUnbiasedInterval = "alpha_unbiased_interval"
-      case mCoherenceFromBatches = "m_coherence_from_batches"
-      case simpleNoiseScale = "simple_noise_scale"
-      case batchNormPolicy = "bn_policy"
-      case peakResidentBytes = "peak_rss_bytes"
+      (mCoherenceFromBatches, simpleNoiseScale) = (result.fromBatches, coherence.simpleNoiseScale)
+      (bnPolicy, self.seconds, peakRSSBytes) = (policy.rawValue, seconds, Runtime.peakResidentBytes)
+      (layers, self.related) = (result.layers.map(Layer.init), related.map(Related.init))
     }
 
     var text: String {
@@ -187,8 +157,8 @@ struct Measure: ParsableCommand {
       var lines = [Console.table(rows), ""]
       if alpha == nil { lines.append("Every gradient is 0, so coherence is undefined.") }
       lines.append(
-        "\(m) \(split) examples, \(weights) weights (step \(step)), batch norm \(batchNormPolicy), "
-          + String(format: "%.2f s", seconds) + ", peak memory \(Console.bytes(peakResidentBytes))")
+        "\(m) \(split) examples, \(weights) weights (step \(step)), batch norm \(bnPolicy), "
+          + String(format: "%.2f s", seconds) + ", peak memory \(Console.bytes(peakRSSBytes))")
       if let related { lines += ["", related.text] }
       return lines.joined(separator: "\n")
     }

@@ -74,10 +74,13 @@ struct ModelCommand: ParsableCommand {
         exampleShape: shape, classes: classes, norm: NormalizationChoice(norm), initializer: .pytorch,
         generator: Generator(seed: 1))
       let store = try ParameterStore(model)
+      let summary = try ModelSummary(of: model, exampleShape: shape)
+      let memory = try ActivationMemory(of: model, store: store, exampleShape: shape)
       let report = Report(
-        name: name, input: shape, classes: classes, norm: norm, batchSize: batchSize,
-        summary: try ModelSummary(of: model, exampleShape: shape),
-        memory: try ActivationMemory(of: model, store: store, exampleShape: shape))
+        name: name, input: shape, classes: classes, norm: norm, batchSize: batchSize, layers: summary.layers,
+        parameters: summary.parameters, flops: summary.flops, parameterBytes: 4 * summary.parameters,
+        activationBytes: batchSize * memory.keptPerExample, trainingBytes: memory.trainingBytes(batchSize),
+        evaluationBytes: memory.evaluationBytes(batchSize))
       if json { return try Console.json(report) }
       print(report.text)
     }
@@ -103,24 +106,6 @@ struct ModelCommand: ParsableCommand {
     let layers: [ModelSummary.Layer]
     let parameters, flops: Int
     let parameterBytes, activationBytes, trainingBytes, evaluationBytes: Int
-
-    init(
-      name: String, input: [Int], classes: Int, norm: String, batchSize: Int, summary: ModelSummary,
-      memory: ActivationMemory
-    ) {
-      self.name = name
-      self.input = input
-      self.classes = classes
-      self.norm = norm
-      self.batchSize = batchSize
-      layers = summary.layers
-      parameters = summary.parameters
-      flops = summary.flops
-      parameterBytes = 4 * summary.parameters
-      activationBytes = batchSize * memory.keptPerExample
-      trainingBytes = memory.trainingBytes(batchSize)
-      evaluationBytes = memory.evaluationBytes(batchSize)
-    }
 
     var text: String {
       var rows = [["layer", "kind", "output", "parameters", "MFLOPs"]]

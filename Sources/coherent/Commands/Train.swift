@@ -47,20 +47,14 @@ struct Train: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Show no progress.")
   var quiet = false
 
-  private var out: String? { place.out }
-  private var resume: String? { keeping.resume }
-  private var force: Bool { keeping.force }
-  private var report: Bool { keeping.report }
-  private var ignoreMemoryEstimate: Bool { limits.ignoreMemoryEstimate }
-
   func validate() throws {
-    guard (out == nil) != (resume == nil) else {
+    guard (place.out == nil) != (keeping.resume == nil) else {
       throw ValidationError("Give either --out RUN for a new run or --resume RUN to continue one.")
     }
-    guard (out ?? resume) != "" else {
+    guard (place.out ?? keeping.resume) != "" else {
       throw ValidationError("The run directory has an empty name; give --out or --resume a path.")
     }
-    if resume != nil, config != nil || force || options.isMoreThanLengthSet {
+    if keeping.resume != nil, config != nil || keeping.force || options.isMoreThanLengthSet {
       throw ValidationError(
         "--resume continues with the run's own config.yaml; leave out all training options except --steps or --epochs.")
     }
@@ -72,20 +66,21 @@ struct Train: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     let parent = ParentProcessMonitor()
     let run =
-      try resume.map {
-        try TrainingRun(resuming: $0, to: options.length, tool: Coherent.tool, checksMemory: !ignoreMemoryEstimate)
+      try keeping.resume.map {
+        try TrainingRun(
+          resuming: $0, to: options.length, tool: Coherent.tool, checksMemory: !limits.ignoreMemoryEstimate)
       } ?? start()
     run.warnings.forEach { Console.note("Warning: \($0).") }
     run.notes.forEach { Console.note("Note: \($0).") }
     if run.isComplete {
       Console.note("The run in \(run.directory.url.path) is already complete.")
     } else if try train(run, parent) == .interrupted {
-      if report { writeReport(of: run.directory) }
+      if keeping.report { writeReport(of: run.directory) }
       Console.note(
         "Interrupted at step \(run.trainer.step). Continue with: coherent train --resume \(run.directory.url.path)")
       throw ExitCode(130)
     }
-    if report { writeReport(of: run.directory) }
+    if keeping.report { writeReport(of: run.directory) }
     let manifest = try run.directory.manifest()
     if json {
       try Console.json(TrainResult(run: run.directory.url.path, manifest: manifest))
@@ -98,8 +93,8 @@ struct Train: ParsableCommand {
     var settings = try config.map { try TrainingConfiguration(file: $0) } ?? TrainingConfiguration()
     options.apply(to: &settings)
     return try TrainingRun(
-      settings, at: out ?? "", existing: force ? .replace : .refuse, tool: Coherent.tool,
-      checksMemory: !ignoreMemoryEstimate)
+      settings, at: place.out ?? "", existing: keeping.force ? .replace : .refuse, tool: Coherent.tool,
+      checksMemory: !limits.ignoreMemoryEstimate)
   }
 
   private func train(_ run: TrainingRun, _ parent: ParentProcessMonitor?) throws -> TrainingOutcome {

@@ -73,14 +73,15 @@ struct OptionSection<Name: SectionName>: ParsableArguments, CustomReflectable {
   var customMirror: Mirror { Mirror(self, children: Self.options.map { ($0.key, $0.argument) }) }
 
   init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: OptionKey.self)
+    let values = try decoder.container(keyedBy: NameKey.self)
     given = try Self.options.compactMap { option in
       try option.value(in: values).map { GivenOption(option: option, value: $0) }
     }
   }
 }
 
-private struct OptionKey: CodingKey {
+/// A key whose name is known only as the program runs.
+struct NameKey: CodingKey {
   let stringValue: String
   var intValue: Int? { nil }
   init(stringValue: String) { self.stringValue = stringValue }
@@ -106,8 +107,8 @@ extension TrainingOption {
   }
 
   /// What was given; nil for nothing.
-  fileprivate func value(in values: KeyedDecodingContainer<OptionKey>) throws -> Any? {
-    let key = OptionKey(stringValue: key)
+  fileprivate func value(in values: KeyedDecodingContainer<NameKey>) throws -> Any? {
+    let key = NameKey(stringValue: key)
     if type == Bool.self { return try values.decode(Flag<Bool?>.self, forKey: key).wrappedValue }
     if type == [String].self {
       let words = try values.decode(Option<[String]>.self, forKey: key).wrappedValue

@@ -98,9 +98,7 @@ extension StudyCommand {
       var settings = StudySettings(study: study.id, profile: profile)
       settings.dataDir = dataDir.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
       settings.seeds = try seeds.map(Self.seedList)
-      settings.threads = threads
-      settings.steps = steps
-      settings.set = try Self.pairs(overrides)
+      (settings.threads, settings.steps, settings.set) = (threads, steps, try Self.pairs(overrides))
       return settings
     }
 
