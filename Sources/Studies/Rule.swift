@@ -9,12 +9,16 @@ protocol ClaimRule: Sendable {
   /// How the rule differs from its first version; nil where it does not.
   var change: RuleChange? { get }
 
+  /// Where its code lies below the folder of this target.
+  var file: String { get }
+
   /// What the evidence says about the claim: one verdict for every set of runs that belong together.
   func verdicts(on evidence: Evidence) -> [Verdict]
 }
 
 extension ClaimRule {
   var change: RuleChange? { nil }
+  var file: String { "Rules/\(claim.id.replacing("-", with: "")).swift" }
 }
 
 /// How a rule differs from its first version. A rule changes only for a reason that can be read off the paper's words or

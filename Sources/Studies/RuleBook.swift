@@ -33,8 +33,8 @@ public enum RuleBook {
   /// The rules as sections in Markdown; names of claims lead to their code.
   public static func markdown(_ entries: [Entry]) -> String {
     entries.map { entry in
-      let file = "\(entry.claim.replacing("-", with: "")).swift"
-      let head = "## [\(entry.claim)](../../Sources/Studies/Rules/\(file))\n\n\(entry.sentence)\n"
+      let file = Rules.all.first { $0.claim.id == entry.claim }?.file ?? ""
+      let head = "## [\(entry.claim)](../../Sources/Studies/\(file))\n\n\(entry.sentence)\n"
       return ([head] + Rules.history(of: entry.claim).map { "- " + $0 }).joined(separator: "\n")
     }.joined(separator: "\n\n")
   }

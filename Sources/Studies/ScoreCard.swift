@@ -5,13 +5,13 @@ import RunStore
 
 /// The rules by claim.
 enum Rules {
-  static let all: [any ClaimRule] = [
-    CG1(), CG2(), CG3(), CG4(), CG5(), CG6(), CG7(), CG8(), CG9(), CG10(), CG11(), CG12(),
-    WS1(), WS2(), WS3(), WS4(), WS5(), WS6(), WS7(), WS8(), WS9(), WS10(), WS11(),
-    MC1(), MC2(), MC3(), MC4(), MC5(),
-    GM1(), GM2(), GM3(), GM4(), GM5(), GM6(), GM7(), GM8(),
-    GS1(), GS2(), MN1(),
-  ]
+  static let all: [any ClaimRule] =
+    [
+      CG1(), CG2(), CG3(), CG4(), CG5(), CG6(), CG7(), CG8(), CG9(), CG10(), CG11(), CG12(),
+      WS1(), WS2(), WS3(), WS4(), WS5(), WS6(), WS7(), WS8(), WS9(), WS10(), WS11(),
+      MC1(), MC2(), MC3(), MC4(), MC5(),
+      GM1(), GM2(), GM3(), GM4(), GM5(), GM6(), GM7(), GM8(),
+    ] + StudyCatalog.own.flatMap(\.rules)
 
   /// How a claim is judged and was judged by the first version, and what came of that, in sentences.
   static func history(of claim: String) -> [String] {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import Runs
 import Training
@@ -34,6 +35,9 @@ public struct Study: Sendable {
   var fixed: [String] = []
   /// Options that differ between its stages and that `--set` may all the same give to every cell alike.
   var overridable: Set<String> = []
+  /// The rules of its claims and its figures, where they are not those of a paper.
+  var rules: [any ClaimRule] = []
+  var figures: (@Sendable (FigureSource) throws -> [Figure?])?
   /// The cells, for a request.
   let grid: @Sendable (GridRequest) -> [Cell]
 

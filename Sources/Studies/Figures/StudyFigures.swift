@@ -36,7 +36,9 @@ public enum StudyFigures {
   ///   - claim: Such as `CG-8`.
   ///   - figures: The figures of a study.
   public static func figures(about claim: String, among figures: [Figure]) -> [String] {
-    let wanted = ClaimFigures.ids[claim] ?? []
+    guard let wanted = ClaimFigures.ids[claim] else {
+      return StudyCatalog.own.contains { $0.claims.contains(claim) } ? figures.map(\.id) : []
+    }
     return figures.map(\.id).filter { id in
       wanted.contains { $0.hasSuffix("-") ? id.hasPrefix($0) : id == $0 }
     }
@@ -44,31 +46,30 @@ public enum StudyFigures {
 
   private typealias Builder = (id: String, make: @Sendable (FigureSource) throws -> [Figure?])
 
-  private static let builders: [Builder] = [
-    ("cg/label-noise", { NoiseFigures.coherentGradients($0) + [GradientNormFigure.figure($0)] }),
-    ("cg/contributions", ContributionFigures.grid),
-    ("cg/winsorized", WinsorizedFigures.mnist),
-    ("cg/full-batch", NoiseFigures.fullBatch),
-    ("ws/label-noise", NoiseFigures.byModel),
-    ("ws/robust-means", RobustFigures.robustMeans),
-    ("ws/batch-size", RobustFigures.batchSize),
-    ("ws/winsorized-cifar", WinsorizedFigures.cifar),
-    ("ws/easy-hard", DifficultyFigures.easyHard),
-    ("ws/difficulty", DifficultyFigures.difficulty),
-    ("ws/cost", MeasuredFigures.stepCost),
-    ("mc/evolution", { CoherenceFigures.evolution($0) + (try $0.reportFigures("coherence-by-layer")) }),
-    ("mc/measures", { CoherenceFigures.measures($0) + MeasuredFigures.growth($0) }),
-    ("gm/coherence", CoherenceFigures.byEpochAndLoss),
-    ("gm/m3", RobustFigures.m3),
-    ("gm/stability-bound", CoherenceFigures.stabilityBound),
-    ("gm/learning-order", MeasuredFigures.learningOrder),
-    ("gm/adversarial-init", InitialisationFigures.adversarial),
-    ("gm/width-depth", InitialisationFigures.widthAndDepth),
-    ("gm/linear-example", MeasuredFigures.linearExample),
-    ("gm/early-stopping", NoiseFigures.earlyStopping),
-    ("ws/group-size", OwnFigures.groupSize),
-    ("mc/normalisation", OwnFigures.normalisation),
-  ]
+  private static let builders: [Builder] =
+    [
+      ("cg/label-noise", { NoiseFigures.coherentGradients($0) + [GradientNormFigure.figure($0)] }),
+      ("cg/contributions", ContributionFigures.grid),
+      ("cg/winsorized", WinsorizedFigures.mnist),
+      ("cg/full-batch", NoiseFigures.fullBatch),
+      ("ws/label-noise", NoiseFigures.byModel),
+      ("ws/robust-means", RobustFigures.robustMeans),
+      ("ws/batch-size", RobustFigures.batchSize),
+      ("ws/winsorized-cifar", WinsorizedFigures.cifar),
+      ("ws/easy-hard", DifficultyFigures.easyHard),
+      ("ws/difficulty", DifficultyFigures.difficulty),
+      ("ws/cost", MeasuredFigures.stepCost),
+      ("mc/evolution", { CoherenceFigures.evolution($0) + (try $0.reportFigures("coherence-by-layer")) }),
+      ("mc/measures", { CoherenceFigures.measures($0) + MeasuredFigures.growth($0) }),
+      ("gm/coherence", CoherenceFigures.byEpochAndLoss),
+      ("gm/m3", RobustFigures.m3),
+      ("gm/stability-bound", CoherenceFigures.stabilityBound),
+      ("gm/learning-order", MeasuredFigures.learningOrder),
+      ("gm/adversarial-init", InitialisationFigures.adversarial),
+      ("gm/width-depth", InitialisationFigures.widthAndDepth),
+      ("gm/linear-example", MeasuredFigures.linearExample),
+      ("gm/early-stopping", NoiseFigures.earlyStopping),
+    ] + StudyCatalog.own.compactMap { study in study.figures.map { (study.id, $0) } }
 }
 
 /// What figures are made from.

@@ -5,7 +5,7 @@ import Training
 
 /// Studies that no paper has: where robust averages suppress memorising, and what of coherence is about labels.
 extension StudyCatalog {
-  static let own = [groupSize, normalisation]
+  static let own = [groupSize, normalisation, andMask]
 
   /// A setting of the grid over group sizes: SGD and RM3 in mini-batches of `group`, M3 in three times as large ones.
   private struct GroupSetting {
@@ -23,7 +23,7 @@ extension StudyCatalog {
       .small:
         "MNIST, glyphs:10 and glyphs:100 (3×256), CIFAR-10 (2×512 and ResNet-20), 5000 to 20 000 images, groups of 8 to 128, 50 % noise, 3 seeds",
       .paper: "all of MNIST and CIFAR-10 and 60 000 glyphs, groups of 8 to 512, 50 % noise, 3 seeds",
-    ], fixed: ["batch-size", "subset"]
+    ], fixed: ["batch-size", "subset"], rules: [GS1(), GS2()], figures: OwnFigures.groupSize
   ) { request in
     settings(request.profile).flatMap { setting in
       ["sgd", "rm3", "m3"].flatMap { word in
@@ -77,7 +77,7 @@ extension StudyCatalog {
       .small:
         "5000 images of CIFAR-10, ResNet-20 with batch and with group norm, batch 250, 100 epochs, m = 1000, noise 0 and 100 %, 3 seeds",
       .paper: "ImageNet, ResNet-50 with batch and with group norm, batch 4096, m = 40 356, noise 0 and 100 %",
-    ]
+    ], rules: [MN1()], figures: OwnFigures.normalisation
   ) { request in
     let m = request.by(smoke: 30, small: 1000, paper: Setting.imageNetSample)
     return [("batch", "batch"), ("group", "group:8")].flatMap { word, norm in
