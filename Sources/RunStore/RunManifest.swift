@@ -48,9 +48,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var operatingSystem: String?
 
     /// A machine from its fields.
-    public init(
-      cpuModel: String? = nil, device: String? = nil, threads: Int? = nil, operatingSystem: String? = nil
-    ) {
+    public init(cpuModel: String? = nil, device: String? = nil, threads: Int? = nil, operatingSystem: String? = nil) {
       (self.cpuModel, self.device, self.threads, self.operatingSystem) = (cpuModel, device, threads, operatingSystem)
     }
 
@@ -156,9 +154,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
     public var last: Part
 
     /// A plan from its fields.
-    public init(
-      schedule: String, evaluations: Int, early: Part, regular: Part, regularDistance: Int?, last: Part
-    ) {
+    public init(schedule: String, evaluations: Int, early: Part, regular: Part, regularDistance: Int?, last: Part) {
       (self.schedule, self.evaluations, self.early, self.regular) = (schedule, evaluations, early, regular)
       (self.regularDistance, self.last) = (regularDistance, last)
     }
@@ -228,8 +224,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
   /// The results so far.
   public var summary: RunSummary?
   /// Anything else worth keeping: the run's tags, `split` and `weights`, the names of those files, `norm` and
-  /// `augment` where they are not the usual, `drop_last` where the rest of an epoch is left out, and `freeze`, the patterns of parameters that were never updated, with
-  /// `frozen_parameters`, their number.
+  /// `augment` where they are not the usual, `drop_last` where the rest of an epoch is left out, `clip_norm` where gradients are
+  /// clipped, and `freeze`, the patterns of parameters that were never updated, with `frozen_parameters`, their number.
   public var extra: [String: String]
 
   /// A manifest from its fields.

@@ -54,8 +54,7 @@ public struct ConfiguredTraining {
       settings: configuration.settings(steps: resolved.steps ?? 1),
       linearPolicy: linearPolicy ?? configuration.linearPolicy)
     memoryEstimate = trainer.memoryEstimate(base: base)
-    try memoryEstimate?.check(
-      against: memoryLimit, batchSize: min(configuration.batchSize, data.trainIndices.count))
+    try memoryEstimate?.check(against: memoryLimit, batchSize: min(configuration.batchSize, data.trainIndices.count))
   }
 
   /// Refuses a perceptron whose parameters alone would not fit, before they are made: its widths are the user's.
@@ -120,7 +119,7 @@ extension TrainingConfiguration {
   fileprivate func settings(steps: Int) throws -> TrainingSettings {
     TrainingSettings(
       steps: steps, batchSize: batchSize, dropsLast: dropLast, augmentation: try Augmentation(augment), seed: seed,
-      evaluationDistance: evalEvery, evaluationPolicy: evalSchedule, stopAccuracy: stopAccuracy)
+      evaluationDistance: evalEvery, evaluationPolicy: evalSchedule, stopAccuracy: stopAccuracy, clipNorm: clipNorm)
   }
 
   /// Who computes the products of linear layers; nil for what suits the processor.

@@ -54,6 +54,7 @@ public struct RunDescription: Sendable {
     extra = tags
     extra["split"] = trainer.data.split?.name
     extra["augment"] = trainer.settings.augmentation == .none ? nil : trainer.settings.augmentation.description
+    extra["clip_norm"] = trainer.settings.clipNorm.map { "\($0)" }
     extra["drop_last"] = trainer.settings.dropsLast ? "true" : nil
     if trainer.store.frozenCount > 0 { extra["frozen_parameters"] = String(trainer.store.frozenCount) }
   }

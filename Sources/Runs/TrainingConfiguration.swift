@@ -76,6 +76,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var allowMomentum = false
   /// The weight decay λ.
   public var weightDecay = 0.0
+  /// The length that the aggregate of a step may have; nil for any.
+  public var clipNorm: Double?
   /// How the learning rate changes, as a word.
   public var schedule = "constant"
   /// Updates over which the learning rate rises to the schedule's; see `Schedule.factor`.
@@ -150,6 +152,7 @@ extension TrainingConfiguration {
       "\(optimizer) was studied without momentum, which mixes back in what the median left out; leave momentum at 0, or "
         + "set allow-momentum")
     try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")
+    try TrainingSettings.check(clipNorm: clipNorm)
     _ = try optimization.makeOptimizer(momentum: momentum, nesterov: nesterov, weightDecay: weightDecay)
     try require(noise >= 0 && noise <= 1, "noise must be from 0 to 1, not \(noise)")
     try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")
@@ -233,7 +236,8 @@ extension TrainingConfiguration {
 
   /// What a run itself writes to the manifest's `extra`.
   static let manifestEntries = [
-    "split", "weights", "norm", "augment", "drop_last", "freeze", "frozen_parameters", "memory_estimate_bytes",
+    "split", "weights", "norm", "augment", "drop_last", "clip_norm", "freeze", "frozen_parameters",
+    "memory_estimate_bytes",
   ]
 
   private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {

@@ -104,8 +104,7 @@ public struct TrainingOption: Sendable {
         let tag = entries.first(where: { $0.value.scalar == nil })
       {
         let place = tag.value.mark.map { ", line \($0.line)" } ?? line
-        throw TrainingError(
-          .configuration, "\(source)\(place): tag \"\(tag.key.string ?? "")\" must be a word")
+        throw TrainingError(.configuration, "\(source)\(place): tag \"\(tag.key.string ?? "")\" must be a word")
       }
       let value = node.string.map { "\"\($0)\"" } ?? "a list"
       throw TrainingError(.configuration, "\(source)\(line): \(key) must be \(expectation), not \(value)")
@@ -212,6 +211,7 @@ extension TrainingConfiguration {
     .init("nesterov", .optimization, \.nesterov, "Use Nesterov momentum."),
     .init("allow-momentum", .optimization, \.allowMomentum, "Use momentum with m3, rm3 and related averages too."),
     .init("weight-decay", .optimization, \.weightDecay, "Weight decay. (default: 0)"),
+    .init("clip-norm", .optimization, \.clipNorm, "Shorten the gradient of a step to this length where it is longer."),
     .init(
       "schedule", .optimization, \.schedule,
       "How the learning rate changes over the run: constant, cosine, step:STEP[,STEP...][:FACTOR]. (default: constant)"),

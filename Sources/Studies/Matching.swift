@@ -20,7 +20,9 @@ enum Factor: CaseIterable {
     case .normalization: return run.normalization.map { "norm \($0)" } ?? ""
     case .weights: return run.weights.map { "from weights \($0)" } ?? ""
     case .frozen: return run.manifest.extra["freeze"].map { "frozen \($0)" } ?? ""
-    case .optimizer: return (manifest.optimizer ?? "sgd").lowercased()
+    case .optimizer:
+      return (manifest.optimizer ?? "sgd").lowercased()
+        + (manifest.extra["clip_norm"].map { ", clipped at \($0)" } ?? "")
     case .learningRate: return manifest.learningRate.map { "lr \($0)" } ?? ""
     // Its kind: milestones are steps, and differ where steps do.
     case .schedule:

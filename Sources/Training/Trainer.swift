@@ -242,7 +242,8 @@ public final class Trainer {
       let result = try passes.aggregate(batch.images) { try $0.crossEntropy(targets: labels) }
       total += try note(result, batch.indices, targets, rate: rate)
       count += batch.indices.count
-      guard try optimizer.step(store, result.aggregate, learningRate: rate) else {
+      let aggregate = try settings.clipNorm.map { try NormClipping.clipped(result.aggregate, store, to: $0) }
+      guard try optimizer.step(store, aggregate ?? result.aggregate, learningRate: rate) else {
         throw divergence("a parameter is no longer a finite number", rate: rate)
       }
       try passes.didStep()
@@ -308,8 +309,7 @@ public struct Milestones: Codable, Sendable, Equatable {
   mutating func note(
     step: Int, train: Double, test: Double, validation: Double?, canBeBest: Bool = true, canBeSelected: Bool = true
   ) {
-    let moment = RunSummary.Moment(
-      step: step, trainAccuracy: train, testAccuracy: test, validationAccuracy: validation)
+    let moment = RunSummary.Moment(step: step, trainAccuracy: train, testAccuracy: test, validationAccuracy: validation)
     last = moment
     if canBeBest, test > best?.testAccuracy ?? -1 { best = moment }
     if canBeSelected, let validation, validation > selected?.validationAccuracy ?? -1 { selected = moment }

@@ -20,16 +20,18 @@ public struct TrainingSettings: Sendable, Equatable {
   public var evaluationPolicy = EvaluationPolicy.auto
   /// The accuracy on all training examples at which the run is complete, from the first evaluation on that reaches it.
   public var stopAccuracy: Double?
+  /// The length that the aggregate of a step may have, C; nil for any.
+  public var clipNorm: Double?
 
   /// Settings from those that are not the usual ones.
   public init(
     steps: Int = 1000, batchSize: Int = 100, dropsLast: Bool = false, augmentation: Augmentation = .none,
     seed: UInt64 = 1, evaluationDistance: Int? = nil, evaluationPolicy: EvaluationPolicy = .auto,
-    stopAccuracy: Double? = nil
+    stopAccuracy: Double? = nil, clipNorm: Double? = nil
   ) {
     (self.steps, self.batchSize, self.dropsLast) = (steps, batchSize, dropsLast)
     (self.augmentation, self.seed, self.evaluationDistance) = (augmentation, seed, evaluationDistance)
-    (self.evaluationPolicy, self.stopAccuracy) = (evaluationPolicy, stopAccuracy)
+    (self.evaluationPolicy, self.stopAccuracy, self.clipNorm) = (evaluationPolicy, stopAccuracy, clipNorm)
   }
 
   /// Updates that a run can have at most.
@@ -41,11 +43,17 @@ public struct TrainingSettings: Sendable, Equatable {
       if !condition { throw TrainingError(.configuration, message()) }
     }
     try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")
-    try require(
-      steps >= 1 && steps <= Self.maximumSteps, "steps must be from 1 to \(Self.maximumSteps), not \(steps)")
+    try require(steps >= 1 && steps <= Self.maximumSteps, "steps must be from 1 to \(Self.maximumSteps), not \(steps)")
     try require(
       stopAccuracy.map { $0 > 0 && $0 <= 1 } ?? true,
       "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
+    try Self.check(clipNorm: clipNorm)
     try require((evaluationDistance ?? 1) >= 1, "eval-every must be at least 1, not \(evaluationDistance ?? 0)")
+  }
+
+  /// - Throws: `TrainingError` unless a length is above 0.
+  package static func check(clipNorm: Double?) throws {
+    guard let clipNorm, !(clipNorm > 0 && clipNorm.isFinite) else { return }
+    throw TrainingError(.configuration, "clip-norm must be a number above 0, not \(clipNorm)")
   }
 }

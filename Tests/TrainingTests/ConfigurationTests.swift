@@ -180,6 +180,7 @@ import TestSupport
     full.noisyTestProbes = true
     (full.testFraction, full.warmup, full.freeze) = (0.1 + 0.2, 7, ["layer1.*", "*.bias", "fc?"])
     (full.imageSize, full.resize, full.augment, full.skipBad) = (64, 80, "flip+crop", true)
+    full.clipNorm = 1.5
     (full.workers, full.prefetch, full.allowMissing, full.normalize) = (3, 0, true, .none)
     #expect(try read(full.yaml()) == full)
     let text = try full.yaml()

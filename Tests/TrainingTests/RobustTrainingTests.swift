@@ -10,7 +10,7 @@ import Testing
 @Suite struct RobustTrainingTests {
   static let words = [
     "winsorized:c=10", "trimmed:s=1", "m3", "m3:successive", "rm3", "ra3", "mom:k=5", "geomed:k=3",
-    "sign-sum", "sum-sign",
+    "sign-sum", "sum-sign", "and-mask:t=0.3",
   ]
 
   private func weights(_ trainer: Trainer) throws -> [Float] { try trainer.store.values.values() }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Aggregation
+import NeuralNetworks
+import Tensors
+
+/// The aggregate of a step made no longer than so much: ĝ = g·min(1, C/‖g‖), over the parameters that are trained
+/// (Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, 2013, algorithm 1).
+enum NormClipping {
+  /// The clipped aggregate. One in the store is shortened there; one that is left to the update is formed.
+  static func clipped(_ aggregate: Aggregate, _ store: ParameterStore, to limit: Double) throws -> Aggregate {
+    switch aggregate {
+    case .none: return .none
+    case .gradient:
+      try shorten(store.gradient, store, to: limit)
+      return .gradient
+    case .fused(let fused):
+      let formed = try fused.formed(store.gradient)
+      try shorten(formed, store, to: limit)
+      return .fused(Formed(gradient: formed))
+    }
+  }
+
+  private static func shorten(_ gradient: Tensor, _ store: ParameterStore, to limit: Double) throws {
+    var square = 0.0
+    _ = try store.forTrained { part in
+      let own = try part(gradient)
+      square += try own.dot(own)
+      return true
+    }
+    let norm = square.squareRoot()
+    if norm > limit { try gradient.multiply(by: limit / norm) }
+  }
+
+  /// An aggregate that has been formed, beside the store's gradient, which its aggregator remembers as it is.
+  private struct Formed: FusedAggregate {
+    let gradient: Tensor
+
+    func updateSGD(
+      _ values: Tensor, gradient _: Tensor, velocity: Tensor?, _ update: SGDUpdate, part: (Tensor) throws -> Tensor
+    ) throws -> Bool { try values.updateSGD(gradient: part(gradient), velocity: velocity, update) }
+
+    func formed(_: Tensor) throws -> Tensor { gradient }
+  }
+}
