@@ -142,6 +142,7 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: ["Tensors", "NeuralNetworks", "Datasets"],
+      path: "Tests/TestSupport",
       exclude: ["README.md"],
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),

@@ -18,9 +18,7 @@ public enum ClippingLevel: Sendable, Equatable {
     switch self {
     case .count(let count): return (count, count)
     case .percentile(let percent):
-      func rank(_ percent: Double) -> Int {
-        Int((Double(max(batch - 1, 0)) * percent / 100).rounded(.toNearestOrEven))
-      }
+      func rank(_ percent: Double) -> Int { Int((Double(max(batch - 1, 0)) * percent / 100).rounded(.toNearestOrEven)) }
       return (rank(percent), max(batch - 1, 0) - rank(100 - percent))
     }
   }
@@ -54,9 +52,7 @@ public final class ClippedMean: GradientMatrixAggregator {
   }
 
   /// 2s + 1.
-  public var minimumBatchSize: Int {
-    if case .count(let count) = level { 2 * count + 1 } else { 1 }
-  }
+  public var minimumBatchSize: Int { if case .count(let count) = level { 2 * count + 1 } else { 1 } }
 
   /// Such as "winsorized:c=2" or "trimmed:s=4".
   public var description: String {

@@ -102,9 +102,7 @@ public final class GeometricMedian: GradientMatrixAggregator {
   ) -> ([Double], Convergence) {
     func product(_ a: [Double], _ b: [Double]) -> Double {
       var sum = 0.0
-      for i in 0..<count where a[i] != 0 {
-        for j in 0..<count { sum += a[i] * gram[i * count + j] * b[j] }
-      }
+      for i in 0..<count where a[i] != 0 { for j in 0..<count { sum += a[i] * gram[i * count + j] * b[j] } }
       return sum
     }
     func distance(_ weights: [Double], _ point: Int) -> Double {
@@ -144,9 +142,7 @@ public final class GeometricMedian: GradientMatrixAggregator {
       let next = inverse.map { $0 / total }
       change = zip(next, weights).map { abs($0 - $1) }.max() ?? 0
       weights = next
-      if change <= tolerance {
-        return (weights, Convergence(iterations: iteration, change: change, isConverged: true))
-      }
+      if change <= tolerance { return (weights, Convergence(iterations: iteration, change: change, isConverged: true)) }
     }
     return (weights, Convergence(iterations: maximumIterations, change: change, isConverged: false))
   }

@@ -33,7 +33,6 @@ public final class MedianOfMeans: GradientMatrixAggregator {
 
   /// The median of the group means.
   public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
-    try matrix.groupMedian(
-      into: store.gradient, groups: GradientMatrix.groups(of: matrix.exampleCount, count: count))
+    try matrix.groupMedian(into: store.gradient, groups: GradientMatrix.groups(of: matrix.exampleCount, count: count))
   }
 }

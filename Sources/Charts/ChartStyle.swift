@@ -16,9 +16,7 @@ enum ChartStyle {
 
   static let screenFonts = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
 
-  private static func config(
-    background: JSON, text: JSON, quiet: JSON, grid: JSON, line: JSON, fonts: String
-  ) -> JSON {
+  private static func config(background: JSON, text: JSON, quiet: JSON, grid: JSON, line: JSON, fonts: String) -> JSON {
     [
       "background": background,
       "font": .string(fonts),

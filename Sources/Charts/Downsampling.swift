@@ -7,9 +7,7 @@ enum Downsampling {
 
   /// At most about `limit` points: both ends, and from each equal stretch of points its lowest and highest, in order,
   /// so that no spike is lost. Shorter curves stay as they are.
-  static func thinned<Element>(
-    _ points: [Element], limit: Int, value: KeyPath<Element, Double>
-  ) -> [Element] {
+  static func thinned<Element>(_ points: [Element], limit: Int, value: KeyPath<Element, Double>) -> [Element] {
     guard points.count > limit, limit >= 4, let first = points.first, let last = points.last else { return points }
     let stretches = (limit - 2) / 2
     let inner = points.dropFirst().dropLast()

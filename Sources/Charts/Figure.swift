@@ -61,9 +61,7 @@ struct FigureData: Sendable {
     (self.name, self.lines, plainRows, self.isCurve) = (name, lines, [], isCurve)
   }
 
-  init(name: String, rows: [JSON]) {
-    (self.name, lines, plainRows, isCurve) = (name, [], rows, false)
-  }
+  init(name: String, rows: [JSON]) { (self.name, lines, plainRows, isCurve) = (name, [], rows, false) }
 
   /// The field of a point's detail.
   static func field(ofDetail index: Int) -> String { "detail\(index + 1)" }

@@ -101,8 +101,7 @@ public struct FigureBars: Sendable {
       ],
       "axis": ["labelAngle": .number(isLong ? -40 : 0), "ticks": false, "labelLimit": 110, "labelOverlap": false],
     ]
-    let y = self.y.encoding(
-      field: "value", domain: domain, isLabelled: index == 0, pixels: frame.height, isX: false)
+    let y = self.y.encoding(field: "value", domain: domain, isLabelled: index == 0, pixels: frame.height, isX: false)
     let bars: JSON = [
       "mark": ["type": "bar", "clip": true],
       "encoding": [

@@ -47,8 +47,7 @@ extension Figure {
   package static func draw(_ jobs: [(Figure, URL, FigureFormat)], assets: ChartAssets) throws {
     guard !jobs.isEmpty else { return }
     for needed in [assets.exporter, assets.python] where !FileManager.default.fileExists(atPath: needed.path) {
-      throw ChartError(
-        "Figures cannot be drawn: \(needed.path) does not exist.", remedy: ChartAssets.remedy)
+      throw ChartError("Figures cannot be drawn: \(needed.path) does not exist.", remedy: ChartAssets.remedy)
     }
     let work = FileManager.default.temporaryDirectory.appendingPathComponent("coherent-figures-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: work) }

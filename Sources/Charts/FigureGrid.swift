@@ -135,8 +135,7 @@ private struct GridDrawing {
     let x = panel.x.encoding(
       field: "x", domain: domain(\.x, of: panel, isX: true) { $0.points.map(\.x) }, isLabelled: isX,
       pixels: frame.width, isX: true)
-    let y = panel.y.encoding(
-      field: "y", domain: domainY(of: panel), isLabelled: isY, pixels: frame.height, isX: false)
+    let y = panel.y.encoding(field: "y", domain: domainY(of: panel), isLabelled: isY, pixels: frame.height, isX: false)
     let isNarrow = panel.y.isAccuracy && domainY(of: panel) != AccuracyAxis.whole
     let drawing = PanelDrawing(style: .print, x: x, y: y, color: color, dash: dash)
     var layers = drawing.layers(of: panel, lines: drawn[index], isClipped: isNarrow)

@@ -56,9 +56,7 @@ public struct FigureHeatmap: Sendable {
     let domain = x.domain(of: cells.flatMap { [$0.from, $0.to] }, isX: true)
     let tooltip: [JSON] =
       [["field": "row", "title": "row"], ["field": "value", "title": .string(value), "format": ".4~g"]]
-      + details.indices.map {
-        ["field": .string(FigureData.field(ofDetail: $0)), "title": .string(details[$0])]
-      }
+      + details.indices.map { ["field": .string(FigureData.field(ofDetail: $0)), "title": .string(details[$0])] }
     let chart: JSON = .object([
       "title": title.count == 1 ? .string(title[0]) : .strings(title), "width": 400,
       "height": .number(Double(min(520, max(150, rows.count * 22)))),

@@ -154,9 +154,7 @@ public struct FigureLook: Sendable, Equatable {
   }
 
   /// Legends above and below in as many columns as fit, and how many rows they then have.
-  private static func foldingLegends(
-    _ layer: JSON, width: Double, fontSize: Double
-  ) -> (layer: JSON, rows: Int) {
+  private static func foldingLegends(_ layer: JSON, width: Double, fontSize: Double) -> (layer: JSON, rows: Int) {
     guard let encoding = layer["encoding"] else { return (layer, 0) }
     var rows: [JSON: Int] = [:]
     let changed = ["color", "strokeDash"].reduce(encoding) { encoding, channel in

@@ -15,9 +15,7 @@ public struct FigurePoint: Sendable, Equatable {
   }
 
   /// A stretch of a band, without a curve in it.
-  public init(x: Double, from low: Double, to high: Double) {
-    self.init(x: x, y: .nan, low: low, high: high)
-  }
+  public init(x: Double, from low: Double, to high: Double) { self.init(x: x, y: .nan, low: low, high: high) }
 
   /// The same point without the range.
   public var withoutRange: FigurePoint { FigurePoint(x: x, y: y, details: details) }

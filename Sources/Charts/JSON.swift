@@ -31,14 +31,10 @@ indirect enum JSON: Sendable, Hashable {
   }
 
   /// The panels of a chart; a chart of one is its own.
-  var panels: [JSON] {
-    if case .array(let panels)? = self["concat"] { panels } else { [self] }
-  }
+  var panels: [JSON] { if case .array(let panels)? = self["concat"] { panels } else { [self] } }
 
   /// The layers of a chart; a chart of one view is its own layer.
-  var layers: [JSON] {
-    if case .array(let layers)? = self["layer"] { layers } else { [self] }
-  }
+  var layers: [JSON] { if case .array(let layers)? = self["layer"] { layers } else { [self] } }
 
   /// This object with more members, which replace those of the same name.
   func merging(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {

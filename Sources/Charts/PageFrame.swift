@@ -91,7 +91,5 @@ package enum PageFrame {
 
 extension Figure {
   /// Whether it takes the width of a page: more than one panel side by side.
-  var isPageWide: Bool {
-    if case .number(let columns)? = chart["columns"] { columns > 1 } else { false }
-  }
+  var isPageWide: Bool { if case .number(let columns)? = chart["columns"] { columns > 1 } else { false } }
 }

@@ -67,8 +67,7 @@ public struct ConfidenceInterval: Sendable, Equatable, Codable {
 
   /// The same interval through a rising straight line.
   func mapped(slope: Double, offset: Double) -> ConfidenceInterval {
-    ConfidenceInterval(
-      low: low * slope + offset, high: high * slope + offset, standardError: standardError * slope)
+    ConfidenceInterval(low: low * slope + offset, high: high * slope + offset, standardError: standardError * slope)
   }
 
   private init(low: Double, high: Double, standardError: Double) {

@@ -35,8 +35,7 @@ public final class CoherenceAccumulator {
     let (whole, rest) = max(expectedCount, 0).quotientAndRemainder(dividingBy: Self.largestGroup)
     self.groupCount = max(groupCount, whole + (rest > 0 ? 1 : 0), 1)
     total = try Tensor.zeros([plan.store.count], dtype: .float64, device: plan.store.values.device)
-    pending = try Tensor.zeros(
-      [plan.store.count], dtype: plan.store.values.dtype, device: plan.store.values.device)
+    pending = try Tensor.zeros([plan.store.count], dtype: plan.store.values.dtype, device: plan.store.values.device)
     squaredNorms = Array(repeating: 0, count: plan.layerNames.count)
     guard groupCount >= 2, expectedCount >= 2 * self.groupCount else { return }
     guard plan.store.count < Self.largestFile / 4 / self.groupCount else {
@@ -179,8 +178,7 @@ public final class CoherenceAccumulator {
     guard let products, let size = groups?.closed.first?.count,
       groups?.closed.allSatisfy({ $0.count == size }) ?? false
     else { return nil }
-    return Coherence.mCoherence(
-      fromBatchSums: products.map(\.own), total: network.sumSquaredNorm, batchSize: size)
+    return Coherence.mCoherence(fromBatchSums: products.map(\.own), total: network.sumSquaredNorm, batchSize: size)
   }
 
   /// The products over the whole network from those of its layers.

@@ -29,9 +29,7 @@ public struct ColumnSample: Sendable, Equatable, Codable {
   public func explicit(_ matrix: GradientMatrix) throws -> [Tensor] {
     guard matrix.layers.map(\.name) == layers,
       zip(matrix.layers, columns).allSatisfy({ $1.last ?? 0 < max($0.columnCount, 1) })
-    else {
-      throw CoherenceError("the parameters were chosen for another model: choose them again for this one")
-    }
+    else { throw CoherenceError("the parameters were chosen for another model: choose them again for this one") }
     return try zip(matrix.layers, columns).map { try $0.block.columns($1) }
   }
 }

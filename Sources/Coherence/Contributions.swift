@@ -214,9 +214,7 @@ public struct ContributionTracker: Sendable, Equatable {
   }
 
   /// The same from records.
-  public mutating func add(
-    _ records: [ExampleGradientRecord], meanSquaredNorm: Double
-  ) throws -> ContributionPoint {
+  public mutating func add(_ records: [ExampleGradientRecord], meanSquaredNorm: Double) throws -> ContributionPoint {
     try add(dots: records.map(\.dot), meanSquaredNorm: meanSquaredNorm)
   }
 

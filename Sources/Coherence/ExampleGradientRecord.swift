@@ -36,9 +36,7 @@ extension GradientMatrix {
   ///   - targets: the labels [B] (int64) when the output is logits [B, K]; nil leaves margin and correctness out.
   ///   - meanGradient: ḡ, [P], in the element type of the model.
   /// - Throws: `CoherenceError` when the sizes do not fit, or a gradient is not finite (named by layer and example).
-  public func exampleRecords(
-    indices: [Int], targets: Tensor?, meanGradient: Tensor
-  ) throws -> [ExampleGradientRecord] {
+  public func exampleRecords(indices: [Int], targets: Tensor?, meanGradient: Tensor) throws -> [ExampleGradientRecord] {
     guard meanGradient.shape == [parameterCount] else {
       throw CoherenceError(
         "the mean gradient has shape \(meanGradient.shape), but the model has \(parameterCount) parameters")

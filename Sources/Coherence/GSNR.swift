@@ -93,9 +93,7 @@ public final class GSNRAccumulator {
       var (total, defined, parameters) = (0.0, 0, 0)
       for range in layer.ranges {
         let finite = try variance.narrow(0, from: range.lowerBound, length: range.count).isFinite().all().item()
-        guard finite != 0 else {
-          throw CoherenceError.diverged("a gradient of layer \(layer.name) is not finite")
-        }
+        guard finite != 0 else { throw CoherenceError.diverged("a gradient of layer \(layer.name) is not finite") }
         total += try kept.narrow(0, from: range.lowerBound, length: range.count).sum().item()
         defined += try isDefined.narrow(0, from: range.lowerBound, length: range.count).to(.int64).sum().itemInteger()
         parameters += range.count

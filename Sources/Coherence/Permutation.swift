@@ -26,9 +26,7 @@ enum Permutation {
   }
 
   /// The elements in a random order.
-  static func shuffled<Element>(
-    _ elements: [Element], using generator: inout some RandomNumberGenerator
-  ) -> [Element] {
+  static func shuffled<Element>(_ elements: [Element], using generator: inout some RandomNumberGenerator) -> [Element] {
     var result = elements
     for place in stride(from: result.count - 1, to: 0, by: -1) {
       result.swapAt(place, integer(below: place + 1, using: &generator))

@@ -68,9 +68,7 @@ public struct StabilityAccountant: Sendable, Equatable, Codable {
   /// says nothing. All four are [P].
   ///
   /// - Throws: `CoherenceError` when a number is not finite; `TensorError` when the shapes differ.
-  public mutating func observe(
-    weights: Tensor, gradient: Tensor, movedWeights: Tensor, movedGradient: Tensor
-  ) throws {
+  public mutating func observe(weights: Tensor, gradient: Tensor, movedWeights: Tensor, movedGradient: Tensor) throws {
     let way = try movedWeights.to(.float64) - weights.to(.float64)
     let change = try movedGradient.to(.float64) - gradient.to(.float64)
     try observe(gradientChange: change.dot(change).squareRoot(), distance: way.dot(way).squareRoot())

@@ -41,14 +41,10 @@ public final class ByteStorage: @unchecked Sendable {
     owner = storage.owner ?? storage
   }
 
-  deinit {
-    if owner == nil { free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) }
-  }
+  deinit { if owner == nil { free(UnsafeMutableRawPointer(mutating: bytes.baseAddress)) } }
 
   /// The first `count` bytes (as many as there are when fewer), sharing the memory of this storage.
-  public func prefix(_ count: Int) -> ByteStorage {
-    ByteStorage(0..<min(max(count, 0), bytes.count), of: self)
-  }
+  public func prefix(_ count: Int) -> ByteStorage { ByteStorage(0..<min(max(count, 0), bytes.count), of: self) }
 
   /// The bytes from `start` on (none when there are not so many), sharing the memory of this storage.
   public func suffix(from start: Int) -> ByteStorage {

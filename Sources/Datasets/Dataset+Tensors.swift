@@ -9,8 +9,7 @@ extension Dataset {
   ///   that cannot be decoded.
   public func imageTensor(at indices: [Int], device: Device = .cpu) throws -> Tensor {
     switch storage {
-    case .memory(let images):
-      return try images.withUnsafeBytes { try tensor($0, at: indices, device: device) }
+    case .memory(let images): return try images.withUnsafeBytes { try tensor($0, at: indices, device: device) }
     case .files(let files):
       try check(indices)
       let stream = DecodeStream(files, plan: ListPlan(indices, size: indices.count))

@@ -50,9 +50,7 @@ public struct Dataset: Sendable {
   public var notes: [String] = []
 
   /// The images when they are in memory: count × channels × height × width bytes, row-major, 0 ... 255.
-  public var images: ByteStorage? {
-    if case .memory(let bytes) = storage { bytes } else { nil }
-  }
+  public var images: ByteStorage? { if case .memory(let bytes) = storage { bytes } else { nil } }
   /// Number of examples.
   public var count: Int { labels.count }
   /// Number of classes.
@@ -212,9 +210,7 @@ extension Dataset {
   /// The examples at `indices`, changed at random for an epoch.
   ///
   /// - Throws: `DatasetError` when an index is out of range, or the kind of change is for pictures in files.
-  func augmentedBytes(
-    of indices: [Int], _ augmentation: Augmentation, seed: UInt64, epoch: Int
-  ) throws -> ByteStorage {
+  func augmentedBytes(of indices: [Int], _ augmentation: Augmentation, seed: UInt64, epoch: Int) throws -> ByteStorage {
     try check(indices)
     guard exampleShape.count == 3, augmentation.crop != .resized else {
       throw DatasetError("random-resized-crop works only on the pictures of an image folder.")
@@ -240,8 +236,7 @@ extension Dataset {
 
   func check(_ indices: some Collection<Int>) throws {
     guard let bad = indices.first(where: { $0 < 0 || $0 >= count }) else { return }
-    throw DatasetError(
-      "Example \(bad) was asked for, but \(name) (\(split.rawValue)) has examples 0 to \(count - 1).")
+    throw DatasetError("Example \(bad) was asked for, but \(name) (\(split.rawValue)) has examples 0 to \(count - 1).")
   }
 }
 

@@ -91,8 +91,7 @@ public struct DatasetFileStatus: Sendable, Codable, Equatable {
       }
       let sum = try FileReading.sha256(of: path)
       // A file that is only published in an archive has no checksum of its own, but a size.
-      let isOther =
-        file.sha256 == nil ? try FileReading.regularFileSize(path) != file.size : path.hasSuffix(".gz")
+      let isOther = file.sha256 == nil ? try FileReading.regularFileSize(path) != file.size : path.hasSuffix(".gz")
       let state: State = sum == file.sha256 ? .verified : isOther ? .different : .unpacked
       return DatasetFileStatus(name: file.name, path: path, state: state, sha256: sum)
     }

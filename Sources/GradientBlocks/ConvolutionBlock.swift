@@ -49,9 +49,7 @@ public struct ConvolutionBlock: GradientBlock {
 
   /// Explicit rows cost T·C, pairs of positions T²·(patch + O): the second wins where a layer is wide and its image
   /// small. Only a convolution without groups has the second form here.
-  private var prefersPairs: Bool {
-    geometry.groups == 1 && positions * (patch + outputs) < weightCount
-  }
+  private var prefersPairs: Bool { geometry.groups == 1 && positions * (patch + outputs) < weightCount }
 
   /// Whether rows are made and used up one after the other, in kernels of our own.
   private func hasKernels(for target: Tensor) throws -> Bool {
@@ -72,9 +70,7 @@ public struct ConvolutionBlock: GradientBlock {
     return try withBias(factors.squaredNorms())
   }
 
-  private func withBias(_ norms: Tensor) throws -> Tensor {
-    hasBias ? try norms + biasRows().rowSquaredNorms() : norms
-  }
+  private func withBias(_ norms: Tensor) throws -> Tensor { hasBias ? try norms + biasRows().rowSquaredNorms() : norms }
 
   /// Row norms and column sum in one pass where the kernels allow it.
   public func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor {

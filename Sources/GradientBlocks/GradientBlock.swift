@@ -110,10 +110,6 @@ extension GradientBlock {
   /// Writes a sum into a target, or adds it.
   public func deliver(_ sum: Tensor, to target: Tensor, accumulating: Bool) throws {
     let shaped = try sum.reshape(target.shape)
-    if accumulating {
-      try target.add(shaped)
-    } else {
-      try target.copy(from: shaped)
-    }
+    if accumulating { try target.add(shaped) } else { try target.copy(from: shaped) }
   }
 }

@@ -13,9 +13,7 @@ public struct SummedBlock: GradientBlock {
     public let columns: [Range<Int>]
 
     /// A part with the columns that its own columns, in order, are in the whole.
-    public init(block: any GradientBlock, columns: [Range<Int>]) {
-      (self.block, self.columns) = (block, columns)
-    }
+    public init(block: any GradientBlock, columns: [Range<Int>]) { (self.block, self.columns) = (block, columns) }
   }
 
   /// The number of examples B.
@@ -73,8 +71,7 @@ public struct SummedBlock: GradientBlock {
       defer { start += block.columnCount }
       return Part(block: block, columns: [start..<start + block.columnCount])
     }
-    try self.init(
-      exampleCount: first.exampleCount, columnCount: blocks.reduce(0) { $0 + $1.columnCount }, parts: parts)
+    try self.init(exampleCount: first.exampleCount, columnCount: blocks.reduce(0) { $0 + $1.columnCount }, parts: parts)
   }
 
   /// Some rows made explicit: [range.count, C].
@@ -112,9 +109,7 @@ public struct SummedBlock: GradientBlock {
 
   /// Part by part where no two share a column, and all together are all columns; else from explicit rows.
   public func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
-    guard coversOnce else {
-      return try explicit.columnSquareSum(into: target, accumulating: accumulating)
-    }
+    guard coversOnce else { return try explicit.columnSquareSum(into: target, accumulating: accumulating) }
     try delivering(to: target, accumulating: accumulating) { try $0.columnSquareSum(into: $1, accumulating: false) }
   }
 

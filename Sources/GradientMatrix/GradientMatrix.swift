@@ -269,11 +269,7 @@ extension GradientMatrix.Layer {
     for range in ranges {
       let place = try target.narrow(0, from: range.lowerBound, length: range.count)
       let piece = try own.narrow(0, from: start, length: range.count)
-      if accumulating {
-        try place.add(piece)
-      } else {
-        try place.copy(from: piece)
-      }
+      if accumulating { try place.add(piece) } else { try place.copy(from: piece) }
       start += range.count
     }
     return result

@@ -130,9 +130,7 @@ public final class GradientPlan {
     try checkUsed(rest, applied: Set(records.keys), recorded: Self.layers(of: recorder))
     let slow = try oneByOneRows(input: input, losses: losses)
     return try rest.map { group in
-      let block =
-        try slow[group.name].map { RowsBlock($0) }
-        ?? block(of: group, records, exampleCount: input.size(0))
+      let block = try slow[group.name].map { RowsBlock($0) } ?? block(of: group, records, exampleCount: input.size(0))
       return try layer(of: group, block, exampleCount: input.size(0))
     }
   }
@@ -142,9 +140,7 @@ public final class GradientPlan {
   }
 
   /// A layer that left no factors would have gradients of 0, which go unnoticed.
-  private func checkUsed(
-    _ groups: [Group], applied: Set<ObjectIdentifier>, recorded: Set<ObjectIdentifier>
-  ) throws {
+  private func checkUsed(_ groups: [Group], applied: Set<ObjectIdentifier>, recorded: Set<ObjectIdentifier>) throws {
     guard !store.allowsUnusedParameters else { return }
     for group in groups where !group.isUnknown {
       for (name, module) in zip(group.memberNames, group.members) {
@@ -271,9 +267,7 @@ extension GradientPlan {
   /// [B, columns] with the parameters in the given order. The oracle for every rule, and the last resort for layers
   /// without one.
   ///
-  func exampleGradients(
-    _ parameters: [Parameter], input: Tensor, losses: (Tensor) throws -> Tensor
-  ) throws -> Tensor {
+  func exampleGradients(_ parameters: [Parameter], input: Tensor, losses: (Tensor) throws -> Tensor) throws -> Tensor {
     let context = ForwardContext(isTraining: false, linearPolicy: .native)
     let batch = input.size(0)
     var reached = Set<ObjectIdentifier>()

@@ -62,9 +62,7 @@ public final class Conv2d: FactoredModule {
   }
 
   /// Its weight and bias.
-  public var members: [ModuleMember] {
-    [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? [])
-  }
+  public var members: [ModuleMember] { [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? []) }
 
   /// The convolution of a batch.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
@@ -82,9 +80,7 @@ public final class Conv2d: FactoredModule {
 
   /// rowᵢ = Σₜ δᵢₜ ⊗ patchᵢₜ over positions t, and Σₜ δᵢₜ for the bias.
   public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
-    try records.block {
-      try ConvolutionBlock(input: $0, outputGradient: $1, geometry: geometry, hasBias: bias != nil)
-    }
+    try records.block { try ConvolutionBlock(input: $0, outputGradient: $1, geometry: geometry, hasBias: bias != nil) }
   }
 
   /// Inputs and output gradients of convolutions are most of a network's memory.

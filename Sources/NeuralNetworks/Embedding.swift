@@ -36,8 +36,6 @@ public final class Embedding: FactoredModule {
 
   /// rowᵢ holds, at each vector, the sum of δᵢₜ over the positions t that looked it up.
   public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
-    try records.block {
-      try EmbeddingBlock(indices: $0, outputGradient: $1, vectorCount: weight.value.size(0))
-    }
+    try records.block { try EmbeddingBlock(indices: $0, outputGradient: $1, vectorCount: weight.value.size(0)) }
   }
 }

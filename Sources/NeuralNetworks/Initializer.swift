@@ -26,8 +26,7 @@ public enum Initializer: String, Sendable, Codable, CaseIterable {
   public func weight(_ shape: [Int], fanIn: Int, fanOut: Int, generator: Generator) throws -> Tensor {
     let fans = Double(fanIn) + Double(fanOut)
     switch self {
-    case .xavier:
-      return try .normal(shape, standardDeviation: (2 / fans).squareRoot(), generator: generator)
+    case .xavier: return try .normal(shape, standardDeviation: (2 / fans).squareRoot(), generator: generator)
     case .xavierUniform:
       let bound = (6 / fans).squareRoot()
       return try .uniform(shape, -bound, bound, generator: generator)

@@ -39,9 +39,7 @@ public final class Linear: FactoredModule {
   }
 
   /// Its weight and bias.
-  public var members: [ModuleMember] {
-    [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? [])
-  }
+  public var members: [ModuleMember] { [.parameter("weight", weight)] + (bias.map { [.parameter("bias", $0)] } ?? []) }
 
   /// [..., inputs] to [..., outputs].
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
@@ -113,9 +111,7 @@ public final class Dropout: Module {
   public var members: [ModuleMember] { [] }
 
   /// - Throws: `TensorError` unless 0 ≤ probability < 1.
-  public init(probability: Double) throws {
-    self.probability = try checkedProbability(probability, layer: "Dropout")
-  }
+  public init(probability: Double) throws { self.probability = try checkedProbability(probability, layer: "Dropout") }
 
   /// The masked and rescaled input.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {

@@ -70,8 +70,7 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
   public var description: String {
     switch kind {
     case .image(let name): name
-    case .perceptron(let widths):
-      widths.isEmpty ? "linear" : "mlp:" + widths.map(String.init).joined(separator: ",")
+    case .perceptron(let widths): widths.isEmpty ? "linear" : "mlp:" + widths.map(String.init).joined(separator: ",")
     }
   }
 

@@ -105,8 +105,7 @@ extension Module {
   private func visit(prefix: String = "", _ body: (String, ModuleMember) -> Void) {
     for member in members {
       switch member {
-      case .parameter(let name, _), .buffer(let name, _):
-        body(prefix + name, member)
+      case .parameter(let name, _), .buffer(let name, _): body(prefix + name, member)
       case .module(let name, let module):
         body(prefix + name, member)
         module.visit(prefix: prefix + name + ".", body)

@@ -158,9 +158,7 @@ public final class BatchNorm2d: AffineNormalization {
   }
 
   /// By the statistics of the batch, or of each of the context's groups in turn, which the running ones then follow.
-  private func trained(
-    _ input: Tensor, weight: Tensor?, bias: Tensor?, in context: ForwardContext
-  ) throws -> Tensor {
+  private func trained(_ input: Tensor, weight: Tensor?, bias: Tensor?, in context: ForwardContext) throws -> Tensor {
     func normalized(_ part: Tensor) throws -> Tensor {
       try part.batchNorm(
         weight: weight, bias: bias, mean: runningMean.value, variance: runningVariance.value, training: true,

@@ -85,9 +85,7 @@ public struct PretrainedWeights {
       let other = misfits.isOfHead(ownHead) ? nil : Self.architecture(of: tensors)
       throw ModelError(misfits.sentence(source, specification, head: ownHead, architecture: other))
     }
-    for (name, value) in targets {
-      if let saved = tensors[name] { try value.copy(from: saved) }
-    }
+    for (name, value) in targets { if let saved = tensors[name] { try value.copy(from: saved) } }
   }
 }
 
@@ -105,9 +103,7 @@ private struct Misfits {
   }
 
   /// Whether only the last layer differs.
-  func isOfHead(_ head: String) -> Bool {
-    (missing + extra + shapes.map(\.name)).allSatisfy { $0.hasPrefix(head) }
-  }
+  func isOfHead(_ head: String) -> Bool { (missing + extra + shapes.map(\.name)).allSatisfy { $0.hasPrefix(head) } }
 
   /// Whether only the running statistics of a normalisation differ.
   private var isOfStatistics: Bool {
@@ -115,9 +111,7 @@ private struct Misfits {
   }
 
   /// - Parameter architecture: what the file looks like.
-  func sentence(
-    _ source: String, _ specification: ModelSpecification, head: String, architecture: String?
-  ) -> String {
+  func sentence(_ source: String, _ specification: ModelSpecification, head: String, architecture: String?) -> String {
     var parts: [String] = []
     if !missing.isEmpty { parts.append("it lacks \(missing.count) tensors of the model (\(list(missing)))") }
     if !extra.isEmpty { parts.append("\(extra.count) of its tensors belong to no layer (\(list(extra)))") }

@@ -47,9 +47,7 @@ struct CoherenceByStep: FigureBuilder {
   }
 
   /// Probe sizes as `m = 2000` or `m = 1000 or 2000`.
-  static func sizes(_ sizes: [Int]) -> String {
-    "m = " + sizes.map(Wording.integer).joined(separator: " or ")
-  }
+  static func sizes(_ sizes: [Int]) -> String { "m = " + sizes.map(Wording.integer).joined(separator: " or ") }
 
   /// Dotted lines where r = 1 and r = m.
   private static func references(sizes: [Int]) -> [FigureReference] {

@@ -75,8 +75,7 @@ struct Contributions: FigureBuilder {
 
   private static func groups(_ curves: ContributionCurves, _ measure: ContributionMeasure) -> [Group] {
     func group(_ name: String, _ shade: Shade, _ value: (ContributionRecord) -> Double?) -> Group {
-      Group(
-        name: name, shade: shade, points: curves.points(value), bands: curves.bands(value))
+      Group(name: name, shade: shade, points: curves.points(value), bands: curves.bands(value))
     }
     return [
       group("pristine", Palette.pristine, measure.pristine), group("corrupt", Palette.corrupt, measure.corrupt),

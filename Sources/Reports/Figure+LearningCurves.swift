@@ -51,8 +51,7 @@ struct LearningCurves: FigureBuilder {
     func accuracy(
       _ id: String, _ name: String, axis: String, _ caption: String, _ group: Group, _ points: (RunData) -> [Point]
     ) -> Panel {
-      Panel(
-        id: id, name: name, caption: caption, y: .accuracy(axis, ends: ends), group: group, lines: lines(points))
+      Panel(id: id, name: name, caption: caption, y: .accuracy(axis, ends: ends), group: group, lines: lines(points))
     }
     return [
       accuracy(

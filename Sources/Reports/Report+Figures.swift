@@ -7,9 +7,7 @@ extension Report {
   /// Draws one figure as a picture, with `python3` and vl-convert; no browser and no network.
   ///
   /// - Throws: `ChartError` when Python or vl-convert is missing, the drawing fails or the file cannot be written.
-  public func export(
-    figure: Figure, to url: URL, format: FigureFormat, assets: ChartAssets? = nil
-  ) throws {
+  public func export(figure: Figure, to url: URL, format: FigureFormat, assets: ChartAssets? = nil) throws {
     try Figure.draw([(figure, url, format)], assets: assets ?? ChartAssets.locate())
   }
 

@@ -51,9 +51,7 @@ public struct Report: Sendable {
   ///
   /// - Parameter bundle: The file that `make setup` leaves at `.deps/vega/vega-bundle.js`.
   /// - Throws: `ReportError` when the bundle cannot be read.
-  public func html(bundle: URL) throws -> String {
-    try html(bundle: bundle, folder: nil)
-  }
+  public func html(bundle: URL) throws -> String { try html(bundle: bundle, folder: nil) }
 
   /// Writes the page, all at once or not at all.
   ///

@@ -113,8 +113,7 @@ extension RunData {
       let step: Int
     }
     let tables = records.map { records in
-      Dictionary(
-        records.map { (Place(split: $0.split, layer: $0.layer, step: $0.step), $0) }, uniquingKeysWith: { $1 })
+      Dictionary(records.map { (Place(split: $0.split, layer: $0.layer, step: $0.step), $0) }, uniquingKeysWith: { $1 })
     }
     return (records.first ?? []).compactMap { record in
       let place = Place(split: record.split, layer: record.layer, step: record.step)

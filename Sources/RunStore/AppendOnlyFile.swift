@@ -19,9 +19,7 @@ final class AppendOnlyFile {
     size = end < 0 ? 0 : Int(end)
   }
 
-  deinit {
-    if descriptor >= 0 { _ = Foundation.close(descriptor) }
-  }
+  deinit { if descriptor >= 0 { _ = Foundation.close(descriptor) } }
 
   func append(_ data: Data) throws {
     guard descriptor >= 0 else {

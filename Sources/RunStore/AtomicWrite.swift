@@ -48,14 +48,10 @@ public func checkWritable(_ destination: URL) throws {
 }
 
 /// The name under which `writeAtomically` keeps a file until it is whole.
-func temporaryName(for name: String) -> String {
-  ".\(name).partial-\(ProcessInfo.processInfo.processIdentifier)"
-}
+func temporaryName(for name: String) -> String { ".\(name).partial-\(ProcessInfo.processInfo.processIdentifier)" }
 
 /// Whether a name is that of a file which a killed `writeAtomically` left behind.
-func isTemporaryName(_ name: String) -> Bool {
-  name.hasPrefix(".") && name.contains(".partial-")
-}
+func isTemporaryName(_ name: String) -> Bool { name.hasPrefix(".") && name.contains(".partial-") }
 
 /// Writes every byte, going on after short writes and interrupts; returns 0, or the `errno` of the failure.
 func writeAll(_ data: Data, to descriptor: Int32) -> Int32 {

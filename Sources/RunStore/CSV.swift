@@ -6,9 +6,7 @@ import Foundation
 public func csvCell(_ text: String) -> String { CSV.quoted(text) }
 
 enum CSV {
-  static func header<Record: CSVRecord>(_: Record.Type) -> String {
-    Record.schema.names.joined(separator: ",") + "\n"
-  }
+  static func header<Record: CSVRecord>(_: Record.Type) -> String { Record.schema.names.joined(separator: ",") + "\n" }
 
   /// Records as a whole file, with the trailing columns where a record has a value for one.
   static func table<Record: CSVRecord>(_ records: [Record]) -> String {

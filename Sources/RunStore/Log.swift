@@ -21,9 +21,7 @@ public struct Log<Record: LogRecord>: Sendable {
   public init(
     _ file: String, isInEveryRun: Bool = false,
     scalars: @escaping @Sendable (Record) -> [(tag: String, value: Double?)] = { _ in [] }
-  ) {
-    (self.file, self.isInEveryRun, self.scalars) = (file, isInEveryRun, scalars)
-  }
+  ) { (self.file, self.isInEveryRun, self.scalars) = (file, isInEveryRun, scalars) }
 }
 
 /// The logs that runs have.
@@ -32,6 +30,4 @@ let logRecordTypes: [any LogRecord.Type] = [
   PushRecord.self, PredictionChangesRecord.self,
 ]
 
-extension LogRecord {
-  static var file: String { log.file }
-}
+extension LogRecord { static var file: String { log.file } }

@@ -228,8 +228,7 @@ struct ClassRecord: Sendable, Equatable {
 }
 
 extension ClassRecord: CSVRecord {
-  static let schema = CSVSchema<ClassRecord>(
-    Column("class", \.number), Column("name", \.name), make: ClassRecord.init)
+  static let schema = CSVSchema<ClassRecord>(Column("class", \.number), Column("name", \.name), make: ClassRecord.init)
 }
 
 /// A file of the data set that was left out because it cannot be used: a line of `skipped.csv`.

@@ -6,9 +6,7 @@ extension RunDirectory {
   /// Writes `config.yaml`, the resolved configuration.
   ///
   /// - Throws: `RunStoreError` when it cannot be written.
-  public func write(config yaml: String) throws {
-    try writeAtomically(Data(yaml.utf8), to: file(RunFile.config))
-  }
+  public func write(config yaml: String) throws { try writeAtomically(Data(yaml.utf8), to: file(RunFile.config)) }
 
   /// The text of `config.yaml`.
   ///
@@ -45,16 +43,12 @@ extension RunDirectory {
   /// Writes `labels.csv`.
   ///
   /// - Throws: `RunStoreError` when it cannot be written.
-  public func write(labels: [LabelRecord]) throws {
-    try write(labels, to: RunFile.labels)
-  }
+  public func write(labels: [LabelRecord]) throws { try write(labels, to: RunFile.labels) }
 
   /// Reads `labels.csv`; empty when there is none.
   ///
   /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
-  public func labels() throws -> [LabelRecord] {
-    try records(LabelRecord.self, in: RunFile.labels, isLog: false)
-  }
+  public func labels() throws -> [LabelRecord] { try records(LabelRecord.self, in: RunFile.labels, isLog: false) }
 
   /// Writes `classes.csv`.
   ///
@@ -82,23 +76,17 @@ extension RunDirectory {
   /// Writes `skipped.csv`.
   ///
   /// - Throws: `RunStoreError` when it cannot be written.
-  public func write(skipped: [SkippedRecord]) throws {
-    try write(skipped, to: RunFile.skipped)
-  }
+  public func write(skipped: [SkippedRecord]) throws { try write(skipped, to: RunFile.skipped) }
 
   /// Reads `skipped.csv`; empty when there is none.
   ///
   /// - Throws: `RunStoreError` naming file, line and column of a bad cell.
-  public func skipped() throws -> [SkippedRecord] {
-    try records(SkippedRecord.self, in: RunFile.skipped, isLog: false)
-  }
+  public func skipped() throws -> [SkippedRecord] { try records(SkippedRecord.self, in: RunFile.skipped, isLog: false) }
 
   /// Writes `examples.csv`.
   ///
   /// - Throws: `RunStoreError` when it cannot be written.
-  public func write(examples: [ExampleRecord]) throws {
-    try write(examples, to: RunFile.examples)
-  }
+  public func write(examples: [ExampleRecord]) throws { try write(examples, to: RunFile.examples) }
 
   /// Reads `examples.csv`; empty when there is none yet.
   ///
@@ -157,9 +145,7 @@ extension RunDirectory {
   public func logWriter() throws -> RunLogWriter {
     removeTemporaryFiles()
     for name in entries() where RunFile.isLog(name) {
-      guard unlink(file(name).path) == 0 else {
-        throw RunStoreError.system("replace", file(name).path, code: errno)
-      }
+      guard unlink(file(name).path) == 0 else { throw RunStoreError.system("replace", file(name).path, code: errno) }
     }
     try? FileManager.default.removeItem(at: exampleGradients)
     return try RunLogWriter(folder: url, tensorBoardFile: Self.newTensorBoardName())

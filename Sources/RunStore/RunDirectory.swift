@@ -136,9 +136,7 @@ public struct RunDirectory: Sendable, Hashable {
   func file(_ name: String) -> URL { url.appendingPathComponent(name, isDirectory: false) }
 
   /// The file names in the folder, or nothing when it cannot be listed.
-  func entries() -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).sorted()
-  }
+  func entries() -> [String] { ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).sorted() }
 
   /// Deletes what killed writers left behind, so that a resumed run holds the same files as an uninterrupted one.
   func removeTemporaryFiles() {
@@ -153,8 +151,7 @@ public struct RunDirectory: Sendable, Hashable {
     let entries = entries()
     guard !entries.isEmpty, !isBare(entries) else { return }
     switch existing {
-    case .keep:
-      return
+    case .keep: return
     case .refuse:
       throw RunStoreError(
         "The folder \(url.path) already holds files.",

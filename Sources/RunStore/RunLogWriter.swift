@@ -8,9 +8,7 @@ public struct RunLogOffsets: Codable, Sendable, Equatable {
   public var bytes: [String: Int]
 
   /// Offsets from bytes by file name.
-  public init(bytes: [String: Int] = [:]) {
-    self.bytes = bytes
-  }
+  public init(bytes: [String: Int] = [:]) { self.bytes = bytes }
 }
 
 /// Appends to the logs of a run: those of its records, `events.jsonl` and a TensorBoard event file.
@@ -74,9 +72,7 @@ public final class RunLogWriter {
   }
 
   /// Appends a number to the TensorBoard event file alone.
-  public func scalar(_ tag: String, _ value: Double, step: Int) throws {
-    try scalars([(tag, value, step)])
-  }
+  public func scalar(_ tag: String, _ value: Double, step: Int) throws { try scalars([(tag, value, step)]) }
 
   /// Appends numbers to TensorBoard in one write; those without a value are left out.
   private func scalars(_ values: [(tag: String, value: Double?, step: Int)]) throws {

@@ -40,9 +40,7 @@ extension RunStoreError {
         "Cannot \(action) \(path): a part of this path is a file, not a folder.",
         remedy: "Choose another folder with --out.")
     case ENOENT:
-      return RunStoreError(
-        "Cannot \(action) \(path): it does not exist.",
-        remedy: "Check the path for a typing error.")
+      return RunStoreError("Cannot \(action) \(path): it does not exist.", remedy: "Check the path for a typing error.")
     default:
       return RunStoreError(
         "Cannot \(action) \(path): \(reason).",

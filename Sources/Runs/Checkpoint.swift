@@ -66,8 +66,7 @@ struct Checkpoint: Codable, Sendable, Equatable {
       throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is missing or cannot be read; \(remedy)")
     }
     guard data.count == file.bytes, checksum(data) == file.crc32 else {
-      throw TrainingError(
-        .checkpoint, "the checkpoint file \(url.path) is damaged: its checksum is wrong; \(remedy)")
+      throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is damaged: its checksum is wrong; \(remedy)")
     }
     return data
   }
@@ -139,9 +138,7 @@ struct Checkpoint: Codable, Sendable, Equatable {
   }
 
   /// The newest checkpoint's description; nil when there is none.
-  static func latest(in folder: URL) throws -> Checkpoint? {
-    try find(step: nil, in: folder)
-  }
+  static func latest(in folder: URL) throws -> Checkpoint? { try find(step: nil, in: folder) }
 
   /// The description of the checkpoint of a step, or of the newest; nil when there is none.
   static func find(step wanted: Int?, in folder: URL) throws -> Checkpoint? {

@@ -10,8 +10,7 @@ extension ExampleGradients {
   /// - Throws: `TrainingError` that names the file when it cannot be read, is damaged or holds something else.
   public init(contentsOf file: URL) throws {
     func failure(_ what: String) -> TrainingError {
-      TrainingError(
-        .checkpoint, "the records \(file.path) \(what); restore them from a copy, or run again")
+      TrainingError(.checkpoint, "the records \(file.path) \(what); restore them from a copy, or run again")
     }
     guard let data = try? Data(contentsOf: file) else { throw failure("are missing or cannot be read") }
     let (tensors, metadata): ([String: Tensor], [String: String])

@@ -145,8 +145,7 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
         m: size ?? ContributionProbe.usualSize, nullCount: nullCount ?? ContributionProbe.usualNullCount, at: schedule,
         batchNorm: policy)
     case .examples: return ExamplesProbe(m: size ?? ExamplesProbe.usualSize, at: schedule, batchNorm: policy)
-    case .measures:
-      return try MeasuresProbe(m: size ?? MeasuresProbe.usualSize, at: schedule, batchNorm: policy)
+    case .measures: return try MeasuresProbe(m: size ?? MeasuresProbe.usualSize, at: schedule, batchNorm: policy)
     case .stability: return try StabilityProbe(m: size ?? StabilityProbe.usualSize, at: schedule, batchNorm: policy)
     case .median: return MedianProbe(m: size ?? MedianProbe.usualSize, at: schedule, batchNorm: policy)
     case .changes: return PredictionChangesProbe(m: size ?? PredictionChangesProbe.usualSize, at: schedule)
@@ -167,9 +166,7 @@ extension TrainingConfiguration {
   /// New probes, as the words say.
   ///
   /// - Throws: `TrainingError` that says what was expected.
-  func makeProbes() throws -> [any Probe] {
-    try probe.flatMap(ProbeSpecification.parse).map { try $0.makeProbe() }
-  }
+  func makeProbes() throws -> [any Probe] { try probe.flatMap(ProbeSpecification.parse).map { try $0.makeProbe() } }
 
   /// Checks that the samples of all probes are there, without drawing them.
   ///

@@ -139,9 +139,7 @@ public final class TrainedModel {
   ///   - policy: what batch normalisation does.
   /// - Throws: as `coherence`, and `TrainingError` for more than 2000 examples.
   public func relatedMeasures(examples count: Int? = nil, policy: BatchNormPolicy = .running) throws -> RelatedMeasures
-  {
-    try sample(count ?? min(RelatedMeasures.defaultSample, candidates.count)).relatedMeasures(plan(policy))
-  }
+  { try sample(count ?? min(RelatedMeasures.defaultSample, candidates.count)).relatedMeasures(plan(policy)) }
 
   /// As many examples as a run's probes take at once.
   private func usualChunkSize() throws -> Int {

@@ -76,6 +76,4 @@ extension TrainingConfiguration {
   }
 }
 
-extension Node {
-  fileprivate var isEmptyMapping: Bool { mapping?.isEmpty ?? (string?.isEmpty ?? false) }
-}
+extension Node { fileprivate var isEmptyMapping: Bool { mapping?.isEmpty ?? (string?.isEmpty ?? false) } }

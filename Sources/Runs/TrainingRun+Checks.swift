@@ -11,8 +11,7 @@ extension TrainingRun {
   static func labelRecords(of trainer: Trainer) -> [LabelRecord] {
     let (labels, examples) = (trainer.data.labels, trainer.data.train)
     return labels.original.indices.map {
-      LabelRecord(
-        index: $0, original: labels.original[$0], assigned: labels.assigned[$0], file: examples.file(at: $0))
+      LabelRecord(index: $0, original: labels.original[$0], assigned: labels.assigned[$0], file: examples.file(at: $0))
     }
   }
 

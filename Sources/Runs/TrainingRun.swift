@@ -276,8 +276,7 @@ public final class TrainingRun {
           try log.append(records)
           try trainer.keep(keepPolicy, in: directory.checkpoints)
         case .measured(let results): try append(results, to: log)
-        case .completedStep(let step):
-          if isCheckpointDue(step) { try checkpoint(log) }
+        case .completedStep(let step): if isCheckpointDue(step) { try checkpoint(log) }
         }
         try observe(event)
       }
@@ -311,8 +310,7 @@ public final class TrainingRun {
   private func checkpoint(_ log: RunLogWriter) throws {
     let begin = Date()
     let lengths = try log.flush()
-    try Checkpoint.save(
-      trainer, model: manifest.model, in: directory.checkpoints, logs: lengths, seconds: seconds)
+    try Checkpoint.save(trainer, model: manifest.model, in: directory.checkpoints, logs: lengths, seconds: seconds)
     logs = lengths
     try directory.discardReplaced()
     lastCheckpoint = Date()
@@ -362,9 +360,7 @@ extension LearningRate {
         "The learning rate does not depend on the length of the run, so the weights equal those of a run "
         + "planned with this length from the start"
     }
-    func rate(_ steps: Int) -> String {
-      String(format: "%.3g", initial * schedule.factor(at: done, of: steps))
-    }
+    func rate(_ steps: Int) -> String { String(format: "%.3g", initial * schedule.factor(at: done, of: steps)) }
     return "From here on the cosine has the new length: the learning rate continues at \(rate(steps)), not at "
       + "\(rate(planned)), and the run differs from one planned with this length from the start"
   }

@@ -23,8 +23,7 @@ struct CoherenceCourse {
   /// The course of the whole network on training examples; nil with too few probes.
   init?(of run: RunHistory) {
     let intervals = run.coherenceIntervals("train").map { ($0.step, $0.mCoherenceLow...$0.mCoherenceHigh) }
-    self.init(
-      of: run.mCoherence("train"), intervals: Dictionary(intervals, uniquingKeysWith: { _, last in last }))
+    self.init(of: run.mCoherence("train"), intervals: Dictionary(intervals, uniquingKeysWith: { _, last in last }))
   }
 
   /// Nil with too few probes.

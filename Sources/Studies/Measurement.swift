@@ -100,9 +100,7 @@ extension MeasuredRule {
 extension Assessment {
   /// The values of quantities, in their order; nil when one is missing, which is then named.
   mutating func take(_ quantities: [String], of measurement: Measurement) -> [Double]? {
-    for quantity in quantities where measurement[quantity] == nil {
-      miss("\(quantity) in \(measurement.name)")
-    }
+    for quantity in quantities where measurement[quantity] == nil { miss("\(quantity) in \(measurement.name)") }
     let values = quantities.compactMap { measurement[$0] }
     guard values.count == quantities.count else { return nil }
     for (quantity, value) in zip(quantities, values) { note(quantity.replacing("_", with: " "), value) }

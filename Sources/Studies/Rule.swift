@@ -155,9 +155,7 @@ struct PermutationTest {
   /// (1 + number of worlds with at least the actual value)/(N + 1): the real world counts as a permutation.
   let p: Double
 
-  init(actual: Double, nulls: [Double]) {
-    p = Double(1 + nulls.count { $0 >= actual }) / Double(1 + nulls.count)
-  }
+  init(actual: Double, nulls: [Double]) { p = Double(1 + nulls.count { $0 >= actual }) / Double(1 + nulls.count) }
 
   /// The usual level; with 20 worlds it asks for a value above all of them (1/21).
   static let level = 0.05

@@ -70,9 +70,7 @@ public struct ScoreCard: Sendable, Equatable, Codable {
   /// Writes the verdicts as JSON, all at once or not at all.
   ///
   /// - Throws: `RunStoreError` when the file cannot be written.
-  public func write(to url: URL) throws {
-    try writeAtomically(prettyJSON(self) + Data("\n".utf8), to: url)
-  }
+  public func write(to url: URL) throws { try writeAtomically(prettyJSON(self) + Data("\n".utf8), to: url) }
 }
 
 extension ScoreCard {

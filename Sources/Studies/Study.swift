@@ -77,9 +77,7 @@ public struct Cell: Sendable {
   static func training(
     _ name: String, _ title: String, needs: [String] = [], inputs: [PreparedInput] = [],
     _ configuration: TrainingConfiguration
-  ) -> Cell {
-    Cell(name: name, title: title, work: .training(configuration), needs: needs, inputs: inputs)
-  }
+  ) -> Cell { Cell(name: name, title: title, work: .training(configuration), needs: needs, inputs: inputs) }
 
   /// The same about some claims alone.
   func about(_ claims: String...) -> Cell {
@@ -95,9 +93,7 @@ public struct Cell: Sendable {
 
   /// What is trained, in a run or to time its steps; nil where nothing is.
   var setting: TrainingConfiguration? {
-    get {
-      if case .computation(.stepCost(let setting, _, _)) = work { setting } else { configuration }
-    }
+    get { if case .computation(.stepCost(let setting, _, _)) = work { setting } else { configuration } }
     set {
       guard let newValue else { return }
       if case .computation(.stepCost(_, let rounds, let steps)) = work {

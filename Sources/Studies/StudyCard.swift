@@ -73,8 +73,7 @@ public struct StudyCard: Sendable, Encodable, Equatable {
     let lines = Rules.all.map { rule in
       let own = rows.filter { $0.claim == rule.claim.id }
       let now = Self.alike(own.map(\.markdown))
-      let before = Self.alike(
-        (own.first?.previous ?? []).map { "\($0.verdict.rawValue) (\($0.study), \($0.profile))" })
+      let before = Self.alike((own.first?.previous ?? []).map { "\($0.verdict.rawValue) (\($0.study), \($0.profile))" })
       return "| \(rule.claim.id) | \(rule.claim.sentence) | \(now) | \(before) |"
     }
     return (["| claim | says | verdict | version 1 |", "|---|---|---|---|"] + lines).joined(separator: "\n")

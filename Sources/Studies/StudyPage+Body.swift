@@ -33,18 +33,19 @@ extension StudyPage {
       let verdict = verdicts[index]
       let word = verdict.outcome.rawValue
       let mark = Self.mark(verdict.outcome)
-      let numbers = verdict.numbers.map { "<li>\(Wording.html($0))</li>" }.joined()
+      let numbers = verdict.numbers.map { "<li>\(Wording.html($0.text))</li>" }.joined()
       let missing = verdict.missing.map { "<li>\(Wording.html($0))</li>" }.joined()
       return """
         <article class="verdict \(mark)" id="\(anchor(ofVerdict: index))">
-        <h3>\(Wording.html(verdict.claim)) · <span class="outcome">\(word)</span></h3>
-        <p>\(Wording.html(verdict.sentence)) <span class="quiet">\(Wording.html(verdict.source))</span></p>
+        <h3>\(Wording.html(verdict.claim.id)) · <span class="outcome">\(word)</span></h3>
+        <p>\(Wording.html(verdict.claim.sentence)) <span class="quiet">\
+        \(Wording.html("\(verdict.claim.paper), \(verdict.claim.section)"))</span></p>
         \(verdict.parts.isEmpty ? "<p><b>\(Wording.html(verdict.explanation))</b></p>" : Self.parts(verdict.parts))
         \(numbers.isEmpty ? "" : "<details open><summary>Numbers</summary><ul>\(numbers)</ul></details>")
         \(missing.isEmpty ? "" : "<details open><summary>Missing</summary><ul>\(missing)</ul></details>")
         \(verdict.scale.isEmpty ? "" : "<p class=\"quiet\">\(Wording.html(verdict.scale))</p>")
         \(evidence(for: verdict))
-        \(Self.history(verdict.history))
+        \(Self.history(Rules.history(of: verdict.claim.id)))
         </article>
         """
     }
@@ -55,9 +56,9 @@ extension StudyPage {
   /// The style of an outcome.
   private static func mark(_ outcome: Outcome) -> String { outcome.rawValue.replacingOccurrences(of: " ", with: "-") }
 
-  private static func parts(_ parts: [Part]) -> String {
+  private static func parts(_ parts: [Verdict.Part]) -> String {
     let lines = parts.map { part in
-      "<li class=\"\(mark(part.outcome))\">\(Wording.html(part.claim)) <span class=\"outcome\">"
+      "<li class=\"\(mark(part.outcome))\">\(Wording.html(part.id)) <span class=\"outcome\">"
         + "\(part.outcome.rawValue)</span> \(Wording.html(part.sentence)) <b>\(Wording.html(part.explanation))</b></li>"
     }
     return "<ul class=\"parts\">\(lines.joined())</ul>"
@@ -71,9 +72,10 @@ extension StudyPage {
 
   /// Links from a verdict to what it rests on.
   private func evidence(for verdict: Verdict) -> String {
-    let shown = verdict.figures.compactMap { id in figures.first { $0.id == id } }
+    let shown = figures(for: verdict).compactMap { id in figures.first { $0.id == id } }
     let links = shown.map { "<a href=\"#\(Wording.html($0.id))\">\(Wording.html($0.title))</a>" }
-    let runs = verdict.cells.map { name in
+    let names = verdict.runs.map { $0.split(separator: "/").last.map(String.init) ?? $0 } + verdict.measurements
+    let runs = names.map { name in
       guard let cell = cells.first(where: { $0.name == name || $0.path == name }) else { return Wording.html(name) }
       return "<a href=\"#cell-\(Self.anchor(cell.name))\">\(Wording.html(cell.name))</a>"
     }
@@ -99,8 +101,8 @@ extension StudyPage {
     let id = Wording.html(figure.id)
     let path = "figures/" + Self.link(figure.id)
     let files = (formats.map(\.rawValue) + ["csv"]).map { "<a href=\"\(path).\($0)\">\($0)</a>" }
-    let claims = verdicts.indices.filter { verdicts[$0].figures.contains(figure.id) }.map { index in
-      "<a href=\"#\(anchor(ofVerdict: index))\">\(Wording.html(verdicts[index].claim))</a>"
+    let claims = verdicts.indices.filter { figures(for: verdicts[$0]).contains(figure.id) }.map { index in
+      "<a href=\"#\(anchor(ofVerdict: index))\">\(Wording.html(verdicts[index].claim.id))</a>"
     }
     return
       "<span class=\"links\"><a download=\"\(id).csv\" href=\"data:text/csv;charset=utf-8;base64,\(table)\">CSV</a>"
@@ -156,8 +158,8 @@ extension StudyPage {
 
   /// A claim can be judged for several sets of runs; each verdict has its own target.
   private func anchor(ofVerdict index: Int) -> String {
-    let name = "claim-" + Self.anchor(verdicts[index].claim)
-    let before = verdicts[..<index].count { $0.claim == verdicts[index].claim }
+    let name = "claim-" + Self.anchor(verdicts[index].claim.id)
+    let before = verdicts[..<index].count { $0.claim.id == verdicts[index].claim.id }
     return before == 0 ? name : "\(name)-\(before + 1)"
   }
 

@@ -38,7 +38,7 @@ public struct StudyReport {
   ///
   /// - Parameter formats: the pictures' formats.
   /// - Returns: the page.
-  /// - Throws: `ReportError` when a figure cannot be drawn; `RunStoreError` when a file cannot be written.
+  /// - Throws: `ChartError` when a figure cannot be drawn; `RunStoreError` when a file cannot be written.
   @discardableResult
   public func write(formats: [FigureFormat] = [.svg, .pdf]) throws -> URL {
     try Figure.export(figures, to: folder.figures, formats: formats, withTables: true)
@@ -71,26 +71,9 @@ public struct StudyReport {
     StudyPage(
       id: study.id, title: title, question: study.question, paper: study.paper, section: study.section,
       profile: results.profile, scale: study.scales[settings.profile] ?? "",
-      verdicts: results.verdicts.map(verdict), figures: figures,
+      verdicts: results.verdicts, figures: figures.filter { !$0.isComposite },
       cells: zip(cells, results.cells).map { cell($0, $1) }, machine: facts, command: command,
       formats: formats)
-  }
-
-  private func verdict(_ verdict: Verdict) -> StudyPage.Verdict {
-    let runs = verdict.runs.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
-    return StudyPage.Verdict(
-      claim: verdict.claim.id, sentence: verdict.claim.sentence,
-      source: "\(verdict.claim.paper), \(verdict.claim.section)",
-      outcome: StudyPage.Outcome(rawValue: verdict.outcome.rawValue) ?? .inconclusive,
-      explanation: verdict.explanation,
-      parts: verdict.parts.map { part in
-        StudyPage.Part(
-          claim: part.id, sentence: part.sentence,
-          outcome: StudyPage.Outcome(rawValue: part.outcome.rawValue) ?? .inconclusive, explanation: part.explanation)
-      },
-      history: Rules.history(of: verdict.claim.id), numbers: verdict.numbers.map(\.text), missing: verdict.missing,
-      scale: verdict.scale, cells: runs + verdict.measurements,
-      figures: StudyFigures.figures(about: verdict.claim.id, among: figures))
   }
 
   private func cell(_ cell: Cell, _ record: StudyResults.CellRecord) -> StudyPage.Cell {
@@ -117,7 +100,7 @@ public struct StudyReport {
     return words + ["--out", folder.url.lastPathComponent]
   }
 
-  private var facts: [StudyPage.Fact] {
+  private var facts: [(name: String, value: String)] {
     let runs = manifests.values.sorted { $0.created < $1.created }
     let computed = cells.compactMap { ComputationRecord.read(folder.computation(of: $0.name)) }
     let machines = runs.map(\.machine) + computed.map(\.machine)
@@ -130,14 +113,14 @@ public struct StudyReport {
     let programs = all(runs.map(\.tool.title) + computed.map(\.tool.title))
     let libraries = all(runs.map(\.libtorch?.loaded) + computed.map(\.libtorch.loaded))
     return [
-      StudyPage.Fact("Processor", all(machines.map(\.cpuModel))),
-      StudyPage.Fact("Threads of each cell", "\(settings.threads)"),
-    ] + (runs.isEmpty ? [] : [StudyPage.Fact("Wall time of all runs together", Self.duration(seconds))])
+      ("Processor", all(machines.map(\.cpuModel))),
+      ("Threads of each cell", "\(settings.threads)"),
+    ] + (runs.isEmpty ? [] : [("Wall time of all runs together", Self.duration(seconds))])
       + (computed.isEmpty
-        ? [] : [StudyPage.Fact("Wall time of computations", Self.duration(computed.map(\.wallSeconds).reduce(0, +)))])
+        ? [] : [("Wall time of computations", Self.duration(computed.map(\.wallSeconds).reduce(0, +)))])
       + [
-        StudyPage.Fact("Program", "\(programs), libtorch \(libraries)"),
-        StudyPage.Fact("System", all(machines.map(\.operatingSystem))),
+        ("Program", "\(programs), libtorch \(libraries)"),
+        ("System", all(machines.map(\.operatingSystem))),
       ]
   }
 
@@ -171,8 +154,7 @@ extension StudyReport {
     func write(_ text: String, _ name: String) throws {
       let portable = text.replacingOccurrences(of: folder.url.path + "/", with: "")
       let file = target.appendingPathComponent(name)
-      try FileManager.default.createDirectory(
-        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
       try writeAtomically(Data(portable.utf8), to: file)
     }
     var request = settings
@@ -199,8 +181,7 @@ extension StudyReport {
       return "![\(figure.title)](figures/\(figure.id).svg)\n\n"
         + (claims + ["[data](figures/\(figure.id).csv)"]).joined(separator: " · ") + "\n"
     }
-    let lines =
-      facts.map { "- \($0.name): \($0.value)" } + ["", "    " + words.joined(separator: " "), ""] + pictures
+    let lines = facts.map { "- \($0.name): \($0.value)" } + ["", "    " + words.joined(separator: " "), ""] + pictures
     try write(lines.joined(separator: "\n"), "machine.md")
   }
 

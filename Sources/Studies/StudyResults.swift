@@ -52,8 +52,7 @@ public struct StudyResults: Sendable, Codable, Equatable {
     try folder.checkNotKept(remedy: "Name the folder given to coherent study run --out.")
     let study = try StudyCatalog.study(settings.study)
     let cells = try study.cells(settings, in: folder)
-    let statuses = Dictionary(
-      cells.map { ($0.name, folder.status(of: $0)) }, uniquingKeysWith: { first, _ in first })
+    let statuses = Dictionary(cells.map { ($0.name, folder.status(of: $0)) }, uniquingKeysWith: { first, _ in first })
     self.study = study.id
     profile = settings.scale
     self.cells = cells.map { Self.record(of: $0, statuses, in: folder) }
@@ -97,9 +96,7 @@ public struct StudyResults: Sendable, Codable, Equatable {
     return kinds.sorted { $0[0] < $1[0] }.map { $0.map { cells[$0] } }
   }
 
-  private static func record(
-    of cell: Cell, _ statuses: [String: CellStatus], in folder: StudyFolder
-  ) -> CellRecord {
+  private static func record(of cell: Cell, _ statuses: [String: CellStatus], in folder: StudyFolder) -> CellRecord {
     let status = statuses[cell.name] ?? .open
     var problem: String?
     if case .failed(let words) = status { problem = words }

@@ -90,15 +90,11 @@ extension StudySettings {
       configuration.keep = "last"
       configuration.tags = ["study": study.id, "profile": scale, "cell": cell.name]
       configuration.tags["claims"] = cell.about?.joined(separator: " ")
-      if !set.isEmpty {
-        configuration = try configuration.overridden(by: set)
-      }
+      if !set.isEmpty { configuration = try configuration.overridden(by: set) }
       // After the overrides, which may name another data set.
       let isBuiltIn = try DatasetCatalog.entry(named: configuration.dataset).isBuiltIn
       configuration.dataDir = isBuiltIn ? nil : dataDir
-      if let steps {
-        configuration.limit(steps: steps)
-      }
+      if let steps { configuration.limit(steps: steps) }
       try configuration.validate()
       var changed = cell
       changed.setting = configuration

@@ -30,9 +30,7 @@ public struct NamedValue: Sendable, Equatable, Codable {
   /// The greatest value over seeds; nil for one value.
   public let high: Double?
 
-  init(_ name: String, _ value: Double) {
-    self.init(name, values: [value])
-  }
+  init(_ name: String, _ value: Double) { self.init(name, values: [value]) }
 
   /// - Parameter values: At least one, by seed.
   init(_ name: String, values: [Double]) {
@@ -243,9 +241,7 @@ extension Judgement {
     let decided = counting.filter { $0.judgement.outcome != .inconclusive }
     let open = counting.first { $0.judgement.outcome == .inconclusive }
     let undecided = open.map { "seed \($0.seed) leaves it open: \($0.judgement.explanation)" } ?? ""
-    guard let first = decided.first else {
-      return (.inconclusive, "No seed decides; \(undecided)")
-    }
+    guard let first = decided.first else { return (.inconclusive, "No seed decides; \(undecided)") }
     let outcome = first.judgement.outcome
     let held = decided.count { $0.judgement.outcome == .held }
     if held > 0, let against = decided.first(where: { $0.judgement.outcome == .didNotHold }) {
@@ -308,9 +304,7 @@ struct Assessment {
   mutating func fail(_ reason: String) { failures.append(reason) }
 
   /// A run or measurement that is not there.
-  mutating func miss(_ what: String) {
-    if !missing.contains(what) { missing.append(what) }
-  }
+  mutating func miss(_ what: String) { if !missing.contains(what) { missing.append(what) } }
 
   /// A value, such as a run, that there has to be; where there is none, that is named as missing.
   mutating func need<Value>(_ value: Value?, _ what: @autoclosure () -> String) -> Value? {

@@ -93,9 +93,7 @@ public final class BackwardCapture {
   let pointer: OpaquePointer
 
   /// An empty capture.
-  public init() throws {
-    pointer = try Tensor.handle("no capture came back", "BackwardCapture") { ct_slot_create($0) }
-  }
+  public init() throws { pointer = try Tensor.handle("no capture came back", "BackwardCapture") { ct_slot_create($0) } }
 
   deinit { ct_slot_free(pointer) }
 

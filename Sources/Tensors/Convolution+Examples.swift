@@ -29,16 +29,14 @@ public struct ConvolutionFactors {
     try Tensor.producing("ConvolutionFactors.rows", [input, delta]) {
       haveKernels
         ? ct_convolution_rows($0, input.pointer, delta.pointer, geometry.window, geometry.numbers, count)
-        : ct_convolution_example_gradients(
-          $0, input.pointer, delta.pointer, geometry.window, geometry.numbers, count)
+        : ct_convolution_example_gradients($0, input.pointer, delta.pointer, geometry.window, geometry.numbers, count)
     }
   }
 
   /// The sum of the rows by libtorch, [O, C/groups, kh, kw]; whatever type and device.
   public func weightGradient() throws -> Tensor {
     try Tensor.producing("ConvolutionFactors.weightGradient", [input, delta]) {
-      ct_convolution_weight_gradient(
-        $0, input.pointer, delta.pointer, geometry.window, geometry.numbers, count)
+      ct_convolution_weight_gradient($0, input.pointer, delta.pointer, geometry.window, geometry.numbers, count)
     }
   }
 

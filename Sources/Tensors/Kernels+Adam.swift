@@ -52,8 +52,7 @@ extension Tensor {
   ) throws -> Bool {
     var finite = true
     try check(
-      ct_adam_step(
-        pointer, gradient.pointer, firstMoment.pointer, secondMoment.pointer, update.native, &finite),
+      ct_adam_step(pointer, gradient.pointer, firstMoment.pointer, secondMoment.pointer, update.native, &finite),
       "updateAdam", [self, gradient])
     return finite
   }

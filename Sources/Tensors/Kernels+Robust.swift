@@ -26,9 +26,7 @@ public struct Clipping: Sendable, Equatable {
     (self.low, self.high, self.kind, self.scale) = (low, high, kind, scale)
   }
 
-  var native: ct_clip {
-    ct_clip(low: Int64(low), high: Int64(high), trims: kind == .trimmed, scale: scale)
-  }
+  var native: ct_clip { ct_clip(low: Int64(low), high: Int64(high), trims: kind == .trimmed, scale: scale) }
 }
 
 extension Tensor {
@@ -43,9 +41,7 @@ extension Tensor {
   /// δ_b, for δ [B, out] and a [B, in]. The B×out×in products are never held.
   ///
   /// - Throws: `TensorError` when shapes or types do not fit, or there are no more than low + high examples.
-  public func setClippedSum(
-    outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, _ clipping: Clipping
-  ) throws {
+  public func setClippedSum(outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, _ clipping: Clipping) throws {
     try check(
       ct_clipped_outer_sum(pointer, bias?.pointer, outputGradient.pointer, input.pointer, clipping.native),
       "setClippedSum", [self, outputGradient, input])
@@ -59,9 +55,7 @@ extension Tensor {
     outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, groups: [Range<Int>], rowsPerExample: Int = 1
   ) throws {
     let ends = groups.map { Int64($0.upperBound * rowsPerExample) }
-    let factors = groups.flatMap {
-      Array(repeating: 1 / Float(max($0.count, 1)), count: $0.count * rowsPerExample)
-    }
+    let factors = groups.flatMap { Array(repeating: 1 / Float(max($0.count, 1)), count: $0.count * rowsPerExample) }
     try check(
       ct_weight_gradient_median(
         pointer, bias?.pointer, outputGradient.pointer, input.pointer, factors, ends, Int64(ends.count)),

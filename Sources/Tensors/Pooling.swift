@@ -23,8 +23,7 @@ public struct PoolingGeometry: Sendable, Equatable {
   /// - Throws: `TensorError` when a number is out of range.
   public init(kernel: Int, stride: Int? = nil, padding: Int = 0, roundsUp: Bool = false) throws {
     let step = stride ?? kernel
-    try self.init(
-      kernel: [kernel, kernel], stride: [step, step], padding: [padding, padding], roundsUp: roundsUp)
+    try self.init(kernel: [kernel, kernel], stride: [step, step], padding: [padding, padding], roundsUp: roundsUp)
   }
 
   /// Windows by (height, width) pairs; the step is the kernel by default.
@@ -48,9 +47,7 @@ public struct PoolingGeometry: Sendable, Equatable {
 extension Tensor {
   /// The largest element of every window of this [B, C, H, W] tensor; outside lies −∞.
   public func maxPool(_ geometry: PoolingGeometry) throws -> Tensor {
-    try Tensor.producing("maxPool", [self]) {
-      ct_max_pool($0, pointer, geometry.numbers + [1, 1], geometry.roundsUp)
-    }
+    try Tensor.producing("maxPool", [self]) { ct_max_pool($0, pointer, geometry.numbers + [1, 1], geometry.roundsUp) }
   }
 
   /// The mean of every window of this [B, C, H, W] tensor.

@@ -83,9 +83,7 @@ public enum Safetensors {
       }
       end = entry.range.upperBound
     }
-    guard end == count else {
-      throw FormatError(description: "its tensors end at byte \(end) of \(count)")
-    }
+    guard end == count else { throw FormatError(description: "its tensors end at byte \(end) of \(count)") }
   }
 }
 

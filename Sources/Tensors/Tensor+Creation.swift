@@ -33,9 +33,7 @@ extension Tensor {
   /// A copy of `elements` in row-major order; the shape defaults to one dimension.
   ///
   /// - Throws: `TensorError` when the shape does not hold exactly as many elements.
-  public init<Element: TensorElement>(
-    _ elements: [Element], shape: [Int]? = nil, device: Device = .cpu
-  ) throws {
+  public init<Element: TensorElement>(_ elements: [Element], shape: [Int]? = nil, device: Device = .cpu) throws {
     self = try elements.withUnsafeBytes { bytes in
       try Tensor(bytes: bytes, shape: shape ?? [elements.count], dtype: Element.dtype, device: device)
     }

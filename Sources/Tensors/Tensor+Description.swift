@@ -82,8 +82,7 @@ private struct TensorPrinter {
     guard dimension < windows.count else { return tensor }
     let window = windows[dimension]
     guard window.hasGap else { return try shown(of: tensor, windows, dimension: dimension + 1) }
-    let head = try shown(
-      of: tensor.narrow(dimension, from: 0, length: window.head), windows, dimension: dimension + 1)
+    let head = try shown(of: tensor.narrow(dimension, from: 0, length: window.head), windows, dimension: dimension + 1)
     guard window.tail > 0 else { return head }
     let start = tensor.size(dimension) - window.tail
     let tail = try shown(

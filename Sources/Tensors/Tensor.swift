@@ -30,9 +30,7 @@ public struct Tensor {
   static func producing(
     _ operation: String, _ operands: @autoclosure () -> [Tensor] = [],
     _ body: (UnsafeMutablePointer<OpaquePointer?>) -> OpaquePointer?
-  ) throws -> Tensor {
-    try Tensor(owning: handle("no result came back", operation, operands(), body))
-  }
+  ) throws -> Tensor { try Tensor(owning: handle("no result came back", operation, operands(), body)) }
 
   /// The handle that a call of the shim makes.
   static func handle(
@@ -66,9 +64,7 @@ public struct Tensor {
   func binary(
     _ operation: String, _ other: Tensor,
     _ call: (UnsafeMutablePointer<OpaquePointer?>, OpaquePointer, OpaquePointer) -> OpaquePointer?
-  ) throws -> Tensor {
-    try Tensor.producing(operation, [self, other]) { call($0, pointer, other.pointer) }
-  }
+  ) throws -> Tensor { try Tensor.producing(operation, [self, other]) { call($0, pointer, other.pointer) } }
 }
 
 // MARK: - Facts
@@ -115,9 +111,7 @@ extension Tensor {
   }
 
   /// "float32 [100, 784]", for messages.
-  public var summary: String {
-    "\((try? dtype).map(\.description) ?? "unknown") \(shape)"
-  }
+  public var summary: String { "\((try? dtype).map(\.description) ?? "unknown") \(shape)" }
 }
 
 // MARK: - Elements
@@ -160,9 +154,7 @@ extension Tensor {
   /// - Throws: `TensorError` unless the tensor is contiguous, on the CPU and of `Element`'s type.
   public func withElements<Element: TensorElement, Result>(
     of type: Element.Type, _ body: (UnsafeBufferPointer<Element>) throws -> Result
-  ) throws -> Result {
-    try withMutableElements(of: type) { try body(UnsafeBufferPointer($0)) }
-  }
+  ) throws -> Result { try withMutableElements(of: type) { try body(UnsafeBufferPointer($0)) } }
 
   /// Reads and writes the elements in place. The buffer is valid inside `body` only.
   ///

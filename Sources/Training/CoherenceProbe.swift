@@ -19,9 +19,7 @@ public final class CoherenceProbe: SampledProbe {
   ///   - batchNorm: what batch normalisation does in its passes.
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
-  ) {
-    super.init(m, schedule, batchNorm)
-  }
+  ) { super.init(m, schedule, batchNorm) }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation

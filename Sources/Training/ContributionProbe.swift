@@ -42,9 +42,7 @@ public final class ContributionProbe: SampledProbe {
 extension ContributionProbe: Probe {
   public var name: String { "contributions" }
 
-  public var description: String {
-    word(m: size, nullCount == Self.usualNullCount ? [] : [("nulls", nullCount)])
-  }
+  public var description: String { word(m: size, nullCount == Self.usualNullCount ? [] : [("nulls", nullCount)]) }
 
   public func prepare(_ setup: ProbeSetup) throws {
     let population = try setup.trainSample(size)

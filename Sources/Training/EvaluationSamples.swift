@@ -15,9 +15,7 @@ struct EvaluationSamples {
   ///   - seed: draws the order within each stratum.
   init(_ data: TrainingData, _ schedule: EvaluationSchedule, seed: UInt64) {
     let needed = [schedule.early, schedule.regular, schedule.last].map(schedule.counts(of:))
-    func sample(
-      _ total: Int, _ count: (SplitCounts) -> Int, _ stream: Int, _ stratum: (Int) -> Int
-    ) -> [Int] {
+    func sample(_ total: Int, _ count: (SplitCounts) -> Int, _ stream: Int, _ stratum: (Int) -> Int) -> [Int] {
       guard let most = needed.map(count).filter({ $0 < total }).max() else { return [] }
       var generator = SeededGenerator(seed: seed, stream: .evaluation, index: stream)
       return Array(Self.stratified(generator.permutation(count: total), by: stratum).prefix(most))

@@ -15,9 +15,7 @@ public final class ExamplesProbe: SampledProbe {
   ///   - batchNorm: what batch normalisation does in its passes.
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
-  ) {
-    super.init(m, schedule, batchNorm)
-  }
+  ) { super.init(m, schedule, batchNorm) }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation

@@ -32,9 +32,7 @@ public final class MedianProbe: SampledProbe {
   ///   - batchNorm: what batch normalisation does in its passes.
   public init(
     m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
-  ) {
-    super.init(m, schedule, batchNorm)
-  }
+  ) { super.init(m, schedule, batchNorm) }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
@@ -89,9 +87,7 @@ extension MedianProbe: Probe {
       let size = Double(groups.reduce(0) { $0 + $1.indices.count })
       let mean = rows[0]
       try mean.multiply(by: Double(groups[0].indices.count) / size)
-      for (row, group) in zip(rows, groups).dropFirst() {
-        try mean.add(row, scale: Double(group.indices.count) / size)
-      }
+      for (row, group) in zip(rows, groups).dropFirst() { try mean.add(row, scale: Double(group.indices.count) / size) }
       ratios += (try median.dot(median) / mean.dot(mean)).squareRoot()
       try medianSum.accumulate(median)
       try meanSum.accumulate(mean)

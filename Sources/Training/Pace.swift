@@ -40,9 +40,7 @@ public struct Pace {
   ///   - evaluations: the run's evaluations.
   ///   - probesAfter: how many times probes will be taken after so many steps.
   ///   - now: the present in nanoseconds, of a clock that never goes back.
-  public init(
-    evaluations: EvaluationSchedule, probesAfter: @escaping (Int) -> Int = { _ in 0 }, now: UInt64
-  ) {
+  public init(evaluations: EvaluationSchedule, probesAfter: @escaping (Int) -> Int = { _ in 0 }, now: UInt64) {
     self.evaluations = evaluations
     self.probesAfter = probesAfter
     last = now

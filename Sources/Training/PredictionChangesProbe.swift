@@ -18,9 +18,7 @@ public final class PredictionChangesProbe: SampledProbe {
   /// - Parameters:
   ///   - m: training examples.
   ///   - schedule: when it measures; epochs unless told otherwise.
-  public init(m: SampleSize = usualSize, at schedule: ProbeSchedule = .epoch) {
-    super.init(m, schedule, .running)
-  }
+  public init(m: SampleSize = usualSize, at schedule: ProbeSchedule = .epoch) { super.init(m, schedule, .running) }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation

@@ -37,9 +37,7 @@ public struct ProbeResults: Sendable {
   /// Writes the records to their logs.
   ///
   /// - Throws: `RunStoreError` when the disk is full.
-  public func write(to log: RunLogWriter) throws {
-    for table in tables { try table.append(log) }
-  }
+  public func write(to log: RunLogWriter) throws { for table in tables { try table.append(log) } }
 
   /// Takes in measures under their names; those that are undefined or infinite have no line.
   public mutating func add(_ values: [(name: String, value: Double?)], step: Int, split: String, m: Int) {

@@ -25,9 +25,7 @@ public struct ProbeSample: Sendable {
   /// there are no more.
   ///
   /// - Throws: `TrainingError` when more are asked for than there are.
-  public init(
-    of dataset: Dataset, labels: [Int], candidates: [Int], split: String, count: Int, seed: UInt64
-  ) throws {
+  public init(of dataset: Dataset, labels: [Int], candidates: [Int], split: String, count: Int, seed: UInt64) throws {
     try Self.check(count: count, of: candidates.count, split: split)
     (self.dataset, self.labels, self.split) = (dataset, labels, split)
     if count == candidates.count {
@@ -53,9 +51,7 @@ public struct ProbeSample: Sendable {
     let device = plan.store.values.device
     try dataset.forEachBatch(of: indices, size: chunkSize, device: device) { images, range in
       let targets = try Tensor(indices[range].map { labels[$0] }, device: device)
-      let matrix = try GradientMatrix(plan, input: images) {
-        try $0.crossEntropy(targets: targets)
-      }
+      let matrix = try GradientMatrix(plan, input: images) { try $0.crossEntropy(targets: targets) }
       try body(matrix, range)
     }
   }

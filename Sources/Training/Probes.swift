@@ -58,9 +58,7 @@ final class Probes {
   }
 
   /// Tells every probe of an update.
-  func didStep(_ record: StepRecord) throws {
-    for (probe, _) in probes { try probe.didStep(record) }
-  }
+  func didStep(_ record: StepRecord) throws { for (probe, _) in probes { try probe.didStep(record) } }
 
   /// The part of the state that earlier steps decide, by name.
   func state() throws -> [(name: String, tensor: Tensor)] {
@@ -71,9 +69,7 @@ final class Probes {
 
   /// Continues from a saved state; names that are not of a probe are passed over.
   func restore(_ state: [String: Tensor]) throws {
-    for (place, entry) in probes.enumerated() {
-      try entry.probe.restore(state.part(Self.prefix(place, entry.probe)))
-    }
+    for (place, entry) in probes.enumerated() { try entry.probe.restore(state.part(Self.prefix(place, entry.probe))) }
   }
 
   private static func prefix(_ place: Int, _ probe: any Probe) -> String { "probes.\(place).\(probe.name)." }

@@ -89,9 +89,7 @@ public final class MeasuresProbe: SampledProbe {
 extension MeasuresProbe: Probe {
   public var name: String { "measures" }
 
-  public func prepare(_ setup: ProbeSetup) throws {
-    samples = try [setup.trainSample(size), setup.testSample(size)]
-  }
+  public func prepare(_ setup: ProbeSetup) throws { samples = try [setup.trainSample(size), setup.testSample(size)] }
 
   public func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
     for sample in samples {

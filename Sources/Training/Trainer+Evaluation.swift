@@ -113,8 +113,7 @@ extension Trainer {
 
   /// Evaluates training examples alone, and keeps the result as the last such evaluation.
   public func evaluateTraining(_ extent: EvaluationExtent) throws -> TrainEvaluation {
-    let chosen = samples.trainPlaces(
-      evaluations.counts(of: extent).train, of: data.trainIndices.count)
+    let chosen = samples.trainPlaces(evaluations.counts(of: extent).train, of: data.trainIndices.count)
     let indices = chosen.map { data.trainIndices[$0] }
     let found = TrainEvaluation(
       indices: indices, places: chosen,

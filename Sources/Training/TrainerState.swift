@@ -17,9 +17,7 @@ public struct TrainerState {
   public var arrays: [(name: String, tensor: Tensor)]
 
   /// A state from its parts.
-  public init(
-    step: Int, sampler: BatchSampler, milestones: Milestones, arrays: [(name: String, tensor: Tensor)]
-  ) {
+  public init(step: Int, sampler: BatchSampler, milestones: Milestones, arrays: [(name: String, tensor: Tensor)]) {
     (self.step, self.sampler, self.milestones, self.arrays) = (step, sampler, milestones, arrays)
   }
 }
@@ -66,9 +64,7 @@ extension Trainer {
       let record = try LearningRecord(
         firstLearned: first.values(), lastLearned: last.values(), forgettingEvents: forgetting.values()),
       record.firstLearned.count == data.train.count
-    else {
-      throw TrainingError(.checkpoint, "the checkpoint's \(source) is incomplete or of other data")
-    }
+    else { throw TrainingError(.checkpoint, "the checkpoint's \(source) is incomplete or of other data") }
     try probes?.restore(arrays)
     try generator.restore(state: bytes.values())
     learning = record

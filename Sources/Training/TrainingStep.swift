@@ -81,9 +81,7 @@ public final class TrainingStep {
   }
 
   /// Called once the optimizer has used the aggregate.
-  public func didStep() throws {
-    if case .batchMean(let aggregator) = route { try aggregator.didStep(store) }
-  }
+  public func didStep() throws { if case .batchMean(let aggregator) = route { try aggregator.didStep(store) } }
 
   /// The memory of the passes, measured on the CPU.
   ///

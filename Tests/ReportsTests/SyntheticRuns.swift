@@ -4,15 +4,6 @@ import Foundation
 import RunStore
 import TestSupport
 
-extension Scratch {
-  /// A stand-in for the JavaScript bundle, with text that must not end the page's script.
-  func bundle() throws -> URL {
-    let file = url.appendingPathComponent("bundle.js")
-    try Data("window.vegaEmbed = () => '</script><!-- '; // STAND-IN".utf8).write(to: file)
-    return file
-  }
-}
-
 /// Run directories with curves of the shape that label noise gives, without training anything.
 struct SyntheticRun {
   var noise = 0.5

@@ -49,4 +49,10 @@ public final class Scratch {
 
   /// The text of a file.
   public func text(_ name: String) throws -> String { String(decoding: try bytes(name), as: UTF8.self) }
+
+  /// A stand-in for the JavaScript bundle, with text that must not end the page's script.
+  public func bundle() throws -> URL {
+    try write("window.vegaEmbed = () => '</script><!-- '; // STAND-IN", "bundle.js")
+    return url.appendingPathComponent("bundle.js")
+  }
 }

@@ -45,9 +45,7 @@ struct DigitDrawing {
   init(
     generator: SeededGenerator, shapes: [[[GlyphStroke]]] = GlyphShapes.styles,
     variation: DigitVariation = DigitVariation()
-  ) {
-    (self.generator, self.shapes, self.variation) = (generator, shapes, variation)
-  }
+  ) { (self.generator, self.shapes, self.variation) = (generator, shapes, variation) }
 
   /// Draws a digit of a random class and writes it to `pixels`, which holds `pixelCount` bytes; returns the class.
   mutating func draw(into pixels: UnsafeMutableRawBufferPointer) -> Int {
@@ -102,16 +100,13 @@ struct DigitDrawing {
   private static func spline(_ control: [Point], closed: Bool) -> [Point] {
     let n = control.count
     guard n > 1 else { return control }
-    func at(_ k: Int) -> Point {
-      closed ? control[(k + n) % n] : control[min(max(k, 0), n - 1)]
-    }
+    func at(_ k: Int) -> Point { closed ? control[(k + n) % n] : control[min(max(k, 0), n - 1)] }
     var result = [control[0]]
     for k in 0..<(closed ? n : n - 1) {
       let (a, b, c, d) = (at(k - 1), at(k), at(k + 1), at(k + 2))
       for step in 1...4 {
         let t = Double(step) / 4
-        result.append(
-          Point(x: catmullRom(a.x, b.x, c.x, d.x, t), y: catmullRom(a.y, b.y, c.y, d.y, t)))
+        result.append(Point(x: catmullRom(a.x, b.x, c.x, d.x, t), y: catmullRom(a.y, b.y, c.y, d.y, t)))
       }
     }
     return result

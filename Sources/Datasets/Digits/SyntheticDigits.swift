@@ -48,9 +48,7 @@ public enum SyntheticDigits {
   ///   - glyphs: the number of classes of invented characters; nil for the ten digits.
   ///   - seed: the seed of the drawings. 0, the default, is the data set that this project reports results on.
   /// - Throws: `DatasetError` when `count` is not in 1 ... `available(split)`.
-  public static func draw(
-    split: Split, count: Int? = nil, seed: UInt64 = 0, glyphs: Int? = nil
-  ) throws -> Dataset {
+  public static func draw(split: Split, count: Int? = nil, seed: UInt64 = 0, glyphs: Int? = nil) throws -> Dataset {
     let most = available(split)
     let count = count ?? most
     guard count >= 1, count <= most else {

@@ -41,9 +41,7 @@ struct PublishedFile: Sendable {
     (name, size, checksum) = (file.name, file.size, .sha256(sum))
   }
 
-  init(_ archive: DatasetArchive) {
-    (name, size, checksum) = (archive.name, archive.size, .md5(archive.md5))
-  }
+  init(_ archive: DatasetArchive) { (name, size, checksum) = (archive.name, archive.size, .md5(archive.md5)) }
 }
 
 /// Takes the files of a data set out of its archive, into the archive's folder below the data folder.

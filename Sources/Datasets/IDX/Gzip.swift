@@ -9,9 +9,7 @@ enum Gzip {
   static let greatestRatio = 1032
 
   /// Whether bytes start with the gzip magic number.
-  static func isGzip(_ bytes: Data) -> Bool {
-    bytes.count >= 2 && bytes.starts(with: [0x1F, 0x8B])
-  }
+  static func isGzip(_ bytes: Data) -> Bool { bytes.count >= 2 && bytes.starts(with: [0x1F, 0x8B]) }
 
   /// The size that the last four bytes of a single-member stream of less than 4 GiB announce.
   ///

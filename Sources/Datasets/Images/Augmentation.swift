@@ -92,9 +92,7 @@ public struct Augmentation: Sendable, Equatable, CustomStringConvertible {
         continue
       }
       let from = (plane + y) * width + right
-      for x in 0..<width {
-        line[isMirrored ? width - 1 - x : x] = columns.contains(x) ? source[from + x] : 0
-      }
+      for x in 0..<width { line[isMirrored ? width - 1 - x : x] = columns.contains(x) ? source[from + x] : 0 }
     }
   }
 }

@@ -10,9 +10,7 @@ extension Dataset {
   /// - Throws: `DatasetError` when the size is not sensible, or the pictures have neither one nor three channels.
   func resized(to side: Int?) throws -> Dataset {
     guard let side, exampleShape.count == 3, exampleShape[1...] != [side, side] else { return self }
-    guard (1...4096).contains(side) else {
-      throw DatasetError("image-size must be from 1 to 4096, not \(side).")
-    }
+    guard (1...4096).contains(side) else { throw DatasetError("image-size must be from 1 to 4096, not \(side).") }
     guard let images, let size = checkedProduct([exampleShape[0], side, side]),
       let total = checkedProduct([count, size])
     else { throw DatasetError("The images of \(name) cannot be resized: they are not in memory, or too many.") }

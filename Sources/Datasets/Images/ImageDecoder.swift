@@ -4,9 +4,7 @@ import CImageCodecs
 import Foundation
 
 /// Why a picture cannot be used, as a clause.
-struct ImageProblem: Error {
-  let reason: String
-}
+struct ImageProblem: Error { let reason: String }
 
 /// Reads picture files, one at a time; each thread has its own.
 final class ImageDecoder {
@@ -30,9 +28,7 @@ final class ImageDecoder {
   ///   - view: what to make of a picture of a size.
   ///   - target: as many bytes as the view has.
   /// - Throws: `ImageProblem` when the file cannot be read or decoded.
-  func decode(
-    _ path: String, into target: UnsafeMutableRawBufferPointer, view: (ic_size) throws -> ic_view
-  ) throws {
+  func decode(_ path: String, into target: UnsafeMutableRawBufferPointer, view: (ic_size) throws -> ic_view) throws {
     var size = ic_size()
     try read(path).bytes.withMemoryRebound(to: UInt8.self) { bytes in
       guard let start = bytes.baseAddress else { throw ImageProblem(reason: "it is empty") }
@@ -59,9 +55,7 @@ final class ImageDecoder {
     try Self.check(ic_take(workspace, source.assumingMemoryBound(to: UInt8.self), Int32(channels), size))
     var view = ic_view()
     (view.source, view.scaled, view.cropped) = (size, wanted, wanted)
-    if channels == 3 {
-      return try Self.check(ic_resample(workspace, view, start.assumingMemoryBound(to: UInt8.self)))
-    }
+    if channels == 3 { return try Self.check(ic_resample(workspace, view, start.assumingMemoryBound(to: UInt8.self))) }
     // Three equal planes, of which one is kept.
     var colours = [UInt8](repeating: 0, count: 3 * newPixels)
     try Self.check(ic_resample(workspace, view, &colours))
@@ -103,9 +97,7 @@ final class ImageDecoder {
   }
 
   // The first `limit` bytes of a file, and its last two. Plain reads into memory that is kept: a fresh buffer for each of a million files costs more than reading them.
-  private func read(
-    _ path: String, limit: Int = .max
-  ) throws -> (bytes: UnsafeMutableRawBufferPointer, end: [UInt8]) {
+  private func read(_ path: String, limit: Int = .max) throws -> (bytes: UnsafeMutableRawBufferPointer, end: [UInt8]) {
     func problem() -> ImageProblem { ImageProblem(reason: "it cannot be read: \(String(cString: strerror(errno)))") }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw problem() }

@@ -38,8 +38,7 @@ public struct ImageFiles: Sendable {
   public func path(at index: Int) -> String? { index >= 0 && index < count ? paths[index] : nil }
 
   func selecting(_ indices: some Sequence<Int>) -> ImageFiles {
-    ImageFiles(
-      root: root, paths: paths.selecting(indices), transform: transform, workers: workers, prefetch: prefetch)
+    ImageFiles(root: root, paths: paths.selecting(indices), transform: transform, workers: workers, prefetch: prefetch)
   }
 
   /// Decodes one file.

@@ -95,9 +95,7 @@ extension ImageFiles {
     try inParallel { index, decoder in try decoder.checkHeader(fullPath(index)) }
   }
 
-  private func decodePlain(
-    _ index: Int, _ decoder: ImageDecoder, into target: UnsafeMutableRawBufferPointer
-  ) throws {
+  private func decodePlain(_ index: Int, _ decoder: ImageDecoder, into target: UnsafeMutableRawBufferPointer) throws {
     try decoder.decode(fullPath(index), into: target) { picture in
       var none: SeededGenerator?
       return try transform.view(of: picture, .none, &none)

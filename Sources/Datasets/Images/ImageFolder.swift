@@ -42,8 +42,7 @@ struct ImageFolder {
       try list()
     case .undivided(let folder):
       prefix = folder.isEmpty ? "" : folder + "/"
-      testFraction =
-        try options.keepsFolderWhole ? nil : Self.checked(options.testFraction ?? Self.usualTestFraction)
+      testFraction = try options.keepsFolderWhole ? nil : Self.checked(options.testFraction ?? Self.usualTestFraction)
       classNames = try Self.classes(in: root, prefix)
       guard testFraction != nil || split == .train else {
         throw DatasetError(
@@ -117,9 +116,7 @@ struct ImageFolder {
         next += 1
       }
       for folder in folders.sorted(by: Self.precedes) {
-        for file in files[folder] ?? [] {
-          found.append((folder + "/" + file.name, file.size))
-        }
+        for file in files[folder] ?? [] { found.append((folder + "/" + file.name, file.size)) }
       }
       guard !found.isEmpty else {
         throw DatasetError(

@@ -14,9 +14,7 @@ public struct ImageTransform: Sendable, Equatable {
   ///
   /// - Throws: `DatasetError` when a size is not sensible.
   public init(size: Int = 224, resize: Int? = nil) throws {
-    guard (1...4096).contains(size) else {
-      throw DatasetError("image-size must be from 1 to 4096, not \(size).")
-    }
+    guard (1...4096).contains(size) else { throw DatasetError("image-size must be from 1 to 4096, not \(size).") }
     let resize = resize ?? (size * 256 + 112) / 224
     guard resize >= size, resize <= 8192 else {
       throw DatasetError("resize must be between the image-size, \(size), and 8192, not \(resize).")
@@ -29,9 +27,7 @@ public struct ImageTransform: Sendable, Equatable {
   ///
   /// - Parameter generator: the source of random changes; nil for none.
   /// - Throws: `DatasetError` when the picture is so narrow that its resized length is not sensible.
-  func view(
-    of picture: ic_size, _ augmentation: Augmentation, _ generator: inout SeededGenerator?
-  ) throws -> ic_view {
+  func view(of picture: ic_size, _ augmentation: Augmentation, _ generator: inout SeededGenerator?) throws -> ic_view {
     var view = ic_view()
     view.cropped = ic_size(width: Int32(size), height: Int32(size))
     if var numbers = generator, augmentation.crop == .resized {
@@ -43,9 +39,7 @@ public struct ImageTransform: Sendable, Equatable {
       view.source = picture
       let (width, height) = (Int(picture.width), Int(picture.height))
       let long = resize * max(width, height) / min(width, height)
-      guard long <= 1 << 20 else {
-        throw DatasetError("it is \(width) x \(height) pixels, too narrow to be resized")
-      }
+      guard long <= 1 << 20 else { throw DatasetError("it is \(width) x \(height) pixels, too narrow to be resized") }
       let (scaledWidth, scaledHeight) = width <= height ? (resize, long) : (long, resize)
       view.scaled = ic_size(width: Int32(scaledWidth), height: Int32(scaledHeight))
       if var numbers = generator, augmentation.crop == .shifted {

@@ -127,11 +127,7 @@ enum CSVLabels {
     var (cells, isQuoted) = ([""], false)
     for character in line {
       if character == "\"" { isQuoted.toggle() }
-      if character == ",", !isQuoted {
-        cells.append("")
-      } else {
-        cells[cells.count - 1].append(character)
-      }
+      if character == ",", !isQuoted { cells.append("") } else { cells[cells.count - 1].append(character) }
     }
     return cells.map { clean($0[...]) }
   }

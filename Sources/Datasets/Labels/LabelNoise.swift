@@ -89,17 +89,13 @@ public struct NoisyLabels: Sendable, Equatable {
   }
 
   /// Labels without noise: every example is pristine.
-  public init(clean labels: [Int]) {
-    self.init(original: labels, assigned: labels, kind: nil, rate: nil, seed: nil)
-  }
+  public init(clean labels: [Int]) { self.init(original: labels, assigned: labels, kind: nil, rate: nil, seed: nil) }
 
   /// Number of examples.
   public var count: Int { original.count }
 
   /// Whether the label of example `index` was changed; false for an index that does not exist.
-  public func isCorrupt(_ index: Int) -> Bool {
-    original.indices.contains(index) && original[index] != assigned[index]
-  }
+  public func isCorrupt(_ index: Int) -> Bool { original.indices.contains(index) && original[index] != assigned[index] }
 
   /// The examples whose label was changed, ascending.
   public var corruptIndices: [Int] { original.indices.filter { original[$0] != assigned[$0] } }

@@ -62,8 +62,7 @@ public final class BatchLoader {
       return LoadedBatch(indices: chosen, images: try dataset.imageTensor(at: chosen, device: device))
     }
     let bytes = try dataset.augmentedBytes(of: chosen, augmentation, seed: seed, epoch: epoch)
-    return LoadedBatch(
-      indices: chosen, images: try bytes.withUnsafeBytes { try dataset.tensor($0, device: device) })
+    return LoadedBatch(indices: chosen, images: try bytes.withUnsafeBytes { try dataset.tensor($0, device: device) })
   }
 }
 

@@ -11,9 +11,7 @@ struct DecodeRequest: Sendable {
 }
 
 /// Says which images come next.
-protocol DecodePlan: Sendable {
-  mutating func next() -> DecodeRequest?
-}
+protocol DecodePlan: Sendable { mutating func next() -> DecodeRequest? }
 
 /// Decoded images, one after the other.
 final class DecodedBatch: @unchecked Sendable {

@@ -38,9 +38,7 @@ public struct BatchSampler: Codable, Sendable, Equatable {
   }
 
   /// Batches in one epoch: ⌈count / batchSize⌉, or ⌊count / batchSize⌋ when the short last batch is dropped.
-  public var batchesPerEpoch: Int {
-    count / batchSize + (dropLast || count % batchSize == 0 ? 0 : 1)
-  }
+  public var batchesPerEpoch: Int { count / batchSize + (dropLast || count % batchSize == 0 ? 0 : 1) }
 
   /// The next batch of indices. After the last batch of an epoch, `epoch` has already moved on.
   public mutating func next() -> [Int] {

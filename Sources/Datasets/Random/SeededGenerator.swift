@@ -43,9 +43,7 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable, Equatable {
   private var s3: UInt64
 
   /// Stream 0 of a seed.
-  public init(seed: UInt64) {
-    self.init(splitMix: seed)
-  }
+  public init(seed: UInt64) { self.init(splitMix: seed) }
 
   /// Stream number `stream` of a seed; different streams are independent for every practical purpose.
   public init(seed: UInt64, stream: UInt64) {
@@ -111,14 +109,10 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable, Equatable {
   }
 
   /// A multiple of 2⁻⁵³, uniform in [0, 1).
-  public mutating func unit() -> Double {
-    Double(next() >> 11) * 0x1p-53
-  }
+  public mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
   /// Uniform in [low, high).
-  public mutating func uniform(_ low: Double, _ high: Double) -> Double {
-    low + (high - low) * unit()
-  }
+  public mutating func uniform(_ low: Double, _ high: Double) -> Double { low + (high - low) * unit() }
 
   /// A standard normal number, by Marsaglia's polar method; the second number of each pair is dropped so that the
   /// state is the four words alone.

@@ -37,8 +37,7 @@ final class ConvolutionUnit: Module {
   }
 
   func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
-    let output = try normalization(
-      convolution(input, in: context), relu: following == .relu, in: context)
+    let output = try normalization(convolution(input, in: context), relu: following == .relu, in: context)
     return following == .silu ? try output.silu() : output
   }
 }

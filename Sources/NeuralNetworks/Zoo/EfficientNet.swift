@@ -120,9 +120,7 @@ final class InvertedBottleneck: Module {
 
 extension FeatureNetwork {
   /// One stage of B0 (Table 1).
-  private struct Stage {
-    let expansion, kernel, stride, outputs, blocks: Int
-  }
+  private struct Stage { let expansion, kernel, stride, outputs, blocks: Int }
 
   private static let stages = [
     Stage(expansion: 1, kernel: 3, stride: 1, outputs: 16, blocks: 1),

@@ -58,8 +58,7 @@ struct LayerFactory {
   }
 
   func linear(_ inputs: Int, _ outputs: Int) throws -> Linear {
-    let layer = try Linear(
-      inputs: inputs, outputs: outputs, initializer: initializer ?? .pytorch, generator: generator)
+    let layer = try Linear(inputs: inputs, outputs: outputs, initializer: initializer ?? .pytorch, generator: generator)
     if initializer == nil {
       try redraw(layer.weight, weights.linear, outputs: outputs, window: 1)
       if !weights.drawsLinearBias { try layer.bias?.value.fill(0) }
@@ -97,8 +96,7 @@ struct LayerFactory {
     case .normalByFanOut:
       let deviation = (2 / (Double(outputs) * Double(window))).squareRoot()
       drawn = try .normal(shape, standardDeviation: deviation, generator: generator)
-    case .normal(let deviation):
-      drawn = try .normal(shape, standardDeviation: deviation, generator: generator)
+    case .normal(let deviation): drawn = try .normal(shape, standardDeviation: deviation, generator: generator)
     case .uniformByOutputs:
       let bound = 1 / Double(outputs).squareRoot()
       drawn = try .uniform(shape, -bound, bound, generator: generator)
@@ -111,7 +109,6 @@ extension ConvolutionGeometry {
   /// A square window, padded by half its side unless said otherwise.
   init(square side: Int, stride: Int = 1, padding: Int? = nil, groups: Int = 1) throws {
     let padding = padding ?? side / 2
-    try self.init(
-      kernel: [side, side], stride: [stride, stride], padding: [padding, padding], groups: groups)
+    try self.init(kernel: [side, side], stride: [stride, stride], padding: [padding, padding], groups: groups)
   }
 }

@@ -117,8 +117,7 @@ final class ResNet: Module {
         (0..<blocks).map { block in
           let stride = stage > 0 && block == 0 ? 2 : 1
           defer { inputs = width }
-          let shortcut =
-            stride == 1 && inputs == width ? Shortcut.identity : .padded(stride: stride, channels: width)
+          let shortcut = stride == 1 && inputs == width ? Shortcut.identity : .padded(stride: stride, channels: width)
           let name = String(block)
           return (
             name,

@@ -78,8 +78,7 @@ extension TrainingConfiguration {
 /// The studies by name.
 public enum StudyCatalog {
   /// All of them, in the order of the papers.
-  public static let all: [Study] =
-    coherentGradients + weakAndStrong + makingCoherence + generalizationMystery + own
+  public static let all: [Study] = coherentGradients + weakAndStrong + makingCoherence + generalizationMystery + own
 
   /// The papers whose experiments the studies repeat, in order, each with what the names of its studies begin with; and
   /// last this project, which has studies of its own.

@@ -5,8 +5,7 @@ import Training
 
 /// Weak and Strong Gradient Directions (2020): label noise, robust means and winsorizing on networks for images.
 extension StudyCatalog {
-  static let weakAndStrong =
-    [imageNoise, robustMeans, batchSize, winsorizedCIFAR] + [easyHard, difficulty, cost]
+  static let weakAndStrong = [imageNoise, robustMeans, batchSize, winsorizedCIFAR] + [easyHard, difficulty, cost]
 
   private static let imageNoise = Study(
     id: "ws/label-noise", title: "Label noise on networks for images",
@@ -168,8 +167,7 @@ extension StudyCatalog {
   ) { request in
     let (first, second) = sortingSettings(request)
     let sorts = (11...18).map { seed in
-      Cell.training(
-        "sort-\(seed)", "initialisation \(seed), to half accuracy", first.with { $0.seed = UInt64(seed) })
+      Cell.training("sort-\(seed)", "initialisation \(seed), to half accuracy", first.with { $0.seed = UInt64(seed) })
     }
     let seeds = request.seeds(3)
     return sorts

@@ -28,8 +28,7 @@ enum CoherenceLaws {
       // The distribution itself rather than a sample: every sequence of k draws with replacement.
       let k = 2
       let pairs = rows.flatMap { a in rows.map { b in zip(a, b).map { ($0 + $1) / Double(k) } } }
-      note(
-        "minibatch_identity", try RowGradients.alpha(pairs), Double(k) * alpha / (1 + Double(k - 1) * alpha))
+      note("minibatch_identity", try RowGradients.alpha(pairs), Double(k) * alpha / (1 + Double(k - 1) * alpha))
       let zeros = 1 + number % 6
       let diluted = rows + Array(repeating: Array(repeating: 0, count: width), count: zeros)
       note("dilution", try RowGradients.alpha(diluted), alpha * Double(count) / Double(count + zeros))

@@ -37,8 +37,7 @@ enum LinearExample {
     for _ in 0..<updates {
       let loss = try (targets - model.forward(input, in: context).squeeze(1)).squared().mean() * 0.5
       try store.backward(loss)
-      _ = try store.values.updateSGD(
-        gradient: store.gradient, velocity: nil, SGDUpdate(learningRate: learningRate))
+      _ = try store.values.updateSGD(gradient: store.gradient, velocity: nil, SGDUpdate(learningRate: learningRate))
     }
     let test = try Tensor([0, 0, 0, 0, -1, -c], shape: [1, 6])
     let output = try withoutGradients { try model.forward(test, in: .evaluation()).item() }

@@ -20,8 +20,7 @@ enum ContributionFigures {
     ) -> [FigurePanel] {
       samples.flatMap { sample in
         wanted.levels.map { level in
-          let records =
-            wanted.at(level).first?.contributions.filter { $0.sample == sample && $0.step <= last } ?? []
+          let records = wanted.at(level).first?.contributions.filter { $0.sample == sample && $0.step <= last } ?? []
           return FigurePanel(
             row: sample == "paper" ? "paper’s sample" : "whole population", column: FigureWording.noise(level), x: x,
             y: y(sample),

@@ -56,13 +56,11 @@ enum DifficultyFigures {
       let groups = unique(runs.flatMap { $0.ownGroups(of: "test") }).sorted()
       return (groups.isEmpty ? ["all"] : groups).compactMap { group in
         SeedRange(runs.compactMap { $0.accuracy("test", group).last?.value }).map {
-          FigureMap.Cell(
-            row: "trained on \(name)", column: group, value: $0.mean, low: $0.low, high: $0.high)
+          FigureMap.Cell(row: "trained on \(name)", column: group, value: $0.mean, low: $0.low, high: $0.high)
         }
       }
     }
-    let columns =
-      ["easy", "hard"] + unique(cells.map(\.column)).filter { !["easy", "hard"].contains($0) }
+    let columns = ["easy", "hard"] + unique(cells.map(\.column)).filter { !["easy", "hard"].contains($0) }
     let ordered = groups.flatMap { name, _ in
       columns.compactMap { column in cells.first { $0.row == "trained on \(name)" && $0.column == column } }
     }

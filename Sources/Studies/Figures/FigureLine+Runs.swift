@@ -52,8 +52,7 @@ extension FigureLine {
     let points = first.curve.points.compactMap { point -> FigurePoint? in
       let values = all.compactMap { $0.curve[point.step] }
       guard values.count == all.count, let range = SeedRange(values) else { return nil }
-      return FigurePoint(
-        x: axis.place(point.step, in: first.run), y: range.mean, low: range.low, high: range.high)
+      return FigurePoint(x: axis.place(point.step, in: first.run), y: range.mean, low: range.low, high: range.high)
     }
     self.init(series, measure: measure, points: points)
   }

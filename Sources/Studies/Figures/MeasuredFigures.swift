@@ -21,9 +21,7 @@ enum MeasuredFigures {
   /// The linear example of "On the Generalization Mystery", with its exact values.
   static func linearExample(_ source: FigureSource) -> [Figure?] {
     func bars(_ entries: [(quantity: String, name: String, expected: Double)]) -> [FigureBar] {
-      entries.compactMap {
-        bar(source, "linear-example", $0.quantity, name: $0.name, expected: $0.expected)
-      }
+      entries.compactMap { bar(source, "linear-example", $0.quantity, name: $0.name, expected: $0.expected) }
     }
     return [
       FigureBars(
@@ -135,8 +133,7 @@ enum MeasuredFigures {
           + "0 (dotted) means no relation. \(seeds > 1 ? "Means over \(seeds) seeds; bands: the least to the greatest value." : "One seed.")",
         section: "Learning order",
         panels: [
-          FigurePanel(
-            x: .steps, y: FigureAxis("Rank correlation", including: [0]), lines: lines, references: [0.0])
+          FigurePanel(x: .steps, y: FigureAxis("Rank correlation", including: [0]), lines: lines, references: [0.0])
         ]
       ).figure()
     ]

@@ -86,9 +86,7 @@ enum NoiseFigures {
         panel(
           "Training loss", FigureAxis("Loss (nats)", including: [0]),
           own.lines(measure: "train", along: .epochs) { $0.loss("train").upTo(greatestLoss) }),
-        panel(
-          "Pristine learned", .accuracy(),
-          own.lines(measure: "train", along: .epochs) { $0.pristineAccuracy }),
+        panel("Pristine learned", .accuracy(), own.lines(measure: "train", along: .epochs) { $0.pristineAccuracy }),
         panel(
           "Corrupt learned", .accuracy(),
           own.lines(measure: "train", along: .epochs) { $0.accuracy("train", "corrupt") }),
@@ -110,9 +108,7 @@ enum NoiseFigures {
   /// What early stopping gains: best minus final test accuracy by noise, and the curves.
   static func earlyStopping(_ source: FigureSource) -> [Figure?] {
     let differ = Set(source.runs.map(\.manifest.model)).count > 1
-    func name(_ run: RunHistory) -> String {
-      (differ ? "\(run.manifest.model), " : "") + FigureWording.optimizer(run)
-    }
+    func name(_ run: RunHistory) -> String { (differ ? "\(run.manifest.model), " : "") + FigureWording.optimizer(run) }
     let groups = source.grouped(by: name)
     let gains = groups.map { name, runs in
       let own = FigureSource(runs: runs)

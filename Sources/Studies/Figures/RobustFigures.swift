@@ -38,9 +38,7 @@ enum RobustFigures {
           row: row, column: FigureWording.noise(level), x: HorizontalAxis.epochs.axis, y: .accuracy(),
           lines: [row, "SGD"].flatMap { name in
             ["train", "test"].map { split in
-              FigureLine(name, measure: split, of: runs(source, name, level), along: .epochs) {
-                $0.accuracy(split)
-              }
+              FigureLine(name, measure: split, of: runs(source, name, level), along: .epochs) { $0.accuracy(split) }
             }
           })
       }

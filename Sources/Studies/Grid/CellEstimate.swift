@@ -32,9 +32,7 @@ public struct CellEstimator {
   /// Fewer examples say too little about the time of many.
   private static let minimumTimed = 16
 
-  private struct Shape: Hashable {
-    let words: [String]
-  }
+  private struct Shape: Hashable { let words: [String] }
 
   /// Seconds of a step and of an evaluated example, bytes of memory, and how many examples there are.
   private struct Cost {

@@ -34,8 +34,7 @@ final class ChildProcess {
     process.environment = environment
     do {
       guard let held = try CellLock.take(lock) else {
-        throw StudyError(
-          "Another process is running the cell \(cell.name).", remedy: "Wait for it to end, or stop it.")
+        throw StudyError("Another process is running the cell \(cell.name).", remedy: "Wait for it to end, or stop it.")
       }
       process.standardInput = held
       defer { try? held.close() }
@@ -71,9 +70,7 @@ final class ChildProcess {
 
   /// How it ended.
   var ending: Ending {
-    if process.terminationReason == .uncaughtSignal {
-      return .failed("killed by signal \(process.terminationStatus)")
-    }
+    if process.terminationReason == .uncaughtSignal { return .failed("killed by signal \(process.terminationStatus)") }
     switch process.terminationStatus {
     case 0: return .finished
     case 130: return .interrupted

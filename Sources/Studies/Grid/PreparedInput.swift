@@ -91,8 +91,7 @@ enum PreparedInput: Sendable, Equatable {
   }
 
   private static func write(_ rows: [(Int, String, String)], to url: URL) throws {
-    try? FileManager.default.createDirectory(
-      at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try? FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
     // Training examples first, each part by place.
     let sorted = rows.sorted { ($1.1, $0.0) < ($0.1, $1.0) }
     let text = sorted.reduce(into: "index,split,group\n") { $0 += "\($1.0),\($1.1),\($1.2)\n" }

@@ -148,8 +148,7 @@ public struct StudyFolder: Sendable, Hashable {
   public func status(of cell: Cell) -> CellStatus {
     let manager = FileManager.default
     switch cell.work {
-    case .computation:
-      if manager.fileExists(atPath: measurement(of: cell.name).path) { return .completed }
+    case .computation: if manager.fileExists(atPath: measurement(of: cell.name).path) { return .completed }
     case .training:
       if let manifest = try? RunDirectory.open(at: run(of: cell.name).path).manifest() {
         if manifest.status == .completed { return .completed }

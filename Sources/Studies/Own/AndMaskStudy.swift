@@ -28,9 +28,7 @@ extension StudyCatalog {
     let words =
       ["sgd"] + request.by(smoke: [0.2], small: [0.1, 0.2, 0.4], paper: [0.1, 0.2, 0.4]).map { "and-mask:t=\($0)" }
     return words.flatMap { word in
-      levelsBySeed(
-        request, levels: [0, 1], seeds: 3, base, prefix: word.replacing(":t=", with: "-"), title: word
-      ) {
+      levelsBySeed(request, levels: [0, 1], seeds: 3, base, prefix: word.replacing(":t=", with: "-"), title: word) {
         // The rest of an epoch would ask for another number of agreeing examples.
         ($0.optimizer, $0.noiseKind, $0.dropLast) = (word, .uniform, true)
       }
@@ -83,9 +81,7 @@ struct AM1: Rule {
       $0.accuracy("test").last?.value
     }
     let testOfMask = real.seedMean("test accuracy with the mask", of: at(0, masked), missing: "the mask on real labels")
-    {
-      $0.accuracy("test").last?.value
-    }
+    { $0.accuracy("test").last?.value }
     if let test, let testOfMask, testOfMask.mean < Self.kept * test.mean {
       real.fail("the mask keeps less than nine tenths of SGD's test accuracy")
     }

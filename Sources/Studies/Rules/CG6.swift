@@ -21,9 +21,7 @@ struct CG6: ContributionRule {
       + "50 % noise; permutation nulls do not cross.",
     paper: Paper.coherentGradients, section: "§2.4, figure 2", setting: Paper.noiseSetting)
 
-  var held: String {
-    "fᵖ starts above fᶜ and goes below it at 25 and 50 % noise, beyond the permutation null"
-  }
+  var held: String { "fᵖ starts above fᶜ and goes below it at 25 and 50 % noise, beyond the permutation null" }
 
   /// The course of fᵖ in one world.
   struct Course: Equatable {

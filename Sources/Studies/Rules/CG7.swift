@@ -19,9 +19,7 @@ struct CG7: ContributionRule {
 
   var needsEnd: Bool { false }
 
-  var held: String {
-    "iᵖ is above iᶜ after the first steps, beyond the permutation null, at every noise level"
-  }
+  var held: String { "iᵖ is above iᶜ after the first steps, beyond the permutation null, at every noise level" }
 
   func judge(_ run: RunHistory, sample: String, in assessment: inout Assessment) {
     let place = "\(Level.text(run.noise)), \(sample == "paper" ? "paper’s sample" : "whole population")"

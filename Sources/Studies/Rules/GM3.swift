@@ -25,7 +25,5 @@ struct GM3: Rule {
     because: "The claim is about two optimizers. The first runs had 4000 images in groups of 17, so that N/b, training "
       + "examples by the size of a group, was 235 where the paper has 14 559.")
 
-  func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { WS3.judge($0, optimizers: Self.optimizers) }
-  }
+  func judge(_ runs: [RunHistory]) -> Judgement { bySeed(runs) { WS3.judge($0, optimizers: Self.optimizers) } }
 }

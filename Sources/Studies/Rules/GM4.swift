@@ -124,8 +124,7 @@ struct GM4: Rule {
     for (point, next) in zip(points, points.dropFirst()) {
       guard (try? accountant.observe(alpha: min(1, max(0, point.value / Double(size))))) != nil else { return nil }
       for step in point.step..<next.step {
-        let factor = schedule.factor(
-          at: step, of: run.manifest.plannedSteps ?? end, warmup: run.manifest.warmup ?? 0)
+        let factor = schedule.factor(at: step, of: run.manifest.plannedSteps ?? end, warmup: run.manifest.warmup ?? 0)
         guard (try? accountant.step(learningRate: rate * factor)) != nil else { return nil }
       }
     }

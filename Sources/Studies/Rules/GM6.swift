@@ -42,9 +42,7 @@ struct GM6: Rule {
           "the run on random labels that the weights of seed \(run.seed) come from")
       else { continue }
       assessment.note("accuracy on random labels before, seed \(run.seed)", origin.accuracy("train").last?.value)
-      if !origin.isFitted {
-        assessment.doubt("the weights of seed \(run.seed) have not fitted their random labels")
-      }
+      if !origin.isFitted { assessment.doubt("the weights of seed \(run.seed) have not fitted their random labels") }
     }
     if (fresh + started).contains(where: { !$0.isFitted }) {
       assessment.doubt("not every run has fitted its examples, so that gaps do not compare")

@@ -52,9 +52,7 @@ struct GM7: Rule {
     func part(
       _ sizes: [(model: String, runs: [RunHistory])]?, missing: String,
       _ judge: ([(model: String, runs: [RunHistory])], inout Assessment) -> Void
-    ) -> Judgement {
-      .assessing(held: "It does") { if let sizes = $0.need(sizes, missing) { judge(sizes, &$0) } }
-    }
+    ) -> Judgement { .assessing(held: "It does") { if let sizes = $0.need(sizes, missing) { judge(sizes, &$0) } } }
     return .joining([
       "The gap falls with width.": part(widths, missing: missing, judgeGap),
       "Test accuracy rises with width.": part(widths, missing: missing, judgeTest),

@@ -72,8 +72,7 @@ struct MC2: Rule {
   private func judge(_ random: CoherenceCourse, isFitted: Bool, in assessment: inout Assessment) {
     assessment.note("least r of the initial fall, 100 % noise", random.trough.value)
     assessment.note("last r, 100 % noise", random.end.value)
-    let isResolved =
-      (random.peakInterval?.lowerBound ?? .infinity) > max(1, random.troughInterval?.upperBound ?? 1)
+    let isResolved = (random.peakInterval?.lowerBound ?? .infinity) > max(1, random.troughInterval?.upperBound ?? 1)
     let rises =
       random.peak.value >= Self.rise * random.trough.value && random.peak.value >= Self.notNearOne && isResolved
     if let interval = random.peakInterval {

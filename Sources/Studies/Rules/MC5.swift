@@ -79,9 +79,7 @@ struct MC5: Rule {
     let courses = run.layers().compactMap { CoherenceCourse(of: later($0)) }
     guard let whole = CoherenceCourse(of: later("all")), courses.count >= Self.minimumLayers,
       let final = run.layers().last
-    else {
-      return assessment.miss("\(CoherenceCourse.minimumProbes) probes of coherence by layer, \(model)")
-    }
+    else { return assessment.miss("\(CoherenceCourse.minimumProbes) probes of coherence by layer, \(model)") }
     let share = Double(courses.count(where: Self.hasShape)) / Double(courses.count)
     assessment.note("peak r, \(model)", whole.peak.value)
     assessment.note("last r, \(model)", whole.end.value)

@@ -29,9 +29,7 @@ struct WS3: Rule {
       + "the claim is not tested.",
     because: "The claim is about four optimizers. The first runs were no fair test of them: see WS-2.")
 
-  func judge(_ runs: [RunHistory]) -> Judgement {
-    bySeed(runs) { Self.judge($0, optimizers: WS2.optimizers) }
-  }
+  func judge(_ runs: [RunHistory]) -> Judgement { bySeed(runs) { Self.judge($0, optimizers: WS2.optimizers) } }
 
   /// For every optimizer what it learned, where SGD memorised.
   static func judge(_ runs: [RunHistory], optimizers: [String]) -> Judgement {
@@ -55,9 +53,7 @@ struct WS3: Rule {
   }
 
   /// Medians have to learn the pristine examples only, the others both.
-  private static func judge(
-    _ run: RunHistory?, of name: String, isRobust: Bool, in assessment: inout Assessment
-  ) {
+  private static func judge(_ run: RunHistory?, of name: String, isRobust: Bool, in assessment: inout Assessment) {
     guard let run, let pristine = run.pristineAccuracy.last?.value,
       let corrupt = run.accuracy("train", "corrupt").last?.value
     else { return assessment.miss("\(name), \(Level.text(level))") }

@@ -89,8 +89,7 @@ struct DataCommand: AsyncParsableCommand {
             Console.write("\r\u{1B}[K" + Console.fitted(parts, droppingFirst: [0]))
           }
         case .failed(let file, let mirror, let reason): Console.note("\(file): \(mirror) failed: \(reason)")
-        case .finished(let file):
-          Console.note((Console.isTerminal ? "\r\u{1B}[K" : "") + "\(file): verified")
+        case .finished(let file): Console.note((Console.isTerminal ? "\r\u{1B}[K" : "") + "\(file): verified")
         }
       }
       if json { return try Console.json(paths) }

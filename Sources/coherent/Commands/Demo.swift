@@ -84,9 +84,7 @@ struct Demo: ParsableCommand {
     init(noise: Double, optimizer: String, run: RunDirectory) throws {
       (self.noise, self.optimizer) = (noise, optimizer)
       let metrics = try run.log(MetricRecord.self)
-      func last(_ group: String) -> Double? {
-        metrics.last { $0.split == "train" && $0.group == group }?.accuracy1
-      }
+      func last(_ group: String) -> Double? { metrics.last { $0.split == "train" && $0.group == group }?.accuracy1 }
       func firstHalf(_ group: String) -> Double? {
         metrics.first { $0.split == "train" && $0.group == group && $0.accuracy1 >= 0.5 }?.epoch
       }

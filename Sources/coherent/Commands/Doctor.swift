@@ -20,11 +20,7 @@ struct Doctor: ParsableCommand {
 
   func run() throws {
     let findings = try Findings(dataFolders: dataDir)
-    if json {
-      try Console.json(findings)
-    } else {
-      print(findings.text)
-    }
+    if json { try Console.json(findings) } else { print(findings.text) }
     if !findings.problems.isEmpty { throw ExitCode.failure }
   }
 
@@ -140,8 +136,7 @@ struct Doctor: ParsableCommand {
       ]
       let width = (rows.map { $0[0].count }.max() ?? 0) + 2
       var lines = rows.map { row in
-        Console.wrapped(
-          row[1], after: row[0].padding(toLength: width, withPad: " ", startingAt: 0), indent: width)
+        Console.wrapped(row[1], after: row[0].padding(toLength: width, withPad: " ", startingAt: 0), indent: width)
       }
       // Paths are long: what was found in a folder goes below its name.
       for (place, files) in data.sorted(by: { $0.key < $1.key }) {

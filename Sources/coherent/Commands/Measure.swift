@@ -24,8 +24,7 @@ struct Measure: ParsableCommand {
       Example: coherent measure run --split train --examples 10000
       """)
 
-  @Argument(help: ArgumentHelp("The run directory whose weights are measured.", valueName: "run"))
-  var runPath: String?
+  @Argument(help: ArgumentHelp("The run directory whose weights are measured.", valueName: "run")) var runPath: String?
   @Option(help: ArgumentHelp("The same as <run>.", valueName: "run")) var checkpoint: String?
   @Option(help: "Which of the run's weights: last, best (on the test set) or selected (by validation).")
   var select: WeightSelection = .last
@@ -54,9 +53,7 @@ struct Measure: ParsableCommand {
     if let runPath, let checkpoint, runPath != checkpoint {
       throw ValidationError("Two runs were named, \(runPath) and \(checkpoint). Name one.")
     }
-    if let chunkSize, chunkSize < 1 {
-      throw ValidationError("--chunk-size must be at least 1, not \(chunkSize).")
-    }
+    if let chunkSize, chunkSize < 1 { throw ValidationError("--chunk-size must be at least 1, not \(chunkSize).") }
     guard step == nil || select == .last else {
       throw ValidationError("Give --step or --select, not both: best and selected weights have a step of their own.")
     }
@@ -151,9 +148,7 @@ struct Measure: ParsableCommand {
       }
       var rows = [["layer", "α", "m-coherence", "α unbiased", "95 % interval", "share"]]
       rows.append(row("all", alpha, mCoherence, alphaUnbiased, alphaUnbiasedInterval, alpha == nil ? nil : 1))
-      rows += layers.map {
-        row($0.name, $0.alpha, $0.mCoherence, $0.alphaUnbiased, $0.alphaUnbiasedInterval, $0.share)
-      }
+      rows += layers.map { row($0.name, $0.alpha, $0.mCoherence, $0.alphaUnbiased, $0.alphaUnbiasedInterval, $0.share) }
       var lines = [Console.table(rows), ""]
       if alpha == nil { lines.append("Every gradient is 0, so coherence is undefined.") }
       lines.append(

@@ -18,14 +18,11 @@ struct ReportCommand: ParsableCommand {
                 coherent report seed-1 seed-2 seed-3 --group seed
       """)
 
-  @Argument(help: "The run directories; several are overlaid.")
-  var runs: [String]
+  @Argument(help: "The run directories; several are overlaid.") var runs: [String]
 
-  @Option(help: "The HTML file to write. (default: report.html in the run, or here for several)")
-  var out: String?
+  @Option(help: "The HTML file to write. (default: report.html in the run, or here for several)") var out: String?
 
-  @Option(help: "The page's title.")
-  var title: String?
+  @Option(help: "The page's title.") var title: String?
 
   @Option(
     help: """
@@ -39,8 +36,7 @@ struct ReportCommand: ParsableCommand {
 
   @OptionGroup(title: "Figures for print") var inPrint: Print
 
-  @Flag(help: "Print what was written as JSON.")
-  var json = false
+  @Flag(help: "Print what was written as JSON.") var json = false
 
   /// What is drawn beside the page, and how.
   struct Print: ParsableArguments {
@@ -51,8 +47,7 @@ struct ReportCommand: ParsableCommand {
     @Flag(help: "Also write figures as PDF.")
     var pdf = false
 
-    @Option(help: "The folder for figures. (default: figures beside the page)")
-    var figures: String?
+    @Option(help: "The folder for figures. (default: figures beside the page)") var figures: String?
 
     @Option(
       help: """
@@ -71,8 +66,7 @@ struct ReportCommand: ParsableCommand {
     var logSteps = false
     @Option(help: "Where accuracy axes begin, in per cent. (default: 0, or closer where all curves end close together)")
     var accuracyFrom: Double?
-    @Flag(help: "Leave titles out, as papers have them in captions.")
-    var noTitle = false
+    @Flag(help: "Leave titles out, as papers have them in captions.") var noTitle = false
 
     /// The formats asked for.
     var formats: [FigureFormat] {

@@ -34,18 +34,15 @@ struct Train: ParsableCommand {
 
   @OptionGroup var options: TrainingOptions
 
-  @Option(help: "A YAML file with any of the options; options on the command line win.")
-  var config: String?
+  @Option(help: "A YAML file with any of the options; options on the command line win.") var config: String?
 
   @OptionGroup(title: TrainingOptions.Main.title) private var place: Place
   @OptionGroup(title: TrainingOptions.Records.title) private var keeping: Keeping
   @OptionGroup(title: TrainingOptions.Machine.title) private var limits: Limits
 
-  @Flag(help: "Print the results as JSON.")
-  var json = false
+  @Flag(help: "Print the results as JSON.") var json = false
 
-  @Flag(name: .shortAndLong, help: "Show no progress.")
-  var quiet = false
+  @Flag(name: .shortAndLong, help: "Show no progress.") var quiet = false
 
   func validate() throws {
     guard (place.out == nil) != (keeping.resume == nil) else {
@@ -101,8 +98,7 @@ struct Train: ParsableCommand {
     Interruption.listen()
     let progress = TrainingProgress(of: run.trainer, isQuiet: quiet)
     defer { progress.finish() }
-    return try run.train(
-      shouldStop: { Interruption.isRequested || parent?.isGone ?? false }, observe: progress.observe)
+    return try run.train(shouldStop: { Interruption.isRequested || parent?.isGone ?? false }, observe: progress.observe)
   }
 
   /// A run is no failure when its report cannot be drawn.
@@ -157,25 +153,18 @@ extension Train {
 
 /// Options beside those of a configuration file, shown in the help under the titles of the training options.
 extension Train {
-  struct Place: ParsableArguments {
-    @Option(help: "The run directory to write.")
-    var out: String?
-  }
+  struct Place: ParsableArguments { @Option(help: "The run directory to write.") var out: String? }
 
   struct Keeping: ParsableArguments {
-    @Option(help: "Continue the run in this directory from its newest checkpoint.")
-    var resume: String?
+    @Option(help: "Continue the run in this directory from its newest checkpoint.") var resume: String?
 
-    @Flag(help: "Replace an earlier run in the run directory.")
-    var force = false
+    @Flag(help: "Replace an earlier run in the run directory.") var force = false
 
-    @Flag(inversion: .prefixedNo, help: "Write report.html at the end.")
-    var report = true
+    @Flag(inversion: .prefixedNo, help: "Write report.html at the end.") var report = true
   }
 
   struct Limits: ParsableArguments {
-    @Flag(help: "Start even where the run is estimated not to fit in memory.")
-    var ignoreMemoryEstimate = false
+    @Flag(help: "Start even where the run is estimated not to fit in memory.") var ignoreMemoryEstimate = false
   }
 }
 

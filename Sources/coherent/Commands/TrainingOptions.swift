@@ -47,13 +47,9 @@ struct TrainingOptions: ParsableArguments {
 }
 
 /// A section as a type, which the parser needs to tell groups apart.
-protocol SectionName {
-  static var section: TrainingOption.Section { get }
-}
+protocol SectionName { static var section: TrainingOption.Section { get } }
 
-extension SectionName {
-  static var title: String { section.rawValue }
-}
+extension SectionName { static var title: String { section.rawValue } }
 
 /// An option of the table with the value that the command line gives it.
 struct GivenOption {

@@ -10,9 +10,7 @@ enum Console {
 
   /// Writes to standard error. Words that cannot be written (the disk behind a redirection is full) are dropped: they
   /// must not end a training.
-  static func write(_ text: String) {
-    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
-  }
+  static func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
   static func json(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
@@ -31,9 +29,7 @@ enum Console {
   }
 
   /// "97.3 %", or a dash.
-  static func percent(_ share: Double?) -> String {
-    share.map { String(format: "%.1f %%", $0 * 100) } ?? "–"
-  }
+  static func percent(_ share: Double?) -> String { share.map { String(format: "%.1f %%", $0 * 100) } ?? "–" }
 
   static func bytes(_ count: Int) -> String {
     count >= 1 << 30

@@ -39,14 +39,11 @@ final class TrainingProgress {
     case .evaluated(let records):
       report(records)
       lastShown = now
-    case .completedStep, .measured:
-      break
+    case .completedStep, .measured: break
     }
   }
 
-  func finish() {
-    if Console.isTerminal, !isQuiet { write("\r\u{1B}[K") }
-  }
+  func finish() { if Console.isTerminal, !isQuiet { write("\r\u{1B}[K") } }
 
   private func draw(step: Int, _ now: UInt64) {
     guard now - lastShown > (Console.isTerminal ? 100_000_000 : 60_000_000_000) else { return }

@@ -27,8 +27,7 @@ struct StudyCommand: ParsableCommand {
     .joined(separator: "\n")
 
   struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "List the studies by paper, with the claims they test.")
+    static let configuration = CommandConfiguration(abstract: "List the studies by paper, with the claims they test.")
     @Flag(help: "Print as JSON.") var json = false
 
     private struct Entry: Encodable {
@@ -72,8 +71,7 @@ struct StudyCommand: ParsableCommand {
       for profile in StudyProfile.allCases {
         print(Console.wrapped(study.scales[profile] ?? "", after: "\(profile.rawValue): ", indent: 4))
       }
-      let cells = try study.cells(
-        StudySettings(study: study.id, profile: profile), in: StudyFolder("FOLDER"))
+      let cells = try study.cells(StudySettings(study: study.id, profile: profile), in: StudyFolder("FOLDER"))
       print("\nCells of the profile \(profile.rawValue):")
       print(
         Console.table(

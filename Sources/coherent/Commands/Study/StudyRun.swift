@@ -175,9 +175,7 @@ final class GridConsole {
   private let count: Int
   private var lastDrawn: UInt64 = 0
 
-  init(isQuiet: Bool, count: Int) {
-    (self.isQuiet, self.count) = (isQuiet, count)
-  }
+  init(isQuiet: Bool, count: Int) { (self.isQuiet, self.count) = (isQuiet, count) }
 
   func observe(_ event: GridEvent) {
     guard !isQuiet else { return }
@@ -189,9 +187,7 @@ final class GridConsole {
     }
   }
 
-  func finish() {
-    if Console.isTerminal, !isQuiet { Console.write("\r\u{1B}[K") }
-  }
+  func finish() { if Console.isTerminal, !isQuiet { Console.write("\r\u{1B}[K") } }
 
   private func line(_ text: String) {
     finish()
