@@ -18,10 +18,7 @@ enum ChartStyle {
 
   private static func config(background: JSON, text: JSON, quiet: JSON, grid: JSON, line: JSON, fonts: String) -> JSON {
     [
-      "background": background,
-      "font": .string(fonts),
-      "padding": 6,
-      "view": ["stroke": nil],
+      "background": background, "font": .string(fonts), "padding": 6, "view": ["stroke": nil],
       "title": ["anchor": "start", "fontSize": 13, "fontWeight": 600, "color": text, "offset": 10, "frame": "group"],
       "axis": [
         "labelColor": quiet, "titleColor": text, "labelFontSize": 11, "titleFontSize": 11.5,

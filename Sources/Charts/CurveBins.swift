@@ -89,7 +89,7 @@ struct CurveBins {
 
 extension FigureScale {
   /// A value's place along the axis.
-  func place(_ value: Double) -> Double {
+  package func place(_ value: Double) -> Double {
     switch self {
     case .linear: value
     case .logarithmic: log(value)
@@ -99,7 +99,7 @@ extension FigureScale {
   }
 
   /// The value at a place.
-  func value(at place: Double) -> Double {
+  package func value(at place: Double) -> Double {
     switch self {
     case .linear: place
     case .logarithmic: exp(place)

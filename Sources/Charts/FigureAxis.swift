@@ -122,8 +122,7 @@ extension FigureAxis {
     let ends: JSON = .object([
       "domain": isFitted ? nil : .numbers([domain.lowerBound, domain.upperBound]),
       "domainMin": isFitted && scale == .logarithmicFromZero ? 0 : nil, "reverse": isReversed ? true : nil,
-      "nice": isRounded ? 5 : false,
-      "zero": scale == .linear ? .bool(isRounded && including.contains(0)) : nil,
+      "nice": isRounded ? 5 : false, "zero": scale == .linear ? .bool(isRounded && including.contains(0)) : nil,
     ])
     let fitting = max(2, Int(pixels / (isX ? 34 : 22)))
     var axis: JSON = ["labels": .bool(isLabelled), "labelExpr": .string(labelExpression)]
@@ -138,8 +137,7 @@ extension FigureAxis {
         : ["values": .numbers(isFitted ? places : places.filter(domain.contains))])
     return [
       "field": .string(field), "type": "quantitative", "title": isLabelled ? .string(title) : nil,
-      "scale": kind.merging(members: ends),
-      "axis": axis,
+      "scale": kind.merging(members: ends), "axis": axis,
     ]
   }
 

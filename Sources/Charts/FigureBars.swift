@@ -17,8 +17,7 @@ public struct FigureBar: Sendable, Equatable {
 
   /// A bar from its parts.
   public init(
-    _ name: String, value: Double, low: Double? = nil, high: Double? = nil, expected: Double? = nil,
-    note: String? = nil
+    _ name: String, value: Double, low: Double? = nil, high: Double? = nil, expected: Double? = nil, note: String? = nil
   ) {
     (self.name, self.value, self.low, self.high) = (name, value, low, high)
     (self.expected, self.note) = (expected, note)
@@ -116,8 +115,7 @@ public struct FigureBars: Sendable {
     let zero = domain.lowerBound < 0 ? PanelDrawing.rules([FigureReference(0)], y: y, style: .print) : []
     let neutral = JSON.string(Palette.neutral.light)
     let ranges: JSON = [
-      "transform": [["filter": "isValid(datum.low)"]],
-      "mark": ["type": "rule", "strokeWidth": 1.1, "color": neutral],
+      "transform": [["filter": "isValid(datum.low)"]], "mark": ["type": "rule", "strokeWidth": 1.1, "color": neutral],
       "encoding": ["x": x, "y": y.merging(["field": "low"]), "y2": ["field": "high"]],
     ]
     let expected: JSON = [
@@ -148,8 +146,7 @@ public struct FigureBars: Sendable {
         return .object([
           "panel": .number(Double(index)), "name": .string(bar.name), "value": number(bar.value),
           "low": number(bar.low), "high": number(bar.high), "expected": number(bar.expected),
-          "note": bar.note.map(JSON.string),
-          "top": number(place(ofNote: bar)),
+          "note": bar.note.map(JSON.string), "top": number(place(ofNote: bar)),
         ])
       }
     }

@@ -179,8 +179,7 @@ private struct GridDrawing {
     .object([
       "field": "series", "type": "nominal",
       "scale": ["domain": .strings(names), "range": .strings(shades.map(\.light))],
-      "legend": names.count > 1
-        ? frame.legend(symbol: "stroke", names: names, beside: measures) : .null,
+      "legend": names.count > 1 ? frame.legend(symbol: "stroke", names: names, beside: measures) : .null,
     ])
   }
 

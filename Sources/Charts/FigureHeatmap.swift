@@ -62,8 +62,7 @@ public struct FigureHeatmap: Sendable {
       "height": .number(Double(min(520, max(150, rows.count * 22)))),
       "data": ["name": "cells"], "usermeta": ["steps": "fixed"], "mark": ["type": "rect", "tooltip": true],
       "encoding": [
-        "x": x.encoding(field: "from", domain: domain, isLabelled: true, pixels: 400, isX: true),
-        "x2": ["field": "to"],
+        "x": x.encoding(field: "from", domain: domain, isLabelled: true, pixels: 400, isX: true), "x2": ["field": "to"],
         "y": [
           "field": "row", "type": "nominal", "title": nil, "sort": nil, "scale": ["domain": .strings(rows)],
           "axis": ["labelLimit": 130, "labelOverlap": true],
@@ -85,8 +84,7 @@ public struct FigureHeatmap: Sendable {
       cell.details.enumerated().reduce(
         [
           "row": .string(cell.row), "from": .number(Wording.rounded(cell.from)),
-          "to": .number(Wording.rounded(cell.to)),
-          "value": .number(Wording.rounded(cell.value)),
+          "to": .number(Wording.rounded(cell.to)), "value": .number(Wording.rounded(cell.value)),
         ] as JSON
       ) { row, detail in
         row.merging(

@@ -53,11 +53,9 @@ struct GridFrame {
   func chart(title: String, views: [JSON]) -> JSON {
     [
       "title": ["text": .string(title), "fontSize": 9.5, "offset": 10], "columns": .number(Double(columns.count)),
-      "bounds": "flush", "align": "all",
-      "spacing": ["row": .number(verticalGap), "column": .number(horizontalGap)],
+      "bounds": "flush", "align": "all", "spacing": ["row": .number(verticalGap), "column": .number(horizontalGap)],
       "data": ["name": .string(Self.data)], "concat": .array(views),
-      "resolve": ["scale": ["color": "shared", "strokeDash": "shared"]],
-      "config": Self.printSizes,
+      "resolve": ["scale": ["color": "shared", "strokeDash": "shared"]], "config": Self.printSizes,
     ]
   }
 

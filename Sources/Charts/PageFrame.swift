@@ -58,7 +58,7 @@ package enum PageFrame {
   /// A figure with its caption and the buttons that save it.
   ///
   /// - Parameter more: HTML at the end of the caption.
-  package static func card(for figure: Figure, more: String = "") -> String {
+  private static func card(for figure: Figure, more: String = "") -> String {
     let kind = figure.isPageWide ? " class=\"page\"" : ""
     return """
       <figure id="\(Wording.html(figure.id))"\(kind)>
@@ -70,13 +70,20 @@ package enum PageFrame {
       """
   }
 
+  /// Figures under the headings of their sections.
+  package static func sections(of figures: [Figure], more: (Figure) -> String = { _ in "" }) -> String {
+    unique(figures.map(\.section)).map { name in
+      let cards = figures.filter { $0.section == name }.map { card(for: $0, more: more($0)) }.joined(separator: "\n")
+      return "<section><h2>\(Wording.html(name))</h2><div class=\"grid\">\(cards)</div></section>"
+    }.joined(separator: "\n")
+  }
+
   /// What the script needs: the charts without data, the data packed, and the looks. The colours of the runs come first.
   private static func payload(of figures: [Figure], runs: [(label: String, shade: Shade)]) -> JSON {
     let groups = [Palette.pristine, Palette.corrupt, Palette.test, Palette.neutral]
     let shades = runs.map(\.shade) + groups + figures.flatMap(\.shades)
     return .object([
-      "runs": .strings(runs.map(\.label)),
-      "shades": .array(shades.map { .strings([$0.light, $0.dark]) }),
+      "runs": .strings(runs.map(\.label)), "shades": .array(shades.map { .strings([$0.light, $0.dark]) }),
       "light": ChartStyle.lightConfig, "dark": ChartStyle.darkConfig,
       "figures": .array(
         figures.map { figure in

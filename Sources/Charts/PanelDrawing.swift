@@ -52,8 +52,7 @@ struct PanelDrawing {
     let curves: JSON = .object([
       "mark": .object([
         "type": "line", "strokeWidth": .number(style.lineWidth), "clip": isClipped ? true : nil,
-        "point": isSparse || isDotted
-          ? ["filled": true, "size": .number(isSparse ? style.pointSize : 14)] : nil,
+        "point": isSparse || isDotted ? ["filled": true, "size": .number(isSparse ? style.pointSize : 14)] : nil,
       ]),
       "encoding": .object([
         "x": x, "y": y, "color": color, "strokeDash": dash, "detail": ["field": "series"],
@@ -85,9 +84,7 @@ struct PanelDrawing {
   /// Dotted lines over the width of the panel, named beside it, where no curve is.
   static func rules(_ references: [FigureReference], y: JSON, style: PanelStyle) -> [JSON] {
     guard !references.isEmpty else { return [] }
-    let data: JSON = [
-      "values": .array(references.map { ["y": .number($0.value), "name": .string($0.label)] })
-    ]
+    let data: JSON = ["values": .array(references.map { ["y": .number($0.value), "name": .string($0.label)] })]
     let y = y.merging(["field": "y"])
     let rule: JSON = [
       "data": data,

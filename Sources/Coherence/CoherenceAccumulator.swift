@@ -175,8 +175,7 @@ public final class CoherenceAccumulator {
   }
 
   private func fromBatches(_ network: Coherence, products: [GroupSums.Products]?) -> Double? {
-    guard let products, let size = groups?.closed.first?.count,
-      groups?.closed.allSatisfy({ $0.count == size }) ?? false
+    guard let products, let size = groups?.closed.first?.count, groups?.closed.allSatisfy({ $0.count == size }) ?? false
     else { return nil }
     return Coherence.mCoherence(fromBatchSums: products.map(\.own), total: network.sumSquaredNorm, batchSize: size)
   }

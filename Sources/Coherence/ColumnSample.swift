@@ -60,9 +60,7 @@ public struct SampledGradients {
   /// - Throws: `CoherenceError` when there are no examples, or a gradient is not finite.
   public func records() throws -> (meanSquaredNorm: Double, records: [ExampleGradientRecord]) {
     guard count > 0 else { throw CoherenceError("there are no records: the sample of examples is empty") }
-    let byLayer = try sample.layers.indices.map { layer in
-      try Tensor.concatenate(parts.map { $0[layer] })
-    }
+    let byLayer = try sample.layers.indices.map { layer in try Tensor.concatenate(parts.map { $0[layer] }) }
     let means = try byLayer.map { try $0.mean([0]) }
     let square = try means.reduce(0) { try $0 + $1.dot($1) }
     return (

@@ -86,8 +86,7 @@ struct ExampleFacts {
     try indices.indices.map { place in
       let dotByLayer = dots.map { $0[place] }
       let squaresByLayer = squaredNorms.map { $0[place] }
-      for (layer, name) in layers.enumerated()
-      where !dotByLayer[layer].isFinite || !squaresByLayer[layer].isFinite {
+      for (layer, name) in layers.enumerated() where !dotByLayer[layer].isFinite || !squaresByLayer[layer].isFinite {
         throw CoherenceError.diverged(
           "the gradient of example \(indices[place]), or the mean gradient, is not finite in layer \(name)")
       }

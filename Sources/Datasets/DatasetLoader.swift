@@ -68,8 +68,7 @@ public enum DatasetLoader {
     }
     try makeFolder(directory)
     let values = try dataset.images ?? ByteStorage(count: 0) { _ in }
-    try IDXFile(dimensions: [dataset.count] + dataset.exampleShape.dropFirst(), values: values)
-      .write(path: images)
+    try IDXFile(dimensions: [dataset.count] + dataset.exampleShape.dropFirst(), values: values).write(path: images)
     let bytes = try ByteStorage(dataset.labels.map { UInt8(truncatingIfNeeded: $0) })
     try IDXFile(dimensions: [dataset.count], values: bytes).write(path: labels)
     return [images, labels]

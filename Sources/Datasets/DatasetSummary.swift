@@ -41,9 +41,7 @@ public struct DatasetSummary: Sendable, Codable, Equatable {
     classCounts = counts
     // A histogram makes the sums exact: whole numbers until the last division.
     var histogram = [Int](repeating: 0, count: 256)
-    try dataset.forEachPart { bytes in
-      for byte in bytes { histogram[Int(byte)] += 1 }
-    }
+    try dataset.forEachPart { bytes in for byte in bytes { histogram[Int(byte)] += 1 } }
     var (sum, squares) = (0.0, 0.0)
     for (value, number) in histogram.enumerated() {
       sum += Double(value) * Double(number)

@@ -37,8 +37,7 @@ public struct SummedBlock: GradientBlock {
       else {
         throw TensorError(
           kind: .invalid, operation: "SummedBlock",
-          reason:
-            "a part of \(part.block.exampleCount)×\(part.block.columnCount) with columns \(part.columns) "
+          reason: "a part of \(part.block.exampleCount)×\(part.block.columnCount) with columns \(part.columns) "
             + "does not fit into \(exampleCount)×\(columnCount)")
       }
     }

@@ -141,9 +141,7 @@ public struct GradientMatrix {
       let rest = try plan.layers(from: recorder, input: input, losses: losses, except: done)
       try body(GradientMatrix(plan, end, layers: rest, exampleCount: count))
       return end
-    } catch {
-      throw early.values.lazy.compactMap(\.visitError).first ?? error
-    }
+    } catch { throw early.values.lazy.compactMap(\.visitError).first ?? error }
   }
 
   private static func checked(_ input: Tensor) throws -> Int {

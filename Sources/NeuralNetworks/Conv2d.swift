@@ -67,8 +67,7 @@ public final class Conv2d: FactoredModule {
   /// The convolution of a batch.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     if context.recorder == nil, context.usesGradientViews, input.suitsChannelsLastKernels,
-      let gradientView = weight.gradientView,
-      bias == nil || bias?.gradientView != nil
+      let gradientView = weight.gradientView, bias == nil || bias?.gradientView != nil
     {
       return try input.convolution(
         weight: weight.value, bias: bias?.value, geometry, weightView: gradientView, biasView: bias?.gradientView)

@@ -29,8 +29,7 @@ public final class ForwardContext {
   ///   - groups: groups of examples that batch statistics are taken over.
   public init(
     isTraining: Bool, usesGradientViews: Bool = false, linearPolicy: LinearPolicy = .native,
-    generator: Generator? = nil,
-    recorder: BackwardRecorder? = nil, groups: [Range<Int>] = []
+    generator: Generator? = nil, recorder: BackwardRecorder? = nil, groups: [Range<Int>] = []
   ) {
     (self.isTraining, self.usesGradientViews, self.linearPolicy) = (isTraining, usesGradientViews, linearPolicy)
     (self.generator, self.recorder, self.groups) = (generator, recorder, groups)

@@ -56,8 +56,7 @@ public final class GatedLinear: FactoredModule {
       let output = try input.matmul(context.value(of: weight).transpose()) + context.value(of: bias)
       return try context.record(self, named: name, input: input, output: output)
     }
-    return try product("value", weight, bias)
-      * activation.forward(product("gate", gateWeight, gateBias), in: context)
+    return try product("value", weight, bias) * activation.forward(product("gate", gateWeight, gateBias), in: context)
   }
 
   /// The rows of both products, one after the other.

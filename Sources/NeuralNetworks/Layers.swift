@@ -18,8 +18,7 @@ public final class Linear: FactoredModule {
   ///   - generator: the source of the draws.
   /// - Throws: `TensorError` when a size is negative or memory runs out.
   public init(
-    inputs: Int, outputs: Int, hasBias: Bool = true, initializer: Initializer = .xavierScaled,
-    generator: Generator
+    inputs: Int, outputs: Int, hasBias: Bool = true, initializer: Initializer = .xavierScaled, generator: Generator
   ) throws {
     weight = try Parameter(initializer.weight([outputs, inputs], fanIn: inputs, fanOut: outputs, generator: generator))
     bias = hasBias ? try Parameter(initializer.bias(outputs, fanIn: inputs, generator: generator)) : nil

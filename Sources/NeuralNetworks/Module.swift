@@ -84,18 +84,14 @@ extension Module {
   /// All buffers with dotted names.
   public var namedBuffers: [(name: String, buffer: Buffer)] {
     var found: [(String, Buffer)] = []
-    visit { name, member in
-      if case .buffer(_, let buffer) = member { found.append((name, buffer)) }
-    }
+    visit { name, member in if case .buffer(_, let buffer) = member { found.append((name, buffer)) } }
     return found
   }
 
   /// The module itself under the empty name and all modules inside it, with dotted names.
   public var namedModules: [(name: String, module: any Module)] {
     var found: [(String, any Module)] = [("", self)]
-    visit { name, member in
-      if case .module(_, let module) = member { found.append((name, module)) }
-    }
+    visit { name, member in if case .module(_, let module) = member { found.append((name, module)) } }
     return found
   }
 

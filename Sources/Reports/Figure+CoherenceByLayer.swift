@@ -9,6 +9,7 @@ struct CoherenceByLayer: FigureBuilder {
   /// More columns than this are narrower than a pixel or two.
   private static let maximumColumns = 140
   private static let network = "whole network"
+  private static let axis = FigureScale.logarithmicFromZero
 
   func figures(for runs: [RunData]) -> [Figure] {
     let maps = runs.map(cells(of:))
@@ -69,14 +70,14 @@ struct CoherenceByLayer: FigureBuilder {
 
   /// Half-way between neighbours on the axis; the first and the last step are the ends.
   static func edges(of steps: [Int]) -> [Double] {
-    let places = steps.map { EarlySteps.place(Double($0)) }
-    let inner = zip(places, places.dropFirst()).map { EarlySteps.step(at: ($0 + $1) / 2) }
+    let places = steps.map { axis.place(Double($0)) }
+    let inner = zip(places, places.dropFirst()).map { axis.value(at: ($0 + $1) / 2) }
     return [Double(steps[0])] + inner + [Double(steps[steps.count - 1])]
   }
 
   /// The right edge of a column, a little under the next one, which is drawn over it: else the page shines through.
   private static func overlapped(_ edges: [Double], _ column: Int) -> Double {
     let edge = edges[column + 1]
-    return column + 2 < edges.count ? min(EarlySteps.step(at: EarlySteps.place(edge) + 0.06), edges[column + 2]) : edge
+    return column + 2 < edges.count ? min(axis.value(at: axis.place(edge) + 0.06), edges[column + 2]) : edge
   }
 }

@@ -35,9 +35,7 @@ struct Contributions: FigureBuilder {
     return runs.enumerated().flatMap { index, run in
       run.contributionCurves.flatMap { curves in
         [shares(curves, number: index + 1, domain: domain), cumulative(curves, number: index + 1)].compactMap { $0 }
-          .compactMap { panel in
-            figure(panel, run: run, isOnly: runs.count == 1)
-          }
+          .compactMap { panel in figure(panel, run: run, isOnly: runs.count == 1) }
       }
     }
   }
@@ -141,8 +139,7 @@ struct Contributions: FigureBuilder {
         lines: panel.groups.compactMap { FigureLine(run.label, measure: $0.name, points: $0.points) },
         references: panel.references,
         marks: [range("nulls-range", 0.13, \.minimum, \.maximum), range("nulls", 0.2, \.low, \.high)]),
-      colors: FigureColoring(by: .measure, panel.groups.map { ($0.name, $0.shade) }),
-      bins: FigureCard.pointsAcross
+      colors: FigureColoring(by: .measure, panel.groups.map { ($0.name, $0.shade) }), bins: FigureCard.pointsAcross
     ).figure()
   }
 }

@@ -18,14 +18,14 @@ public struct Report: Sendable {
   ///   - selection: Which evaluation of each run its findings are about; the last unless given.
   ///   - keys: What runs may differ in and still be drawn as one: their mean, with a band from the least to the
   ///     greatest value. Nothing unless given.
-  /// - Throws: `ReportError` without any run, when pooling finds no runs that belong together, or when a run has no such
-  ///   evaluation; `RunStoreError` when a run cannot be read.
+  /// - Throws: `RunStoreError` without any run, when pooling finds no runs that belong together, when a run has no such
+  ///   evaluation, or cannot be read.
   public init(
     runs: [RunDirectory], title: String? = nil, pooling keys: Set<PooledKey> = [],
     select selection: WeightSelection = .last
   ) throws {
     guard !runs.isEmpty else {
-      throw ReportError("A report needs at least one run.", remedy: "Name one or more run directories.")
+      throw RunStoreError("A report needs at least one run.", remedy: "Name one or more run directories.")
     }
     var loaded = try RunData.load(runs, pooling: keys)
     if selection != .last { for index in loaded.indices { try loaded[index].choose(selection) } }
@@ -35,11 +35,22 @@ public struct Report: Sendable {
   }
 
   /// The figures that the runs have data for, the composite page first.
+  public func figures() -> [Figure] { FigureBuilders.all.flatMap { $0.figures(for: runs) } }
+
+  /// The figures of these ids, in the order of the report; all of them without any.
   ///
-  /// - Parameter logarithmicSteps: Whether the step axes are logarithmic, which shows the first steps of long runs.
-  public func figures(logarithmicSteps: Bool = false) -> [Figure] {
-    let figures = FigureBuilders.all.flatMap { $0.figures(for: runs) }
-    return logarithmicSteps ? figures.map { $0.logarithmicSteps() } : figures
+  /// - Throws: `ChartError` for an id that there is not, with those there are.
+  public func figures(named names: [String]) throws -> [Figure] {
+    let all = figures()
+    let ids = all.map(\.id)
+    if let unknown = names.first(where: { !ids.contains($0) }) {
+      let runs = runs.flatMap(\.each).count
+      throw ChartError(
+        "\(runs == 1 ? "This run has" : "These runs have") no figure called \"\(unknown)\".",
+        remedy: ids.isEmpty
+          ? "There is none before the first evaluation." : "Choose from \(ids.joined(separator: ", ")).")
+    }
+    return names.isEmpty ? all : all.filter { names.contains($0.id) }
   }
 
   /// What the runs show, in plain sentences: a headline, then a few sentences for each run.
@@ -50,7 +61,7 @@ public struct Report: Sendable {
   /// The page as one HTML file that needs no network, with the JavaScript bundle inside.
   ///
   /// - Parameter bundle: The file that `make setup` leaves at `.deps/vega/vega-bundle.js`.
-  /// - Throws: `ReportError` when the bundle cannot be read.
+  /// - Throws: `ChartError` when the bundle cannot be read.
   public func html(bundle: URL) throws -> String { try html(bundle: bundle, folder: nil) }
 
   /// Writes the page, all at once or not at all.
@@ -58,7 +69,7 @@ public struct Report: Sendable {
   /// - Parameters:
   ///   - url: The HTML file.
   ///   - bundle: The JavaScript bundle; found with `ChartAssets.locate()` when not given.
-  /// - Throws: `ReportError` when the bundle is missing or there is no folder and none can be made, `RunStoreError` when
+  /// - Throws: `ChartError` when the bundle is missing or there is no folder and none can be made, `RunStoreError` when
   ///   the file cannot be written.
   public func write(to url: URL, bundle: URL? = nil) throws {
     let bundle = try bundle ?? ChartAssets.locate().bundle

@@ -136,9 +136,7 @@ extension ReportPage {
         }
       ),
     ]
-    let items = facts.compactMap { name, value in
-      value.map { "<dt>\(name)</dt><dd>\(Wording.html($0))</dd>" }
-    }
+    let items = facts.compactMap { name, value in value.map { "<dt>\(name)</dt><dd>\(Wording.html($0))</dd>" } }
     return "<footer><h2>Provenance</h2><dl class=\"facts\">\(items.joined())</dl></footer>"
   }
 }

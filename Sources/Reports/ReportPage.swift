@@ -18,7 +18,7 @@ struct ReportPage {
       \(header)
       <main>
       \(shown.isEmpty ? "<p class=\"quiet\">No evaluations yet: the figures appear with the first one.</p>" : toolbar)
-      \(sections(of: shown))
+      \(PageFrame.sections(of: shown))
       \(table)
       \(commands)
       </main>
@@ -74,16 +74,6 @@ struct ReportPage {
   private var fullButton: String {
     "<button type=\"button\" id=\"full\" aria-pressed=\"false\" title=\"Accuracy axes from 0 to 100\u{A0}%\">"
       + "0–100\u{A0}%</button>"
-  }
-
-  private func sections(of figures: [Figure]) -> String {
-    var names: [String] = []
-    for figure in figures where !names.contains(figure.section) { names.append(figure.section) }
-    return names.map { name in
-      let cards = figures.filter { $0.section == name }.map { PageFrame.card(for: $0) }
-      return
-        "<section><h2>\(Wording.html(name))</h2><div class=\"grid\">\(cards.joined(separator: "\n"))</div></section>"
-    }.joined(separator: "\n")
   }
 
   /// The run's colour; a report of one run has none, as its colours are those of groups of examples.

@@ -33,10 +33,6 @@ struct NullBand: Sendable, Equatable {
   /// The 5 % and the 95 % quantile, interpolated linearly.
   let low, high: Double
 
-  init(step: Int, minimum: Double, maximum: Double, low: Double, high: Double) {
-    (self.step, self.minimum, self.maximum, self.low, self.high) = (step, minimum, maximum, low, high)
-  }
-
   /// Nil without values.
   init?(step: Int, values: [Double]) {
     let sorted = values.filter(\.isFinite).sorted()

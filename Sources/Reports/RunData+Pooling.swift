@@ -56,7 +56,7 @@ public enum PooledKey: String, Sendable, CaseIterable {
 extension RunData {
   /// Runs that agree in everything but the keys as one each, in order of appearance.
   ///
-  /// - Throws: `ReportError` when no two runs agree, with what they differ in.
+  /// - Throws: `RunStoreError` when no two runs agree, with what they differ in.
   static func pooled(_ runs: [RunData], over keys: Set<PooledKey>) throws -> [RunData] {
     let fixed = PooledKey.allCases.filter { !keys.contains($0) }
     func identity(_ run: RunData) -> [String] { fixed.map { $0.text(of: run) } }
@@ -64,7 +64,7 @@ extension RunData {
     guard groups.count < runs.count else {
       let differing = fixed.filter { key in Set(runs.map(key.text)).count > 1 }.map(\.rawValue)
       let words = keys.map(\.rawValue).sorted().joined(separator: ", ")
-      throw ReportError(
+      throw RunStoreError(
         runs.count == 1
           ? "There is only one run to group over \(words)."
           : "No two of the \(runs.count) runs differ in \(words) alone: they differ in \(differing.joined(separator: ", ")).",

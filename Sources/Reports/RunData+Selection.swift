@@ -6,15 +6,15 @@ import RunStore
 extension RunData {
   /// Makes the report about the best or the selected evaluation of this run.
   ///
-  /// - Throws: `ReportError` when there is none, or when this is the mean of several runs, whose evaluations differ.
+  /// - Throws: `RunStoreError` when there is none, or when this is the mean of several runs, whose evaluations differ.
   mutating func choose(_ selection: WeightSelection) throws {
     guard members.isEmpty else {
-      throw ReportError(
+      throw RunStoreError(
         "The runs behind a mean have \(selection.rawValue) evaluations at different steps.",
         remedy: "Leave out --select, or --group.")
     }
     guard let moment = manifest.summary?.moment(selection) else {
-      throw ReportError(
+      throw RunStoreError(
         "\(directory.url.path) has no \(selection.rawValue) evaluation.",
         remedy: selection == .selected
           ? "Train with --validation N, or leave out --select." : "Wait for the end of the run, or leave out --select.")

@@ -111,9 +111,7 @@ extension RunData {
       (.learningRate, { $0.manifest.learningRate.map { "lr \($0)" } ?? "" }),
       (.batchSize, { $0.manifest.batchSize.map { "batch \($0)" } ?? "" }), (.seed, { "seed \($0.manifest.seed)" }),
     ]
-    let differing = traits.filter { trait in
-      !keys.contains(trait.key) && Set(runs.map(trait.text)).count > 1
-    }
+    let differing = traits.filter { trait in !keys.contains(trait.key) && Set(runs.map(trait.text)).count > 1 }
     var labels = runs.map { run in differing.map { $0.text(run) }.filter { !$0.isEmpty }.joined(separator: ", ") }
     if Set(labels).count < runs.count || labels.contains("") { labels = runs.map(\.directory.name) }
     var seen: [String: Int] = [:]

@@ -73,9 +73,7 @@ extension RunDirectory {
     at path: String, existing: ExistingRunPolicy, held: DirectoryLock? = nil
   ) throws -> (directory: RunDirectory, lock: DirectoryLock) {
     var lock = held
-    let directory = try create(at: path, existing: existing) { run in
-      if lock == nil { lock = try run.lock() }
-    }
+    let directory = try create(at: path, existing: existing) { run in if lock == nil { lock = try run.lock() } }
     return (directory, try lock ?? directory.lock())
   }
 

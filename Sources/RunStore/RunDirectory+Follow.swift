@@ -76,9 +76,7 @@ extension RunDirectory {
       let data = try handle.readToEnd() ?? Data()
       guard let end = data.lastIndex(of: 0x0A) else { return Data() }
       return Data(data[...end])
-    } catch {
-      throw RunStoreError("Cannot read \(path): \(error).", remedy: "Check the disk and try again.")
-    }
+    } catch { throw RunStoreError("Cannot read \(path): \(error).", remedy: "Check the disk and try again.") }
   }
 
   static func events(in data: Data, file: String) throws -> [RunEvent] {

@@ -43,8 +43,7 @@ extension RunStoreError {
       return RunStoreError("Cannot \(action) \(path): it does not exist.", remedy: "Check the path for a typing error.")
     default:
       return RunStoreError(
-        "Cannot \(action) \(path): \(reason).",
-        remedy: "Check the disk and the path, then try again.")
+        "Cannot \(action) \(path): \(reason).", remedy: "Check the disk and the path, then try again.")
     }
   }
 }

@@ -9,9 +9,7 @@ enum CRC32C {
   }
 
   static func checksum(_ bytes: some Sequence<UInt8>) -> UInt32 {
-    ~bytes.reduce(~UInt32(0)) { sum, byte in
-      table[Int((sum ^ UInt32(byte)) & 0xFF)] ^ (sum >> 8)
-    }
+    ~bytes.reduce(~UInt32(0)) { sum, byte in table[Int((sum ^ UInt32(byte)) & 0xFF)] ^ (sum >> 8) }
   }
 
   /// The checksum as records store it: rotated and shifted, so that a checksum of checksums stays a good one.

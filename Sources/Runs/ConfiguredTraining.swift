@@ -61,8 +61,7 @@ public struct ConfiguredTraining {
   private static func checkParameters(
     of specification: ModelSpecification, for examples: Dataset, kept: Int, base: Int, limit: Int?, batchSize: Int
   ) throws {
-    guard
-      let count = specification.perceptronParameterCount(inputs: examples.exampleSize, classes: examples.classCount)
+    guard let count = specification.perceptronParameterCount(inputs: examples.exampleSize, classes: examples.classCount)
     else { return }
     let bytes = count * 4
     try MemoryEstimate(base: base, parameters: bytes, gradient: bytes, optimizer: bytes * kept).check(

@@ -141,8 +141,7 @@ public struct SelectedWeights: Sendable {
     let kept = try [WeightSelection.best, .selected].filter { try KeptWeights.find($0, in: run.checkpoints) != nil }
     let remedy =
       kept.isEmpty
-      ? "train it first"
-      : "choose kept weights with --select " + kept.map(\.rawValue).joined(separator: " or ")
+      ? "train it first" : "choose kept weights with --select " + kept.map(\.rawValue).joined(separator: " or ")
     return "\(run.url.path) holds no checkpoint; \(remedy)"
   }
 

@@ -16,8 +16,7 @@ public enum MemoryLimit {
       guard parts.count == 3 else { return [] }
       // Version 2 has one hierarchy without names; in version 1 the memory controller has its own.
       let (folder, file) =
-        parts[1].isEmpty
-        ? ("sys/fs/cgroup", "memory.max") : ("sys/fs/cgroup/memory", "memory.limit_in_bytes")
+        parts[1].isEmpty ? ("sys/fs/cgroup", "memory.max") : ("sys/fs/cgroup/memory", "memory.limit_in_bytes")
       guard parts[1].isEmpty || parts[1].split(separator: ",").contains("memory") else { return [] }
       // Every group above limits too.
       var names = parts[2].split(separator: "/").map(String.init)

@@ -70,8 +70,7 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
 
   /// Bundles by cost.
   static let presets = [
-    "economy": ["coherence:m=500@log"],
-    "business": ["coherence:m=2000@dense:0-50,log", "measures@log"],
+    "economy": ["coherence:m=500@log"], "business": ["coherence:m=2000@dense:0-50,log", "measures@log"],
     "full": [
       "coherence:m=5000@dense:0-50,log", "contributions:m=5000@dense:0-50,log", "examples@epoch", "measures@log",
       "stability@log",

@@ -70,8 +70,7 @@ public struct RunDescription: Sendable {
     (schedule, device) = (configuration.schedule, configuration.device)
     let isExternal = configuration.labels != nil
     noise.kind =
-      isExternal
-      ? RunManifest.Noise.external : configuration.noise > 0 ? configuration.noiseKind.rawValue : "none"
+      isExternal ? RunManifest.Noise.external : configuration.noise > 0 ? configuration.noiseKind.rawValue : "none"
     noise.rate = isExternal ? training.trainer.data.labels.realisedRate : configuration.noise
     noise.seed = configuration.seed
     extra["memory_estimate_bytes"] = training.memoryEstimate.map { String($0.total) }
@@ -99,8 +98,7 @@ public struct RunDescription: Sendable {
     let compared = [
       ("optimizer", manifest.optimizer ?? "sgd", optimizer), ("schedule", word(manifest.schedule), schedule),
       ("learning rate", word(manifest.learningRate), word(rate.initial)),
-      ("warm-up", word(manifest.warmup ?? 0), word(rate.warmup)),
-      ("momentum", word(manifest.momentum), word(momentum)),
+      ("warm-up", word(manifest.warmup ?? 0), word(rate.warmup)), ("momentum", word(manifest.momentum), word(momentum)),
       ("weight decay", word(manifest.weightDecay), word(weightDecay)),
       ("seed", word(manifest.seed), word(settings.seed)),
       ("batch size", word(manifest.batchSize), word(settings.batchSize)),

@@ -69,9 +69,7 @@ extension TrainingConfiguration {
   ///
   /// - Throws: an encoding error, which no configuration produces.
   public func yaml() throws -> String {
-    let entries = try Self.options.compactMap { option in
-      try option.node(of: self).map { (Node(option.key), $0) }
-    }
+    let entries = try Self.options.compactMap { option in try option.node(of: self).map { (Node(option.key), $0) } }
     return try Yams.serialize(node: Node(entries), sortKeys: true)
   }
 }

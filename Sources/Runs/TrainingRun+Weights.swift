@@ -22,8 +22,7 @@ extension TrainingConfiguration {
     guard FileManager.default.fileExists(atPath: weights, isDirectory: &isFolder), isFolder.boolValue else {
       guard select == nil else {
         throw TrainingError(
-          .configuration,
-          "select chooses weights of a run, but \(weights) is not a run directory; leave select out")
+          .configuration, "select chooses weights of a run, but \(weights) is not a run directory; leave select out")
       }
       return weights
     }

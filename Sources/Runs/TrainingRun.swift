@@ -172,8 +172,7 @@ public final class TrainingRun {
   ///   - make: makes the trainer, from who computes the products of linear layers, and whether there is no checkpoint.
   private init(
     continuing directory: RunDirectory, model: String, keep: KeepPolicy, checkpointEvery: Int?,
-    changesLength: Bool = false,
-    _ make: (LinearPolicy?, _ isFresh: Bool) throws -> (Trainer, ConfiguredTraining?)
+    changesLength: Bool = false, _ make: (LinearPolicy?, _ isFresh: Bool) throws -> (Trainer, ConfiguredTraining?)
   ) throws {
     self.directory = directory
     lock = try directory.lock()
@@ -288,8 +287,7 @@ public final class TrainingRun {
       try finish(.diverged, log)
       let last = try Checkpoint.latest(in: directory.checkpoints)
       throw TrainingError(
-        .divergence,
-        error.description + (last.map { ". The last good checkpoint is from step \($0.step)" } ?? ""))
+        .divergence, error.description + (last.map { ". The last good checkpoint is from step \($0.step)" } ?? ""))
     }
   }
 
@@ -356,8 +354,7 @@ extension LearningRate {
   /// What another number of steps means for the learning rate of those that follow.
   fileprivate func note(from done: Int, steps: Int, planned: Int) -> String {
     guard case .cosine = schedule else {
-      return
-        "The learning rate does not depend on the length of the run, so the weights equal those of a run "
+      return "The learning rate does not depend on the length of the run, so the weights equal those of a run "
         + "planned with this length from the start"
     }
     func rate(_ steps: Int) -> String { String(format: "%.3g", initial * schedule.factor(at: done, of: steps)) }

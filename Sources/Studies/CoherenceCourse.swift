@@ -45,8 +45,7 @@ struct CoherenceCourse {
     (start, trough, peak, end) = (first, points[least], points[top], last)
     let from = left > least ? Self.crossing(points[left], points[left - 1], at: half) : Double(points[left].step)
     let to =
-      right + 1 < points.count
-      ? Self.crossing(points[right], points[right + 1], at: half) : Double(points[right].step)
+      right + 1 < points.count ? Self.crossing(points[right], points[right + 1], at: half) : Double(points[right].step)
     aboveHalf = from...max(from, to)
     troughInterval = intervals[trough.step]
     peakInterval = intervals[peak.step]

@@ -188,8 +188,7 @@ enum FirstVersion {
         "From easy to easy accuracy is high; from easy to hard and from hard examples it is low.")),
     .init(
       "MC-1", "exact tests; time and memory against m",
-      .held(
-        "mc/measures", seeds: [], "r is 1, m and 0 where it should be, and time and memory grow no faster than m.")),
+      .held("mc/measures", seeds: [], "r is 1, m and 0 where it should be, and time and memory grow no faster than m.")),
     .init(
       "MC-2", "max over training for ε = 100 % vs 0 %, same m",
       .didNotHold(

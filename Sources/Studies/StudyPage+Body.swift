@@ -19,7 +19,7 @@ extension StudyPage {
     <div class="toolbar"><div class="keys"><b>\(Wording.html(tally))</b></div>\
     <div class="switches">\(PageFrame.zoomButton)\(PageFrame.themeButton)</div></div>
     \(scoreCard)
-    \(figureSections)
+    \(PageFrame.sections(of: figures, more: links))
     \(cellTable)
     \(commands)
     </main>
@@ -85,14 +85,6 @@ extension StudyPage {
     let list = "<p class=\"quiet\">\(runs.joined(separator: " · "))</p>"
     guard runs.count > 8 else { return text + "<p class=\"quiet\">Runs: \(runs.joined(separator: " · "))</p>" }
     return text + "<details><summary>\(runs.count) runs</summary>\(list)</details>"
-  }
-
-  private var figureSections: String {
-    unique(figures.map(\.section)).map { name in
-      let cards = figures.filter { $0.section == name }.map { PageFrame.card(for: $0, more: links(of: $0)) }
-      return
-        "<section><h2>\(Wording.html(name))</h2><div class=\"grid\">\(cards.joined(separator: "\n"))</div></section>"
-    }.joined(separator: "\n")
   }
 
   /// The figure's files and table, and the way back to the claims.

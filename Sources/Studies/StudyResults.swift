@@ -133,8 +133,7 @@ public struct StudyResults: Sendable, Codable, Equatable {
   public var text: String {
 
     let open = Self.alike(cells.filter { $0.status != "completed" }).map { cells in
-      "  \(cells.map(\.name).joined(separator: ", ")): \(cells[0].status)"
-        + (cells[0].problem.map { ", \($0)" } ?? "")
+      "  \(cells.map(\.name).joined(separator: ", ")): \(cells[0].status)" + (cells[0].problem.map { ", \($0)" } ?? "")
     }
     let head = "\(study), profile \(profile): \(Outcome.counts(verdicts.map(\.outcome)))"
     let rest = open.isEmpty ? [] : ["Cells without results:\n" + open.joined(separator: "\n")]

@@ -181,8 +181,7 @@ extension Judgement {
     let outcomes = Set(parts.map(\.judgement.outcome))
     let outcome: Outcome =
       outcomes.count == 1
-      ? outcomes.first ?? .inconclusive
-      : outcomes.contains(.didNotHold) ? .didNotHold : .inconclusive
+      ? outcomes.first ?? .inconclusive : outcomes.contains(.didNotHold) ? .didNotHold : .inconclusive
     // What speaks against the claim comes first.
     let order: [Outcome] = [.didNotHold, .inconclusive, .notTested, .held]
     let clauses = order.flatMap { word in
@@ -247,8 +246,7 @@ extension Judgement {
     if held > 0, let against = decided.first(where: { $0.judgement.outcome == .didNotHold }) {
       return (
         .inconclusive,
-        "Held with \(held) of \(counting.count) seeds, but with seed \(against.seed): "
-          + against.judgement.explanation
+        "Held with \(held) of \(counting.count) seeds, but with seed \(against.seed): " + against.judgement.explanation
       )
     }
     guard 2 * decided.count > counting.count else {

@@ -77,8 +77,7 @@ public final class MeasuresProbe: SampledProbe {
   ///   - batchNorm: what batch normalisation does in its passes.
   /// - Throws: `TrainingError` for more than 2000.
   public init(
-    m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic,
-    batchNorm: BatchNormPolicy = .running
+    m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
   ) throws {
     try ProbeSample.checkPairs(m.count)
     super.init(m, schedule, batchNorm)

@@ -126,8 +126,7 @@ public final class Trainer {
     passes = try TrainingStep(model, store: store, aggregator: aggregator, linearPolicy: policy, generator: generator)
     try optimizer.prepare(store)
     activationMemory =
-      device == .cpu
-      ? try passes.activationMemory(exampleShape: data.train.exampleShape, linearPolicy: policy) : nil
+      device == .cpu ? try passes.activationMemory(exampleShape: data.train.exampleShape, linearPolicy: policy) : nil
     var evaluator = Evaluator(linearPolicy: policy, device: device)
     if let activationMemory { evaluator.chunkSize = activationMemory.evaluationChunk(maximum: evaluator.chunkSize) }
     self.evaluator = evaluator

@@ -21,8 +21,7 @@ struct Coherent: AsyncParsableCommand {
     discussion: """
       Gradient descent averages per-example gradients. Directions that many examples share grow strong and generalise; \
       directions that few share stay weak and memorise. Start with `coherent demo`, then `coherent train --help`.
-      """,
-    version: version,
+      """, version: version,
     subcommands: [
       Demo.self, Train.self, Measure.self, ReportCommand.self, StudyCommand.self, DataCommand.self, ModelCommand.self,
       Doctor.self,

@@ -81,7 +81,8 @@ import TestSupport
     #expect(figure.caption.contains("m = 2000") && figure.specification.contains("\"name\":\"r = m\""))
     #expect(figure.specification.contains("\"type\":\"symlog\""))
     // The switch to logarithmic steps leaves step 0 in these figures.
-    for figure in report.figures(logarithmicSteps: true) where figure.id.hasPrefix("co") && !figure.isComposite {
+    for figure in report.figures().map({ $0.logarithmicSteps() }) where figure.id.hasPrefix("co") && !figure.isComposite
+    {
       guard figure.section == "Coherence" else { continue }
       let first =
         figure.id.contains("by-loss") ? "\"detail1\":0" : figure.id.contains("by-layer") ? "\"from\":0" : "\"x\":0"

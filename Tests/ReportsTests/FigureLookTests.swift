@@ -193,9 +193,9 @@ import TestSupport
     let scratch = try Scratch()
     let report = try report(in: scratch, isProbed: true)
     let names = ["learning-curves", "test-accuracy", "coherence-by-step", "first-learned-2", "coherence-by-layer-1"]
-    let files = try report.exportFigures(
-      named: names, look: FigureLook(width: 6, height: 4, fontSize: 7),
-      to: scratch.url.appendingPathComponent("figures"),
+    let look = try FigureLook(width: 6, height: 4, fontSize: 7)
+    let files = try Figure.export(
+      report.figures(named: names).map(look.applied), to: scratch.url.appendingPathComponent("figures"),
       formats: [.svg], assets: assets)
     #expect(files.count == names.count)
     for file in files {

@@ -31,13 +31,13 @@ import TestSupport
     let two = try SyntheticRun(optimizer: "rm3").write(to: scratch.url, name: "b")
     #expect(try Report(runs: [one, two]).runs.map(\.label) == ["sgd", "rm3"])
     #expect(try Report(runs: [one, one]).runs.map(\.label) == ["a", "a (2)"])
-    #expect(throws: ReportError.self) { _ = try Report(runs: []) }
+    #expect(throws: RunStoreError.self) { _ = try Report(runs: []) }
   }
 
   @Test func findingsAreAboutTheSelectedEvaluation() throws {
     let scratch = try Scratch()
     let run = try SyntheticRun(noise: 0.5).write(to: scratch.url, name: "run")
-    #expect(throws: ReportError.self) { _ = try Report(runs: [run], select: .selected) }
+    #expect(throws: RunStoreError.self) { _ = try Report(runs: [run], select: .selected) }
     var manifest = try run.manifest()
     var summary = manifest.summary ?? RunSummary()
     summary.validationSelected = .init(step: 300, trainAccuracy: 0.5, testAccuracy: 0.875, validationAccuracy: 0.75)
@@ -82,7 +82,7 @@ import TestSupport
   @Test func logarithmicStepsLeaveOutStepZero() throws {
     let scratch = try Scratch()
     let report = try Report(runs: threeRuns(in: scratch))
-    for figure in report.figures(logarithmicSteps: true) {
+    for figure in report.figures().map({ $0.logarithmicSteps() }) {
       let text = figure.specification
       #expect(!figure.data.flatMap(\.lines).contains { $0.line.points.contains { $0.x == 0 } })
       let isOverSteps = figure.data.contains { !$0.lines.isEmpty }
@@ -247,7 +247,7 @@ import TestSupport
     let scratch = try Scratch()
     let report = try Report(runs: threeRuns(in: scratch))
     let folder = scratch.url.appendingPathComponent("figures")
-    let files = try report.exportFigures(to: folder, formats: FigureFormat.allCases, assets: assets)
+    let files = try Figure.export(report.figures(), to: folder, formats: FigureFormat.allCases, assets: assets)
     #expect(files.count == report.figures().count * 3)
     let starts = ["svg": "<svg", "png": "\u{FFFD}PNG", "pdf": "%PDF"]
     for file in files {
@@ -256,7 +256,7 @@ import TestSupport
     }
     let wrong = folder.appendingPathComponent("figure.png")
     #expect(throws: ChartError.self) {
-      try report.export(figure: report.figures()[0], to: wrong, format: .svg, assets: assets)
+      try Figure.draw([(report.figures()[0], wrong, .svg)], assets: assets)
     }
   }
 
@@ -273,10 +273,11 @@ import TestSupport
     }
     let report = try Report(runs: runs)
     try report.write(to: place.appendingPathComponent("report.html"), bundle: assets.bundle)
-    try report.exportFigures(
-      to: place.appendingPathComponent("figures"), formats: FigureFormat.allCases, assets: assets)
+    try Figure.export(
+      report.figures(), to: place.appendingPathComponent("figures"), formats: FigureFormat.allCases, assets: assets)
     let logarithmic = place.appendingPathComponent("figures-log")
-    try report.exportFigures(to: logarithmic, formats: [.png], logarithmicSteps: true, assets: assets)
+    try Figure.export(
+      report.figures().map { $0.logarithmicSteps() }, to: logarithmic, formats: [.png], assets: assets)
     let one = try Report(runs: [runs[2]])
     try one.write(to: runs[2].report, bundle: assets.bundle)
     let optimizers = try ["sgd", "winsorized:c=2", "rm3"].enumerated().map { index, name in

@@ -114,9 +114,7 @@ final class Download: NSObject, URLSessionDataDelegate, @unchecked Sendable {
       try handle.seek(toOffset: UInt64(written))
       self.handle = handle
       return nil
-    } catch {
-      return .unwritable(FileReading.reason(error))
-    }
+    } catch { return .unwritable(FileReading.reason(error)) }
   }
 
   // Whether a 206 answer continues at the byte asked for: "Content-Range: bytes 500-999/1000".

@@ -40,9 +40,7 @@ struct CurlTransfer {
     do {
       guard let ended = try await run(program, url, timeout: timeout) else { return .tooLong }
       output = ended
-    } catch {
-      return .failed("curl could not be started: \(FileReading.reason(error))")
-    }
+    } catch { return .failed("curl could not be started: \(FileReading.reason(error))") }
     if let size = size(), size > 0 { progress(size) }
     // Some versions of curl call that a success.
     if output.status == 416 { return .nothingMore }

@@ -51,9 +51,7 @@ enum FileReading {
       var hash = empty
       while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty { hash.update(data: piece) }
       return hexadecimal(hash.finalize())
-    } catch {
-      throw DatasetError("\(path) cannot be read: \(reason(error)).", remedy: "Check its permissions.")
-    }
+    } catch { throw DatasetError("\(path) cannot be read: \(reason(error)).", remedy: "Check its permissions.") }
   }
 
   /// Writes a file whole or not at all.

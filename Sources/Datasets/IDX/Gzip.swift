@@ -27,8 +27,7 @@ enum Gzip {
   /// - Throws: `DatasetError` when the stream is damaged or ends before its first `limit` bytes and its own end.
   static func prefix(of bytes: Data, limit: Int, path: String) throws -> [UInt8] {
     var result = [UInt8](repeating: 0, count: limit)
-    let count = try result.withUnsafeMutableBytes { buffer in
-      try inflate(bytes, into: buffer, path: path, whole: false)
+    let count = try result.withUnsafeMutableBytes { buffer in try inflate(bytes, into: buffer, path: path, whole: false)
     }
     return Array(result[0..<count])
   }

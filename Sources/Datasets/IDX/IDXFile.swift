@@ -129,9 +129,7 @@ struct IDXHeader {
       throw DatasetError(
         "\(path) ends inside its header: \(count) dimensions take \(4 + 4 * count) bytes.", remedy: "Fetch it again.")
     }
-    dimensions = (0..<count).map { place in
-      bytes[(4 + 4 * place)..<(8 + 4 * place)].reduce(0) { $0 << 8 | Int($1) }
-    }
+    dimensions = (0..<count).map { place in bytes[(4 + 4 * place)..<(8 + 4 * place)].reduce(0) { $0 << 8 | Int($1) } }
     guard let product = checkedProduct(dimensions) else {
       throw DatasetError(
         "\(path): the header declares dimensions \(dimensions), more values than any file can hold.",

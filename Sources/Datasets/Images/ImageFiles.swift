@@ -51,12 +51,9 @@ public struct ImageFiles: Sendable {
   ) throws {
     var generator = generator
     do {
-      try decoder.decode(fullPath(index), into: target) { size in
-        try transform.view(of: size, augmentation, &generator)
+      try decoder.decode(fullPath(index), into: target) { size in try transform.view(of: size, augmentation, &generator)
       }
-    } catch {
-      throw unusable([SkippedImage(path: paths[index], reason: Self.reason(error))])
-    }
+    } catch { throw unusable([SkippedImage(path: paths[index], reason: Self.reason(error))]) }
   }
 
   func fullPath(_ index: Int) -> String { root + "/" + paths[index] }

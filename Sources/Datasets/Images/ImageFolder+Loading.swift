@@ -32,8 +32,7 @@ extension ImageFolder {
     } else if files.count <= maximumCheckedFiles {
       problems = try files.problemsOfHeaders()
     }
-    let skipped = problems.sorted { $0.key < $1.key }
-      .map { SkippedImage(path: files.paths[$0.key], reason: $0.value) }
+    let skipped = problems.sorted { $0.key < $1.key }.map { SkippedImage(path: files.paths[$0.key], reason: $0.value) }
     guard skipped.isEmpty || options.skipsBadImages else { throw files.unusable(skipped) }
     var dataset = try Dataset(
       name: "folder", split: split, exampleShape: [3, transform.size, transform.size], classNames: folder.classNames,
@@ -74,9 +73,7 @@ extension ImageFiles {
     let images = try ByteStorage(count: count * size) { buffer in
       // Each thread writes the images of its own indices.
       nonisolated(unsafe) let buffer = buffer
-      problems = try inParallel { index, decoder in
-        try decodePlain(index, decoder, into: buffer.row(index, of: size))
-      }
+      problems = try inParallel { index, decoder in try decodePlain(index, decoder, into: buffer.row(index, of: size)) }
     }
     return (images, problems)
   }
@@ -119,9 +116,7 @@ extension ImageFiles {
             problems.withLock { $0[index] = Self.reason(error) }
           }
         }
-      } catch {
-        failure.withLock { $0 = error }
-      }
+      } catch { failure.withLock { $0 = error } }
     }
     if let error = failure.withLock({ $0 }) { throw error }
     return problems.withLock { $0 }

@@ -39,8 +39,7 @@ public struct ExampleSplit: Sendable, Equatable {
     let (room, overflow) = max(count, 0).multipliedReportingOverflow(by: 256)
     let bytes = try FileReading.bytes(of: path, limit: overflow ? .max : room &+ (1 << 20))
     var reader = SplitReader(path: path, count: count)
-    for (number, line) in zip(1..., try CSVLabels.lines(of: bytes, path: path))
-    where !line.allSatisfy(\.isWhitespace) {
+    for (number, line) in zip(1..., try CSVLabels.lines(of: bytes, path: path)) where !line.allSatisfy(\.isWhitespace) {
       try reader.read(line, number: number)
     }
     guard !reader.train.isEmpty else {

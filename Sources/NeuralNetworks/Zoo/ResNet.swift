@@ -60,8 +60,7 @@ final class ResidualBlock: Module {
     try ResidualBlock(
       layers,
       [
-        (inputs, width, ConvolutionGeometry(square: 1)),
-        (width, width, ConvolutionGeometry(square: 3, stride: stride)),
+        (inputs, width, ConvolutionGeometry(square: 1)), (width, width, ConvolutionGeometry(square: 3, stride: stride)),
         (width, 4 * width, ConvolutionGeometry(square: 1)),
       ], shortcut)
   }

@@ -100,8 +100,7 @@ enum CoherenceFigures {
       ),
       ("Simple noise scale", FigureAxis("Noise scale (examples)", scale: logarithmic), { $0.measure("noise_scale") }),
     ]
-    let panels = wanted.map { title, y, curve in
-      FigurePanel(column: title, x: .steps, y: y, lines: source.lines(curve))
+    let panels = wanted.map { title, y, curve in FigurePanel(column: title, x: .steps, y: y, lines: source.lines(curve))
     }
     return [
       FigureGrid(

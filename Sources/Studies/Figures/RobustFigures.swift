@@ -88,8 +88,7 @@ enum RobustFigures {
     return FigureBars(
       id: "final-gaps", title: "Generalization gap at the end",
       caption: source.caption("Training accuracy ta minus test accuracy va at the last evaluation. \(meaning)"),
-      section: section, categories: "Optimizer",
-      y: FigureAxis("Generalization gap", isShare: true), panels: panels
+      section: section, categories: "Optimizer", y: FigureAxis("Generalization gap", isShare: true), panels: panels
     ).figure()
   }
 

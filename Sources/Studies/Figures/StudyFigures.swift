@@ -39,9 +39,7 @@ public enum StudyFigures {
     guard let wanted = ClaimFigures.ids[claim] else {
       return StudyCatalog.own.contains { $0.claims.contains(claim) } ? figures.map(\.id) : []
     }
-    return figures.map(\.id).filter { id in
-      wanted.contains { $0.hasSuffix("-") ? id.hasPrefix($0) : id == $0 }
-    }
+    return figures.map(\.id).filter { id in wanted.contains { $0.hasSuffix("-") ? id.hasPrefix($0) : id == $0 } }
   }
 
   private typealias Builder = (id: String, make: @Sendable (FigureSource) throws -> [Figure?])
@@ -66,8 +64,7 @@ public enum StudyFigures {
       ("gm/stability-bound", CoherenceFigures.stabilityBound),
       ("gm/learning-order", MeasuredFigures.learningOrder),
       ("gm/adversarial-init", InitialisationFigures.adversarial),
-      ("gm/width-depth", InitialisationFigures.widthAndDepth),
-      ("gm/linear-example", MeasuredFigures.linearExample),
+      ("gm/width-depth", InitialisationFigures.widthAndDepth), ("gm/linear-example", MeasuredFigures.linearExample),
       ("gm/early-stopping", NoiseFigures.earlyStopping),
     ] + StudyCatalog.own.compactMap { study in study.figures.map { (study.id, $0) } }
 }

@@ -135,9 +135,7 @@ public final class GridRunner {
     do {
       try RunDirectory.lockOfExisting(at: folder.run(of: cell.name).path)?.release()
       return false
-    } catch {
-      return true
-    }
+    } catch { return true }
   }
 
   private func giveUpWaiting(_ observe: (GridEvent) -> Void) throws {

@@ -116,8 +116,7 @@ struct GM4: Rule {
   private static func logSum(of run: RunHistory, _ smoothness: Double, until end: Int) -> Double? {
     guard let rate = run.manifest.learningRate, let m = run.manifest.dataset.trainExamples,
       let schedule = try? Schedule(run.manifest.schedule ?? "constant"), let size = run.probeSizes("train").first,
-      run.probeSizes("train").count == 1,
-      var accountant = try? StabilityAccountant(m: m)
+      run.probeSizes("train").count == 1, var accountant = try? StabilityAccountant(m: m)
     else { return nil }
     let points = run.mCoherence("train").points.filter { $0.step <= end }
     guard points.first?.step == 0, points.last?.step == end else { return nil }

@@ -20,8 +20,7 @@ struct GM8: MeasuredRule {
     var assessment = Assessment()
     let expected = [
       ("alpha_real", 0.625, Self.tolerance), ("alpha_random", 0.25, Self.tolerance),
-      ("test_error_real", 0.04, Self.limit),
-      ("test_error_random", 1, Self.limit), ("w6_real", 0.8, Self.limit),
+      ("test_error_real", 0.04, Self.limit), ("test_error_random", 1, Self.limit), ("w6_real", 0.8, Self.limit),
     ]
     if let values = assessment.take(expected.map(\.0), of: measurement) {
       for (value, (name, target, tolerance)) in zip(values, expected) where abs(value - target) > tolerance {

@@ -57,8 +57,7 @@ struct MC3: Rule {
     guard early.count >= Self.minimumProbes, early.first?.step == 0,
       let start = early.filter({ $0.step <= Self.lastStart }).max(by: { $0.value < $1.value }),
       let least = early.filter({ $0.step > start.step }).min(by: { $0.value < $1.value }),
-      let m = run.probeSizes("train").first,
-      run.probeSizes("train").count == 1
+      let m = run.probeSizes("train").first, run.probeSizes("train").count == 1
     else { return assessment.miss("coherence at every step from 0 to \(Self.lastStep), on one sample, \(level)") }
     assessment.note("largest r/m by step \(Self.lastStart), \(level)", start.value / Double(m))
     assessment.note("least r/m by step \(Self.lastStep), \(level)", least.value / Double(m))

@@ -19,9 +19,7 @@ struct WS11: Rule {
   var varying: Set<Factor> { [.seed, .split, .examples, .steps] }
   func reads(_ run: RunHistory) -> Bool { WS9().reads(run) }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool {
-    runs.contains { run in
-      WS9.kinds.contains { $0 != run.split && !run.accuracy("test", $0).isEmpty }
-    }
+    runs.contains { run in WS9.kinds.contains { $0 != run.split && !run.accuracy("test", $0).isEmpty } }
   }
 
   let change: RuleChange? = RuleChange(

@@ -162,8 +162,7 @@ struct Demo: ParsableCommand {
         corrupt < plainCorrupt / 2
         ? "memorises far less" : corrupt < plainCorrupt - 0.01 ? "memorises less" : "only memorises later, if at all"
       func half(_ pass: Double?) -> String { pass.map { "half of them by pass \(passes($0))" } ?? "never half of them" }
-      return
-        "\(row.optimizer.uppercased()), a median of three gradients, \(verb): in the end it fits "
+      return "\(row.optimizer.uppercased()), a median of three gradients, \(verb): in the end it fits "
         + "\(Console.percent(corrupt)) of the corrupt labels (\(half(row.passesCorruptHalfLearned))) where SGD fits "
         + "\(Console.percent(plainCorrupt)) (\(half(plain.passesCorruptHalfLearned))), and "
         + "\(Console.percent(row.pristineAccuracy)) of the pristine ones where SGD fits "

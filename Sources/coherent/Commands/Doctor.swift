@@ -96,9 +96,7 @@ struct Doctor: ParsableCommand {
           problems.append(
             Problem(problem: "vl-convert is missing, so figures cannot be exported", remedy: "run make setup"))
         }
-      } catch {
-        problems.append(Problem(problem: "reports cannot be written: \(error)", remedy: "run make setup"))
-      }
+      } catch { problems.append(Problem(problem: "reports cannot be written: \(error)", remedy: "run make setup")) }
       let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
       python = paths.map { "\($0)/python3" }.first { FileManager.default.isExecutableFile(atPath: $0) }
       if python == nil {
@@ -126,13 +124,10 @@ struct Doctor: ParsableCommand {
         ["", libtorchPath],
         ["processor", "\(cpu.model), \(cpu.coreCount) cores, \(cpu.vendor)"],
         ["instructions", "\(cpuCapability) in libtorch; processor has \(cpu.vectorExtensions.joined(separator: " "))"],
-        ["threads", String(threads)],
-        ["threads wait", threadWaiting],
-        ["linear layers", linearPolicy],
+        ["threads", String(threads)], ["threads wait", threadWaiting], ["linear layers", linearPolicy],
         ["devices", devices.joined(separator: ", ")],
         ["cuda", cudaProblem.map { "none: \($0)" } ?? "\(devices.count - 1) found"],
-        ["reports", reportBundle ?? "not available"],
-        ["python", python ?? "not found"],
+        ["reports", reportBundle ?? "not available"], ["python", python ?? "not found"],
       ]
       let width = (rows.map { $0[0].count }.max() ?? 0) + 2
       var lines = rows.map { row in

@@ -28,8 +28,7 @@ struct ReportCommand: ParsableCommand {
     help: """
       Draw runs that differ only in this as one: their mean, with a band from the least to the greatest value. Repeat it \
       for several keys.
-      """)
-  var group: [PooledKey] = []
+      """) var group: [PooledKey] = []
 
   @Option(help: "Which evaluation the findings are about: last, best (on the test set) or selected (by validation).")
   var select: WeightSelection = .last
@@ -53,8 +52,7 @@ struct ReportCommand: ParsableCommand {
       help: """
         Write this figure alone, as PDF unless --svg or --png says otherwise, and no page unless --out names it. Repeat it \
         for several; an unknown name lists those there are.
-        """)
-    var figure: [String] = []
+        """) var figure: [String] = []
 
     @Option(help: "The width of each figure in inches; a column of a paper has about 3.3.")
     var width: Double?
@@ -116,9 +114,8 @@ struct ReportCommand: ParsableCommand {
       let folder =
         inPrint.figures.map { URL(fileURLWithPath: $0) }
         ?? page.deletingLastPathComponent().appendingPathComponent("figures")
-      pictures = try report.exportFigures(
-        named: inPrint.figure, look: try inPrint.look(), to: folder, formats: inPrint.formats
-      ).map(\.path)
+      let chosen = try report.figures(named: inPrint.figure).map(try inPrint.look().applied)
+      pictures = try Figure.export(chosen, to: folder, formats: inPrint.formats).map(\.path)
     }
     if json {
       try Console.json(Written(report: hasPage ? page.path : nil, figures: pictures))

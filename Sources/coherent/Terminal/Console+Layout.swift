@@ -70,9 +70,7 @@ extension Console {
     }
     let separator = String(repeating: " ", count: gap)
     return rows.flatMap { row -> [String] in
-      let cells = row.enumerated().map { column, cell in
-        lines(of: cell, width: widths[column])
-      }
+      let cells = row.enumerated().map { column, cell in lines(of: cell, width: widths[column]) }
       return (0..<(cells.map(\.count).max() ?? 0)).map { index in
         let line = cells.enumerated().map { column, lines in
           let text = index < lines.count ? lines[index] : ""
