@@ -51,6 +51,11 @@ public struct PretrainedWeights {
     self.source = source
   }
 
+  /// The number of classes, from the last layer of a model; nil where there is no such layer.
+  public func classCount(of specification: ModelSpecification) -> Int? {
+    tensors[specification.head + ".weight"]?.shape.first
+  }
+
   /// Overwrites a model's parameters and buffers. Nothing is written unless everything fits.
   ///
   /// - Parameters:

@@ -122,7 +122,7 @@ extension TrainingConfiguration {
   }
 
   /// Who computes the products of linear layers; nil for what suits the processor.
-  fileprivate var linearPolicy: LinearPolicy? {
+  var linearPolicy: LinearPolicy? {
     switch linear {
     case "native": .native
     case "onednn": LinearPolicy(rule: .onednn)

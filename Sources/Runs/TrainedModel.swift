@@ -44,14 +44,16 @@ public final class TrainedModel {
   ///   - dataDirectory: where its files are, when not where the run found them.
   ///   - threads: threads for the computation; as in the run by default.
   ///   - deviceName: where to compute; as in the run by default.
+  ///   - change: what of the run's configuration is to be otherwise, such as the size of images.
   /// - Throws: `RunStoreError`, `TrainingError` or `DatasetError` that name what does not fit.
   public init(
     run path: String, _ selection: WeightSelection = .last, step: Int? = nil, split: Split = .train,
-    datasetName: String? = nil, dataDirectory: String? = nil, threads: Int? = nil, device deviceName: String? = nil
+    datasetName: String? = nil, dataDirectory: String? = nil, threads: Int? = nil, device deviceName: String? = nil,
+    adapting change: (TrainingConfiguration) -> TrainingConfiguration = { $0 }
   ) throws {
     let run = try RunDirectory.open(at: path)
     let manifest = try run.manifest()
-    configuration = try TrainingConfiguration(of: run)
+    configuration = change(try TrainingConfiguration(of: run))
     var runtime = configuration
     if let threads { runtime.threads = threads }
     if let deviceName { runtime.device = deviceName }
@@ -82,14 +84,21 @@ public final class TrainedModel {
       labels = dataset.labels
     }
 
-    let specification = try ModelSpecification(configuration.model)
-    model = try specification.build(
-      exampleShape: dataset.exampleShape, classes: dataset.classCount, norm: NormalizationChoice(configuration.norm),
-      initializer: configuration.initializer, generator: Generator(seed: 0))
+    model = try Self.build(configuration, for: dataset)
     store = try ParameterStore(model, device: device)
     linearPolicy = TrainingRun.policy(in: manifest) ?? .native
     try Checkpoint.load(
       Checkpoint.read(weights.file, in: run.checkpoints), into: model, store: store, from: weights.file.name)
+  }
+
+  /// A model from its parts.
+  init(
+    _ configuration: TrainingConfiguration, _ selection: WeightSelection, step: Int, model: any Module,
+    store: ParameterStore, dataset: Dataset, labels: [Int], split: Split, candidates: [Int], linearPolicy: LinearPolicy
+  ) {
+    (self.configuration, self.selection, self.step) = (configuration, selection, step)
+    (self.model, self.store, self.dataset, self.labels) = (model, store, dataset, labels)
+    (self.split, self.candidates, self.linearPolicy) = (split, candidates, linearPolicy)
   }
 
   /// The examples of a split as the run had them, and which of them to draw from.

@@ -79,8 +79,7 @@ public struct Evaluator {
     var ranks: [Int] = []
     losses.reserveCapacity(indices.count)
     ranks.reserveCapacity(indices.count)
-    let size = max(1, min(chunkSize, Self.maximumValues / max(dataset.exampleSize, 1)))
-    try dataset.forEachBatch(of: indices, size: size, device: device) { images, range in
+    try dataset.forEachBatch(of: indices, size: chunkSize(for: dataset), device: device) { images, range in
       try withoutGradients {
         let logits = try model.forward(images, in: context)
         let records = try logits.classificationRecords(targets: Tensor(indices[range].map { labels[$0] }))
@@ -89,5 +88,10 @@ public struct Evaluator {
       }
     }
     return Evaluation(losses: losses, ranks: ranks)
+  }
+
+  /// Examples in a chunk of a data set.
+  func chunkSize(for dataset: Dataset) -> Int {
+    max(1, min(chunkSize, Self.maximumValues / max(dataset.exampleSize, 1)))
   }
 }

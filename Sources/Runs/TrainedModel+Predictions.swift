@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+import NeuralNetworks
+import RunStore
+import Tensors
+import Training
+
+extension TrainedModel {
+  /// A model of the zoo with the weights of a file, and a split of a data set to look at it with.
+  ///
+  /// - Parameters:
+  ///   - configuration: the model, its weights, the data and how they are read.
+  ///   - split: which examples.
+  /// - Throws: `TrainingError`, `ModelError` or `DatasetError` that name what does not fit.
+  public convenience init(_ configuration: TrainingConfiguration, split: Split) throws {
+    try configuration.validate()
+    let device = try configuration.prepareRuntime()
+    let dataset = try DatasetLoader.load(
+      name: configuration.dataset, split: split, directory: configuration.dataDir,
+      options: configuration.datasetOptions)
+    try self.init(configuration, dataset: dataset, split: split, device: device)
+  }
+
+  private convenience init(
+    _ configuration: TrainingConfiguration, dataset: Dataset, split: Split, device: Device
+  ) throws {
+    let specification = try ModelSpecification(configuration.model)
+    try specification.check(exampleShape: dataset.exampleShape, of: dataset.name)
+    let model = try Self.build(configuration, for: dataset)
+    if let file = configuration.weights { try PretrainedWeights(file: file).load(into: model, specification) }
+    self.init(
+      configuration, .last, step: 0, model: model, store: try ParameterStore(model, device: device), dataset: dataset,
+      labels: dataset.labels, split: split, candidates: Array(dataset.labels.indices),
+      linearPolicy: configuration.linearPolicy ?? .native)
+  }
+
+  /// The weights of a run, to look at pictures that have no labels.
+  ///
+  /// - Returns: the model with the pictures as its data set, and the path of each as it was named.
+  /// - Throws: as `init(run:)`; `TrainingError` when the run's examples were no colour pictures.
+  public static func forPictures(
+    _ places: [String], run path: String, _ selection: WeightSelection = .last, step: Int? = nil,
+    adapting change: (TrainingConfiguration) -> TrainingConfiguration = { $0 }
+  ) throws -> (model: TrainedModel, names: [String]) {
+    let run = try RunDirectory.open(at: path)
+    let configuration = change(try TrainingConfiguration(of: run))
+    try configuration.validate()
+    let device = try configuration.prepareRuntime()
+    let manifest = try run.manifest()
+    let entry = try DatasetCatalog.entry(named: configuration.dataset)
+    guard entry.format == .folder || entry.exampleShape.first == 3 else {
+      throw TrainingError(
+        .configuration,
+        "\(path) was trained on \(configuration.dataset), whose examples are no colour pictures; name a run on a folder of "
+          + "pictures or on cifar10")
+    }
+    let classNames = try run.classes() ?? (0..<(manifest.dataset.classes ?? entry.classNames.count)).map(String.init)
+    var options = configuration.datasetOptions
+    if entry.format != .folder { options.imageSize = configuration.imageSize ?? entry.exampleShape[1] }
+    var (dataset, names) = try Pictures.load(places, classNames: classNames, options: options)
+    if configuration.normalize == .auto { dataset.normalization = entry.normalization }
+    let weights = try SelectedWeights(of: run, selection, step: step)
+    let model = try build(configuration, for: dataset)
+    let store = try ParameterStore(model, device: device)
+    try Checkpoint.load(
+      Checkpoint.read(weights.file, in: run.checkpoints), into: model, store: store, from: weights.file.name)
+    return (
+      TrainedModel(
+        configuration, selection, step: weights.step, model: model, store: store, dataset: dataset,
+        labels: dataset.labels, split: .test, candidates: Array(dataset.labels.indices),
+        linearPolicy: TrainingRun.policy(in: manifest) ?? .native), names
+    )
+  }
+
+  /// A model of the zoo with the weights of a file, to look at pictures that have no labels.
+  ///
+  /// - Parameter classNames: the names of its classes; their numbers by default.
+  /// - Throws: as the initializer; `TrainingError` when there are not as many names as classes.
+  public static func forPictures(
+    _ places: [String], _ configuration: TrainingConfiguration, classNames: [String]?
+  ) throws -> (model: TrainedModel, names: [String]) {
+    try configuration.validate()
+    let device = try configuration.prepareRuntime()
+    let specification = try ModelSpecification(configuration.model)
+    let count = try configuration.weights.flatMap { try PretrainedWeights(file: $0).classCount(of: specification) }
+    let words = classNames ?? (0..<(count ?? 1000)).map(String.init)
+    guard count == nil || words.count == count else {
+      throw TrainingError(
+        .configuration,
+        "the weights have \(count ?? 0) classes, but \(words.count) names were given; give a name for each")
+    }
+    var (dataset, names) = try Pictures.load(places, classNames: words, options: configuration.datasetOptions)
+    if configuration.normalize == .auto {
+      dataset.normalization = try DatasetCatalog.entry(named: configuration.dataset).normalization
+    }
+    return (try TrainedModel(configuration, dataset: dataset, split: .test, device: device), names)
+  }
+
+  static func build(_ configuration: TrainingConfiguration, for dataset: Dataset) throws -> any Module {
+    try ModelSpecification(configuration.model).build(
+      exampleShape: dataset.exampleShape, classes: dataset.classCount, norm: NormalizationChoice(configuration.norm),
+      initializer: configuration.initializer, generator: Generator(seed: 0))
+  }
+
+  /// The logits of the model for its examples, in data set order.
+  ///
+  /// - Throws: `TensorError` when the model does not fit the data; `DatasetError` when a file cannot be read.
+  public func predictions() throws -> Predictions {
+    let evaluator = Evaluator(linearPolicy: linearPolicy, device: store.values.device)
+    return try evaluator.predictions(model, on: dataset, indices: candidates)
+  }
+
+  /// How predictions fit the labels; of noisy labels, on pristine and on corrupt examples too.
+  ///
+  /// - Throws: `TrainingError` when predictions and labels do not belong together.
+  public func report(_ predictions: Predictions) throws -> ClassificationReport {
+    let own = candidates.map { labels[$0] }
+    let corrupt = candidates.indices.filter { own[$0] != dataset.labels[candidates[$0]] }
+    let isCorrupt = Set(corrupt)
+    let groups =
+      corrupt.isEmpty
+      ? [] : [("pristine", candidates.indices.filter { !isCorrupt.contains($0) }), ("corrupt", corrupt)]
+    return try ClassificationReport(predictions, labels: own, classNames: dataset.classNames, groups: groups)
+  }
+}
