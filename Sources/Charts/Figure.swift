@@ -12,7 +12,7 @@ public struct Figure: Sendable {
   public let title: String
   /// One or two sentences on how to read it, with the formulas of what it shows.
   public let caption: String
-  /// The heading under which the report shows it.
+  /// The heading under which pages show it.
   public let section: String
   /// Whether it shows other figures side by side, so that pages, which show those, leave it out.
   public var isComposite: Bool

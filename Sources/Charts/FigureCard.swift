@@ -84,7 +84,7 @@ public struct FigureCard: Sendable {
       style: .card, x: encoding(panel.x, "x", isX: true, pixels: Self.width),
       y: encoding(panel.y, "y", isX: false, pixels: height), color: color, dash: dash)
     let layers = drawing.layers(
-      of: panel, lines: lines, isClipped: panel.y.ends.map { $0 != AccuracyAxis.whole } ?? false, isDotted: isDotted)
+      of: panel, lines: lines, isClipped: isClipped, isDotted: isDotted)
     let chart: JSON = .object([
       "title": title.count == 1 ? .string(title[0]) : .strings(title), "width": .number(Self.width),
       "height": .number(height), "data": ["name": .string(id)], "usermeta": mark, "layer": .array(layers),
@@ -131,6 +131,12 @@ public struct FigureCard: Sendable {
       return bins.map { joined(points, bins: $0) } ?? points
     }
     return line.through(zip(drawn(\.low), drawn(\.high)).map { FigurePoint(x: $0.x, from: $0.y, to: $1.y) })
+  }
+
+  /// Whether curves leave the plot.
+  private var isClipped: Bool {
+    guard let ends = panel.y.ends else { return false }
+    return panel.lines.contains { $0.points.contains { !ends.contains($0.y) } }
   }
 
   /// What tells the page's switches which axes are common to all charts.

@@ -2,16 +2,16 @@
 
 import Foundation
 
-/// How figures look in print, where they are to differ from the report's own.
+/// How figures look in print, where they are to differ from the page's own.
 public struct FigureLook: Sendable, Equatable {
-  /// Width and height of the whole picture in inches; nil for the report's own, and where only one is given the other
+  /// Width and height of the whole picture in inches; nil for the page's own, and where only one is given the other
   /// follows it.
   public var width, height: Double?
   /// The size of letters in points.
   public var fontSize: Double?
   /// Whether step axes are logarithmic, which leaves out step 0.
   public var logarithmicSteps: Bool
-  /// Where accuracy axes begin, from 0 to below 1; nil for the report's own choice.
+  /// Where accuracy axes begin, from 0 to below 1; nil for the page's own choice.
   public var accuracyFrom: Double?
   /// Whether the title is drawn: papers have it in their captions.
   public var hasTitle: Bool

@@ -61,7 +61,7 @@ public struct FigureReference: Sendable, Equatable, ExpressibleByFloatLiteral {
 
 /// Shaded ranges, or hollow points, beside the curves of a panel: intervals, nulls, cross-checks.
 public struct FigureMarks: Sendable, Equatable {
-  /// What they are called in the data, such as `coherence-intervals`.
+  /// What they are called in the data, such as `coherence-intervals`; no two of a figure alike.
   public let name: String
   /// By the curve they belong to, whose colour they have.
   public let lines: [FigureLine]

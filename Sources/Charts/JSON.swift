@@ -2,7 +2,7 @@
 
 import Foundation
 
-/// A JSON value that keeps the order of its keys, so that the same run always gives the same report.
+/// A JSON value that keeps the order of its keys, so that the same data always give the same page.
 indirect enum JSON: Sendable, Hashable {
   case null
   case bool(Bool)

@@ -55,7 +55,7 @@ struct PanelDrawing {
         "point": isSparse || isDotted ? ["filled": true, "size": .number(isSparse ? style.pointSize : 14)] : nil,
       ]),
       "encoding": .object([
-        "x": x, "y": y, "color": color, "strokeDash": dash, "detail": ["field": "series"],
+        "x": x, "y": y, "color": color, "strokeDash": dash, "detail": [["field": "measure"], ["field": "series"]],
         "order": panel.details.isEmpty ? nil : ["field": "order", "type": "quantitative"],
         "tooltip": panel.details.isEmpty ? nil : .array(tooltip(panel)),
       ]),
@@ -112,7 +112,9 @@ struct PanelDrawing {
     }
     return [["field": "series", "title": "series"], ["field": "measure", "title": "measure"]]
       + [number("x", panel.x.shortTitle), number("y", panel.y.shortTitle)]
-      + panel.details.indices.map { number(FigureData.field(ofDetail: $0), panel.details[$0]) }
+      + panel.details.indices.map {
+        ["field": .string(FigureData.field(ofDetail: $0)), "title": .string(panel.details[$0])]
+      }
   }
 }
 

@@ -147,7 +147,12 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     case .measures: return try MeasuresProbe(m: size ?? MeasuresProbe.usualSize, at: schedule, batchNorm: policy)
     case .stability: return try StabilityProbe(m: size ?? StabilityProbe.usualSize, at: schedule, batchNorm: policy)
     case .median: return MedianProbe(m: size ?? MedianProbe.usualSize, at: schedule, batchNorm: policy)
-    case .changes: return PredictionChangesProbe(m: size ?? PredictionChangesProbe.usualSize, at: schedule)
+    case .changes:
+      guard policy == .running else {
+        throw TrainingError(
+          .configuration, "probe \"\(self)\": predictions are those of an evaluation; leave bn=batch out")
+      }
+      return PredictionChangesProbe(m: size ?? PredictionChangesProbe.usualSize, at: schedule)
     case .push: return PushProbe(m: size ?? PushProbe.usualSize, at: schedule, batchNorm: policy)
     }
   }

@@ -27,8 +27,14 @@ extension TrainedModel {
   ) throws {
     let specification = try ModelSpecification(configuration.model)
     try specification.check(exampleShape: dataset.exampleShape, of: dataset.name)
+    let weights = try configuration.weights.map { try PretrainedWeights(file: $0) }
+    if let count = weights?.classCount(of: specification), count != dataset.classCount {
+      throw TrainingError(
+        .configuration,
+        "the weights have \(count) classes, but the data has \(dataset.classCount); give data with the model's classes")
+    }
     let model = try Self.build(configuration, for: dataset)
-    if let file = configuration.weights { try PretrainedWeights(file: file).load(into: model, specification) }
+    try weights?.load(into: model, specification)
     self.init(
       configuration, .last, step: 0, model: model, store: try ParameterStore(model, device: device), dataset: dataset,
       labels: dataset.labels, split: split, candidates: Array(dataset.labels.indices),
@@ -44,9 +50,7 @@ extension TrainedModel {
     adapting change: (TrainingConfiguration) -> TrainingConfiguration = { $0 }
   ) throws -> (model: TrainedModel, names: [String]) {
     let run = try RunDirectory.open(at: path)
-    let configuration = change(try TrainingConfiguration(of: run))
-    try configuration.validate()
-    let device = try configuration.prepareRuntime()
+    var configuration = change(try TrainingConfiguration(of: run))
     let manifest = try run.manifest()
     let entry = try DatasetCatalog.entry(named: configuration.dataset)
     guard entry.format == .folder || entry.exampleShape.first == 3 else {
@@ -55,10 +59,17 @@ extension TrainedModel {
         "\(path) was trained on \(configuration.dataset), whose examples are no colour pictures; name a run on a folder of "
           + "pictures or on cifar10")
     }
+    if entry.format != .folder {
+      // Its own pictures were neither enlarged nor cropped.
+      configuration.imageSize = configuration.imageSize ?? entry.exampleShape[1]
+      configuration.resize = configuration.resize ?? configuration.imageSize
+      configuration.dataset = "folder"
+    }
+    try configuration.validate()
+    let device = try configuration.prepareRuntime()
     let classNames = try run.classes() ?? (0..<(manifest.dataset.classes ?? entry.classNames.count)).map(String.init)
-    var options = configuration.datasetOptions
-    if entry.format != .folder { options.imageSize = configuration.imageSize ?? entry.exampleShape[1] }
-    var (dataset, names) = try Pictures.load(places, classNames: classNames, options: options)
+    var (dataset, names) = try Pictures.load(
+      places, classNames: classNames, options: configuration.datasetOptions)
     if configuration.normalize == .auto { dataset.normalization = entry.normalization }
     let weights = try SelectedWeights(of: run, selection, step: step)
     let model = try build(configuration, for: dataset)
@@ -105,22 +116,41 @@ extension TrainedModel {
 
   /// The logits of the model for its examples, in data set order.
   ///
-  /// - Throws: `TensorError` when the model does not fit the data; `DatasetError` when a file cannot be read.
+  /// - Throws: `TensorError` when the model does not fit the data; `DatasetError` when a file cannot be read;
+  ///   `TrainingError` when a logit is not finite.
   public func predictions() throws -> Predictions {
-    let evaluator = Evaluator(linearPolicy: linearPolicy, device: store.values.device)
-    return try evaluator.predictions(model, on: dataset, indices: candidates)
+    var evaluator = Evaluator(linearPolicy: linearPolicy, device: store.values.device)
+    if store.values.device == .cpu {
+      evaluator.chunkSize = try ActivationMemory(
+        of: model, store: store, exampleShape: dataset.exampleShape, linearPolicy: linearPolicy
+      ).evaluationChunk(maximum: evaluator.chunkSize)
+    }
+    let predictions = try evaluator.predictions(model, on: dataset, indices: candidates)
+    try predictions.checkFinite()
+    return predictions
   }
 
-  /// How predictions fit the labels; of noisy labels, on pristine and on corrupt examples too.
+  /// How predictions fit the labels: of noisy labels on pristine and on corrupt examples too, of training examples on
+  /// those held out for validation, and on the groups of the run's split file.
   ///
   /// - Throws: `TrainingError` when predictions and labels do not belong together.
   public func report(_ predictions: Predictions) throws -> ClassificationReport {
     let own = candidates.map { labels[$0] }
-    let corrupt = candidates.indices.filter { own[$0] != dataset.labels[candidates[$0]] }
-    let isCorrupt = Set(corrupt)
-    let groups =
-      corrupt.isEmpty
-      ? [] : [("pristine", candidates.indices.filter { !isCorrupt.contains($0) }), ("corrupt", corrupt)]
+    var groups: [(name: String, places: [Int])] = []
+    func add(_ name: String, _ isMember: (Int) -> Bool) {
+      let places = candidates.indices.filter(isMember)
+      if !places.isEmpty, places.count < candidates.count { groups.append((name, places)) }
+    }
+    add("pristine") { own[$0] == dataset.labels[candidates[$0]] }
+    add("corrupt") { own[$0] != dataset.labels[candidates[$0]] }
+    if split == .train, isOwnData, configuration.validation > 0 {
+      let held = try HoldOut(
+        count: candidates.count, validationCount: configuration.validation, seed: configuration.seed)
+      let isHeld = Set(held.validation)
+      add("trained on") { !isHeld.contains($0) }
+      add("validation") { isHeld.contains($0) }
+    }
+    for name in Set(splitGroups.values).sorted() { add(name) { splitGroups[candidates[$0]] == name } }
     return try ClassificationReport(predictions, labels: own, classNames: dataset.classNames, groups: groups)
   }
 }

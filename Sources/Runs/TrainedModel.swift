@@ -9,7 +9,8 @@ import RunStore
 import Tensors
 import Training
 
-/// A model as a run left it at a checkpoint, with one split of a data set to look at it with.
+/// A model as a run left it at a checkpoint, or of the zoo with a file of weights, with one split of a data set to look at
+/// it with.
 public final class TrainedModel {
   /// The run's configuration.
   public let configuration: TrainingConfiguration
@@ -30,6 +31,10 @@ public final class TrainedModel {
   public let split: Split
   /// The examples that samples are drawn from, by index: those that the run's split file names, or all.
   public let candidates: [Int]
+  /// The groups of the run's split file, by index.
+  let splitGroups: [Int: String]
+  /// Whether the examples are those of the run.
+  let isOwnData: Bool
   /// Who computes the products of linear layers, as in the run.
   public let linearPolicy: LinearPolicy
 
@@ -57,6 +62,7 @@ public final class TrainedModel {
     var runtime = configuration
     if let threads { runtime.threads = threads }
     if let deviceName { runtime.device = deviceName }
+    if let datasetName { runtime.dataset = datasetName }
     try runtime.validate()
     let device = try runtime.prepareRuntime()
     let weights = try SelectedWeights(of: run, selection, step: step)
@@ -65,8 +71,11 @@ public final class TrainedModel {
     self.split = split
 
     let name = datasetName ?? configuration.dataset
+    isOwnData = datasetName == nil
     let settings = configuration
-    (dataset, candidates) = try Self.examples(of: split, datasetName == nil ? settings.split : nil, manifest) { split in
+    (dataset, candidates, splitGroups) = try Self.examples(
+      of: split, datasetName == nil ? settings.split : nil, manifest
+    ) { split in
       try DatasetLoader.load(
         name: name, split: split, directory: dataDirectory ?? settings.dataDir,
         count: datasetName == nil ? (split == .train ? settings.subset : settings.testSubset) : nil,
@@ -84,11 +93,23 @@ public final class TrainedModel {
       labels = dataset.labels
     }
 
+    if datasetName == nil, let known = try run.classes() { try Self.check(known, against: dataset.classNames) }
     model = try Self.build(configuration, for: dataset)
     store = try ParameterStore(model, device: device)
     linearPolicy = TrainingRun.policy(in: manifest) ?? .native
     try Checkpoint.load(
       Checkpoint.read(weights.file, in: run.checkpoints), into: model, store: store, from: weights.file.name)
+  }
+
+  /// Numbers of classes mean nothing to a model of other classes.
+  private static func check(_ known: [String], against names: [String]) throws {
+    guard known != names else { return }
+    let place = zip(known, names).enumerated().first { $1.0 != $1.1 }?.offset
+    throw TrainingError(
+      .configuration,
+      "the run and the data differ in their classes: "
+        + (place.map { "class \($0) is \"\(known[$0])\" in the run and \"\(names[$0])\" in the data" }
+          ?? "\(known.count) in the run, \(names.count) in the data") + "; give data with the classes of the run")
   }
 
   /// A model from its parts.
@@ -99,22 +120,29 @@ public final class TrainedModel {
     (self.configuration, self.selection, self.step) = (configuration, selection, step)
     (self.model, self.store, self.dataset, self.labels) = (model, store, dataset, labels)
     (self.split, self.candidates, self.linearPolicy) = (split, candidates, linearPolicy)
+    (splitGroups, isOwnData) = ([:], false)
   }
 
   /// The examples of a split as the run had them, and which of them to draw from.
   private static func examples(
     of split: Split, _ file: String?, _ manifest: RunManifest, load: (Split) throws -> Dataset
-  ) throws -> (Dataset, [Int]) {
+  ) throws -> (Dataset, [Int], groups: [Int: String]) {
     guard let file else {
       let dataset = try load(split)
-      return (dataset, Array(dataset.labels.indices))
+      return (dataset, Array(dataset.labels.indices), [:])
     }
     let train = try load(.train)
     let chosen = try ExampleSplit(path: file, count: train.count)
     try TrainingRun.checkSplit(chosen, against: manifest)
-    if split == .train { return (train, chosen.train) }
-    let dataset = chosen.test.isEmpty ? try load(.test) : try train.subset(indices: chosen.test)
-    return (dataset, Array(dataset.labels.indices))
+    if split == .train { return (train, chosen.train, chosen.groups) }
+    guard !chosen.test.isEmpty else {
+      let dataset = try load(.test)
+      return (dataset, Array(dataset.labels.indices), [:])
+    }
+    let groups = chosen.test.enumerated().compactMap { place, index in chosen.groups[index].map { (place, $0) } }
+    return (
+      try train.subset(indices: chosen.test), Array(chosen.test.indices), Dictionary(uniqueKeysWithValues: groups)
+    )
   }
 
   /// Measures the coherence of a sample of the split.

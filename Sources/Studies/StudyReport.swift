@@ -2,7 +2,6 @@
 
 import Charts
 import Foundation
-import Reports
 import RunStore
 
 /// Figures and page of a study, from its folder.

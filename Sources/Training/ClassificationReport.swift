@@ -31,7 +31,8 @@ public struct ClassificationReport: Sendable, Equatable, Codable {
   public let classes: [Group]
   /// By group of examples, where there are any.
   public let groups: [Group]
-  /// Examples by label (rows) and prediction (columns).
+  /// Examples by label (rows) and prediction (columns); of equal logits the lower class is the prediction, where the
+  /// accuracy counts a tie with the label as wrong.
   public let confusion: [[Int]]
   /// The expected calibration error Σ_b n_b/N·|accuracy_b − confidence_b| over 15 equal stretches of the largest
   /// probability (Guo et al., On Calibration of Modern Neural Networks, 2017, equation 3).
@@ -62,11 +63,15 @@ public struct ClassificationReport: Sendable, Equatable, Codable {
       throw TrainingError(
         .configuration, "\(predictions.count) predictions cannot be compared with \(labels.count) labels; give as many")
     }
-    guard classNames.count == predictions.classCount, labels.allSatisfy(classNames.indices.contains) else {
+    try predictions.checkFinite()
+    guard classNames.count == predictions.classCount else {
       throw TrainingError(
         .configuration,
         "the model has \(predictions.classCount) classes, but the data has \(classNames.count); give data with the model's "
           + "classes")
+    }
+    if let stranger = labels.first(where: { !classNames.indices.contains($0) }) {
+      throw TrainingError(.configuration, "the label \(stranger) is none of the \(classNames.count) classes")
     }
     let scores = labels.indices.map { Self.score($0, predictions, labels[$0]) }
     func group(_ name: String, _ places: some Collection<Int>) -> Group {
@@ -95,15 +100,16 @@ public struct ClassificationReport: Sendable, Equatable, Codable {
   }
 
   private static func score(_ place: Int, _ predictions: Predictions, _ label: Int) -> Score {
-    let (probabilities, ranking) = (predictions.probabilities(of: place), predictions.ranking(of: place))
+    let probabilities = predictions.probabilities(of: place)
     let row = predictions.logits[place * predictions.classCount..<(place + 1) * predictions.classCount].map(Double.init)
     let largest = row.max() ?? 0
+    let predicted = row.firstIndex(of: largest) ?? 0
     // log Σ exp without overflow; a label of probability 0 still has a finite loss.
     let loss = log(row.reduce(0) { $0 + exp($1 - largest) }) + largest - row[label]
     // A tie counts as wrong, as it does in training.
     let rank = row.indices.count { $0 != label && !(row[$0] < row[label]) }
     return Score(
-      label: label, predicted: ranking[0], rank: rank, loss: loss, confidence: probabilities[ranking[0]])
+      label: label, predicted: predicted, rank: rank, loss: loss, confidence: probabilities[predicted])
   }
 
   private static func bins(_ scores: [Score]) -> [Bin] {

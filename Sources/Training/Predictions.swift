@@ -26,6 +26,14 @@ public struct Predictions: Sendable {
   /// N.
   public var count: Int { logits.count / classCount }
 
+  /// - Throws: `TrainingError` that names the first example whose logits are not all finite numbers.
+  public func checkFinite() throws {
+    guard let place = logits.firstIndex(where: { !$0.isFinite }) else { return }
+    throw TrainingError(
+      .divergence,
+      "the logits of example \(place / classCount) are not finite; the weights have diverged or do not fit the model")
+  }
+
   /// The softmax of a row.
   public func probabilities(of row: Int) -> [Double] {
     let own = logits[row * classCount..<(row + 1) * classCount].map(Double.init)
@@ -51,21 +59,17 @@ public struct Predictions: Sendable {
 extension Evaluator {
   /// The logits of a model for some examples, in their order.
   ///
-  /// - Parameter observe: told how many examples are done, chunk by chunk.
   /// - Throws: `TensorError` when the model does not fit the data; `TrainingError` when an output is no row of logits;
   ///   `DatasetError` when a file cannot be read.
-  public func predictions(
-    _ model: any Module, on dataset: Dataset, indices: [Int], observe: (Int) -> Void = { _ in }
-  ) throws -> Predictions {
+  public func predictions(_ model: any Module, on dataset: Dataset, indices: [Int]) throws -> Predictions {
     var logits: [Float] = []
     var classCount = dataset.classCount
-    try dataset.forEachBatch(of: indices, size: chunkSize(for: dataset), device: device) { images, range in
+    try dataset.forEachBatch(of: indices, size: chunkSize(for: dataset), device: device) { images, _ in
       try withoutGradients {
         let output = try model.forward(images, in: context)
         classCount = output.size(-1)
         logits += try output.to(.float32).values(as: Float.self)
       }
-      observe(range.upperBound)
     }
     return try Predictions(logits: logits, classCount: classCount)
   }

@@ -44,7 +44,8 @@ import TestSupport
   private func encoding(_ view: [String: Any]) throws -> [String: [String: Any]] {
     let layers = try #require(view["layer"] as? [[String: Any]])
     let curves = layers.first { ($0["mark"] as? [String: Any])?["type"] as? String == "line" }
-    return try #require(curves?["encoding"] as? [String: [String: Any]])
+    let channels = try #require(curves?["encoding"] as? [String: Any])
+    return channels.compactMapValues { $0 as? [String: Any] }
   }
 
   @Test func dataKeepPanelsSeriesAndBands() throws {

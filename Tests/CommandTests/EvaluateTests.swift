@@ -83,6 +83,21 @@ import TestSupport
     #expect(try values(scratch.path("q.npy")) == Array(values(scratch.path("p.npy")).prefix(8)))
   }
 
+  /// Examples held out for validation are a group of their own; the others are those of the run's own evaluation.
+  @Test func validationExamplesAreToldApart() throws {
+    let scratch = try Scratch()
+    let run = try trained(["--validation", "50"], in: scratch)
+    let logged = try RunDirectory.open(at: run).log(MetricRecord.self)
+    let result = try Program.run(["evaluate", run, "--split", "train", "--json"])
+    let report = try #require(object(result.output)["report"] as? [String: Any])
+    let groups = try #require(report["groups"] as? [[String: Any]]).suffix(2)
+    #expect(groups.map { $0["name"] as? String } == ["trained on", "validation"])
+    for (group, split) in zip(groups, ["train", "validation"]) {
+      let last = try #require(logged.last { $0.split == split && $0.group == "all" })
+      #expect(group["count"] as? Int == last.count && group["accuracy"] as? Double == last.accuracy1, "\(split)")
+    }
+  }
+
   static let mistakes: [(arguments: [String], code: Int32, part: String)] = [
     (["evaluate"], 64, "Name a run, or a model"), (["evaluate", "/nowhere/run"], 1, "/nowhere/run"),
     (["evaluate", "/nowhere/run", "--logits", "x.csv"], 64, "does not end in .npy"),
@@ -109,6 +124,8 @@ import TestSupport
   @Test func picturesThatAreNone() throws {
     let scratch = try Scratch()
     let run = try trained(in: scratch)
+    let norm = try Program.run(["evaluate", run, "--norm", "group:8"])
+    #expect(norm.code == 64 && norm.errors.contains("--norm is for --model"), "\(norm.errors)")
     let grey = try Program.run(["predict", run, scratch.path("x.png")])
     #expect(grey.code == 1 && grey.errors.contains("no colour pictures"), "\(grey.errors)")
   }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Datasets
 import Foundation
 import Testing
-
-@testable import Datasets
 
 @Suite struct NumPyArrayTests {
   @Test(arguments: [[3], [2, 3], [1, 1, 6], [0], [100_000, 0]])
@@ -18,11 +17,5 @@ import Testing
     #expect(header.hasPrefix("{'descr': '<f4', 'fortran_order': False, 'shape': \(sides), }"))
     #expect(data.count == 10 + length + 4 * count)
     if count == 3 { #expect(data.suffix(8) == Data([0, 0, 0x80, 0x3F, 0, 0, 0, 0x40])) }
-  }
-
-  /// The reader of label files takes them.
-  @Test func integersAreReadBack() throws {
-    let labels = [3, 0, 7, 255, 1]
-    #expect(try NumPyLabels.parse(NumPyArray.encoded(labels, shape: [5]), path: "x.npy") == labels)
   }
 }

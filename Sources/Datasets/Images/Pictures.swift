@@ -55,6 +55,9 @@ public enum Pictures {
       throw DatasetError("There is no \(place).", remedy: "Check the path for a typing error.")
     }
     if isFolder.boolValue {
+      guard place.utf8.count < 4096, place.split(separator: "/").count < 64 else {
+        throw DatasetError("\(place) is nested too deeply.", remedy: "Check for circular links.")
+      }
       return try ImageFolder.listing(place).flatMap { entry in
         try entry.isFolder ? found(at: place + "/" + entry.name, isListed: isListed) : [place + "/" + entry.name]
       }

@@ -3,7 +3,6 @@
 import Charts
 import RunStore
 import Foundation
-import Reports
 
 /// m-coherence along training: "Making Coherence Out of Nothing At All" and "On the Generalization Mystery".
 enum CoherenceFigures {

@@ -2,7 +2,6 @@
 
 import Charts
 import Foundation
-import Reports
 import RunStore
 
 /// Figures 2 and 3 of "Coherent Gradients" as grids: samples as rows, noise levels as columns.

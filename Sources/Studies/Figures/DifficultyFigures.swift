@@ -3,7 +3,6 @@
 import Charts
 import RunStore
 import Foundation
-import Reports
 
 /// Easy and hard examples: §4 of "Weak and Strong Gradient Directions".
 enum DifficultyFigures {

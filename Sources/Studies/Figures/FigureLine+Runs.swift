@@ -2,7 +2,6 @@
 
 import Charts
 import Foundation
-import Reports
 import RunStore
 
 /// What the horizontal axis of curves along training shows.

@@ -3,7 +3,6 @@
 import Charts
 import RunStore
 import Foundation
-import Reports
 
 /// Starts and shapes of networks: "On the Generalization Mystery".
 enum InitialisationFigures {

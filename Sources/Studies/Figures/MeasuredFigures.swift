@@ -2,7 +2,6 @@
 
 import Charts
 import Foundation
-import Reports
 
 /// Figures of what was measured without training.
 enum MeasuredFigures {

@@ -3,7 +3,6 @@
 import Charts
 import RunStore
 import Foundation
-import Reports
 
 /// Curves by label noise: figure 1 of "Coherent Gradients", figures 1, 6 and 7 of "Weak and Strong Gradient Directions".
 enum NoiseFigures {

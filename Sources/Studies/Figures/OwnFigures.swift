@@ -3,7 +3,6 @@
 import Charts
 import RunStore
 import Foundation
-import Reports
 
 /// The studies that no paper has.
 enum OwnFigures {

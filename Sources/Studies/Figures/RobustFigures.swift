@@ -3,7 +3,6 @@
 import Charts
 import RunStore
 import Foundation
-import Reports
 
 /// Medians against means: figures 2 and 3 of "Weak and Strong Gradient Directions" and figure 4 of "On the
 /// Generalization Mystery".

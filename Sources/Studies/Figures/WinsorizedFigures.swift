@@ -3,7 +3,6 @@
 import Charts
 import RunStore
 import Foundation
-import Reports
 
 /// Winsorized gradients: figure 4 of "Coherent Gradients", figure 8 of "Weak and Strong Gradient Directions".
 enum WinsorizedFigures {

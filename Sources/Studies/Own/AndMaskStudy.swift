@@ -62,7 +62,9 @@ struct AM1: Rule {
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { runs.contains { $0.optimizer.name == "and-mask" } }
 
   func judge(_ runs: [RunHistory]) -> Judgement {
-    let masked = runs.filter { $0.optimizer.settings["t"] == Self.threshold }
+    let masked = runs.filter {
+      $0.optimizer.settings["t"] == Self.threshold && $0.optimizer.settings["rescaled"] == nil
+    }
     let control = runs.filter(\.optimizer.isSGD)
     func at(_ level: Double, _ runs: [RunHistory]) -> [RunHistory] { runs.filter { Level.isEqual($0.noise, level) } }
     var (random, real) = (Assessment(), Assessment())

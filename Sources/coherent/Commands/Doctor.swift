@@ -6,7 +6,6 @@ import CThreadPolicy
 import Datasets
 import Foundation
 import NeuralNetworks
-import Reports
 import Tensors
 
 struct Doctor: ParsableCommand {

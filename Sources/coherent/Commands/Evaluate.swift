@@ -3,7 +3,6 @@
 import ArgumentParser
 import Datasets
 import Foundation
-import NeuralNetworks
 import RunStore
 import Runs
 import Tensors

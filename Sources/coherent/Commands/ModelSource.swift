@@ -14,7 +14,8 @@ struct ModelSource: ParsableArguments {
   @Option(help: "The step of a checkpoint. (default: the newest)") var step: Int?
   @Option(help: "In place of a run: a model that coherent model list shows, such as resnet18.") var model: String?
   @Option(help: "The safetensors file with the weights of --model.") var weights: String?
-  @Option(help: "Which normalisation follows convolutions in --model: batch or group:N.") var norm = "batch"
+  @Option(help: "Which normalisation follows convolutions in --model: batch or group:N. (default: batch)")
+  var norm: String?
   @Option(help: "Height and width of the images. (default: as in the run, or what the model was made for)")
   var imageSize: Int?
   @Option(help: "The shorter side of a picture before it is cropped. (default: image size · 256/224)") var resize: Int?
@@ -27,6 +28,9 @@ struct ModelSource: ParsableArguments {
     guard (model == nil) == (weights == nil) else {
       throw ValidationError("--model and --weights belong together: give both, or a run.")
     }
+    guard norm == nil || model != nil else {
+      throw ValidationError("--norm is for --model: a run knows its normalisation.")
+    }
     guard step == nil || select == .last else {
       throw ValidationError("Give --step or --select, not both: best and selected weights have a step of their own.")
     }
@@ -38,7 +42,7 @@ struct ModelSource: ParsableArguments {
   /// The configuration of a model of the zoo.
   func configuration(dataset: String, dataDir: String?) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
-    (configuration.model, configuration.weights, configuration.norm) = (model ?? "", weights, norm)
+    (configuration.model, configuration.weights, configuration.norm) = (model ?? "", weights, norm ?? "batch")
     (configuration.dataset, configuration.dataDir) = (dataset, dataDir)
     return adapted(configuration)
   }

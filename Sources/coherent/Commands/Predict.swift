@@ -9,7 +9,7 @@ import Training
 
 struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Say what is on pictures: class, probability and runner-up of each.",
+    abstract: "Classify pictures without labels: class, probability and runner-up of each.",
     discussion: """
       Pictures are files, folders of them (with all folders below), and text files that end in .txt with a path a line. \
       The output is a table in CSV: file, label, probability, runner_up, runner_up_probability.

@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import Foundation
-import Reports
 import Studies
 import Runs
 import Training
