@@ -43,6 +43,12 @@ extension TrainedModel {
 
   /// The weights of a run, to look at pictures that have no labels.
   ///
+  /// - Parameters:
+  ///   - places: pictures, folders of them, and lists; see `Pictures`.
+  ///   - path: the run directory.
+  ///   - selection: which weights.
+  ///   - step: the checkpoint's step, for `last` alone; the newest by default.
+  ///   - change: what of the run's configuration is to be otherwise, such as the size of images.
   /// - Returns: the model with the pictures as its data set, and the path of each as it was named.
   /// - Throws: as `init(run:)`; `TrainingError` when the run's examples were no colour pictures.
   public static func forPictures(
@@ -86,7 +92,10 @@ extension TrainedModel {
 
   /// A model of the zoo with the weights of a file, to look at pictures that have no labels.
   ///
-  /// - Parameter classNames: the names of its classes; their numbers by default.
+  /// - Parameters:
+  ///   - places: pictures, folders of them, and lists; see `Pictures`.
+  ///   - configuration: the model, its weights, and how pictures are read.
+  ///   - classNames: the names of its classes; their numbers by default.
   /// - Throws: as the initializer; `TrainingError` when there are not as many names as classes.
   public static func forPictures(
     _ places: [String], _ configuration: TrainingConfiguration, classNames: [String]?
