@@ -8,6 +8,7 @@ import Testing
 @testable import RunStore
 @testable import Runs
 @testable import Training
+@testable import coherent
 
 /// docs/files.md against the code.
 @Suite struct FileDocumentationTests {
@@ -36,7 +37,8 @@ import Testing
       "contributions.csv": all(ContributionRecord.self), "measures.csv": all(MeasureRecord.self),
       "prediction-changes.csv": all(PredictionChangesRecord.self),
       "measured/NAME.csv": all(QuantityRecord.self), "runs.csv": EndRecord.columns,
-      "figures/ID.csv": Figure.tableColumns, "--records": ExampleGradients.columns + ["file"],
+      "figures/ID.csv": Figure.tableColumns, "predict --out": Predict.columns,
+      "--records": ExampleGradients.columns + ["file"],
       "--split FILE.csv": ExampleSplit.columns,
     ]
     for (heading, names) in expected { #expect(columns(of: heading) == names, "\(heading)") }

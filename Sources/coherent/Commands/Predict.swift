@@ -74,6 +74,8 @@ struct Predict: ParsableCommand {
     }
   }
 
+  static let columns = ["file", "label", "probability", "runner_up", "runner_up_probability"]
+
   private static func table(_ predictions: Predictions, names: [String], classes: [String]) -> String {
     let rows = names.indices.map { place in
       let (ranking, probabilities) = (predictions.ranking(of: place), predictions.probabilities(of: place))
@@ -82,6 +84,6 @@ struct Predict: ParsableCommand {
         + ranking.prefix(2).flatMap { [csvCell(classes[$0]), String(format: "%.6f", probabilities[$0])] }
       return cells.joined(separator: ",")
     }
-    return (["file,label,probability,runner_up,runner_up_probability"] + rows).joined(separator: "\n") + "\n"
+    return ([columns.joined(separator: ",")] + rows).joined(separator: "\n") + "\n"
   }
 }
