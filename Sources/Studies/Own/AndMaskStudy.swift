@@ -97,7 +97,7 @@ struct AM1: Rule {
 
   /// Training and test accuracy with real and with random labels, by threshold.
   static func figures(_ source: FigureSource) -> [Figure?] {
-    let words = Set(source.runs.map(word)).sorted { $0 > $1 }
+    let words = Set(source.runs.map(word)).sorted()
     let panels = source.levels.flatMap { level in
       ["train", "test"].map { split in
         FigurePanel(
