@@ -120,7 +120,9 @@ import Training
     let folders = StudyCatalog.all.map { $0.id.replacing("/", with: "-") }.filter(names.contains)
     let card = try StudyCard(folders.map { StudyFolder(results.appendingPathComponent($0).path) })
     let page = try String(contentsOf: results.appendingPathComponent("README.md"), encoding: .utf8)
-    #expect(folders.count > 1 && page.contains(card.markdown), "coherent study card Results/{cg,ws,mc,gm,beyond}-* --markdown")
+    #expect(
+      folders.count > 1 && page.contains(card.markdown), "coherent study card Results/{cg,ws,mc,gm,beyond}-* --markdown"
+    )
   }
 
   /// The page of the rules says what they say.
