@@ -100,6 +100,7 @@ public struct RunDescription: Sendable {
       ("learning rate", word(manifest.learningRate), word(rate.initial)),
       ("warm-up", word(manifest.warmup ?? 0), word(rate.warmup)), ("momentum", word(manifest.momentum), word(momentum)),
       ("weight decay", word(manifest.weightDecay), word(weightDecay)),
+      ("clip norm", word(manifest.extra["clip_norm"]), word(settings.clipNorm)),
       ("seed", word(manifest.seed), word(settings.seed)),
       ("batch size", word(manifest.batchSize), word(settings.batchSize)),
       ("number of steps", word(manifest.plannedSteps), word(settings.steps)),

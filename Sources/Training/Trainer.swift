@@ -171,7 +171,9 @@ public final class Trainer {
   public func memoryEstimate(base: Int) -> MemoryEstimate? {
     activationMemory.map { activations in
       let parameters = store.count * 4
-      let forming = aggregator.isFormedByUpdate && !optimizer.formsAggregates ? 1 : 0
+      // Norm clipping forms the aggregate whatever the optimizer could do.
+      let isFormed = !optimizer.formsAggregates || settings.clipNorm != nil
+      let forming = aggregator.isFormedByUpdate && isFormed ? 1 : 0
       return MemoryEstimate(
         base: base, parameters: parameters, gradient: parameters,
         optimizer: parameters * (optimizer.bufferCount + aggregator.rememberedGradients + forming),
