@@ -7,8 +7,6 @@
 
 namespace coherent {
 
-LiveCounters live;
-
 namespace {
 
 // A status that cannot be allocated still has to be one. This one is made at start, while there is memory, is counted
@@ -17,7 +15,7 @@ ct_status *const exhausted = [] {
   auto *status = new ct_status;
   status->kind = CT_ERROR_OUT_OF_MEMORY;
   status->message = "out of memory";
-  live.statuses.fetch_sub(1);
+  live.statuses -= 1;
   return status;
 }();
 
@@ -73,8 +71,8 @@ ct_error_kind ct_status_kind(const ct_status *status) { return status->kind; }
 const char *ct_status_message(const ct_status *status) { return status->message.c_str(); }
 void ct_status_free(ct_status *status) { coherent::release(status); }
 
-int64_t ct_live_tensors(void) { return live.tensors.load(); }
-int64_t ct_live_generators(void) { return live.generators.load(); }
-int64_t ct_live_sinks(void) { return live.sinks.load(); }
-int64_t ct_live_slots(void) { return live.slots.load(); }
-int64_t ct_live_statuses(void) { return live.statuses.load(); }
+int64_t ct_live_tensors(void) { return live.tensors; }
+int64_t ct_live_generators(void) { return live.generators; }
+int64_t ct_live_sinks(void) { return live.sinks; }
+int64_t ct_live_slots(void) { return live.slots; }
+int64_t ct_live_statuses(void) { return live.statuses; }

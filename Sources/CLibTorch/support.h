@@ -50,16 +50,17 @@ inline bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_
 #define CT_CHOSEN(kernels) kernels##_baseline
 #endif
 
+// Of the present thread, so that a test sees its own leak while others run beside it.
 struct LiveCounters {
-  std::atomic<int64_t> tensors{0}, generators{0}, sinks{0}, slots{0}, statuses{0};
+  int64_t tensors = 0, generators = 0, sinks = 0, slots = 0, statuses = 0;
 };
-extern LiveCounters live;
+inline constinit thread_local LiveCounters live{};
 
 // Counts the owners of a handle type, so that tests can see a leak.
-template <std::atomic<int64_t> LiveCounters::*member>
+template <int64_t LiveCounters::*member>
 struct Counted {
-  Counted() { (live.*member).fetch_add(1, std::memory_order_relaxed); }
-  ~Counted() { (live.*member).fetch_sub(1, std::memory_order_relaxed); }
+  Counted() { live.*member += 1; }
+  ~Counted() { live.*member -= 1; }
   Counted(const Counted &) = delete;
   Counted &operator=(const Counted &) = delete;
 };

@@ -74,7 +74,8 @@ public enum Runtime {
   /// Peak resident memory of this process, in bytes.
   public static var peakResidentBytes: Int { Int(ct_peak_resident_bytes()) }
 
-  /// Handles alive in this process, for leak checks.
+  /// Handles that the calling thread made less those it freed, for leak checks: the difference over a synchronous piece
+  /// of work is what it left behind, whatever other threads do.
   public static var liveHandles: LiveHandles {
     LiveHandles(
       tensors: Int(ct_live_tensors()), generators: Int(ct_live_generators()), gradientViews: Int(ct_live_sinks()),
@@ -82,9 +83,9 @@ public enum Runtime {
       statuses: Int(ct_live_statuses()))
   }
 
-  /// Counts of handles alive.
+  /// Counts of handles; below zero for a thread that frees what others made.
   public struct LiveHandles: Sendable, Equatable {
-    /// Tensors, generators, gradient gradientViews, factor captures and unread errors.
+    /// Tensors, generators, gradient views, factor captures and unread errors.
     public let tensors, generators, gradientViews, captures, statuses: Int
   }
 

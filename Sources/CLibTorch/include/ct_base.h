@@ -72,7 +72,7 @@ ct_error_kind ct_status_kind(const ct_status *CT_NONNULL status);
 const char *CT_NONNULL ct_status_message(const ct_status *CT_NONNULL status);
 void ct_status_free(ct_status *CT_NULLABLE status);
 
-// Handles alive in the process, for leak checks.
+// Handles made less handles freed by the calling thread, for leak checks.
 int64_t ct_live_tensors(void);
 int64_t ct_live_generators(void);
 int64_t ct_live_sinks(void);
