@@ -111,6 +111,11 @@ extension RunDirectory {
     try writeAtomically(data, to: exampleGradients.appendingPathComponent(RunFile.exampleGradientsName(step: step)))
   }
 
+  /// Writes what training showed of every example.
+  ///
+  /// - Throws: `RunStoreError` when it cannot be written.
+  public func write(dynamics data: Data) throws { try writeAtomically(data, to: dynamics) }
+
   /// The files of per-example gradient records with their steps, in the order of the steps.
   public func exampleGradientFiles() -> [(step: Int, file: URL)] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: exampleGradients.path)) ?? []

@@ -21,6 +21,7 @@ enum RunFile {
   static let classes = "classes.csv"
   static let examples = "examples.csv"
   static let skipped = "skipped.csv"
+  static let dynamics = "dynamics.safetensors"
   static let events = "events.jsonl"
   static let checkpoints = "checkpoints"
   static let exampleGradients = "example-gradients"
@@ -46,7 +47,7 @@ enum RunFile {
   }
 
   /// The files, beside the logs, that training writes into a run directory.
-  static let own = [config, manifest, labels, classes, examples, skipped, report]
+  static let own = [config, manifest, labels, classes, examples, skipped, dynamics, report]
 
   /// What is there before the manifest makes the folder a run.
   static let setUp = [config, labels, classes, skipped, checkpoints, lock, replaced]
@@ -126,6 +127,9 @@ public struct RunDirectory: Sendable, Hashable {
 
   /// The folder of the per-example gradient records, one file a step; absent in a run that takes none.
   public var exampleGradients: URL { url.appendingPathComponent(RunFile.exampleGradients, isDirectory: true) }
+
+  /// What training showed of every example, for audits; absent in a run without the probe, and before its end.
+  public var dynamics: URL { file(RunFile.dynamics) }
 
   /// The place of the HTML report.
   public var report: URL { file(RunFile.report) }

@@ -4,7 +4,7 @@ import NeuralNetworks
 import Training
 
 extension ProbeSchedule {
-  /// Parses a word: "log", "epoch", "every:100", "dense:0-50", or several joined by commas.
+  /// Parses a word: "log", "epoch", "epoch:1-4", "every:100", "dense:0-50", or several joined by commas.
   ///
   /// - Throws: `TrainingError` that says what was expected.
   public init(_ text: String) throws {
@@ -15,6 +15,8 @@ extension ProbeSchedule {
         switch fields[0] {
         case "log" where fields.count == 1: return .logarithmic
         case "epoch" where fields.count == 1: return .epoch
+        case "epoch" where ends.count == 2:
+          if let low = Int(ends[0]), let high = Int(ends[1]), low <= high { return .epochs(low...high) }
         case "every" where fields.count == 2:
           if let distance = Int(fields[1]), distance >= 1 { return .every(distance) }
         case "dense" where ends.count == 2:
@@ -23,7 +25,8 @@ extension ProbeSchedule {
         }
         throw TrainingError(
           .configuration,
-          "probe schedule \"\(text)\": \"\(word)\" is not known; write log, epoch, every:N or dense:A-B, joined by commas"
+          "probe schedule \"\(text)\": \"\(word)\" is not known; write log, epoch, epoch:A-B, every:N or dense:A-B, "
+            + "joined by commas"
         )
       })
   }
@@ -53,6 +56,11 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     case push
     /// How many of m training examples are classified otherwise than before.
     case changes
+    /// What training shows of every example, for audits of labels.
+    case dynamics
+
+    /// When it is measured where the word does not say.
+    var usualSchedule: ProbeSchedule { self == .dynamics ? DynamicsProbe.usualSchedule : .logarithmic }
   }
 
   /// What is measured.
@@ -98,7 +106,7 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
         .configuration, "there is no probe \"\(names[0])\"; known probes: \(known). Write, for example, coherence@log")
     }
     self.kind = kind
-    schedule = try ProbeSchedule(halves.count == 2 ? halves[1] : "log")
+    schedule = try halves.count == 2 ? ProbeSchedule(halves[1]) : kind.usualSchedule
     var (count, policy, nulls): (Int?, BatchNormPolicy?, Int?)
     for setting in names.count == 2 ? names[1].split(separator: ",", omittingEmptySubsequences: false) : [] {
       let sides = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -153,6 +161,12 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
           .configuration, "probe \"\(self)\": predictions are those of an evaluation; leave bn=batch out")
       }
       return PredictionChangesProbe(m: size ?? PredictionChangesProbe.usualSize, at: schedule)
+    case .dynamics:
+      guard sampleSize == nil else {
+        throw TrainingError(
+          .configuration, "probe \"\(self)\": an audit is of all training examples; leave m=\(sampleSize ?? 0) out")
+      }
+      return DynamicsProbe(at: schedule, batchNorm: policy)
     case .push: return PushProbe(m: size ?? PushProbe.usualSize, at: schedule, batchNorm: policy)
     }
   }

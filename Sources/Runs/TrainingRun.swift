@@ -297,6 +297,7 @@ public final class TrainingRun {
       let step = trainer.step
       try directory.write(exampleGradients: examples.safetensors(step: step), step: step)
     }
+    if let dynamics = results.dynamics { try directory.write(dynamics: dynamics.safetensors(step: trainer.step)) }
   }
 
   private var seconds: Double { secondsBefore + Date().timeIntervalSince(started) }

@@ -35,8 +35,14 @@ public protocol Probe: AnyObject, CustomStringConvertible {
   /// Measures at the present parameters.
   func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws
 
+  /// Called for every mini-batch that is trained on, before the update.
+  func didVisit(_ visit: TrainingVisit)
+
   /// Called after every update, whether the probe measures after it or not.
   func didStep(_ record: StepRecord) throws
+
+  /// Called when the run is complete, after the last measurement.
+  func finish(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws
 
   /// What earlier steps have decided, by name; the same state is the same bytes.
   func state() throws -> [(name: String, tensor: Tensor)]
@@ -52,7 +58,9 @@ extension Probe {
   public var description: String { "\(name)@\(schedule)" }
   public func check(trainingExamples: Int?, batchSize: Int) throws {}
   public func prepare(_ setup: ProbeSetup) throws {}
+  public func didVisit(_ visit: TrainingVisit) {}
   public func didStep(_ record: StepRecord) throws {}
+  public func finish(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {}
   public func state() throws -> [(name: String, tensor: Tensor)] { [] }
   public func restore(_ state: [String: Tensor]) throws {}
 
@@ -63,6 +71,14 @@ extension Probe {
       + more.map { "\($0.key)=\($0.value)" }
     return name + (settings.isEmpty ? "" : ":" + settings.joined(separator: ",")) + "@\(schedule)"
   }
+}
+
+/// A mini-batch as a training step sees it: what its forward pass shows of the examples.
+public struct TrainingVisit: Sendable {
+  /// The examples' places in the data set.
+  public let indices: [Int]
+  /// The logits, row by row: [B, K], all finite.
+  public let logits: [Float]
 }
 
 /// What probes of a sample of examples have in common.

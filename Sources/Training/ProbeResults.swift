@@ -9,12 +9,14 @@ public struct ProbeResults: Sendable {
   private var tables: [(file: String, records: any Sendable, append: @Sendable (RunLogWriter) throws -> Void)] = []
   /// How every example's gradient stands to the mean; nil when it was not looked at.
   public var examples: ExampleGradients?
+  /// What training showed of every example; nil before the end, and when nobody kept it.
+  public var dynamics: TrainingDynamics?
 
   /// Nothing found.
   public init() {}
 
   /// Whether nothing was found.
-  public var isEmpty: Bool { tables.isEmpty && examples == nil }
+  public var isEmpty: Bool { tables.isEmpty && examples == nil && dynamics == nil }
 
   /// The records of a type, in the order in which they were found.
   public subscript<Record: LogRecord>(_: Record.Type) -> [Record] {

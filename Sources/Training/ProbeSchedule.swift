@@ -10,6 +10,8 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible, Expre
     case logarithmic
     /// After every pass over the training examples, and at 0.
     case epoch
+    /// After each of a range of passes, counted from 1.
+    case epochs(ClosedRange<Int>)
     /// Every so many steps, and at 0.
     case every(Int)
     /// Each step of a range.
@@ -37,6 +39,7 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible, Expre
       switch part {
       case .logarithmic: "log"
       case .epoch: "epoch"
+      case .epochs(let range): "epoch:\(range.lowerBound)-\(range.upperBound)"
       case .every(let distance): "every:\(distance)"
       case .dense(let range): "dense:\(range.lowerBound)-\(range.upperBound)"
       }
@@ -49,6 +52,8 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible, Expre
       switch part {
       case .logarithmic: step == 0 || step == steps || Self.isLogarithmic(step)
       case .epoch: step % max(stepsPerEpoch, 1) == 0
+      case .epochs(let range):
+        step % max(stepsPerEpoch, 1) == 0 && range.contains(step / max(stepsPerEpoch, 1))
       case .every(let distance): step % max(distance, 1) == 0
       case .dense(let range): range.contains(step)
       }
@@ -65,6 +70,9 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible, Expre
         let from = max(step + 1, 1)
         return count + Int((10 * (log10(Double(steps)) - log10(Double(from)))).rounded(.down)) + 1
       case .epoch: return count + multiples(of: stepsPerEpoch)
+      case .epochs(let range):
+        let (done, last) = (step / max(stepsPerEpoch, 1), steps / max(stepsPerEpoch, 1))
+        return count + max(0, min(range.upperBound, last) - max(range.lowerBound - 1, done))
       case .every(let distance): return count + multiples(of: distance)
       case .dense(let range): return count + max(0, min(range.upperBound, steps) - max(range.lowerBound - 1, step))
       }

@@ -49,6 +49,7 @@ final class Probes {
     where probe.schedule.contains(step, steps: isLast ? step : steps, stepsPerEpoch: stepsPerEpoch) {
       try probe.measure(plan, step: step, into: &results)
     }
+    if isLast { for (probe, plan) in probes { try probe.finish(plan, step: step, into: &results) } }
     return results
   }
 
@@ -56,6 +57,9 @@ final class Probes {
   func count(after step: Int) -> Int {
     probes.map { $0.probe.schedule.count(after: step, steps: steps, stepsPerEpoch: stepsPerEpoch) }.max() ?? 0
   }
+
+  /// Tells every probe of a mini-batch.
+  func didVisit(_ visit: TrainingVisit) { for (probe, _) in probes { probe.didVisit(visit) } }
 
   /// Tells every probe of an update.
   func didStep(_ record: StepRecord) throws { for (probe, _) in probes { try probe.didStep(record) } }

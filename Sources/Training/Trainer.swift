@@ -265,6 +265,7 @@ public final class Trainer {
       throw divergence("the loss is \(loss)\(more)", rate: rate)
     }
     let scores = try result.output.detach().values(as: Float.self)
+    probes?.didVisit(TrainingVisit(indices: batch, logits: scores))
     for (position, index) in batch.enumerated() {
       let row = scores[position * classes..<(position + 1) * classes]
       learning.observe(index, isCorrect: isTop(row, targets[position]), step: step)
