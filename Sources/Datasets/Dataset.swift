@@ -180,19 +180,29 @@ extension Dataset {
     try check(indices)
     try checkRoom(indices.count, buffer.count)
     let size = exampleSize
+    try forEachExample(of: indices) { bytes, place in buffer.row(place, of: size).copyMemory(from: bytes) }
+  }
+
+  /// Calls `body` with the bytes of the examples at `indices`, one after the other, and their places in `indices`, which
+  /// are in 0 ..< `count`. Images from files are decoded ahead meanwhile.
+  func forEachExample(
+    of indices: some Collection<Int>, _ body: (UnsafeRawBufferPointer, Int) throws -> Void
+  ) throws {
+    let size = exampleSize
     switch storage {
     case .memory(let images):
-      images.withUnsafeBytes { source in
-        for (place, index) in indices.enumerated() {
-          buffer.row(place, of: size).copyMemory(from: source.row(index, of: size))
-        }
+      try images.withUnsafeBytes { source in
+        for (place, index) in indices.enumerated() { try body(source.row(index, of: size), place) }
       }
     case .files(let files):
       let stream = DecodeStream(files, plan: ListPlan(Array(indices), size: 64))
       var place = 0
       while let batch = try stream.next() {
-        UnsafeMutableRawBufferPointer(rebasing: buffer[place...]).copyMemory(from: UnsafeRawBufferPointer(batch.bytes))
-        place += batch.bytes.count
+        let bytes = UnsafeRawBufferPointer(batch.bytes)
+        for row in batch.request.indices.indices {
+          try body(bytes.row(row, of: size), place)
+          place += 1
+        }
       }
     }
   }

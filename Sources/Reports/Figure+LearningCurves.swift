@@ -87,7 +87,9 @@ struct LearningCurves: FigureBuilder {
       id: "overfit", name: "Overfit and gap",
       caption: "Solid: overfit = ta − [ε/K + (1 − ε)·va], which allows for test labels without noise. "
         + "Dashed: gap = ta − va (without noise the two are equal). ta and va are training and test accuracy, "
-        + "ε the noise level, K = \(classes) the number of classes.",
+        + "ε the noise level, K = \(classes) the number of classes."
+        + (runs.contains { $0.manifest.redrawnShare != $0.noiseLevel }
+          ? " Where noise moves labels to certain classes, ε = q·K/(K − 1) with the share q of labels changed." : ""),
       y: FigureAxis("Difference in accuracy", isShare: true, including: [0]), group: nil, lines: lines)
   }
 

@@ -157,7 +157,8 @@ extension RunHistory {
 
   /// ta − [ε/K + (1 − ε)·va], what training accuracy has beyond what the labels of new examples would give.
   public var overfit: Curve {
-    Curve(trainAndTest.lazy.map { ($0.step, $0.train - (noise / Double(classes) + (1 - noise) * $0.test)) })
+    let share = manifest.redrawnShare
+    return Curve(trainAndTest.lazy.map { ($0.step, $0.train - (share / Double(classes) + (1 - share) * $0.test)) })
   }
 
   /// Passes over the training examples for each step: by the evaluations, or by the sizes before the second; 0 where

@@ -100,26 +100,34 @@ public struct RunManifest: Codable, Sendable, Equatable {
 
   /// The label noise of a run.
   public struct Noise: Codable, Sendable, Equatable {
-    /// How labels were changed, such as `permute` or `uniform`; `none` without noise.
+    /// How labels were changed: `permute`, `uniform`, `asymmetric` or `instance`; `none` without noise.
     public var kind: String
-    /// The noise level: the share of examples chosen, from 0 to 1.
+    /// The noise level ε: the share of examples chosen, of `instance` noise the mean of their probabilities, from 0 to 1.
     public var rate: Double
     /// The share of training labels that really changed, from 0 to 1.
     public var realisedRate: Double?
     /// The seed of the noise.
     public var seed: UInt64?
+    /// The map of classes that `asymmetric` noise follows, by name, such as `cifar10`; nil for other kinds.
+    public var classMap: String?
 
     /// The kind of labels that came from a file: known of them is how many differ, and `rate` is that share.
     public static let external = "labels"
 
+    /// The kinds that move a label to another class instead of drawing it anew from all of them.
+    static let directed: Set<String> = ["asymmetric", "instance"]
+
     /// Noise from its fields.
-    public init(kind: String = "none", rate: Double = 0, realisedRate: Double? = nil, seed: UInt64? = nil) {
-      (self.kind, self.rate, self.realisedRate, self.seed) = (kind, rate, realisedRate, seed)
+    public init(
+      kind: String = "none", rate: Double = 0, realisedRate: Double? = nil, seed: UInt64? = nil, classMap: String? = nil
+    ) {
+      (self.kind, self.rate, self.realisedRate, self.seed, self.classMap) = (kind, rate, realisedRate, seed, classMap)
     }
 
     private enum CodingKeys: String, CodingKey {
       case kind, rate, seed
       case realisedRate = "realised_rate"
+      case classMap = "class_map"
     }
   }
 

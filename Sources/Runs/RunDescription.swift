@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Aggregation
+import Datasets
 import Foundation
 import NeuralNetworks
 import RunStore
@@ -49,7 +50,8 @@ public struct RunDescription: Sendable {
     noise = .init(
       kind: labels.kind?.rawValue ?? (isClean ? "none" : RunManifest.Noise.external),
       rate: labels.rate ?? labels.realisedRate, realisedRate: labels.realisedRate,
-      seed: labels.seed ?? trainer.settings.seed)
+      seed: labels.seed ?? trainer.settings.seed,
+      classMap: labels.kind == .asymmetric ? ClassMap(classNames: trainer.data.train.classNames).name : nil)
     device = trainer.store.values.device.description
     extra = tags
     extra["split"] = trainer.data.split?.name

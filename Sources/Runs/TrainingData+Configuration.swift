@@ -26,22 +26,20 @@ extension TrainingData {
           + "test-fraction out, or move that folder away")
     }
     // Noise is drawn over the whole set, so that a label is the same whichever examples are chosen.
+    let noise =
+      configuration.noise > 0
+      ? try LabelNoise(kind: configuration.noiseKind, rate: configuration.noise, seed: configuration.seed) : nil
     let labels =
       if let assigned {
         try NoisyLabels(original: train.labels, assigned: Array(assigned.prefix(train.count)))
-      } else if configuration.noise > 0 {
-        try LabelNoise(kind: configuration.noiseKind, rate: configuration.noise, seed: configuration.seed)
-          .apply(to: train.labels, classCount: train.classCount)
+      } else if let noise {
+        try noise.apply(to: train)
       } else {
         NoisyLabels(clean: train.labels)
       }
     let split = try configuration.split.map { try ExampleSplit(path: $0, count: train.count) }
     let test = try Self.test(configuration, train: train, split)
-    let testProbeLabels =
-      configuration.noisyTestProbes && configuration.noise > 0
-      // Another seed than the training labels': the same examples in the same order would be chosen.
-      ? try LabelNoise(kind: configuration.noiseKind, rate: configuration.noise, seed: ~configuration.seed)
-        .apply(to: test.labels, classCount: test.classCount).assigned : nil
+    let testProbeLabels = configuration.noisyTestProbes ? try noise?.forOtherExamples.apply(to: test).assigned : nil
     try self.init(
       train: train, test: test, labels: labels, testProbeLabels: testProbeLabels, split: split,
       validation: configuration.validation, seed: configuration.seed)

@@ -183,7 +183,8 @@ extension TrainingConfiguration {
     .init("labels", .labels, \.labels, "A file (.npy, .csv, .u8) with labels that replace the training set's."),
     .init(
       "noise-kind", .labels, \.noiseKind,
-      "What happens to the chosen labels: permute them among themselves, or draw them uniform. (default: permute)"),
+      "What happens to the chosen labels: permute (among themselves), uniform (drawn anew), asymmetric (the class that theirs is usually confused with) or instance (a class that depends on the picture, at a rate of its own). (default: permute)"
+    ),
     // MARK: Model
     .init(
       "norm", .model, \.norm,

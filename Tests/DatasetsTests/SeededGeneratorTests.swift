@@ -89,6 +89,11 @@ import Testing
       let x = Double(k) * 0.0137
       #expect(abs(ExactMath.logarithm(x) - log(x)) <= 4e-16 * max(1, abs(log(x)) * 2))
     }
+    for k in 0...7440 {
+      let x = -Double(k) / 10
+      #expect(abs(ExactMath.exponential(ofNegative: x) - exp(x)) <= 1e-14 * exp(x) + .leastNonzeroMagnitude)
+    }
+    for x in [-746, -1e300, -Double.infinity] { #expect(ExactMath.exponential(ofNegative: x) == 0) }
     for k in -314...314 {
       let x = Double(k) / 100
       #expect(abs(ExactMath.sine(x) - sin(x)) < 1e-12)

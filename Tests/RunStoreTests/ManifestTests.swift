@@ -31,6 +31,34 @@ import TestSupport
     #expect(abs(level(.init(rate: 0, realisedRate: 0.45)) - 0.5) < 1e-12)
   }
 
+  /// What noise draws anew is its level; what it moves to other classes counts by how many labels changed.
+  @Test func theShareDrawnAnewThatChangesAsMany() {
+    func share(_ noise: RunManifest.Noise, classes: Int = 10) -> Double {
+      var manifest = sampleManifest()
+      (manifest.noise, manifest.dataset.classes) = (noise, classes)
+      return manifest.redrawnShare
+    }
+    #expect(share(.init()) == 0)
+    for kind in ["permute", "uniform"] { #expect(share(.init(kind: kind, rate: 0.5, realisedRate: 0.4498)) == 0.5) }
+    for kind in ["asymmetric", "instance"] {
+      let noise = RunManifest.Noise(kind: kind, rate: 0.4, realisedRate: 0.18)
+      #expect(abs(share(noise) - 0.2) < 1e-12 && level(noise) == 0.4)
+      #expect(abs(share(noise, classes: 2) - 0.36) < 1e-12)
+      #expect(share(.init(kind: kind, rate: 1, realisedRate: 1)) == 1)
+    }
+    #expect(abs(share(.init(kind: RunManifest.Noise.external, rate: 0.45, realisedRate: 0.45)) - 0.5) < 1e-12)
+  }
+
+  @Test func theClassMapIsKept() throws {
+    var manifest = sampleManifest()
+    manifest.noise.classMap = "cifar10"
+    let text = try JSONEncoder().encode(manifest)
+    #expect(String(decoding: text, as: UTF8.self).contains("\"class_map\":\"cifar10\""))
+    #expect(try JSONDecoder().decode(RunManifest.self, from: text).noise == manifest.noise)
+    let without = try JSONEncoder().encode(sampleManifest())
+    #expect(!String(decoding: without, as: UTF8.self).contains("class_map"))
+  }
+
   @Test func aFolderWithRunsInItNamesThem() throws {
     let scratch = try Scratch()
     for name in ["b", "a"] { _ = try scratch.newRun("study/runs/" + name) }

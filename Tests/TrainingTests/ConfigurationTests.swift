@@ -219,7 +219,7 @@ import TestSupport
     ("steps: 99999999999999999999", "steps must be a whole number"), ("steps: [1]", "steps must be a whole number"),
     ("seed: -1", "seed must be a whole number of at least 0, not \"-1\""),
     ("nesterov: maybe", "nesterov must be true or false, not \"maybe\""),
-    ("noise-kind: shuffle", "noise-kind must be one of permute, uniform, not \"shuffle\""),
+    ("noise-kind: shuffle", "noise-kind must be one of permute, uniform, asymmetric, instance, not \"shuffle\""),
     ("weights-head: keep", "weights-head must be one of require, replace, not \"keep\""),
     ("initializer: he", "initializer must be one of xavier, "), ("model: {a: b}", "model must be a word"),
     ("freeze: layer1", "freeze must be a list of patterns"), ("warmup: some", "warmup must be a whole number"),

@@ -38,8 +38,12 @@ import TestSupport
     smallConfiguration {
       ($0.freeze, $0.warmup, $0.checkpointEvery) = (["fc1.weight", "fc2.bias"], 9, 5)
       ($0.momentum, $0.weightDecay, $0.optimizer, $0.allowMomentum) = (0.5, 0.01, "rm3", true)
+      $0.noiseKind = .asymmetric
     },
-    smallConfiguration { ($0.optimizer, $0.lr, $0.weightDecay, $0.checkpointEvery) = ("m3+adamw", 0.01, 0.1, 7) },
+    smallConfiguration {
+      ($0.optimizer, $0.lr, $0.weightDecay, $0.checkpointEvery) = ("m3+adamw", 0.01, 0.1, 7)
+      $0.noiseKind = .instance
+    },
     // No update in the first two steps, which Adam does not count.
     smallConfiguration {
       ($0.optimizer, $0.lr, $0.weightDecay, $0.checkpointEvery) = ("rm3+adam:beta2=0.99", 0.01, 0.1, 1)

@@ -153,12 +153,12 @@ import TestSupport
   }
 
   /// Probes may see test labels as noisy as the training ones; what is evaluated stays clean.
-  @Test func testProbesAsNoisyAsTraining() throws {
+  @Test(arguments: [NoiseKind.uniform, .instance]) func testProbesAsNoisyAsTraining(_ kind: NoiseKind) throws {
     func data(_ isNoisy: Bool, seed: UInt64 = 1) throws -> TrainingData {
       var configuration = TrainingConfiguration()
       configuration.dataset = "digits"
       (configuration.subset, configuration.testSubset, configuration.batchSize) = (200, 200, 10)
-      (configuration.noise, configuration.noiseKind, configuration.seed) = (1, .uniform, seed)
+      (configuration.noise, configuration.noiseKind, configuration.seed) = (1, kind, seed)
       configuration.noisyTestProbes = isNoisy
       return try TrainingData(configuration)
     }

@@ -166,9 +166,11 @@ import TestSupport
     #expect(noise.kind == (rate == 0 ? "none" : kind.rawValue))
     #expect(noise.rate == rate)
     #expect(noise.realisedRate == Double(records.count(where: \.isCorrupt)) / 60)
+    #expect(noise.classMap == (rate > 0 && kind == .asymmetric ? "mnist" : nil))
     if rate > 0 {
-      let expected = try LabelNoise(kind: kind, rate: rate, seed: 1).apply(to: records.map(\.original), classCount: 10)
-      #expect(records.map(\.assigned) == expected.assigned)
+      let dataset = try DatasetLoader.load(name: "mnist", split: .train, directory: SmallData.folder, count: 60)
+      let expected = try LabelNoise(kind: kind, rate: rate, seed: 1).apply(to: dataset)
+      #expect(records.map(\.original) == expected.original && records.map(\.assigned) == expected.assigned)
     }
   }
 

@@ -14,27 +14,36 @@ extension Dataset {
     guard let images, let size = checkedProduct([exampleShape[0], side, side]),
       let total = checkedProduct([count, size])
     else { throw DatasetError("The images of \(name) cannot be resized: they are not in memory, or too many.") }
-    let (channels, height, width) = (exampleShape[0], exampleShape[1], exampleShape[2])
     let decoder = try ImageDecoder()
     let bytes = try ByteStorage(count: total) { target in
       try images.withUnsafeBytes { source in
         for index in 0..<count {
-          do {
-            try decoder.resize(
-              source.row(index, of: exampleSize),
-              channels: channels, from: ic_size(width: Int32(width), height: Int32(height)),
-              to: ic_size(width: Int32(side), height: Int32(side)),
-              into: target.row(index, of: size))
-          } catch let problem as ImageProblem {
-            throw DatasetError("Example \(index) of \(name) cannot be resized: \(problem.reason).")
-          }
+          try resize(
+            source.row(index, of: exampleSize), of: index, height: side, width: side, with: decoder,
+            into: target.row(index, of: size))
         }
       }
     }
     var result = try Dataset(
-      name: name, split: split, exampleShape: [channels, side, side], classNames: classNames, images: bytes,
+      name: name, split: split, exampleShape: [exampleShape[0], side, side], classNames: classNames, images: bytes,
       labels: labels, sourceChecksums: sourceChecksums)
     (result.normalization, result.notes, result.skipped) = (normalization, notes, skipped)
     return result
+  }
+  /// Resizes the picture of one example, of shape [channels, height, width].
+  ///
+  /// - Throws: `DatasetError` when the pictures have neither one nor three channels.
+  func resize(
+    _ picture: UnsafeRawBufferPointer, of index: Int, height: Int, width: Int, with decoder: ImageDecoder,
+    into target: UnsafeMutableRawBufferPointer
+  ) throws {
+    do {
+      try decoder.resize(
+        picture, channels: exampleShape[0],
+        from: ic_size(width: Int32(exampleShape[2]), height: Int32(exampleShape[1])),
+        to: ic_size(width: Int32(width), height: Int32(height)), into: target)
+    } catch let problem as ImageProblem {
+      throw DatasetError("Example \(index) of \(name) cannot be resized: \(problem.reason).")
+    }
   }
 }

@@ -33,6 +33,15 @@ enum ExactMath {
     return sum
   }
 
+  /// eˣ for any x ≤ 0, to about one part in 10¹⁴: e^(k·ln 2 + r) = 2ᵏ·eʳ with |r| ≤ ½ ln 2; 0 below −745.
+  static func exponential(ofNegative x: Double) -> Double {
+    guard x > -745 else { return 0 }
+    let k = (x / 0.693_147_180_559_945_3).rounded()
+    // ln 2 in two parts: the first has so few digits that its product with k is exact.
+    let r = (x - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33
+    return Double(sign: .plus, exponent: Int(k), significand: exponential(r))
+  }
+
   /// sin x for |x| ≤ π, by its series; good to about 10⁻¹².
   static func sine(_ x: Double) -> Double {
     let q = x * x

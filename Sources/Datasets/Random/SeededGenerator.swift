@@ -29,6 +29,10 @@ public enum SeedStream: UInt64, Sendable, Codable, CaseIterable {
   case evaluation = 12
   /// The shapes of the built-in glyphs, one index for each class.
   case glyphShapes = 13
+  /// How instance-dependent label noise weighs the pixels of a picture, one index for each class.
+  case noiseWeights = 14
+  /// With what probability instance-dependent label noise changes an example, one index for each.
+  case noiseRates = 15
 }
 
 /// The project's random generator: xoshiro256** (Blackman and Vigna, 2018) seeded by SplitMix64.
