@@ -68,6 +68,7 @@ let package = Package(
     .library(name: "Runs", targets: ["Runs"]),
     .library(name: "Charts", targets: ["Charts"]),
     .library(name: "Reports", targets: ["Reports"]),
+    .library(name: "Audit", targets: ["Audit"]),
     .library(name: "Studies", targets: ["Studies"]),
     .library(name: "ThreadPolicy", targets: ["CThreadPolicy"]),
     .executable(name: "coherent", targets: ["coherent"]),
@@ -115,6 +116,9 @@ let package = Package(
       swiftSettings: strict + packing),
     .target(name: "Reports", dependencies: ["RunStore", "Charts"], swiftSettings: strict),
     .target(
+      name: "Audit", dependencies: ["Tensors", "Datasets", "RunStore", "Training", "Runs", "Charts", "Reports"],
+      swiftSettings: strict),
+    .target(
       name: "Studies",
       dependencies: [
         "Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore", "Training",
@@ -129,7 +133,7 @@ let package = Package(
       name: "coherent",
       dependencies: [
         "CBuildInfo", "CThreadPolicy", "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training",
-        "Runs", "Charts", "Reports", "Studies",
+        "Runs", "Charts", "Reports", "Audit", "Studies",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
