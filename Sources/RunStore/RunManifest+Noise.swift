@@ -20,7 +20,7 @@ extension RunManifest {
   public var redrawnShare: Double { Noise.directed.contains(noise.kind) ? equivalentShare : noiseLevel }
 
   private var equivalentShare: Double {
-    guard let changed = noise.realisedRate, changed > 0 else { return noise.rate }
+    guard let changed = noise.realisedRate else { return noise.rate }
     return min(1, changed * Double(classCount) / Double(classCount - 1))
   }
 }

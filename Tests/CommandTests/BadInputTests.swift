@@ -17,7 +17,7 @@ import TestSupport
     (["--weight-decay", "-1"], 1, ["weight-decay must be at least 0"]),
     (["--noise", "1.5"], 1, ["noise must be from 0 to 1, not 1.5"]),
     (["--noise", "-0.1"], 1, ["noise must be from 0 to 1, not -0.1"]),
-    (["--noise-kind", "shuffle"], 64, ["shuffle", "permute", "uniform"]),
+    (["--noise-kind", "shuffle"], 64, ["shuffle", "permute", "uniform", "asymmetric", "instance"]),
     (["--batch-size", "0"], 1, ["batch-size must be at least 1, not 0"]),
     (["--batch-size", "-3"], 1, ["batch-size must be at least 1, not -3"]),
     (["--batch-size", "201"], 1, ["batch-size 201 is larger than the 200 training examples"]),

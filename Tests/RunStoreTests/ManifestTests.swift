@@ -45,6 +45,7 @@ import TestSupport
       #expect(abs(share(noise) - 0.2) < 1e-12 && level(noise) == 0.4)
       #expect(abs(share(noise, classes: 2) - 0.36) < 1e-12)
       #expect(share(.init(kind: kind, rate: 1, realisedRate: 1)) == 1)
+      #expect(share(.init(kind: kind, rate: 0.4, realisedRate: 0)) == 0)
     }
     #expect(abs(share(.init(kind: RunManifest.Noise.external, rate: 0.45, realisedRate: 0.45)) - 0.5) < 1e-12)
   }

@@ -30,6 +30,7 @@ extension Dataset {
     (result.normalization, result.notes, result.skipped) = (normalization, notes, skipped)
     return result
   }
+
   /// Resizes the picture of one example, of shape [channels, height, width].
   ///
   /// - Throws: `DatasetError` when the pictures have neither one nor three channels.

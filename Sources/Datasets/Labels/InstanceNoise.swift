@@ -34,7 +34,11 @@ struct InstanceNoise {
     let (height, width) = (min(shape[1], Self.maximumSide), min(shape[2], Self.maximumSide))
     guard let features = checkedProduct([shape[0], height, width]),
       checkedProduct([features, dataset.classCount]) != nil
-    else { throw DatasetError("The pictures of \(dataset.name) have too many channels, \(shape[0]).") }
+    else {
+      throw DatasetError(
+        "The pictures of \(dataset.name) are too large, \(shape), for instance noise with \(dataset.classCount) classes.",
+        remedy: "Choose another kind of noise: permute, uniform or asymmetric.")
+    }
     let decoder = try ImageDecoder()
     let isSmall = [height, width] == shape[1...]
     var shrunk = [UInt8](repeating: 0, count: isSmall ? 0 : features)

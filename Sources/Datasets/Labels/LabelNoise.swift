@@ -12,8 +12,8 @@ public enum NoiseKind: String, Sendable, Codable, CaseIterable {
   /// data set (Patrini et al. 2017, §5; Zhang and Sabuncu 2018, §4). Classes without an entry keep their labels: the
   /// expected realised rate is ε times the share of examples whose class has one, ε/2 for CIFAR-10.
   case asymmetric
-  /// Change each label with a probability of its own to a class that depends on the picture (Xia et al. 2020, *Part-
-  /// dependent Label Noise*, algorithm 2).
+  /// Change each label with a probability of its own to a class that depends on the picture (Xia et al. 2020,
+  /// *Part-dependent Label Noise*, algorithm 2).
   ///
   /// Example i of class y is changed with probability qᵢ, normal with mean ε and standard deviation 0.1, drawn again
   /// until it lies in 0 ... 1. Its new class is c ≠ y with probability softmax(x·W_y)_c over the classes but y. x are
