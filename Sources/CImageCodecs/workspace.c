@@ -17,6 +17,7 @@ void ic_workspace_free(ic_workspace *workspace) {
   free(workspace->rows.start);
   free(workspace->taps.start);
   free(workspace->line.start);
+  free(workspace->encoded.start);
   free(workspace);
 }
 

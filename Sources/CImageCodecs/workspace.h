@@ -18,6 +18,7 @@ struct ic_workspace {
   ic_block rows;     // resized across
   ic_block taps;     // weights of a resize
   ic_block line;     // one row of the result
+  ic_block encoded;  // a PNG
 };
 
 // The block with room for `size` bytes, its old contents lost when it had to grow; NULL when there is no memory.

@@ -22,6 +22,13 @@ public protocol GradientBlock {
   /// ⟨rowᵢ, rowⱼ⟩ for every pair: [B, B].
   func gram() throws -> Tensor
 
+  /// ⟨rowᵢ, otherⱼ⟩ for every row of another block of the same columns: [B, the other's B].
+  func gram(with other: any GradientBlock) throws -> Tensor
+
+  /// The same rows in a form that other blocks take without further work in `gram(with:)`, and that needs nothing of the
+  /// pass it came from: explicit rows, or the factors where they are enough.
+  func prepared() throws -> any GradientBlock
+
   /// Some rows made explicit: [range.count, C].
   func rows(_ range: Range<Int>) throws -> Tensor
 
@@ -57,6 +64,12 @@ extension GradientBlock {
 
   /// From explicit rows.
   public func gram() throws -> Tensor { try explicitGram() }
+
+  /// From explicit rows.
+  public func gram(with other: any GradientBlock) throws -> Tensor { try explicitGram(with: other) }
+
+  /// Explicit rows.
+  public func prepared() throws -> any GradientBlock { RowsBlock(try rows(0..<exampleCount)) }
 
   /// Both, one after the other.
   public func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor {
@@ -105,6 +118,12 @@ extension GradientBlock {
         return try Tensor.concatenate(
           chunks.map { right in try leftRows.matmul(rows(right).transpose()) }, dimension: 1)
       })
+  }
+
+  /// The inner products with all rows of another block, from explicit rows, a chunk of this block's at a time.
+  public func explicitGram(with other: any GradientBlock) throws -> Tensor {
+    let others = try other.rows(0..<other.exampleCount).transpose()
+    return try Tensor.concatenate(rowChunks.map { try rows($0).matmul(others) })
   }
 
   /// Writes a sum into a target, or adds it.

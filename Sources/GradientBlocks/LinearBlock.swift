@@ -142,11 +142,21 @@ public struct LinearBlock: GradientBlock {
 
   /// ⟨rowᵢ, rowⱼ⟩ for every pair: [B, B].
   public func gram() throws -> Tensor {
-    guard positions == 1 else { return try explicitGram() }
-    let a = try input.squeeze(1)
-    let d = try delta.squeeze(1)
-    let ofInput = try a.matmul(a.transpose())
-    return try d.matmul(d.transpose()) * (hasBias ? ofInput + 1 : ofInput)
+    positions == 1 ? try gram(with: self) : try explicitGram()
+  }
+
+  /// ⟨δᵢ, δⱼ⟩·(⟨aᵢ, aⱼ⟩ + 1 for the bias) where both blocks have one position; no row is formed then.
+  public func gram(with other: any GradientBlock) throws -> Tensor {
+    guard positions == 1, let other = other as? LinearBlock, other.positions == 1, other.hasBias == hasBias else {
+      return try explicitGram(with: other)
+    }
+    let ofInput = try input.squeeze(1).matmul(other.input.squeeze(1).transpose())
+    return try delta.squeeze(1).matmul(other.delta.squeeze(1).transpose()) * (hasBias ? ofInput + 1 : ofInput)
+  }
+
+  /// The factors where there is one position, explicit rows otherwise.
+  public func prepared() throws -> any GradientBlock {
+    positions == 1 ? self : RowsBlock(try rows(0..<exampleCount))
   }
 
   /// Σᵢ rowᵢⱼ² for every column.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pictures from bytes: JPEG and PNG decoded to RGB, resized, cropped. Pure C99; errors by value.
+// Pictures from bytes: JPEG and PNG decoded to RGB, resized, cropped; and pictures to PNG. Pure C99; errors by value.
 #pragma once
 
 #include <stdbool.h>
@@ -39,6 +39,11 @@ typedef struct {
   int32_t width, height;
 } ic_size;
 
+typedef struct {
+  const uint8_t *IC_NULLABLE start;
+  size_t count;
+} ic_bytes;
+
 // Width times height beyond which a picture is refused: half a gigabyte of pixels.
 #define IC_GREATEST_PIXELS 134217728
 
@@ -75,6 +80,11 @@ ic_status ic_take(ic_workspace *workspace, const uint8_t *planes, int32_t channe
 
 // Writes a view of the decoded picture as planes of red, green and blue, 3 x cropped.height x cropped.width bytes.
 ic_status ic_resample(ic_workspace *workspace, ic_view view, uint8_t *planes);
+
+// Writes a picture as a PNG of 8 bits: grey (1) or red, green and blue (3 channels), pixel after pixel, row after row. The
+// bytes lie in the workspace until the next call with it.
+ic_status ic_encode_png(ic_workspace *workspace, const uint8_t *pixels, int32_t channels, ic_size size,
+                        ic_bytes *bytes);
 
 #ifdef __clang__
 #pragma clang assume_nonnull end

@@ -29,12 +29,36 @@ final class ImageDecoder {
   ///   - target: as many bytes as the view has.
   /// - Throws: `ImageProblem` when the file cannot be read or decoded.
   func decode(_ path: String, into target: UnsafeMutableRawBufferPointer, view: (ic_size) throws -> ic_view) throws {
+    try show(view(open(path)), into: target)
+  }
+
+  /// Decodes a file, for `show`.
+  ///
+  /// - Returns: the picture's size.
+  /// - Throws: `ImageProblem` when the file cannot be read or decoded.
+  func open(_ path: String) throws -> ic_size {
     var size = ic_size()
     try read(path).bytes.withMemoryRebound(to: UInt8.self) { bytes in
       guard let start = bytes.baseAddress else { throw ImageProblem(reason: "it is empty") }
       try Self.check(ic_decode(workspace, start, bytes.count, &size))
     }
-    let view = try view(size)
+    return size
+  }
+
+  /// Takes a picture in planes, of one or three channels, for `show`.
+  ///
+  /// - Throws: `ImageProblem` when the buffer does not fit the size, or there are other channels.
+  func take(_ planes: UnsafeRawBufferPointer, channels: Int, size: ic_size) throws {
+    guard let source = planes.baseAddress, planes.count == channels * Int(size.width) * Int(size.height) else {
+      throw ImageProblem(reason: "its buffer has the wrong size")
+    }
+    try Self.check(ic_take(workspace, source.assumingMemoryBound(to: UInt8.self), Int32(channels), size))
+  }
+
+  /// Writes a view of the picture that was opened or taken last, as planes of red, green and blue.
+  ///
+  /// - Throws: `ImageProblem` when the view lies outside the picture, or the buffer does not have its size.
+  func show(_ view: ic_view, into target: UnsafeMutableRawBufferPointer) throws {
     guard let planes = target.baseAddress,
       target.count == 3 * Int(view.cropped.width) * Int(view.cropped.height)
     else { throw ImageProblem(reason: "its buffer has the wrong size") }
@@ -48,18 +72,16 @@ final class ImageDecoder {
     _ planes: UnsafeRawBufferPointer, channels: Int, from size: ic_size, to wanted: ic_size,
     into target: UnsafeMutableRawBufferPointer
   ) throws {
-    let (pixels, newPixels) = (Int(size.width) * Int(size.height), Int(wanted.width) * Int(wanted.height))
-    guard let source = planes.baseAddress, planes.count == channels * pixels, let start = target.baseAddress,
-      target.count == channels * newPixels
-    else { throw ImageProblem(reason: "its buffer has the wrong size") }
-    try Self.check(ic_take(workspace, source.assumingMemoryBound(to: UInt8.self), Int32(channels), size))
+    let pixels = Int(wanted.width) * Int(wanted.height)
+    guard target.count == channels * pixels else { throw ImageProblem(reason: "its buffer has the wrong size") }
+    try take(planes, channels: channels, size: size)
     var view = ic_view()
     (view.source, view.scaled, view.cropped) = (size, wanted, wanted)
-    if channels == 3 { return try Self.check(ic_resample(workspace, view, start.assumingMemoryBound(to: UInt8.self))) }
+    if channels == 3 { return try show(view, into: target) }
     // Three equal planes, of which one is kept.
-    var colours = [UInt8](repeating: 0, count: 3 * newPixels)
-    try Self.check(ic_resample(workspace, view, &colours))
-    target.copyBytes(from: colours[..<newPixels])
+    var colours = [UInt8](repeating: 0, count: 3 * pixels)
+    try colours.withUnsafeMutableBytes { try show(view, into: $0) }
+    target.copyBytes(from: colours[..<pixels])
   }
 
   /// Looks at the header, and at whether the end of a JPEG is there; costs a small part of decoding.
@@ -89,7 +111,7 @@ final class ImageDecoder {
     }
   }
 
-  private static func check(_ status: ic_status) throws {
+  static func check(_ status: ic_status) throws {
     guard status.kind != IC_OK else { return }
     var message = status.message
     let text = withUnsafeBytes(of: &message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
@@ -99,7 +121,7 @@ final class ImageDecoder {
   // The first `limit` bytes of a file, and its last two. Plain reads into memory that is kept: a fresh buffer for each of a million files costs more than reading them.
   private func read(_ path: String, limit: Int = .max) throws -> (bytes: UnsafeMutableRawBufferPointer, end: [UInt8]) {
     func problem() -> ImageProblem { ImageProblem(reason: "it cannot be read: \(String(cString: strerror(errno)))") }
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw problem() }
     defer { close(descriptor) }
     var facts = stat()

@@ -99,12 +99,23 @@ extension ImageFiles {
     }
   }
 
-  // Calls `look` for every file, on as many threads as there are workers; gives the reasons it failed, by place.
   private func inParallel(_ look: @Sendable (Int, ImageDecoder) throws -> Void) throws -> [Int: String] {
+    try ImageDecoder.inParallel(count, workers: workers, look)
+  }
+}
+
+extension ImageDecoder {
+  /// Calls `look` for every place in 0 ..< `count`, on as many threads as there are workers.
+  ///
+  /// - Returns: the reasons it failed, by place.
+  /// - Throws: `DatasetError` when memory runs out.
+  static func inParallel(
+    _ count: Int, workers: Int, _ look: @Sendable (Int, ImageDecoder) throws -> Void
+  ) throws -> [Int: String] {
     let next = Atomic<Int>(0)
     let problems = Mutex<[Int: String]>([:])
     let failure = Mutex<(any Error)?>(nil)
-    DispatchQueue.concurrentPerform(iterations: min(workers, max(count, 1))) { _ in
+    DispatchQueue.concurrentPerform(iterations: max(1, min(workers, count))) { _ in
       do {
         let decoder = try ImageDecoder()
         while true {
@@ -113,7 +124,7 @@ extension ImageFiles {
           do {
             try look(index, decoder)
           } catch {
-            problems.withLock { $0[index] = Self.reason(error) }
+            problems.withLock { $0[index] = ImageFiles.reason(error) }
           }
         }
       } catch { failure.withLock { $0 = error } }
