@@ -16,8 +16,26 @@ package enum PageFrame {
   package static func document(
     title: String, body: String, figures: [Figure], runs: [(label: String, shade: Shade)], bundle: URL
   ) throws -> String {
+    let scripts = """
+      <script>\(escaped(try ChartAssets.script(at: bundle)))</script>
+      <script>const REPORT = \(payload(of: figures, runs: runs).text);</script>
+      <script>\(String(decoding: PackageResources.page_js, as: UTF8.self))</script>
+      """
+    return document(title: title, body: body, scripts: scripts, allowing: "'unsafe-inline' 'unsafe-eval'")
+  }
+
+  /// A page of words and pictures alone, without scripts.
+  ///
+  /// - Parameters:
+  ///   - title: Plain text.
+  ///   - body: HTML.
+  package static func document(title: String, body: String) -> String {
+    document(title: title, body: body, scripts: "", allowing: "'none'")
+  }
+
+  private static func document(title: String, body: String, scripts: String, allowing source: String) -> String {
     let policy =
-      "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+      "default-src 'none'; script-src \(source); style-src 'unsafe-inline'; img-src data: blob:"
     return """
       <!DOCTYPE html>
       <html lang="en">
@@ -31,9 +49,7 @@ package enum PageFrame {
       </head>
       <body>
       \(body)
-      <script>\(escaped(try ChartAssets.script(at: bundle)))</script>
-      <script>const REPORT = \(payload(of: figures, runs: runs).text);</script>
-      <script>\(String(decoding: PackageResources.page_js, as: UTF8.self))</script>
+      \(scripts)
       </body>
       </html>
 
