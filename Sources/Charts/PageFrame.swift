@@ -17,7 +17,7 @@ package enum PageFrame {
     title: String, body: String, figures: [Figure], runs: [(label: String, shade: Shade)], bundle: URL
   ) throws -> String {
     document(
-      title: title, body: body, style: "", connections: "'none'", policy: " 'unsafe-eval'",
+      title: title, body: body, style: "", connections: "'none'", scriptSource: "'unsafe-inline' 'unsafe-eval'",
       scripts: [
         escaped(try ChartAssets.script(at: bundle)), "const REPORT = \(payload(of: figures, runs: runs).text);", script,
       ])
@@ -35,14 +35,24 @@ package enum PageFrame {
     title: String, body: String, style: String, script own: String, connects: Bool
   ) -> String {
     document(
-      title: title, body: body, style: "\n" + style, connections: connects ? "'self'" : "'none'", policy: "",
+      title: title, body: body, style: "\n" + style, connections: connects ? "'self'" : "'none'",
+      scriptSource: "'unsafe-inline'",
       scripts: ["const REPORT = \(payload(of: [], runs: []).text);", script, escaped(own)])
+  }
+
+  /// A page of words and pictures alone, without scripts.
+  ///
+  /// - Parameters:
+  ///   - title: Plain text.
+  ///   - body: HTML.
+  package static func document(title: String, body: String) -> String {
+    document(title: title, body: body, style: "", connections: "'none'", scriptSource: "'none'", scripts: [])
   }
 
   private static var script: String { String(decoding: PackageResources.page_js, as: UTF8.self) }
 
   private static func document(
-    title: String, body: String, style: String, connections: String, policy: String, scripts: [String]
+    title: String, body: String, style: String, connections: String, scriptSource: String, scripts: [String]
   ) -> String {
     let pictures = connections == "'self'" ? " 'self'" : ""
     return """
@@ -52,7 +62,7 @@ package enum PageFrame {
       <meta charset="utf-8">
       <meta name="viewport" content="width=device-width, initial-scale=1">
       <meta name="color-scheme" content="light dark">
-      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'\(policy); \
+      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src \(scriptSource); \
       style-src 'unsafe-inline'; img-src\(pictures) data: blob:\(connections == "'self'" ? "; connect-src 'self'" : "")">
       <title>\(Wording.html(title)) · Coherent Gradients</title>
       <style>\(String(decoding: PackageResources.page_css, as: UTF8.self))\(style)</style>

@@ -56,27 +56,8 @@ extension TrainedModel {
     adapting change: (TrainingConfiguration) -> TrainingConfiguration = { $0 }
   ) throws -> (model: TrainedModel, names: [String]) {
     let run = try RunDirectory.open(at: path)
-    var configuration = change(try TrainingConfiguration(of: run))
-    let manifest = try run.manifest()
-    let entry = try DatasetCatalog.entry(named: configuration.dataset)
-    guard entry.format == .folder || entry.exampleShape.first == 3 else {
-      throw TrainingError(
-        .configuration,
-        "\(path) was trained on \(configuration.dataset), whose examples are no colour pictures; name a run on a folder of "
-          + "pictures or on cifar10")
-    }
-    if entry.format != .folder {
-      // Its own pictures were neither enlarged nor cropped.
-      configuration.imageSize = configuration.imageSize ?? entry.exampleShape[1]
-      configuration.resize = configuration.resize ?? configuration.imageSize
-      configuration.dataset = "folder"
-    }
-    try configuration.validate()
+    let (configuration, dataset, names) = try pictures(places, of: run, adapting: change)
     let device = try configuration.prepareRuntime()
-    let classNames = try run.classes() ?? (0..<(manifest.dataset.classes ?? entry.classNames.count)).map(String.init)
-    var (dataset, names) = try Pictures.load(
-      places, classNames: classNames, options: configuration.datasetOptions)
-    if configuration.normalize == .auto { dataset.normalization = entry.normalization }
     let weights = try SelectedWeights(of: run, selection, step: step)
     let model = try build(configuration, for: dataset)
     let store = try ParameterStore(model, device: device)
@@ -86,8 +67,44 @@ extension TrainedModel {
       TrainedModel(
         configuration, selection, step: weights.step, model: model, store: store, dataset: dataset,
         labels: dataset.labels, split: .test, candidates: Array(dataset.labels.indices),
-        linearPolicy: TrainingRun.policy(in: manifest) ?? .native), names
+        linearPolicy: TrainingRun.policy(in: try run.manifest()) ?? .native), names
     )
+  }
+
+  /// Pictures as examples that a run's model takes, with the names of its classes.
+  ///
+  /// - Parameters:
+  ///   - places: pictures, folders of them, and lists; see `Pictures`.
+  ///   - run: the run directory.
+  ///   - change: what of the run's configuration is to be otherwise, such as the size of images.
+  /// - Returns: how they were read, the pictures, whose labels mean nothing, and the path of each as it was named.
+  /// - Throws: `TrainingError` when the run's examples were no colour pictures; `DatasetError` when a picture cannot be
+  ///   used.
+  public static func pictures(
+    _ places: [String], of run: RunDirectory,
+    adapting change: (TrainingConfiguration) -> TrainingConfiguration = { $0 }
+  ) throws -> (configuration: TrainingConfiguration, dataset: Dataset, names: [String]) {
+    var configuration = change(try TrainingConfiguration(of: run))
+    let manifest = try run.manifest()
+    let entry = try DatasetCatalog.entry(named: configuration.dataset)
+    guard entry.format == .folder || entry.exampleShape.first == 3 else {
+      throw TrainingError(
+        .configuration,
+        "\(run.url.path) was trained on \(configuration.dataset), whose examples are no colour pictures; name a run on a folder of "
+          + "pictures or on cifar10")
+    }
+    if entry.format != .folder {
+      // Its own pictures were neither enlarged nor cropped.
+      configuration.imageSize = configuration.imageSize ?? entry.exampleShape[1]
+      configuration.resize = configuration.resize ?? configuration.imageSize
+      configuration.dataset = "folder"
+    }
+    try configuration.validate()
+    let classNames = try run.classes() ?? (0..<(manifest.dataset.classes ?? entry.classNames.count)).map(String.init)
+    var (dataset, names) = try Pictures.load(
+      places, classNames: classNames, options: configuration.datasetOptions)
+    if configuration.normalize == .auto { dataset.normalization = entry.normalization }
+    return (configuration, dataset, names)
   }
 
   /// A model of the zoo with the weights of a file, to look at pictures that have no labels.

@@ -15,9 +15,9 @@ public final class TrainedModel {
   /// The run's configuration.
   public let configuration: TrainingConfiguration
   /// Which of the run's weights these are.
-  public let selection: WeightSelection
+  public private(set) var selection: WeightSelection
   /// The step of the weights.
-  public let step: Int
+  public private(set) var step: Int
   /// The model.
   public let model: any Module
   /// Its parameters.
@@ -178,6 +178,17 @@ public final class TrainedModel {
   public func relatedMeasures(examples count: Int? = nil, policy: BatchNormPolicy = .running) throws -> RelatedMeasures
   { try sample(count ?? min(RelatedMeasures.defaultSample, candidates.count)).relatedMeasures(plan(policy)) }
 
+  /// Has the model go on with other weights of its run.
+  ///
+  /// - Parameter weights: which.
+  /// - Throws: `TrainingError` of kind checkpoint when they are damaged or of another model; some may be taken over then.
+  public func take(_ weights: SelectedWeights) throws {
+    try Checkpoint.load(
+      Checkpoint.read(weights.file, in: weights.url.deletingLastPathComponent()), into: model, store: store,
+      from: weights.file.name)
+    (selection, step) = (weights.selection, weights.step)
+  }
+
   /// As many examples as a run's probes take at once.
   private func usualChunkSize() throws -> Int {
     guard store.values.device == .cpu else { return ProbeSample.usualChunkSize }
@@ -186,11 +197,11 @@ public final class TrainedModel {
     ).trainingChunk(maximum: ProbeSample.usualChunkSize)
   }
 
-  private func plan(_ policy: BatchNormPolicy) throws -> GradientPlan {
+  func plan(_ policy: BatchNormPolicy) throws -> GradientPlan {
     try GradientPlan(model, store: store, batchNormPolicy: policy, linearPolicy: linearPolicy)
   }
 
-  private func sample(_ count: Int?, chunkSize: Int? = nil) throws -> ProbeSample {
+  func sample(_ count: Int?, chunkSize: Int? = nil) throws -> ProbeSample {
     var probe = try ProbeSample(
       of: dataset, labels: labels, candidates: candidates, split: split.rawValue,
       count: count ?? candidates.count, seed: configuration.seed)
