@@ -106,6 +106,23 @@ import TestSupport
     #expect(run.gap.last?.value == moment.train - moment.test)
   }
 
+  /// Labels that noise moves to other classes count as the level of labels drawn anew that changes as many.
+  @Test(arguments: ["asymmetric", "instance"]) func overfitOfNoiseThatIsNotDrawnAnew(kind: String) throws {
+    let scratch = try Scratch()
+    let directory = try SyntheticRun(noise: 0.5, noiseKind: kind).write(to: scratch.url, name: kind)
+    var manifest = try directory.manifest()
+    manifest.noise.realisedRate = 0.36
+    try directory.write(manifest: manifest)
+    let run = try RunData(directory)
+    let (moment, overfit) = (try #require(run.trainAndTest.last), try #require(run.overfit.last))
+    let level = 0.36 * 10 / 9
+    #expect(abs(overfit.value - (moment.train - (level / 10 + (1 - level) * moment.test))) < 1e-12)
+    let note = "with the share q of labels changed"
+    #expect(try Report(runs: [directory]).html(bundle: scratch.bundle()).contains(note))
+    let plain = try SyntheticRun(noise: 0.5).write(to: scratch.url, name: "plain")
+    #expect(try !Report(runs: [plain]).html(bundle: scratch.bundle()).contains(note))
+  }
+
   @Test func runWithoutNoiseHasNoEmptyPanel() throws {
     let scratch = try Scratch()
     let run = try SyntheticRun(noise: 0).write(to: scratch.url, name: "clean")

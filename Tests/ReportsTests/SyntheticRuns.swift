@@ -7,6 +7,7 @@ import TestSupport
 /// Run directories with curves of the shape that label noise gives, without training anything.
 struct SyntheticRun {
   var noise = 0.5
+  var noiseKind = "permute"
   var steps = 6000
   var every = 50
   var examples = 4000
@@ -100,7 +101,7 @@ struct SyntheticRun {
       dataset: .init(name: "mnist", files: ["train-images.gz": String(repeating: "a1", count: 32)], classes: 10),
       model: "mlp:2048", parameterCount: 1_628_170, optimizer: optimizer, learningRate: 0.1, batchSize: 100,
       noise: .init(
-        kind: noise > 0 ? "permute" : "none", rate: noise, realisedRate: realised, seed: 7),
+        kind: noise > 0 ? noiseKind : "none", rate: noise, realisedRate: realised, seed: 7),
       numerics: ["linear": "onednn"], status: status,
       summary: status == .running
         ? nil
