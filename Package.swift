@@ -122,7 +122,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
-      name: "Audit", dependencies: ["Tensors", "Datasets", "RunStore", "Training", "Runs", "Charts", "Reports"],
+      name: "Audit",
+      dependencies: ["Tensors", "Coherence", "Datasets", "RunStore", "Training", "Runs", "Charts", "Reports"],
       swiftSettings: strict),
     .target(
       name: "Studies",

@@ -39,7 +39,8 @@ public struct AuditAnalysis: Sendable {
     let dynamics = evidence.dynamics
     guard dynamics.count > 1, dynamics.classCount > 1 else {
       throw AuditError(
-        "an audit needs at least two examples and two classes, and there are \(dynamics.count) and \(dynamics.classCount)")
+        "an audit needs at least two examples and two classes, and there are \(dynamics.count) and \(dynamics.classCount)"
+      )
     }
     guard let fewest = dynamics.visits.min(), fewest > 0 else {
       throw AuditError("some examples were never trained on; train for at least one epoch, without --drop-last")

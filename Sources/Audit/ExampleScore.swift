@@ -85,7 +85,8 @@ public enum ExampleScores {
       "Toneva et al., An Empirical Study of Example Forgetting, 2019"
     ) { d, row in Double(d.wrong[row] == d.visits[row] ? d.visits[row] : d.forgetting[row]) },
     byRow(
-      "first_streak", "Late learning", "visit that completes the first \(TrainingDynamics.streakLength) right ones in a row",
+      "first_streak", "Late learning",
+      "visit that completes the first \(TrainingDynamics.streakLength) right ones in a row",
       "Yuan et al., Late Stopping, 2023"
     ) { d, row in Double(d.firstStreak[row] == 0 ? d.visits[row] + 1 : d.firstStreak[row]) },
     byRow(

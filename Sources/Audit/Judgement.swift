@@ -43,7 +43,8 @@ public struct Judgement: Sendable, Equatable, Codable {
     let errors = isError.count { $0 }
     guard errors > 0, errors < isError.count else {
       throw AuditError(
-        "of \(isError.count) labels \(errors) are wrong: a score can only be judged where some are wrong and some right")
+        "of \(isError.count) labels \(errors) are wrong: a score can only be judged where some are wrong and some right"
+      )
     }
     let order = Ranking.order(of: values)
     let sorted = order.map { (value: values[$0], isError: isError[$0]) }

@@ -182,6 +182,27 @@ public struct Corrections: Sendable, Equatable {
   /// The decisions that count: those that were not undone.
   public var decided: [Int: State] { states.filter { $0.value.decision != .undo } }
 
+  /// Whether a file begins as a corrections.csv does, whatever it is called.
+  ///
+  /// - Parameter url: the file.
+  public static func isFile(at url: URL) -> Bool {
+    let header = CorrectionText.header.trimmingCharacters(in: .newlines)
+    guard let file = try? FileHandle(forReadingFrom: url) else { return false }
+    defer { try? file.close() }
+    let begin = try? file.read(upToCount: header.utf8.count)
+    return begin == Data(header.utf8)
+  }
+
+  /// Writes a whole file of decisions in place of one that may be there.
+  ///
+  /// - Parameters:
+  ///   - records: the decisions.
+  ///   - url: the file.
+  /// - Throws: `RunStoreError` when the file cannot be written.
+  public static func write(_ records: [CorrectionRecord], to url: URL) throws {
+    try writeAtomically(Data((CorrectionText.header + CSV.lines(records)).utf8), to: url)
+  }
+
   /// Reads a file of decisions, which may have been edited by hand; there are none where there is no file. A last line
   /// that a killed process left half written is left out.
   ///

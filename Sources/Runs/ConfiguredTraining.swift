@@ -91,6 +91,7 @@ extension TrainingConfiguration {
     func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
     resolved.dataDir = dataDir.map(absolute)
     resolved.labels = labels.map(absolute)
+    resolved.corrections = corrections.map(absolute)
     resolved.split = split.map(absolute)
     resolved.weights = try weightsFile().map(absolute)
     resolved.select = nil

@@ -39,6 +39,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var testSubset: Int?
   /// A file with labels that replace the data set's.
   public var labels: String?
+  /// A CSV file with decisions about single labels: new ones, and examples to leave out; see `Corrections`.
+  public var corrections: String?
   /// A CSV file that says which training examples are trained on, which are tested on, and their groups; see
   /// `ExampleSplit`.
   public var split: String?
@@ -165,6 +167,7 @@ extension TrainingConfiguration {
     try require(
       stopAccuracy.map { $0 > 0 && $0 <= 1 } ?? true,
       "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
+    try require(corrections != "", "corrections has an empty name; give the path of a CSV file")
     try require(split != "", "split has an empty name; give the path of a CSV file")
     try require((subset ?? 1) >= 1, "subset must be at least 1, not \(subset ?? 0)")
     try require((testSubset ?? 1) >= 1, "test-subset must be at least 1, not \(testSubset ?? 0)")

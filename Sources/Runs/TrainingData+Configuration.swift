@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Datasets
+import Foundation
+import RunStore
 import Training
 
 extension TrainingData {
@@ -14,9 +16,12 @@ extension TrainingData {
     let whole = try DatasetLoader.load(
       name: configuration.dataset, split: .train, directory: configuration.dataDir,
       count: configuration.labels == nil ? configuration.subset : nil, options: options)
-    var assigned: [Int]?
-    if let path = configuration.labels {
-      assigned = try ExternalLabels.load(from: path, expectedCount: whole.count, classCount: whole.classCount)
+    var (assigned, corrections): ([Int]?, String?) = (nil, configuration.corrections)
+    if let path = configuration.labels, Corrections.isFile(at: URL(fileURLWithPath: path)) {
+      corrections = path
+    } else if let path = configuration.labels {
+      assigned = try ExternalLabels.load(
+        from: path, expectedCount: whole.count, classCount: whole.classCount, classNames: whole.classNames)
     }
     let train = try configuration.subset.map { try whole.subset(first: $0) } ?? whole
     if let share = configuration.testFraction, train.testFraction == nil {
@@ -42,6 +47,7 @@ extension TrainingData {
     let testProbeLabels = configuration.noisyTestProbes ? try noise?.forOtherExamples.apply(to: test).assigned : nil
     try self.init(
       train: train, test: test, labels: labels, testProbeLabels: testProbeLabels, split: split,
+      corrections: try corrections.map { try LabelCorrections(path: $0, of: train, labels: labels.assigned) },
       validation: configuration.validation, seed: configuration.seed)
     guard configuration.batchSize <= trainIndices.count else {
       throw TrainingError(
@@ -58,5 +64,27 @@ extension TrainingData {
     return try DatasetLoader.load(
       name: configuration.dataset, split: .test, directory: configuration.dataDir, count: configuration.testSubset,
       options: configuration.datasetOptions)
+  }
+}
+
+extension LabelCorrections {
+  /// The decisions of a corrections.csv, such as an audit's.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - dataset: the examples that it is about.
+  ///   - labels: their labels before, one for each.
+  /// - Throws: `RunStoreError` that names file, line and column of what is wrong.
+  public init(path: String, of dataset: Dataset, labels: [Int]) throws {
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw RunStoreError("There is no file \(path) with corrections.", remedy: "Check the path for a typing error.")
+    }
+    let files = dataset.file(at: 0).map { _ in labels.indices.map { dataset.file(at: $0) } }
+    let examples = LabelledExamples(classes: dataset.classNames, labels: labels, files: files)
+    let decided = try Corrections.read(URL(fileURLWithPath: path), for: examples).decided
+    let numbers = Dictionary(zip(dataset.classNames, 0...)) { first, _ in first }
+    self.init(
+      relabelled: decided.filter { $0.value.decision == .relabel }.compactMapValues { numbers[$0.label] },
+      dropped: Set(decided.filter { $0.value.decision == .drop }.keys))
   }
 }

@@ -180,7 +180,12 @@ extension TrainingConfiguration {
     ),
     .init("validation", .data, \.validation, "Training examples held out for validation. (default: 0)"),
     // MARK: Labels and noise
-    .init("labels", .labels, \.labels, "A file (.npy, .csv, .u8) with labels that replace the training set's."),
+    .init(
+      "labels", .labels, \.labels,
+      "A file (.npy, .csv, .u8) with labels that replace the training set's; or the corrections.csv of an audit."),
+    .init(
+      "corrections", .labels, \.corrections,
+      "The corrections.csv of an audit: labels to change and examples to leave out, after --labels or --noise."),
     .init(
       "noise-kind", .labels, \.noiseKind,
       "What happens to the chosen labels: permute (among themselves), uniform (drawn anew), asymmetric (the class that theirs is usually confused with) or instance (a class that depends on the picture, at a rate of its own). (default: permute)"

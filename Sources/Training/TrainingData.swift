@@ -27,6 +27,8 @@ public struct TrainingData: Sendable {
   public let validationIndices: [Int]
   /// The split file; nil without one.
   public let split: ExampleSplit?
+  /// What was decided about single labels; `labels` already follow it. Nil without decisions.
+  public let corrections: LabelCorrections?
   /// The groups of `trainIndices`, by name; none without a split file.
   public let trainGroups: [Group]
   /// The groups of `validationIndices`, by name.
@@ -47,6 +49,7 @@ public struct TrainingData: Sendable {
   public var checksums: [String: String] {
     var sums = train.sourceChecksums.merging(test.sourceChecksums) { first, _ in first }
     if let split { sums[Self.splitKey] = split.checksum }
+    if let corrections { sums["corrections"] = corrections.checksum }
     return sums
   }
 
@@ -61,12 +64,13 @@ public struct TrainingData: Sendable {
   ///   - labels: original and assigned labels of `train`; clean by default.
   ///   - testProbeLabels: the labels that probes see on test examples; those of `test` by default.
   ///   - split: which examples are trained on, and their groups; all, without groups, by default.
-  ///   - validation: how many of those are held out, drawn by the seed.
+  ///   - corrections: labels to change and examples to leave out.
+  ///   - validation: how many of those that are left are held out, drawn by the seed.
   ///   - seed: draws the examples held out.
   /// - Throws: `DatasetError` when the parts do not fit each other.
   public init(
     train: Dataset, test: Dataset, labels: NoisyLabels? = nil, testProbeLabels: [Int]? = nil,
-    split: ExampleSplit? = nil, validation: Int = 0, seed: UInt64 = 1
+    split: ExampleSplit? = nil, corrections: LabelCorrections? = nil, validation: Int = 0, seed: UInt64 = 1
   ) throws {
     guard test.exampleShape == train.exampleShape, test.classCount == train.classCount else {
       throw DatasetError(
@@ -79,9 +83,15 @@ public struct TrainingData: Sendable {
         "There are \(labels.assigned.count) training labels for \(train.count) examples, and "
           + "\(testProbeLabels?.count ?? test.count) test labels for \(test.count).")
     }
-    (self.train, self.test, self.labels, self.split) = (train, test, labels, split)
+    (self.train, self.test, self.split, self.corrections) = (train, test, split, corrections)
+    self.labels = try corrections.map { try labels.corrected(by: $0, classCount: train.classCount) } ?? labels
     self.testProbeLabels = testProbeLabels ?? test.labels
-    let rows = split?.train ?? Array(train.labels.indices)
+    let dropped = corrections?.dropped ?? []
+    let rows = (split?.train ?? Array(train.labels.indices)).filter { !dropped.contains($0) }
+    guard !rows.isEmpty else {
+      throw DatasetError(
+        "All \(dropped.count) training examples are dropped.", remedy: "Keep some of them in the corrections.")
+    }
     let held = try HoldOut(count: rows.count, validationCount: validation, seed: seed)
     validationIndices = held.validation.map { rows[$0] }
     trainIndices = held.training.map { rows[$0] }

@@ -7,7 +7,7 @@ import Foundation
 /// | ending | content |
 /// |---|---|
 /// | `.npy` | a NumPy array of one dimension and any integer type (or bool) |
-/// | `.csv` | one label a line; or a header with a column `label` or `assigned`, and maybe `index` (or `sample_id`) |
+/// | `.csv` | one label a line; or a header with a column `label` or `assigned`, and maybe `index` (or `sample_id`); a label is a number or the name of a class |
 /// | `.u8` | one byte for each label |
 public struct ExternalLabels: Sendable, Equatable {
   /// The file they came from.
@@ -21,15 +21,27 @@ public struct ExternalLabels: Sendable, Equatable {
   ///   - path: the file; its ending says what it holds.
   ///   - expectedCount: the number of examples of the data set.
   ///   - classCount: K; labels must be in 0 ..< K.
+  ///   - classNames: names that may stand for numbers in a CSV file.
+  ///   - columns: the names of the column that counts, where a CSV file has a header; the first that is there.
   /// - Throws: `DatasetError` when the file is missing, damaged or of another kind, has another number of labels, or a
   ///   label is not a class.
-  public init(path: String, expectedCount: Int, classCount: Int) throws {
+  public init(
+    path: String, expectedCount: Int, classCount: Int, classNames: [String] = [],
+    columns: [String] = ExternalLabels.usualColumns
+  ) throws {
     self.path = path
-    labels = try Self.load(from: path, expectedCount: expectedCount, classCount: classCount)
+    labels = try Self.load(
+      from: path, expectedCount: expectedCount, classCount: classCount, classNames: classNames, columns: columns)
   }
 
-  /// The labels of a file; see ``init(path:expectedCount:classCount:)``.
-  public static func load(from path: String, expectedCount: Int, classCount: Int) throws -> [Int] {
+  /// The columns that labels stand in.
+  public static let usualColumns = ["label", "assigned"]
+
+  /// The labels of a file; see ``init(path:expectedCount:classCount:classNames:columns:)``.
+  public static func load(
+    from path: String, expectedCount: Int, classCount: Int, classNames: [String] = [],
+    columns: [String] = ExternalLabels.usualColumns
+  ) throws -> [Int] {
     // Generous: a line of CSV or an array entry stays far below 64 bytes.
     let (room, overflow) = max(expectedCount, 0).multipliedReportingOverflow(by: 64)
     let bytes = try FileReading.bytes(of: path, limit: overflow ? .max : room &+ (1 << 20))
@@ -39,7 +51,8 @@ public struct ExternalLabels: Sendable, Equatable {
     case "npy": labels = try NumPyLabels.parse(bytes, path: path)
     case "u8": labels = bytes.map { Int($0) }
     case "csv":
-      let table = try CSVLabels.parse(bytes, path: path, expectedCount: expectedCount)
+      let reader = CSVLabels(path: path, columns: columns, classNames: classNames)
+      let table = try reader.parse(bytes, expectedCount: expectedCount)
       labels = table.labels
       place = { index in "\(path), line \(table.lines[index]): the label" }
     default:
@@ -64,30 +77,42 @@ public struct ExternalLabels: Sendable, Equatable {
 }
 
 /// Labels from CSV text.
-enum CSVLabels {
+struct CSVLabels {
+  /// The file's name, for messages.
+  let path: String
+  /// The names of the column that counts.
+  let columns: [String]
+  /// What names stand for.
+  private let numbers: [String: Int]
+
+  init(path: String, columns: [String], classNames: [String]) {
+    (self.path, self.columns) = (path, columns)
+    numbers = Dictionary(zip(classNames, 0...)) { first, _ in first }
+  }
+
   struct Table {
     var labels: [Int] = []
     /// The line, from 1, that each label stands on.
     var lines: [Int] = []
   }
 
-  static func parse(_ bytes: Data, path: String, expectedCount: Int) throws -> Table {
-    let lines = try lines(of: bytes, path: path)
+  func parse(_ bytes: Data, expectedCount: Int) throws -> Table {
+    let lines = try Self.lines(of: bytes, path: path)
     var columns: Columns?
     var table = Table()
     var places: [Int] = []
     for (number, line) in zip(1..., lines) where !line.allSatisfy(\.isWhitespace) {
-      let cells = cells(of: line)
+      let cells = Self.cells(of: line)
       guard let known = columns else {
-        let found = try Columns(firstLine: cells, path: path, line: number)
+        let found = try layout(firstLine: cells, line: number)
         columns = found
         if found.hasHeader { continue }
-        try append(cells, found, path: path, line: number, to: &table, &places)
+        try append(cells, found, line: number, to: &table, &places)
         continue
       }
-      try append(cells, known, path: path, line: number, to: &table, &places)
+      try append(cells, known, line: number, to: &table, &places)
     }
-    return places.isEmpty ? table : try ordered(table, places, path: path, expectedCount: expectedCount)
+    return places.isEmpty ? table : try ordered(table, places, expectedCount: expectedCount)
   }
 
   /// The lines of a file, the empty ones too.
@@ -105,21 +130,24 @@ enum CSVLabels {
     var index: Int?
     var count = 1
     var hasHeader = false
-
-    init(firstLine cells: [String], path: String, line: Int) throws {
-      count = cells.count
-      if cells.count == 1, Int(cells[0]) != nil { return }
-      let names = cells.map { $0.lowercased() }
-      guard let label = names.firstIndex(of: "label") ?? names.firstIndex(of: "assigned") else {
-        throw DatasetError(
-          "\(path), line \(line): there is no column `label`.",
-          remedy: "Give one label on each line, or a header with the columns index and label.")
-      }
-      self.label = label
-      index = names.firstIndex(of: "sample_id") ?? names.firstIndex(of: "index")
-      hasHeader = true
-    }
   }
+
+  private func layout(firstLine cells: [String], line: Int) throws -> Columns {
+    var found = Columns(count: cells.count)
+    if cells.count == 1, number(of: cells[0]) != nil { return found }
+    let names = cells.map { $0.lowercased() }
+    guard let label = columns.lazy.compactMap({ names.firstIndex(of: $0) }).first else {
+      throw DatasetError(
+        "\(path), line \(line): there is no column `\(columns.first ?? "label")`.",
+        remedy: "Give one label on each line, or a header with the columns index and \(columns.first ?? "label").")
+    }
+    found.label = label
+    found.index = names.firstIndex(of: "sample_id") ?? names.firstIndex(of: "index")
+    found.hasHeader = true
+    return found
+  }
+
+  private func number(of cell: String) -> Int? { Int(cell) ?? numbers[cell] }
 
   // Commas inside quotes belong to a cell: labels.csv of a folder names files.
   private static func cells(of line: Substring) -> [String] {
@@ -138,14 +166,15 @@ enum CSVLabels {
     return text.count >= 2 && text.hasPrefix("\"") && text.hasSuffix("\"") ? String(text.dropFirst().dropLast()) : text
   }
 
-  private static func append(
-    _ cells: [String], _ columns: Columns, path: String, line: Int, to table: inout Table, _ places: inout [Int]
+  private func append(
+    _ cells: [String], _ columns: Columns, line: Int, to table: inout Table, _ places: inout [Int]
   ) throws {
     guard cells.count == columns.count else {
       throw DatasetError("\(path), line \(line) has \(cells.count) columns where \(columns.count) are expected.")
     }
-    guard let label = Int(cells[columns.label]) else {
-      throw DatasetError("\(path), line \(line): the label \"\(cells[columns.label])\" is not a whole number.")
+    guard let label = number(of: cells[columns.label]) else {
+      let kind = numbers.isEmpty ? "a whole number" : "a whole number or the name of a class"
+      throw DatasetError("\(path), line \(line): the label \"\(cells[columns.label])\" is not \(kind).")
     }
     table.labels.append(label)
     table.lines.append(line)
@@ -157,7 +186,7 @@ enum CSVLabels {
   }
 
   // Puts labels that name their example in data set order.
-  private static func ordered(_ table: Table, _ places: [Int], path: String, expectedCount: Int) throws -> Table {
+  private func ordered(_ table: Table, _ places: [Int], expectedCount: Int) throws -> Table {
     guard places.count == expectedCount else { return table }
     var rows = [Int?](repeating: nil, count: expectedCount)
     for (row, index) in places.enumerated() {

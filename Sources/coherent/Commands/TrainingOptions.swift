@@ -36,6 +36,9 @@ struct TrainingOptions: ParsableArguments {
     for option in given { option.option.set(option.value, &configuration) }
   }
 
+  /// Whether any option was given.
+  var isAnySet: Bool { !given.isEmpty }
+
   /// Whether any option was given beside the length of the run.
   var isMoreThanLengthSet: Bool { given.contains { !["steps", "epochs"].contains($0.option.key) } }
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Datasets
+import Runs
+
+/// The training that an audit makes where nobody says otherwise: good without thought, and the same for every data set of
+/// a kind.
+public enum AuditDefaults {
+  /// Visits of examples that a training has at least, where that takes no more than the most epochs.
+  static let visits = 400_000
+  /// The fewest and the most passes over the data.
+  static let epochs = 30...120
+  /// Grey pictures up to this size are learned by a perceptron, all others by a residual network.
+  static let perceptronSize = 28
+
+  /// The settings for a data set.
+  ///
+  /// The optimizer is M3 with mini-batches of 96, medians of groups of 32: what few examples share hardly gets into a
+  /// median of three, so that wrong labels are learned late or never (Weak and Strong Gradient Directions; the study
+  /// ws/group-size has the sizes of groups for which that holds).
+  ///
+  /// - Parameters:
+  ///   - exampleShape: channels, height and width of an example; nil for a folder of pictures.
+  ///   - count: the number of training examples.
+  public static func configuration(exampleShape: [Int]?, count: Int) -> TrainingConfiguration {
+    var settings = TrainingConfiguration()
+    let isGrey = exampleShape.map { $0.count == 3 && $0[0] == 1 && $0[1] <= perceptronSize } ?? false
+    settings.optimizer = "m3"
+    settings.batchSize = max(3, min(96, count / 4))
+    settings.schedule = "cosine"
+    settings.epochs = Double(max(epochs.lowerBound, min(epochs.upperBound, visits / max(1, count))))
+    settings.keep = "last"
+    if isGrey {
+      (settings.model, settings.lr) = ("mlp:512,512", 0.1)
+    } else {
+      (settings.model, settings.lr, settings.augment) = ("resnet20", 0.2, "flip+crop")
+      settings.weightDecay = 5e-4
+      if exampleShape == nil { settings.imageSize = folderSize }
+    }
+    return settings
+  }
+
+  /// Height and width of the pictures of a folder: enough to tell things apart, little enough for a laptop.
+  static let folderSize = 64
+}
