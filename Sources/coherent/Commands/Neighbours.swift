@@ -26,7 +26,7 @@ struct Neighbours: ParsableCommand {
   @Argument(help: ArgumentHelp("The run directory.", valueName: "run")) var runPath: String?
   @Option(help: ArgumentHelp("The same as <run>.", valueName: "run")) var checkpoint: String?
   @Option(
-    parsing: .unconditional,
+    parsing: .unconditionalSingleValue,
     help: ArgumentHelp("An example by its number in the data set; can be given several times.", valueName: "index"))
   var example: [Int] = []
   @Option(help: "Which split --example is of: train or test.") var split: Split = .train
