@@ -45,7 +45,7 @@ public struct AuditRun {
     of run: RunDirectory, outOfSample: [Int: [Float]]? = nil, settings: Settings = Settings()
   ) throws {
     let dynamics = try TrainingDynamics(contentsOf: run.dynamics)
-    model = try TrainedModel(run: run.url.path, split: .train)
+    let model = try TrainedModel(run: run.url.path, split: .train)
     guard dynamics.classCount == model.dataset.classCount,
       zip(dynamics.indices, dynamics.labels).allSatisfy({ model.labels.indices.contains($0) && model.labels[$0] == $1 })
     else {
@@ -54,7 +54,7 @@ public struct AuditRun {
     }
     let opinions = outOfSample.map { opinions in dynamics.indices.flatMap { opinions[$0] ?? [] } }
     analysis = try AuditAnalysis(AuditEvidence(dynamics, outOfSample: opinions))
-    (self.run, self.settings) = (run, settings)
+    (self.model, self.run, self.settings) = (model, run, settings)
   }
 
   /// The place in the data set of an example of the analysis.

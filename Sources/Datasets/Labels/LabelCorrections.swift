@@ -34,8 +34,8 @@ extension NoisyLabels {
   ///   - classCount: K, the number of classes.
   /// - Throws: `DatasetError` when an example does not exist or a label is no class.
   public func corrected(by corrections: LabelCorrections, classCount: Int) throws -> NoisyLabels {
-    if let index = (corrections.relabelled.keys + corrections.dropped).first(where: { !assigned.indices.contains($0) })
-    {
+    let named = Array(corrections.relabelled.keys) + Array(corrections.dropped)
+    if let index = named.first(where: { !assigned.indices.contains($0) }) {
       throw DatasetError(
         "A correction is of example \(index), but there are \(count).", remedy: "Name examples of the data set, from 0."
       )
