@@ -26,7 +26,7 @@ struct Neighbours: ParsableCommand {
   @Argument(help: ArgumentHelp("The run directory.", valueName: "run")) var runPath: String?
   @Option(help: ArgumentHelp("The same as <run>.", valueName: "run")) var checkpoint: String?
   @Option(
-    parsing: .unconditional,
+    parsing: .unconditionalSingleValue,
     help: ArgumentHelp("An example by its number in the data set; can be given several times.", valueName: "index"))
   var example: [Int] = []
   @Option(help: "Which split --example is of: train or test.") var split: Split = .train
@@ -35,6 +35,7 @@ struct Neighbours: ParsableCommand {
   @Option(help: ArgumentHelp("The class of a --picture, in the same order: its name or number.", valueName: "class"))
   var label: [String] = []
   @Option(
+    name: [.long, .customLong("select")],
     help: ArgumentHelp(
       "Which weights: a checkpoint's step, last, best or selected; can be given several times. (default: last)",
       valueName: "weights"))
@@ -59,7 +60,7 @@ struct Neighbours: ParsableCommand {
   var html: String?
 
   /// Weights of a run: a checkpoint's step, or a selection.
-  enum Moment: ExpressibleByArgument {
+  enum Moment: ExpressibleByArgument, Decodable {
     case step(Int)
     case selection(WeightSelection)
 
