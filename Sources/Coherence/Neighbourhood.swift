@@ -42,7 +42,7 @@ public struct Neighbourhood: Sendable, Equatable {
   public let squaredNorm: Double
   /// The examples with the largest positive products (or cosines), largest first, equals by index.
   public let helpers: [Neighbour]
-  /// Those with the least negative ones, least first, equals by index.
+  /// Those with the most negative ones, most negative first, equals by index.
   public let opponents: [Neighbour]
   /// What ranks the candidates, in their order; NaN for the example itself. Nil unless asked for.
   public let values: [Double]?

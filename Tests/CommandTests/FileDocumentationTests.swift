@@ -38,6 +38,7 @@ import Testing
       "prediction-changes.csv": all(PredictionChangesRecord.self),
       "measured/NAME.csv": all(QuantityRecord.self), "runs.csv": EndRecord.columns,
       "figures/ID.csv": Figure.tableColumns, "predict --out": Predict.columns,
+      "neighbours --csv": NeighbourReport.columns,
       "--records": ExampleGradients.columns + ["file"],
       "--split FILE.csv": ExampleSplit.columns,
     ]

@@ -140,6 +140,9 @@ import Testing
     expectError("5 pictures do not fit a sheet of 2 x 2") { _ = try sheet.png(of: [0, 1, 2, 3, 4], in: data) }
     expectError("Example 7", "0 to 6") { _ = try sheet.png(of: [0, 7], in: data) }
     expectError("Example -1") { _ = try sheet.writeSheets(of: [-1], in: data, into: folder.url) }
+    expectError("one or three channels") {
+      _ = try sheet.writeSheets(of: [0], in: dataset(channels: 2, height: 2, width: 2), into: folder.url)
+    }
     #expect(!FileManager.default.fileExists(atPath: folder.path("thumbnails")))
     expectError("made", "[2, 2, 2]", "one or three channels") {
       _ = try sheet.png(of: [0], in: dataset(channels: 2, height: 2, width: 2))

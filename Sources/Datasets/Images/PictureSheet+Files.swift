@@ -44,6 +44,7 @@ extension PictureSheet {
     var seen: Set<Int> = []
     let indices = indices.filter { seen.insert($0).inserted }
     // Before anything is written.
+    _ = try Self.channels(of: dataset)
     try dataset.check(indices)
     let place = folder.appendingPathComponent("thumbnails", isDirectory: true)
     do {

@@ -113,7 +113,7 @@ public struct PictureSheet: Sendable, Equatable {
     if case .files(let files) = dataset.storage { files.workers } else { 1 }
   }
 
-  private static func channels(of dataset: Dataset) throws -> Int {
+  static func channels(of dataset: Dataset) throws -> Int {
     let shape = dataset.exampleShape
     guard shape.count == 3, shape[0] == 1 || shape[0] == 3, shape[1...].allSatisfy({ Int32(exactly: $0) != nil }) else {
       throw DatasetError(

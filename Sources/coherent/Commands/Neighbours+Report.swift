@@ -135,7 +135,9 @@ extension NeighbourReport {
     var lines: [String] = []
     for moment in moments {
       for example in moment.examples {
-        lines.append("\(example.title); \(moment.weights) weights (step \(moment.step))")
+        lines.append(
+          "\(example.title); \(moment.weights) weights (step \(moment.step)), gradient norm "
+            + Self.number(example.gradientNorm))
         if let change = example.change { lines.append(Self.sentence(change, of: candidates)) }
         lines += [Self.table(example), ""]
         if byLayer, let layers = Self.layers(example) { lines += [layers, ""] }

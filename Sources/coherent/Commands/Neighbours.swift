@@ -35,6 +35,7 @@ struct Neighbours: ParsableCommand {
   @Option(help: ArgumentHelp("The class of a --picture, in the same order: its name or number.", valueName: "class"))
   var label: [String] = []
   @Option(
+    name: [.long, .customLong("select")],
     help: ArgumentHelp(
       "Which weights: a checkpoint's step, last, best or selected; can be given several times. (default: last)",
       valueName: "weights"))
@@ -59,7 +60,7 @@ struct Neighbours: ParsableCommand {
   var html: String?
 
   /// Weights of a run: a checkpoint's step, or a selection.
-  enum Moment: ExpressibleByArgument {
+  enum Moment: ExpressibleByArgument, Decodable {
     case step(Int)
     case selection(WeightSelection)
 
