@@ -32,7 +32,7 @@ extension TrainingConfiguration {
   /// there, a version wrote it that took 224 for every model, and one that knew no schedules of evaluations was dense.
   ///
   /// - Throws: `RunStoreError` when there is none, `TrainingError` when it cannot be read.
-  init(of run: RunDirectory) throws {
+  public init(of run: RunDirectory) throws {
     let text = try run.config()
     try self.init(yaml: text, source: run.url.appendingPathComponent("config.yaml").path)
     takeFormerDefaults(absentIn: text)

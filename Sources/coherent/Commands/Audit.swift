@@ -61,12 +61,12 @@ struct AuditCommand: ParsableCommand {
     let configuration = try TrainingConfiguration(of: run)
     let outOfSample = try opinions.folds.map { try foldedOpinions(configuration, $0, run, directory) }
     let audit = try AuditRun(of: run, outOfSample: outOfSample)
-    let judgements = try self.judgements(audit)
+    let judgements = try judgements(of: audit)
     let unreadable = try audit.write(to: directory, judgements: judgements)
     for picture in unreadable.prefix(3) {
       Console.note("Warning: no picture of \(picture.file ?? "example \(picture.index)"): \(picture.reason).")
     }
-    let retrained = opinions.retrain ? try retrain(audit, configuration, directory) : nil
+    let retrained = opinions.retrain ? try trainAgain(audit, configuration, directory) : nil
     let result = AuditResult(audit, directory, judgements, try run.manifest().summary?.last?.testAccuracy, retrained)
     if json { try Console.json(result) } else { print(result.text) }
   }
@@ -88,13 +88,13 @@ struct AuditCommand: ParsableCommand {
       try finish(TrainingRun(resuming: earlier.url.path, tool: Coherent.tool))
       return earlier
     }
-    let run = try TrainingRun(configuration(), at: path, existing: .replace, tool: Coherent.tool)
+    let run = try TrainingRun(settings(), at: path, existing: .replace, tool: Coherent.tool)
     try finish(run)
     return run.directory
   }
 
   /// What was asked for over what suits the data.
-  private func configuration() throws -> TrainingConfiguration {
+  private func settings() throws -> TrainingConfiguration {
     var asked = TrainingConfiguration()
     options.apply(to: &asked)
     let entry = try DatasetCatalog.entry(named: asked.dataset)
@@ -141,7 +141,7 @@ struct AuditCommand: ParsableCommand {
   // MARK: - Judging
 
   /// By the right labels that were given, or those from before the noise.
-  private func judgements(_ audit: AuditRun) throws -> [Judgement] {
+  private func judgements(of audit: AuditRun) throws -> [Judgement] {
     let dataset = audit.model.dataset
     let truth: [Int]
     if let path = opinions.truth {
@@ -159,7 +159,7 @@ struct AuditCommand: ParsableCommand {
 
   // MARK: - Once more
 
-  private func retrain(
+  private func trainAgain(
     _ audit: AuditRun, _ configuration: TrainingConfiguration, _ directory: AuditDirectory
   ) throws -> AuditResult.Retrained {
     let corrections = try audit.writeCorrections(to: directory)
