@@ -24,10 +24,8 @@ public struct AuditAnalysis: Sendable {
   public let order: [Int]
   /// The most probable class other than the given one.
   public let suggested: [Int]
-  /// The probability that the label is wrong, by the mixture.
-  public let posteriors: [Double]
-  /// How many labels are wrong, and the ends of its interval.
-  public let errors: (value: Double, low: Double, high: Double)
+  /// How many labels are wrong, and with which probability each.
+  public let estimate: ErrorEstimate
 
   /// Analyses evidence.
   ///
@@ -51,11 +49,7 @@ public struct AuditAnalysis: Sendable {
     suspicion = Ranking.combined(leading.map(\.values))
     order = Ranking.order(of: suspicion)
     suggested = (0..<dynamics.count).map { Self.other(dynamics.meanProbabilities(of: $0), than: dynamics.labels[$0]) }
-    let doubts = (0..<dynamics.count).map { 1 - dynamics.meanProbabilities(of: $0)[dynamics.labels[$0]] }
-    let mixture = BetaMixture(doubts)
-    posteriors = mixture.posteriors(of: doubts)
-    let interval = mixture.interval()
-    errors = (mixture.errors, interval.low, interval.high)
+    estimate = ErrorEstimate(dynamics)
   }
 
   private static func other(_ probabilities: [Double], than label: Int) -> Int {
@@ -63,14 +57,14 @@ public struct AuditAnalysis: Sendable {
   }
 
   /// How many examples are flagged: the estimated number of errors.
-  public var flagged: Int { max(0, min(order.count, Int(errors.value.rounded()))) }
+  public var flagged: Int { max(0, min(order.count, Int(estimate.errors.rounded()))) }
 
   /// The expected share of wrong labels among the first so many by rank, at about a hundred numbers up to all examples,
   /// closer to each other at the beginning.
   public var precision: [(count: Int, precision: Double)] {
     var (points, sum, next) = ([(count: Int, precision: Double)](), 0.0, 1.0)
     for (place, row) in order.enumerated() {
-      sum += posteriors[row]
+      sum += estimate.probabilities[row]
       let count = place + 1
       guard Double(count) >= next || count == order.count else { continue }
       points.append((count, sum / Double(count)))

@@ -38,7 +38,7 @@ extension AuditRun {
       let suggested = analysis.suggested[row]
       let prediction = analysis.evidence.dynamics.meanProbabilities(of: row)[suggested]
       let isClear =
-        analysis.posteriors[row] >= Self.relabelling.posterior && prediction >= Self.relabelling.prediction
+        analysis.estimate.probabilities[row] >= Self.relabelling.posterior && prediction >= Self.relabelling.prediction
       return CorrectionRecord(
         index: index, file: model.dataset.file(at: index), given: names[model.labels[index]],
         decision: isClear ? .relabel : .drop, label: isClear ? names[suggested] : nil)

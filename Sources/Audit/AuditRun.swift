@@ -62,16 +62,25 @@ public struct AuditRun {
 
   // MARK: - Records
 
-  /// Every example, the most suspect first.
+  /// Every example, the most suspect first; those that were not trained on, such as held-out ones, come last, without
+  /// scores.
   public var suspects: [SuspectRecord] {
     let flagged = analysis.flagged
-    return analysis.order.enumerated().map { place, row in
+    let ranked = analysis.order.enumerated().map { place, row in
       SuspectRecord(
         rank: place + 1, index: index(of: row), file: model.dataset.file(at: index(of: row)),
         given: analysis.evidence.dynamics.labels[row], suggested: analysis.suggested[row],
         suspicion: analysis.suspicion[row], isFlagged: place < flagged,
         scores: analysis.columns.map { $0.values[row] })
     }
+    let isRanked = Set(analysis.evidence.dynamics.indices)
+    let rest = model.labels.indices.filter { !isRanked.contains($0) }
+    return ranked
+      + rest.enumerated().map { place, index in
+        SuspectRecord(
+          rank: ranked.count + place + 1, index: index, file: model.dataset.file(at: index), given: model.labels[index],
+          suggested: model.labels[index], suspicion: 0, isFlagged: false, scores: analysis.columns.map { _ in nil })
+      }
   }
 
   /// What was found, apart from the single examples.
@@ -80,7 +89,6 @@ public struct AuditRun {
   /// - Throws: `DatasetError` when pictures cannot be read to find duplicates.
   public func record(in directory: AuditDirectory) throws -> AuditRecord {
     let names = model.dataset.classNames
-    let errors = analysis.errors
     let prefix = directory.url.path + "/"
     let path = run.url.path
     return AuditRecord(
@@ -89,10 +97,8 @@ public struct AuditRun {
         .init(name: $0.score.name, title: $0.score.title, formula: $0.score.formula, source: $0.score.source)
       },
       estimate: .init(
-        errors: errors.value, low: errors.low, high: errors.high,
-        method:
-          "Two beta distributions over 1 − p̄_y, p̄ the mean prediction over training; the interval covers the draw "
-          + "of the examples (95 %, bootstrap), not what the mixture gets wrong."),
+        errors: analysis.estimate.errors, low: analysis.estimate.low, high: analysis.estimate.high,
+        method: ErrorEstimate.method),
       flagged: analysis.flagged, precision: analysis.precision.map { .init(count: $0.count, precision: $0.precision) },
       confused: analysis.confused.map {
         .init(given: names[$0.given], suggested: names[$0.suggested], count: $0.count)

@@ -35,7 +35,8 @@ struct AuditResult: Encodable {
   ) {
     (audit, page) = (directory.url.path, directory.page.path)
     (count, flagged) = (run.analysis.order.count, run.analysis.flagged)
-    (errors, low, high) = run.analysis.errors
+    let estimate = run.analysis.estimate
+    (errors, low, high) = (estimate.errors, estimate.low, estimate.high)
     let names = run.model.dataset.classNames
     first = run.suspects.prefix(10).map {
       Suspect(
