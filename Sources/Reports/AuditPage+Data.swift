@@ -55,10 +55,8 @@ extension AuditPage {
   ///
   /// - Throws: an `EncodingError` never in practice: all values can be encoded.
   public func data() throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let created = record.created.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-    return try encoder.encode(
+    return try Self.encoder.encode(
       AuditPageData(
         key: "\(record.dataset) \(created) \(record.count)", count: record.count, flagged: record.flagged,
         classes: record.classes, scores: record.scores, precision: record.precision, duplicates: record.duplicates,

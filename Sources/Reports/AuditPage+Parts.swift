@@ -62,7 +62,7 @@ extension AuditPage {
     <section aria-labelledby="threshold-title"><h2 id="threshold-title">How suspect the labels are</h2>
     <div class="threshold">
     <div class="plot">
-    <span class="most"><b id="most"></b> examples, logarithmic</span>
+    <p class="axis most">examples, logarithmic; the highest bar has <span id="most"></span></p>
     <svg viewBox="0 0 640 100" preserveAspectRatio="none" role="img" aria-label="Histogram of the suspicion">
     <clipPath id="above"><rect id="clip" y="0" width="640" height="100"/></clipPath>
     <path id="bars"/><path id="flagged-bars" clip-path="url(#above)"/><line id="cut" y1="-4" y2="100"/></svg>
@@ -93,9 +93,9 @@ extension AuditPage {
     <label>sorted by<select id="sort"><option value="rank">suspicion</option><option value="index">place in the data set</option></select></label>
     <button type="button" id="direction" aria-pressed="false" title="Turn the order round">reversed</button>
     <button type="button" id="clear">clear filters</button>
-    <div class="end"><span id="shown" role="status"></span><br><span class="quiet"><span id="progress"></span>; <span id="where"></span></span></div>
-    <button type="button" id="download">Download corrections.csv</button>
     </div>
+    <div class="tally"><p><b id="shown" role="status"></b> <span class="quiet"><span id="progress"></span>, <span id="where"></span></span></p>
+    <button type="button" id="download">Download corrections.csv</button></div>
     <div class="gallery">
     <div id="list" role="listbox" tabindex="0" aria-label="Examples, the most suspect first"><div id="canvas" role="presentation"></div></div>
     <aside class="side" aria-label="Selected example">
@@ -110,16 +110,16 @@ extension AuditPage {
     <p class="quiet" id="name"></p>
     <div class="actions" role="group" aria-label="Decide">
     <button type="button" id="keep"><kbd>1</kbd><span>keep the label</span></button>
+    <button type="button" id="relabel"><kbd>2</kbd><span id="to-suggested"></span></button>
+    <button type="button" id="other"><kbd>3</kbd><span>another class …</span></button>
     <button type="button" id="drop"><kbd>4</kbd><span>drop the example</span></button>
-    <button type="button" id="relabel" class="wide"><kbd>2</kbd><span id="to-suggested">relabel</span></button>
-    <button type="button" id="other" class="wide"><kbd>3</kbd><span>relabel: another class …</span></button>
     </div>
     <div class="steps"><button type="button" id="previous" aria-label="previous example">←</button>\
     <button type="button" id="next" aria-label="next example">→</button>\
     <button type="button" id="undo"><kbd>u</kbd> undo</button><span id="decision"></span></div>
     <p id="status" role="status" aria-live="polite"></p>
     <div id="neighbours-part"><h3>Neighbours by gradient\(step)</h3><div id="neighbours"></div></div>
-    <h3>Scores <span class="quiet">and the share of examples that are less suspect by them</span></h3>
+    <h3>Scores <span class="quiet">with the share of examples below</span></h3>
     <table class="values"><tbody id="values"></tbody></table>
     </div>
     </aside>
@@ -163,8 +163,8 @@ extension AuditPage {
     guard !record.duplicates.isEmpty else { return "" }
     return """
       <section><h2>The same picture with different labels</h2>
-      <ul class="groups" id="duplicates"></ul>
-      <p><button type="button" id="more-duplicates" hidden>show all \(Wording.integer(record.duplicates.count))</button></p>
+      <div class="tall" tabindex="0" role="region" aria-label="Conflicting duplicates"><ul class="groups" id="duplicates"></ul>
+      <p><button type="button" id="more-duplicates" hidden>show all \(Wording.integer(record.duplicates.count))</button></p></div>
       </section>
       """
   }

@@ -75,7 +75,7 @@ public struct AuditPage: Sendable {
   /// - Throws: `RunStoreError` when a sheet of pictures cannot be read; one that is missing leaves placeholders.
   public func html() throws -> String {
     let sheets = try Dictionary(uniqueKeysWithValues: embeddedSheets().map { ("\($0)", $1) })
-    let parts = try Self.element("audit-data", data()) + Self.element("audit-sheets", JSONEncoder().encode(sheets))
+    let parts = try Self.element("audit-data", data()) + Self.element("audit-sheets", Self.encoder.encode(sheets))
     return document(body: body + parts, connects: false)
   }
 
@@ -103,7 +103,7 @@ public struct AuditPage: Sendable {
   ///
   /// - Parameter addresses: where examples, pictures and decisions are.
   package func body(at addresses: Addresses) throws -> String {
-    try body + Self.element("audit-settings", JSONEncoder().encode(addresses))
+    try body + Self.element("audit-settings", Self.encoder.encode(addresses))
   }
 
   /// The style of the page, beside that of all pages.
@@ -121,12 +121,21 @@ public struct AuditPage: Sendable {
 
   /// The script of the page, which runs at its end.
   package static var script: String {
-    [PackageResources.audit_decisions_js, PackageResources.audit_js].map { String(decoding: $0, as: UTF8.self) }
-      .joined(separator: "\n")
+    [
+      PackageResources.audit_pictures_js, PackageResources.audit_decisions_js, PackageResources.audit_chooser_js,
+      PackageResources.audit_threshold_js, PackageResources.audit_js,
+    ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
   }
 
   private func document(body: String, connects: Bool) -> String {
     PageFrame.document(title: title, body: body, style: Self.style, script: Self.script, connects: connects)
+  }
+
+  /// The same data give the same page.
+  static var encoder: JSONEncoder {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return encoder
   }
 
   /// JSON as an element of a page that a script reads.
