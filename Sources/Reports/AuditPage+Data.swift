@@ -89,8 +89,8 @@ extension AuditPage {
       })
   }
 
-  /// The sheets of pictures that a page in one file holds, in base 64: those that somebody needs first who goes down the
-  /// ranks, with the neighbours of each example, until the limit.
+  /// The sheets of pictures that a page in one file holds, in base 64, up to the limit: those that somebody needs first
+  /// who goes down the ranks, with the neighbours of each example.
   func embeddedSheets(limit: Int = pictureLimit) throws -> [(number: Int, base64: String)] {
     guard let thumbnails else { return [] }
     let places = Dictionary(zip(thumbnails.indices, 0...), uniquingKeysWith: { first, _ in first })

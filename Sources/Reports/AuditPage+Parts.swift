@@ -18,7 +18,7 @@ extension AuditPage {
     </header>
     <p id="audit-state" role="status">Loading the examples …</p>
     <noscript><p>The gallery needs JavaScript; the examples are in suspects.csv.</p></noscript>
-    <main id="audit" hidden>
+    <div id="audit" hidden>
     \(threshold)
     \(gallery)
     <div class="pair">
@@ -26,7 +26,7 @@ extension AuditPage {
     \(duplicates)
     </div>
     \(scores)
-    </main>
+    </div>
     \(footer)
     \(chooser)
     """
@@ -39,11 +39,13 @@ extension AuditPage {
       func whole(_ value: Double) -> String { Wording.integer(Int(min(max(value, 0), 1e15).rounded())) }
       return """
         <div><dt>estimated number of wrong labels</dt><dd>\(whole(estimate.errors))\
-        <small>between \(whole(estimate.low)) and \(whole(estimate.high)). \(Wording.html(estimate.method))</small></dd></div>
+        <small>between \(whole(estimate.low)) and \(whole(estimate.high)). \
+        \(Wording.html(estimate.method))</small></dd></div>
         """
     }
     let none = """
-      <div><dt>estimated number of wrong labels</dt><dd>–<small>It could not be estimated for this audit.</small></dd></div>
+      <div><dt>estimated number of wrong labels</dt><dd>–\
+      <small>It could not be estimated for this audit.</small></dd></div>
       """
     return """
       <section class="finding" aria-label="Finding">
@@ -67,7 +69,8 @@ extension AuditPage {
     <clipPath id="above"><rect id="clip" y="0" width="640" height="100"/></clipPath>
     <path id="bars"/><path id="flagged-bars" clip-path="url(#above)"/><line id="cut" y1="-4" y2="100"/></svg>
     <input type="range" id="threshold" min="0" max="1" step="0.001" aria-label="Threshold of the suspicion">
-    <div class="ticks" aria-hidden="true"><span>0</span><span>0.25</span><span>0.5</span><span>0.75</span><span>1</span></div>
+    <div class="ticks" aria-hidden="true"><span>0</span><span>0.25</span>\
+    <span>0.5</span><span>0.75</span><span>1</span></div>
     <p class="axis">suspicion; drag the handle to move the threshold</p>
     </div>
     <dl class="reading">
@@ -84,20 +87,24 @@ extension AuditPage {
     """
     <section id="gallery" aria-labelledby="gallery-title"><h2 id="gallery-title">Suspects</h2>
     <div class="controls">
-    <label>show<select id="filter-scope"><option value="flagged">flagged</option><option value="all">all examples</option></select></label>
+    <label>show<select id="filter-scope"><option value="flagged">flagged</option>\
+    <option value="all">all examples</option></select></label>
     <label>given label<select id="filter-given"><option value="">any</option></select></label>
     <label>suggested label<select id="filter-suggested"><option value="">any</option></select></label>
     <label>decision<select id="filter-decision"><option value="">any</option><option value="undo">undecided</option>\
     <option value="decided">decided</option><option value="keep">keep</option><option value="relabel">relabel</option>\
     <option value="drop">drop</option></select></label>
-    <label>sorted by<select id="sort"><option value="rank">suspicion</option><option value="index">place in the data set</option></select></label>
+    <label>sorted by<select id="sort"><option value="rank">suspicion</option>\
+    <option value="index">place in the data set</option></select></label>
     <button type="button" id="direction" aria-pressed="false" title="Turn the order round">reversed</button>
     <button type="button" id="clear">clear filters</button>
     </div>
-    <div class="tally"><p><b id="shown" role="status"></b> <span class="quiet"><span id="progress"></span>, <span id="where"></span></span></p>
+    <div class="tally"><p><b id="shown" role="status"></b> \
+    <span class="quiet"><span id="progress"></span>, <span id="where"></span></span></p>
     <button type="button" id="download">Download corrections.csv</button></div>
     <div class="gallery">
-    <div id="list" role="listbox" tabindex="0" aria-label="Examples, the most suspect first"><div id="canvas" role="presentation"></div></div>
+    <div id="list" role="listbox" tabindex="0" aria-label="Examples, the most suspect first">\
+    <div id="canvas" role="presentation"></div></div>
     <aside class="side" aria-label="Selected example">
     <p id="nothing" hidden>No example matches these filters.</p>
     <div id="detail">
@@ -124,8 +131,10 @@ extension AuditPage {
     </div>
     </aside>
     </div>
-    <p class="help"><span><kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> or <kbd>j</kbd> <kbd>k</kbd> move</span>\
-    <span><kbd>1</kbd> keep</span><span><kbd>2</kbd> relabel as suggested</span><span><kbd>3</kbd> relabel to another class</span>\
+    <p class="help"><span><kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> or <kbd>j</kbd> <kbd>k</kbd> \
+    move</span>\
+    <span><kbd>1</kbd> keep</span><span><kbd>2</kbd> relabel as suggested</span>\
+    <span><kbd>3</kbd> relabel to another class</span>\
     <span><kbd>4</kbd> drop</span><span><kbd>u</kbd> undo</span><span><kbd>n</kbd> next undecided</span></p>
     </section>
     """
@@ -154,7 +163,8 @@ extension AuditPage {
       <table class="confused"><thead><tr><th scope="col">labelled</th><th scope="col">looks like</th>\
       <th scope="col" class="n">flagged</th><th></th></tr></thead><tbody>
       \(rows.joined(separator: "\n"))
-      </tbody></table></div>\(rest > 0 ? "<p class=\"quiet\">\(Wording.integer(rest)) more are in audit.json.</p>" : "")
+      </tbody></table></div>
+      \(rest > 0 ? "<p class=\"quiet\">\(Wording.integer(rest)) more are in audit.json.</p>" : "")
       </section>
       """
   }
@@ -163,8 +173,10 @@ extension AuditPage {
     guard !record.duplicates.isEmpty else { return "" }
     return """
       <section><h2>The same picture with different labels</h2>
-      <div class="tall" tabindex="0" role="region" aria-label="Conflicting duplicates"><ul class="groups" id="duplicates"></ul>
-      <p><button type="button" id="more-duplicates" hidden>show all \(Wording.integer(record.duplicates.count))</button></p></div>
+      <div class="tall" tabindex="0" role="region" aria-label="Conflicting duplicates">
+      <ul class="groups" id="duplicates"></ul>
+      <p><button type="button" id="more-duplicates" hidden>\
+      show all \(Wording.integer(record.duplicates.count))</button></p></div>
       </section>
       """
   }
@@ -179,7 +191,8 @@ extension AuditPage {
     }
     return """
       <section><h2>Scores</h2>
-      <div class="scroll" tabindex="0" role="region" aria-label="Scores"><table class="scores"><thead><tr><th scope="col">score</th>\
+      <div class="scroll" tabindex="0" role="region" aria-label="Scores">
+      <table class="scores"><thead><tr><th scope="col">score</th>\
       <th scope="col">formula</th><th scope="col">source</th><th scope="col">column</th></tr></thead><tbody>
       \(rows.joined(separator: "\n"))
       </tbody></table></div>
@@ -196,8 +209,7 @@ extension AuditPage {
     ]
     let items = facts.map { "<dt>\($0)</dt><dd>\(Wording.html($1))</dd>" }.joined()
     return """
-      <footer><h2>Provenance</h2><dl class="facts">\(items)</dl>
-      <p class="switches">\(PageFrame.themeButton)</p></footer>
+      <footer><h2>Provenance</h2><dl class="facts">\(items)</dl></footer>
       """
   }
 

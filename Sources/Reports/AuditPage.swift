@@ -96,10 +96,11 @@ public struct AuditPage: Sendable {
   ///   - navigation: HTML at the top of the page.
   /// - Throws: an `EncodingError` never in practice: addresses can be encoded.
   public func served(at addresses: Addresses, navigation: String = "") throws -> String {
-    document(body: try navigation + body(at: addresses), connects: true)
+    document(navigation: navigation, body: try body(at: addresses), connects: true)
   }
 
-  /// What is inside the page of a server, for one that has a frame of its own; the frame brings `style` and `script`.
+  /// What is inside the page of a server, for one that has a frame of its own: the frame brings `style`, `script`, and
+  /// the switch between light and dark.
   ///
   /// - Parameter addresses: where examples, pictures and decisions are.
   package func body(at addresses: Addresses) throws -> String {
@@ -127,8 +128,10 @@ public struct AuditPage: Sendable {
     ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
   }
 
-  private func document(body: String, connects: Bool) -> String {
-    PageFrame.document(title: title, body: body, style: Self.style, script: Self.script, connects: connects)
+  private func document(navigation: String = "", body: String, connects: Bool) -> String {
+    let whole = "\(navigation)\n<p class=\"corner\">\(PageFrame.themeButton)</p>\n<main>\n\(body)\n</main>"
+    return PageFrame.document(
+      title: title, body: whole, style: Self.style, script: Self.script, connects: connects)
   }
 
   /// The same data give the same page.

@@ -59,8 +59,8 @@ public final class CorrectionLog: Sendable {
   ///   - previous: the revision of the last decision about this example that the person has seen; 0 for none.
   ///   - time: when it was made.
   /// - Returns: whether it was written, and otherwise why not.
-  /// - Throws: `RunStoreError` when the file is wrong, naming line and column, when it stays locked, or when it cannot be
-  ///   written; the decisions before are untouched then.
+  /// - Throws: `RunStoreError` when the file is wrong, naming line and column, when it stays locked, or when it cannot
+  ///   be written; the decisions before are untouched then.
   public func append(
     index: Int, decision: LabelDecision, label: String? = nil, previous: Int, time: Date = Date()
   ) throws -> Outcome {

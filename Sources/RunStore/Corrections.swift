@@ -218,14 +218,14 @@ struct CorrectionText {
     lines = whole.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) } + (lacksLineEnd ? 1 : 0)
     guard !whole.isEmpty else { return }
     let file = url.path
-    for (line, record) in try CSV.numbered(
-      CorrectionRecord.self, from: whole, file: file, ignoreUnfinished: false)
-    {
+    var states: [Int: Corrections.State] = [:]
+    try CSV.forEach(CorrectionRecord.self, in: whole, file: file, ignoreUnfinished: false) { line, record in
       if let fault = examples.fault(in: record) {
         throw RunStoreError("\(file):\(line): column \(fault.column): \(fault.problem)", remedy: fault.remedy)
       }
-      corrections.states[record.index] = Corrections.State(record, revision: line)
+      states[record.index] = Corrections.State(record, revision: line)
     }
+    corrections.states = states
   }
 
   mutating func note(_ record: CorrectionRecord, bytes: Int) {

@@ -252,7 +252,7 @@ async function decide(decision, label = "") {
   if (!await write(index, decision, label)) return;
   if (decision !== "undo") past.push(index);
   const isFiltered = $("filter-decision").value !== "";
-  if (!isFiltered && at < view.length - 1 && decision !== "undo") at += 1;
+  if (!isFiltered && view[at] === row && at < view.length - 1 && decision !== "undo") at += 1;
   const text = $("status").textContent;
   if (isFiltered) apply(); else show(true);
   if (!text) say(`${nameOf(index)}: ${decision}${label ? " to " + label : ""}`);
