@@ -25,8 +25,7 @@ private struct AuditPageData: Encodable {
   /// [example, class, cosine, inner product].
   struct Neighbour: Encodable {
     let index, label: Int
-    let cosine: Double?
-    let dot: Double
+    let cosine, dot: Double?
 
     func encode(to encoder: any Encoder) throws {
       var list = encoder.unkeyedContainer()
@@ -64,12 +63,16 @@ extension AuditPage {
   }
 
   private var rows: AuditPageData.Rows {
-    func short(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? Wording.rounded($0) : nil } }
-    return .init(
+    .init(
       index: suspects.map(\.index), given: suspects.map(\.given), suggested: suspects.map(\.suggested),
       suspicion: suspects.map { Wording.rounded($0.suspicion) },
       files: suspects.contains { $0.file != nil } ? suspects.map(\.file) : nil,
-      scores: record.scores.indices.map { score in suspects.map { short($0.scores[score]) } })
+      scores: record.scores.indices.map { score in suspects.map { Self.short($0.scores[score]) } })
+  }
+
+  /// As many digits as anybody reads; nil for what JSON has no number for.
+  private static func short(_ value: Double?) -> Double? {
+    value.flatMap { $0.isFinite ? Wording.rounded($0) : nil }
   }
 
   private var near: AuditPageData.Near? {
@@ -78,8 +81,7 @@ extension AuditPage {
     func packed(_ list: [AuditNeighbours.Neighbour]) -> [AuditPageData.Neighbour] {
       list.map {
         .init(
-          index: $0.index, label: classes[$0.label] ?? 0, cosine: $0.cosine.map { Wording.rounded($0) },
-          dot: Wording.rounded($0.dot))
+          index: $0.index, label: classes[$0.label] ?? 0, cosine: Self.short($0.cosine), dot: Self.short($0.dot))
       }
     }
     return .init(

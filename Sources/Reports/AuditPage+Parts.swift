@@ -73,12 +73,12 @@ extension AuditPage {
     <span>0.5</span><span>0.75</span><span>1</span></div>
     <p class="axis">suspicion; drag the handle to move the threshold</p>
     </div>
-    <dl class="reading">
+    <div class="reading"><dl>
     <dt>threshold</dt><dd id="threshold-value"></dd>
     <dt><label for="count">flagged</label></dt><dd><input type="number" id="count" min="0" max="\(record.count)"></dd>
     <dt>expected precision</dt><dd><span id="precision"></span><span class="quiet" id="precision-note"></span></dd>
-    <button type="button" id="reset-threshold">back to the audit’s \(Wording.integer(record.flagged))</button>
     </dl>
+    <button type="button" id="reset-threshold">back to the audit’s \(Wording.integer(record.flagged))</button></div>
     </div></section>
     """
   }
@@ -100,7 +100,7 @@ extension AuditPage {
     <button type="button" id="clear">clear filters</button>
     </div>
     <div class="tally"><p><b id="shown" role="status"></b> \
-    <span class="quiet"><span id="progress"></span>, <span id="where"></span></span></p>
+    <span class="quiet"><span id="progress"></span>; <span id="where"></span></span></p>
     <button type="button" id="download">Download corrections.csv</button></div>
     <div class="gallery">
     <div id="list" role="listbox" tabindex="0" aria-label="Examples, the most suspect first">\

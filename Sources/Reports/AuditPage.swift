@@ -144,7 +144,8 @@ public struct AuditPage: Sendable {
   /// JSON as an element of a page that a script reads.
   private static func element(_ id: String, _ json: Data) -> String {
     // Inside of strings alone is there any "<".
-    let text = String(decoding: json, as: UTF8.self).replacingOccurrences(of: "<", with: "\\u003c")
-    return "\n<script type=\"application/json\" id=\"\(id)\">\(text)</script>"
+    let text = String(decoding: json, as: UTF8.self)
+    let safe = json.contains(UInt8(ascii: "<")) ? text.replacingOccurrences(of: "<", with: "\\u003c") : text
+    return "\n<script type=\"application/json\" id=\"\(id)\">\(safe)</script>"
   }
 }

@@ -120,7 +120,7 @@ public final class CorrectionLog: Sendable {
     } catch let error as RunStoreError {
       throw RunStoreError(
         error.problem,
-        remedy: "The decision was not saved, the earlier ones are untouched; mend this, then decide again.")
+        remedy: "The decision was not saved, the earlier ones are untouched; solve this, then decide again.")
     }
     if text.lines == 0 { flushFolder(url.deletingLastPathComponent().path) }
     text.note(record, bytes: line.count)

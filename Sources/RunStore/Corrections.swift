@@ -117,7 +117,9 @@ public struct LabelledExamples: Sendable, Equatable {
   public init(_ suspects: [SuspectRecord], classes: [String]) {
     var labels = [Int](repeating: 0, count: suspects.count)
     var files = [String?](repeating: nil, count: suspects.count)
-    for suspect in suspects { (labels[suspect.index], files[suspect.index]) = (suspect.given, suspect.file) }
+    for suspect in suspects where labels.indices.contains(suspect.index) {
+      (labels[suspect.index], files[suspect.index]) = (suspect.given, suspect.file)
+    }
     self.init(classes: classes, labels: labels, files: files)
   }
 

@@ -302,8 +302,14 @@ document.addEventListener("keydown", event => {
   const action = keys[name];
   if (!action || (event.repeat && /^[1-4u]$/.test(name))) return;
   event.preventDefault();
+  bringIntoSight();
   action();
 });
+/* What the keys are about is to be seen. */
+function bringIntoSight() {
+  const { top, bottom } = $("shot").getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) $("gallery").scrollIntoView({ block: "start" });
+}
 for (const [id, action] of [["keep", keys[1]], ["relabel", relabel], ["other", openChooser], ["drop", keys[4]], ["undo", undo],
   ["previous", keys.k], ["next", keys.j]]) $(id).addEventListener("click", action);
 
@@ -367,7 +373,7 @@ new ResizeObserver(() => { layout(); reveal(); draw(); }).observe(list);
 const problem = await decisions.load();
 decisions.watch(() => apply(view[at]));
 $("download").hidden = decisions.isServed;
-$("where").textContent = decisions.isServed ? "saved in corrections.csv as you decide" : "kept in this browser";
+$("where").textContent = decisions.isServed ? "decisions are saved in corrections.csv" : "decisions are kept in this browser";
 $("audit-state").hidden = true;
 $("audit").hidden = false;
 $("filter-scope").value = flagged > 0 ? "flagged" : "all";
