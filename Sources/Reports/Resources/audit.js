@@ -381,4 +381,8 @@ apply();
 move(Math.max(0, firstOpen(0)));
 if (problem) say(`The decisions could not be loaded. ${problem} Reload the page before you decide.`, true);
 document.documentElement.dataset.gallery = "1";
-})();
+})().catch(error => {
+  const state = document.getElementById("audit-state");
+  state.hidden = false;
+  state.textContent = `The gallery cannot be shown in this browser (${error.message}); the examples are in suspects.csv.`;
+});
