@@ -184,6 +184,8 @@ let package = Package(
     .testTarget(name: "ChartsTests", dependencies: ["Charts", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Charts", "Reports", "TestSupport"], swiftSettings: strict),
     .testTarget(
+      name: "AuditTests", dependencies: ["Audit", "Datasets", "Training"], swiftSettings: strict),
+    .testTarget(
       name: "StudiesTests",
       dependencies: ["Studies", "Charts", "Reports", "RunStore", "Training", "Runs", "TestSupport"],
       swiftSettings: strict),
