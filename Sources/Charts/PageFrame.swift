@@ -79,7 +79,7 @@ package enum PageFrame {
   }
 
   /// What the script needs: the charts without data, the data packed, and the looks. The colours of the runs come first.
-  private static func payload(of figures: [Figure], runs: [(label: String, shade: Shade)]) -> JSON {
+  static func payload(of figures: [Figure], runs: [(label: String, shade: Shade)]) -> JSON {
     let groups = [Palette.pristine, Palette.corrupt, Palette.test, Palette.neutral]
     let shades = runs.map(\.shade) + groups + figures.flatMap(\.shades)
     return .object([

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Charts
+import Foundation
+
+/// What all pages of the dashboard have around them.
+struct SiteFrame: Sendable {
+  /// The parts of the dashboard.
+  enum Part: String, CaseIterable, Sendable {
+    case runs, studies, audits
+
+    /// Its name in the navigation.
+    var title: String { rawValue.prefix(1).uppercased() + rawValue.dropFirst() }
+    /// The address of its list.
+    var address: String { self == .runs ? "/" : "/" + rawValue }
+  }
+
+  /// What the pages link.
+  let assets: PageFrame.Assets
+  /// How many things each part has.
+  let counts: [Part: Int]
+
+  /// A page.
+  ///
+  /// - Parameters:
+  ///   - title: plain text.
+  ///   - part: where it belongs.
+  ///   - main: HTML.
+  ///   - figures: the figures on it.
+  ///   - runs: what they compare, with its colours.
+  func page(
+    _ title: String, in part: Part?, main: String, figures: [Figure] = [], runs: [(label: String, shade: Shade)] = []
+  ) -> String {
+    let links = Part.allCases.map { other in
+      let current = other == part ? " aria-current=\"page\"" : ""
+      let count = counts[other].map { " <span class=\"count\">\(Wording.integer($0))</span>" } ?? ""
+      return "<a href=\"\(other.address)\"\(current)>\(other.title)\(count)</a>"
+    }
+    let body = """
+      <nav class="site" aria-label="Dashboard"><span class="brand">Coherent Gradients</span>\
+      \(links.joined())\(PageFrame.themeButton)</nav>
+      <main>
+      \(main)
+      </main>
+      """
+    return PageFrame.linked(title: title, body: body, figures: figures, runs: runs, assets: assets)
+  }
+
+  /// A page that says what went wrong.
+  ///
+  /// - Parameters:
+  ///   - title: plain text.
+  ///   - sentence: what went wrong, and what to do.
+  func problem(_ title: String, _ sentence: String) -> String {
+    page(title, in: nil, main: "<h1>\(Wording.html(title))</h1>\n\(Self.notice(sentence))")
+  }
+
+  /// A sentence that stands out.
+  static func notice(_ sentence: String) -> String { "<p class=\"notice\" role=\"alert\">\(Wording.html(sentence))</p>" }
+
+  /// The path to something as two lines: where it lies, and its own name.
+  static func name(_ path: String) -> String {
+    let parts = path.split(separator: "/").map(String.init)
+    let folder = parts.dropLast().joined(separator: "/")
+    let above = folder.isEmpty ? "" : "<span class=\"above\">\(Wording.code(folder))/</span>"
+    return "\(above)<span class=\"own\">\(Wording.code(parts.last ?? path))</span>"
+  }
+
+  /// A moment, such as `29 Nov 2026, 14:05`; the browser shows it in the reader's own time.
+  static func time(_ date: Date) -> String {
+    let text = date.formatted(Date.ISO8601FormatStyle())
+    return "<time datetime=\"\(text)\">\(text.replacingOccurrences(of: "T", with: " ").prefix(16))</time>"
+  }
+}
