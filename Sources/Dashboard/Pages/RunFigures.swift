@@ -72,12 +72,15 @@ enum RunFigures {
     let nulls =
       shares.worlds == 0 ? "" : "Shaded: the range of \(shares.worlds) permutations of the two labels among the examples. "
     return card(
-      "contributions-\(String(plain))", "Contributions, \(shares.sample)",
+      "contributions-\(String(plain))", "Contributions, " + (samples[shares.sample] ?? shares.sample),
       "fᵖ and fᶜ, the shares of pristine and of corrupt examples in the reduction of the loss at each step. \(nulls)"
         + FigureAxis.logarithmicStepsNote, coherence,
       x: .steps, y: FigureAxis("Share of the loss reduction", isShare: true, including: [0, 0.5]), shares.curves,
       references: [FigureReference(0.5)])
   }
+
+  /// What the usual samples of contributions are called.
+  private static let samples = ["paper": "the paper’s sample", "population": "whole population"]
 
   private static func card(
     _ id: String, _ title: String, _ caption: String, _ section: String, x: FigureAxis, y: FigureAxis,

@@ -24,7 +24,7 @@ struct RunPage {
     return frame.page(
       entry.url.lastPathComponent, in: .runs,
       main: """
-        <p class="eyebrow">\(Wording.code(entry.name))</p>
+        \(SiteFrame.eyebrow(entry.name))
         <h1>\(Wording.code(entry.url.lastPathComponent))</h1>
         <div id="live" data-live="\(row.status == .running ? "/run/\(entry.id)/events" : "")">\(facts)</div>
         \(problem.map(SiteFrame.notice) ?? "")

@@ -66,6 +66,12 @@ struct SiteFrame: Sendable {
     return "\(above)<span class=\"own\">\(Wording.code(parts.last ?? path))</span>"
   }
 
+  /// Where something lies, above its name; nothing for what lies in the folder that is served.
+  static func eyebrow(_ path: String) -> String {
+    let folder = path.split(separator: "/").dropLast().joined(separator: " / ")
+    return folder.isEmpty ? "" : "<p class=\"eyebrow\">\(Wording.code(folder))</p>"
+  }
+
   /// A moment, such as `29 Nov 2026, 14:05`; the browser shows it in the reader's own time.
   static func time(_ date: Date) -> String {
     let text = date.formatted(Date.ISO8601FormatStyle())

@@ -69,7 +69,7 @@ struct StudyPages {
     return frame.page(
       title, in: .studies,
       main: """
-        <p class="eyebrow">\(Wording.code(entry.name))</p>
+        \(SiteFrame.eyebrow(entry.name))
         <h1>\(Wording.html(title))</h1>
         \(toolbar)
         <section><h2>Score card</h2>

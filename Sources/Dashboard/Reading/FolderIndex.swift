@@ -17,7 +17,7 @@ actor FolderIndex {
     let id: String
     /// Its folder, without symbolic links.
     let url: URL
-    /// The path below the folder that is served, or that folder's name.
+    /// The path below the folder that is served, behind that folder's name where there are several.
     let name: String
   }
 
@@ -93,14 +93,19 @@ actor FolderIndex {
     guard seen[url.path] == nil, let folder = folder(url) else { return }
     seen[url.path] = folder
     for kind in folder.kinds {
-      let below = url.path.dropFirst(root.path.count + 1)
-      snapshot.entries.append(
-        Entry(kind: kind, id: Self.id(url.path), url: url, name: below.isEmpty ? url.lastPathComponent : String(below)))
+      snapshot.entries.append(Entry(kind: kind, id: Self.id(url.path), url: url, name: name(of: url, in: root)))
     }
     guard depth < Self.depth else { return }
     for name in folder.inner {
       visit(url.appendingPathComponent(name, isDirectory: true), root, depth: depth + 1, &snapshot, &seen)
     }
+  }
+
+  /// The path below the folder that is served; with that folder's own name where there are several.
+  private func name(of url: URL, in root: URL) -> String {
+    let below = String(url.path.dropFirst(root.path.count + 1))
+    guard !below.isEmpty else { return url.lastPathComponent }
+    return roots.count > 1 ? root.lastPathComponent + "/" + below : below
   }
 
   /// What a folder is and which folders to look into; nil when it cannot be listed.

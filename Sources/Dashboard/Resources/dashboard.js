@@ -5,13 +5,15 @@
 "use strict";
 
 /* Times are written in the reader's own zone. */
-const written = new Intl.DateTimeFormat(undefined, {
-  day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
-});
+const form = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+const thisYear = new Intl.DateTimeFormat("en-GB", form);
+const otherYear = new Intl.DateTimeFormat("en-GB", { ...form, year: "numeric" });
 function localTimes(inside) {
   for (const time of inside.querySelectorAll("time[datetime]")) {
     const date = new Date(time.dateTime);
-    if (!Number.isNaN(date.getTime())) time.textContent = written.format(date);
+    if (Number.isNaN(date.getTime())) continue;
+    time.title = date.toString();
+    time.textContent = (date.getFullYear() === new Date().getFullYear() ? thisYear : otherYear).format(date);
   }
 }
 localTimes(document);
