@@ -118,7 +118,13 @@ let package = Package(
     .target(
       name: "Charts", resources: [.embedInCode("Resources/page.css"), .embedInCode("Resources/page.js")],
       swiftSettings: strict + packing),
-    .target(name: "Reports", dependencies: ["RunStore", "Charts"], swiftSettings: strict),
+    .target(
+      name: "Reports", dependencies: ["RunStore", "Charts"],
+      resources: [
+        .embedInCode("Resources/audit.css"), .embedInCode("Resources/audit-decisions.js"),
+        .embedInCode("Resources/audit.js"),
+      ],
+      swiftSettings: strict),
     .target(
       name: "Studies",
       dependencies: [

@@ -16,8 +16,35 @@ package enum PageFrame {
   package static func document(
     title: String, body: String, figures: [Figure], runs: [(label: String, shade: Shade)], bundle: URL
   ) throws -> String {
-    let policy =
-      "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
+    document(
+      title: title, body: body, style: "", connections: "'none'", policy: " 'unsafe-eval'",
+      scripts: [
+        escaped(try ChartAssets.script(at: bundle)), "const REPORT = \(payload(of: figures, runs: runs).text);", script,
+      ])
+  }
+
+  /// A page without figures, with a style and a script of its own.
+  ///
+  /// - Parameters:
+  ///   - title: Plain text.
+  ///   - body: HTML.
+  ///   - style: What it needs beside the style of all pages.
+  ///   - script: What runs at its end; it is trusted.
+  ///   - connects: Whether it may ask the server that it comes from, for data and pictures.
+  package static func document(
+    title: String, body: String, style: String, script own: String, connects: Bool
+  ) -> String {
+    document(
+      title: title, body: body, style: "\n" + style, connections: connects ? "'self'" : "'none'", policy: "",
+      scripts: ["const REPORT = \(payload(of: [], runs: []).text);", script, escaped(own)])
+  }
+
+  private static var script: String { String(decoding: PackageResources.page_js, as: UTF8.self) }
+
+  private static func document(
+    title: String, body: String, style: String, connections: String, policy: String, scripts: [String]
+  ) -> String {
+    let pictures = connections == "'self'" ? " 'self'" : ""
     return """
       <!DOCTYPE html>
       <html lang="en">
@@ -25,15 +52,14 @@ package enum PageFrame {
       <meta charset="utf-8">
       <meta name="viewport" content="width=device-width, initial-scale=1">
       <meta name="color-scheme" content="light dark">
-      <meta http-equiv="Content-Security-Policy" content="\(policy)">
+      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'\(policy); \
+      style-src 'unsafe-inline'; img-src\(pictures) data: blob:\(connections == "'self'" ? "; connect-src 'self'" : "")">
       <title>\(Wording.html(title)) · Coherent Gradients</title>
-      <style>\(String(decoding: PackageResources.page_css, as: UTF8.self))</style>
+      <style>\(String(decoding: PackageResources.page_css, as: UTF8.self))\(style)</style>
       </head>
       <body>
       \(body)
-      <script>\(escaped(try ChartAssets.script(at: bundle)))</script>
-      <script>const REPORT = \(payload(of: figures, runs: runs).text);</script>
-      <script>\(String(decoding: PackageResources.page_js, as: UTF8.self))</script>
+      \(scripts.map { "<script>\($0)</script>" }.joined(separator: "\n"))
       </body>
       </html>
 

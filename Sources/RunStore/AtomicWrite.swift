@@ -77,3 +77,32 @@ func flushFolder(_ path: String) {
   fsync(descriptor)
   close(descriptor)
 }
+
+/// Reads a whole file.
+///
+/// - Throws: `RunStoreError` when there is none, or it cannot be read.
+func readFile(_ url: URL) throws -> Data {
+  let descriptor = open(url.path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw RunStoreError.system("read", url.path, code: errno) }
+  close(descriptor)
+  do {
+    return try Data(contentsOf: url)
+  } catch {
+    throw RunStoreError("Cannot read \(url.path): \(error).", remedy: "Check the disk and try again.")
+  }
+}
+
+/// Makes a folder, with those above it; one that is there stays as it is.
+///
+/// - Throws: `RunStoreError` when it cannot be made.
+func makeFolder(_ folder: URL) throws {
+  var missing: [String] = []
+  var path = folder.path
+  while !FileManager.default.fileExists(atPath: path), path != "/" {
+    missing.append(path)
+    path = (path as NSString).deletingLastPathComponent
+  }
+  for path in missing.reversed() where mkdir(path, 0o777) != 0 && errno != EEXIST {
+    throw RunStoreError.system("create the folder", folder.path, code: errno)
+  }
+}

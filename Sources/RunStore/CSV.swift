@@ -41,34 +41,62 @@ enum CSV {
   static func read<Record: CSVRecord>(
     _: Record.Type, from data: Data, file: String, checkHeader: Bool = true, ignoreUnfinished: Bool
   ) throws -> [Record] {
-    var records: [Record] = []
-    var number = 0
-    var headerSeen = !checkHeader
+    try numbered(
+      Record.self, from: data, file: file, checkHeader: checkHeader, ignoreUnfinished: ignoreUnfinished
+    ).map(\.record)
+  }
+
+  /// As `read`, with the number of the line that each record stands on.
+  static func numbered<Record: CSVRecord>(
+    _: Record.Type, from data: Data, file: String, checkHeader: Bool = true, ignoreUnfinished: Bool
+  ) throws -> [(line: Int, record: Record)] {
+    var records: [(line: Int, record: Record)] = []
     let schema = Record.schema
-    var columns = schema.names
+    let columns = checkHeader ? nil : schema.names
+    try forEachRow(of: data, file: file, columns: columns, ignoreUnfinished: ignoreUnfinished) {
+      try check(header: $0, of: Record.self, file: file)
+    } body: { row in
+      do {
+        records.append((row.line, try schema.read(row)))
+      } catch let error as CSVSchemaError {
+        throw RunStoreError("\(file):\(row.line): \(error.message)", remedy: error.remedy)
+      }
+    }
+    return records
+  }
+
+  /// Calls `body` with every line that is not empty, once its cells are as many as the columns.
+  ///
+  /// - Parameters:
+  ///   - columns: the columns, where they are known already; otherwise the first line is the header, with or without
+  ///     the byte order mark of spreadsheets.
+  ///   - ignoreUnfinished: whether a last line without a newline is left out.
+  ///   - header: checks the header, which is empty in an empty file, and gives the columns by their names of today.
+  static func forEachRow(
+    of data: Data, file: String, columns: [String]?, ignoreUnfinished: Bool,
+    header: ([String]) throws -> [String], body: (CSVRow) throws -> Void
+  ) throws {
+    var columns = columns
+    var number = 0
     try forEachLine(of: data) { bytes, isFinished in
       number += 1
       if !isFinished && ignoreUnfinished { return }
-      if !headerSeen {
-        headerSeen = true
-        columns = try check(header: split(bytes), of: Record.self, file: file)
-      } else if !bytes.isEmpty {
-        let cells = split(bytes)
-        guard cells.count == columns.count else {
-          throw RunStoreError(
-            "\(file):\(number): expected \(columns.count) columns (\(columns.joined(separator: ",")))"
-              + " but found \(cells.count).",
-            remedy: "Correct or remove this line, or restore the file from a copy.")
-        }
-        do {
-          records.append(try schema.read(CSVRow(file: file, line: number, columns: columns, cells: cells)))
-        } catch let error as CSVSchemaError {
-          throw RunStoreError("\(file):\(number): \(error.message)", remedy: error.remedy)
-        }
+      guard let known = columns else {
+        let mark = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        columns = try header(split(bytes.dropFirst(mark)))
+        return
       }
+      if bytes.isEmpty { return }
+      let cells = split(bytes)
+      guard cells.count == known.count else {
+        throw RunStoreError(
+          "\(file):\(number): expected \(known.count) columns (\(known.joined(separator: ",")))"
+            + " but found \(cells.count).",
+          remedy: "Correct or remove this line, or restore the file from a copy.")
+      }
+      try body(CSVRow(file: file, line: number, columns: known, cells: cells))
     }
-    if !headerSeen && !ignoreUnfinished { _ = try check(header: [], of: Record.self, file: file) }
-    return records
+    if columns == nil && !ignoreUnfinished { columns = try header([]) }
   }
 
   /// The columns that a file has, by their names of today.
@@ -99,7 +127,8 @@ enum CSV {
     }
   }
 
-  private static func split(_ bytes: UnsafeRawBufferPointer.SubSequence) -> [String] {
+  /// The cells of a line.
+  static func split(_ bytes: UnsafeRawBufferPointer.SubSequence) -> [String] {
     guard bytes.contains(0x22) else {
       return bytes.split(separator: 0x2C, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
     }

@@ -16,9 +16,15 @@ public final class DirectoryLock {
   /// - Parameters:
   ///   - folder: the folder that is locked.
   ///   - activity: what the other process would be doing, such as "training in".
+  ///   - remedy: what to do about that.
+  ///   - patience: for how many seconds to wait for the lock, where others hold it for moments only.
   /// - Throws: `RunStoreError` when another process, or another part of this one, has it.
-  public init(_ folder: URL, activity: String = "training in") throws {
+  public init(
+    _ folder: URL, activity: String = "training in",
+    remedy: String = "Wait for it to end, stop it, or choose another folder with --out.", patience: Double = 0
+  ) throws {
     path = folder.appendingPathComponent(RunFile.lock).path
+    let end = Date().addingTimeInterval(patience)
     while true {
       let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
       guard opened >= 0 else {
@@ -30,9 +36,11 @@ public final class DirectoryLock {
         close(opened)
         if code == EINTR { continue }
         guard code == EWOULDBLOCK else { return }
-        throw RunStoreError(
-          "Another process is \(activity) \(folder.path).",
-          remedy: "Wait for it to end, stop it, or choose another folder with --out.")
+        if Date() < end {
+          usleep(2000)
+          continue
+        }
+        throw RunStoreError("Another process is \(activity) \(folder.path).", remedy: remedy)
       }
       // The one before may have deleted the file after it was opened here: that lock would guard nothing.
       if Self.isSame(opened, path) {

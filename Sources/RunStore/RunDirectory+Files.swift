@@ -183,14 +183,5 @@ extension RunDirectory {
     return try CSV.read(Record.self, from: read(name), file: file(name).path, ignoreUnfinished: isLog)
   }
 
-  private func read(_ name: String) throws -> Data {
-    let descriptor = Foundation.open(file(name).path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw RunStoreError.system("read", file(name).path, code: errno) }
-    Foundation.close(descriptor)
-    do {
-      return try Data(contentsOf: file(name))
-    } catch {
-      throw RunStoreError("Cannot read \(file(name).path): \(error).", remedy: "Check the disk and try again.")
-    }
-  }
+  private func read(_ name: String) throws -> Data { try readFile(file(name)) }
 }

@@ -96,11 +96,11 @@ public struct RunDirectory: Sendable, Hashable {
       }
       try run.checkRoom(existing: existing)
     }
-    try run.makeFolder(run.url)
+    try makeFolder(run.url)
     try prepare(run)
     try run.checkWritable()
     try run.makeRoom(existing: existing)
-    try run.makeFolder(run.checkpoints)
+    try makeFolder(run.checkpoints)
     return run
   }
 
@@ -233,18 +233,6 @@ public struct RunDirectory: Sendable, Hashable {
   private func isBare(_ entries: [String]) -> Bool {
     entries.allSatisfy { [RunFile.checkpoints, RunFile.lock].contains($0) || isTemporaryName($0) }
       && (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path))?.isEmpty ?? true
-  }
-
-  func makeFolder(_ folder: URL) throws {
-    var missing: [String] = []
-    var path = folder.path
-    while !FileManager.default.fileExists(atPath: path), path != "/" {
-      missing.append(path)
-      path = (path as NSString).deletingLastPathComponent
-    }
-    for path in missing.reversed() where mkdir(path, 0o777) != 0 && errno != EEXIST {
-      throw RunStoreError.system("create the folder", folder.path, code: errno)
-    }
   }
 
   /// Writes and deletes a small file, so that a run that could not be saved never starts.
