@@ -39,7 +39,7 @@ package enum PageFrame {
       scripts: ["const REPORT = \(payload(of: [], runs: []).text);", script, escaped(own)])
   }
 
-  private static var script: String { String(decoding: PackageResources.page_js, as: UTF8.self) }
+  static var script: String { String(decoding: PackageResources.page_js, as: UTF8.self) }
 
   private static func document(
     title: String, body: String, style: String, connections: String, policy: String, scripts: [String]

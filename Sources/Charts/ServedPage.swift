@@ -21,6 +21,15 @@ extension PageFrame {
     package init(styles: [String], drawing: String, scripts: [String]) {
       (self.styles, self.drawing, self.scripts) = (styles, drawing, scripts)
     }
+
+    /// The same with more style sheets and scripts behind them.
+    ///
+    /// - Parameters:
+    ///   - styles: more style sheets.
+    ///   - scripts: more scripts.
+    package func adding(styles: [String], scripts: [String]) -> Assets {
+      Assets(styles: self.styles + styles, drawing: drawing, scripts: self.scripts + scripts)
+    }
   }
 
   /// The style of a page.
@@ -29,7 +38,7 @@ extension PageFrame {
   /// The script of a page that links it: it finds the figures in the page.
   package static var linkedScript: String {
     "const REPORT = JSON.parse(document.getElementById(\"report\").textContent);\n"
-      + String(decoding: PackageResources.page_js, as: UTF8.self)
+      + script
   }
 
   /// The JavaScript bundle that draws.

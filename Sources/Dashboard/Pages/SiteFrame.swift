@@ -17,6 +17,8 @@ struct SiteFrame: Sendable {
 
   /// What the pages link.
   let assets: PageFrame.Assets
+  /// What the page of an audit links.
+  let auditAssets: PageFrame.Assets
   /// How many things each part has.
   let counts: [Part: Int]
 
@@ -31,19 +33,29 @@ struct SiteFrame: Sendable {
   func page(
     _ title: String, in part: Part?, main: String, figures: [Figure] = [], runs: [(label: String, shade: Shade)] = []
   ) -> String {
+    let body = "\(navigation(part))\n<main>\n\(main)\n</main>"
+    return PageFrame.linked(title: title, body: body, figures: figures, runs: runs, assets: assets)
+  }
+
+  /// The page of an audit, which has a style, a script and a body of its own.
+  ///
+  /// - Parameters:
+  ///   - title: plain text.
+  ///   - body: HTML.
+  func audit(_ title: String, body: String) -> String {
+    PageFrame.linked(title: title, body: navigation(.audits) + "\n" + body, assets: auditAssets)
+  }
+
+  private func navigation(_ part: Part?) -> String {
     let links = Part.allCases.map { other in
       let current = other == part ? " aria-current=\"page\"" : ""
       let count = counts[other].map { " <span class=\"count\">\(Wording.integer($0))</span>" } ?? ""
       return "<a href=\"\(other.address)\"\(current)>\(other.title)\(count)</a>"
     }
-    let body = """
+    return """
       <nav class="site" aria-label="Dashboard"><span class="brand">Coherent Gradients</span>\
       \(links.joined())\(PageFrame.themeButton)</nav>
-      <main>
-      \(main)
-      </main>
       """
-    return PageFrame.linked(title: title, body: body, figures: figures, runs: runs, assets: assets)
   }
 
   /// A page that says what went wrong.

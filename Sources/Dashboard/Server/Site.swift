@@ -29,6 +29,9 @@ struct Site: HTTPResponder {
   /// Score cards by study.
   let scoreCards = FileCache<ScoreCardFile?>(limit: 1000)
 
+  /// Audits that were opened.
+  let audits = FileCache<OpenAudit>(limit: 8)
+
   /// Why a request has no answer.
   enum Failure: Error {
     /// There is no such thing, or it has vanished.
@@ -82,7 +85,7 @@ struct Site: HTTPResponder {
     case ("studies", 1):
       let snapshot = await index.snapshot()
       return page(StudyPages(snapshot: snapshot, cards: scoreCards).list(in: frame(snapshot)))
-    case ("audits", 1): return await audits()
+    case ("audits", 1): return await auditList()
     case ("assets", 2): return try asset(parts[1])
     case ("run", 2...): return try await run(parts[1], Array(parts.dropFirst(2)), request)
     case ("study", 2...): return try await study(parts[1], Array(parts.dropFirst(2)), request)
@@ -102,7 +105,7 @@ struct Site: HTTPResponder {
   /// What is around the pages.
   func frame(_ snapshot: FolderIndex.Snapshot) -> SiteFrame {
     SiteFrame(
-      assets: assets.links,
+      assets: assets.links, auditAssets: assets.auditLinks,
       counts: [
         .runs: snapshot.entries(.run).count, .studies: snapshot.entries(.study).count,
         .audits: snapshot.entries(.audit).count,

@@ -2,6 +2,7 @@
 
 import Charts
 import Foundation
+import Reports
 import Synchronization
 
 /// The scripts and style sheets that pages link. Their addresses carry a hash of their content, so that a browser keeps
@@ -17,6 +18,8 @@ struct SiteAssets: Sendable {
   let files: [String: File]
   /// Their addresses.
   let links: PageFrame.Assets
+  /// Those of the page of an audit.
+  let auditLinks: PageFrame.Assets
 
   /// The assets of all pages.
   ///
@@ -40,6 +43,8 @@ struct SiteAssets: Sendable {
         link("page", "js", javaScript, PageFrame.linkedScript),
         link("dashboard", "js", javaScript, String(decoding: PackageResources.dashboard_js, as: UTF8.self)),
       ])
+    auditLinks = links.adding(
+      styles: [link("audit", "css", css, AuditPage.style)], scripts: [link("audit", "js", javaScript, AuditPage.script)])
     self.files = files
   }
 }
