@@ -57,7 +57,8 @@ struct CoherenceByLayer: FigureBuilder {
       records.compactMap { record in
         guard let column = columns[record.step], let r = record.mCoherence, r.isFinite, r > 0 else { return nil }
         return FigureHeatmap.Cell(
-          row: layer == "all" ? Self.network : layer, from: edges[column], to: EarlySteps.overlapped(edges, column), value: r,
+          row: layer == "all" ? Self.network : layer, from: edges[column], to: EarlySteps.overlapped(edges, column),
+          value: r,
           details: [
             Wording.integer(record.step), Wording.integer(record.m),
             record.alphaUnbiased.map { String(format: "%.3g", $0) } ?? "–",

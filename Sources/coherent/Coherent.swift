@@ -23,8 +23,7 @@ struct Coherent: AsyncParsableCommand {
       directions that few share stay weak and memorise. Start with `coherent demo`, then `coherent train --help`.
       """, version: version,
     subcommands: [
-      Demo.self, Train.self, Measure.self, Evaluate.self, Predict.self, ReportCommand.self, Serve.self, StudyCommand.self,
-      DataCommand.self, ModelCommand.self,
-      Doctor.self,
+      Demo.self, Train.self, Measure.self, Evaluate.self, Predict.self, ReportCommand.self, Serve.self,
+      StudyCommand.self, DataCommand.self, ModelCommand.self, Doctor.self,
     ])
 }

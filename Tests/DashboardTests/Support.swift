@@ -11,7 +11,8 @@ extension Scratch {
   /// A run directory with two groups of examples, made by the writers that trainings use.
   @discardableResult
   func run(
-    _ name: String, steps: Int = 20, seed: UInt64 = 1, status: RunManifest.Status = .completed, dataset: String = "mnist"
+    _ name: String, steps: Int = 20, seed: UInt64 = 1, status: RunManifest.Status = .completed,
+    dataset: String = "mnist"
   ) throws -> RunDirectory {
     let run = try RunDirectory.create(at: path(name), existing: .refuse)
     try run.write(manifest: manifest(seed: seed, status: status, steps: steps, dataset: dataset))
@@ -32,7 +33,8 @@ extension Scratch {
     RunManifest(
       tool: .init(version: "0.1.0"), created: Date(timeIntervalSince1970: 1_767_225_600),
       commandLine: ["coherent", "train"], seed: seed, dataset: .init(name: dataset, classes: 10), model: "mlp:32",
-      optimizer: "sgd", learningRate: 0.1, plannedSteps: steps, noise: .init(kind: "permute", rate: 0.5), status: status,
+      optimizer: "sgd", learningRate: 0.1, plannedSteps: steps, noise: .init(kind: "permute", rate: 0.5),
+      status: status,
       summary: status == .running ? nil : .init(steps: steps, wallSeconds: 2))
   }
 }
@@ -79,21 +81,22 @@ final class RunningDashboard: Sendable {
   var headers: [String: String] { ["Host": "127.0.0.1:\(port)", "Cookie": "coherent-\(port)=\(token)"] }
 
   /// The answer to a request of such a browser.
-  func get(_ path: String, headers more: [String: String] = [:]) throws -> Answer {
-    try request("GET", path, headers: headers.merging(more) { $1 })
+  func get(_ path: String, headers more: [String: String] = [:]) async throws -> Answer {
+    try await request("GET", path, headers: headers.merging(more) { $1 })
   }
 
   /// The answer to a decision of such a browser.
-  func post(_ path: String, _ body: String, headers more: [String: String] = [:]) throws -> Answer {
+  func post(_ path: String, _ body: String, headers more: [String: String] = [:]) async throws -> Answer {
     let own = ["Origin": "http://127.0.0.1:\(port)", "Content-Type": "application/json"]
-    return try request("POST", path, headers: headers.merging(own) { $1 }.merging(more) { $1 }, body: body)
+    return try await request("POST", path, headers: headers.merging(own) { $1 }.merging(more) { $1 }, body: body)
   }
 
   /// The answer to a request with exactly these headers.
-  func request(_ method: String, _ path: String, headers: [String: String], body: String? = nil) throws -> Answer {
+  func request(_ method: String, _ path: String, headers: [String: String], body: String? = nil) async throws -> Answer
+  {
     let connection = try Connection(port: port)
     try connection.send(method, path, headers: headers.merging(["Connection": "close"]) { $1 }, body: body)
-    return try Answer(connection.readToEnd())
+    return try Answer(await connection.readToEnd())
   }
 }
 
@@ -118,8 +121,8 @@ struct Answer {
   }
 }
 
-/// A connection on which a test writes what it likes.
-final class Connection {
+/// A connection on which a test writes what it likes. It waits on a thread of its own: the server needs those of tasks.
+final class Connection: Sendable {
   private let descriptor: Int32
 
   init(port: Int) throws {
@@ -134,7 +137,7 @@ final class Connection {
       }
     }
     try #require(code == 0, "no connection to port \(port)")
-    var patience = timeval(tv_sec: 20, tv_usec: 0)
+    var patience = timeval(tv_sec: 60, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
   }
 
@@ -147,28 +150,27 @@ final class Connection {
     try #require(write(descriptor, bytes, bytes.count) == bytes.count)
   }
 
-  /// What comes next; empty at the end.
-  func read() throws -> [UInt8] {
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    let count = Foundation.read(descriptor, &buffer, buffer.count)
-    try #require(count >= 0, "nothing came for 20 s")
-    return Array(buffer[..<count])
+  /// Reads until a condition holds for all that came, or to the end.
+  private func read(while goesOn: @escaping @Sendable ([UInt8]) -> Bool) async throws -> [UInt8] {
+    try await withCheckedThrowingContinuation { continuation in
+      Thread { [self] in
+        var all: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        repeat {
+          let count = Foundation.read(descriptor, &buffer, buffer.count)
+          guard count >= 0 else { return continuation.resume(throwing: CocoaError(.fileReadUnknown)) }
+          if count == 0 { break }
+          all += buffer[..<count]
+        } while goesOn(all)
+        continuation.resume(returning: all)
+      }.start()
+    }
   }
 
-  func readToEnd() throws -> [UInt8] {
-    var all: [UInt8] = []
-    while case let part = try read(), !part.isEmpty { all += part }
-    return all
-  }
+  func readToEnd() async throws -> [UInt8] { try await read { _ in true } }
 
   /// Reads until the text has come.
-  func read(until text: String) throws -> String {
-    var all: [UInt8] = []
-    while true {
-      let part = try read()
-      all += part
-      let read = String(decoding: all, as: UTF8.self)
-      if read.contains(text) || part.isEmpty { return read }
-    }
+  func read(until text: String) async throws -> String {
+    String(decoding: try await read { !String(decoding: $0, as: UTF8.self).contains(text) }, as: UTF8.self)
   }
 }

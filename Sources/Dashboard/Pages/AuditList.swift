@@ -35,7 +35,8 @@ struct AuditList {
     do {
       content = try summary(entry)
     } catch {
-      content = "<strong>\(Wording.code(entry.url.lastPathComponent))</strong>"
+      content =
+        "<strong>\(Wording.code(entry.url.lastPathComponent))</strong>"
         + "<span class=\"problem\">\(Wording.html("\(error)"))</span>"
     }
     return """

@@ -60,8 +60,9 @@ enum RunFigures {
     }
     return FigureHeatmap(
       id: "alpha-by-layer", title: ["Coherence α by layer and step"],
-      caption: "α of each layer’s gradients on the \(layers.split) probe, in the order of the network; the colour scale is "
-        + "logarithmic. A cell extends halfway to the next probe. \(FigureAxis.logarithmicStepsNote)",
+      caption:
+        "α of each layer’s gradients on the \(layers.split) probe, in the order of the network; the colour scale "
+        + "is logarithmic. A cell extends halfway to the next probe. \(FigureAxis.logarithmicStepsNote)",
       section: coherence, x: .steps, rows: layers.names, value: "α", range: low...max(high, low * 1.01), cells: cells,
       details: ["step", "share of Σ‖gᵢ‖²"]
     ).figure()
@@ -70,7 +71,8 @@ enum RunFigures {
   private static func contributionCard(_ shares: RunCurves.Shares) -> Figure? {
     let plain = shares.sample.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
     let nulls =
-      shares.worlds == 0 ? "" : "Shaded: the range of \(shares.worlds) permutations of the two labels among the examples. "
+      shares.worlds == 0
+      ? "" : "Shaded: the range of \(shares.worlds) permutations of the two labels among the examples. "
     return card(
       "contributions-\(String(plain))", "Contributions, " + (samples[shares.sample] ?? shares.sample),
       "fᵖ and fᶜ, the shares of pristine and of corrupt examples in the reduction of the loss at each step. \(nulls)"
@@ -147,7 +149,8 @@ enum RunFigures {
       comparison(
         "\(name)-accuracy", titles[name] ?? name,
         "Share of examples classified as labelled." + AccuracyAxis.note(ends), learning, x: .linearSteps,
-        y: .accuracy(ends: ends), runs) { RunCurves.named(name, in: $0.accuracy) }
+        y: .accuracy(ends: ends), runs
+      ) { RunCurves.named(name, in: $0.accuracy) }
     }
     let loss = ["train", "test"].map { name in
       comparison(
@@ -160,7 +163,8 @@ enum RunFigures {
         "\(name)-alpha", name == "train" ? "α on training examples" : "α on test examples",
         "Coherence of the per-example gradients of the whole network. Probes of different sizes are not comparable. "
           + FigureAxis.logarithmicStepsNote, coherence,
-        x: .steps, y: FigureAxis("α", scale: .logarithmic), runs) { RunCurves.named(name, in: $0.alpha) }
+        x: .steps, y: FigureAxis("α", scale: .logarithmic), runs
+      ) { RunCurves.named(name, in: $0.alpha) }
     }
     return (accuracy + loss + alpha).compactMap { $0 }
   }

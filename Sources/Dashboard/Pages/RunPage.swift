@@ -43,7 +43,7 @@ struct RunPage {
     guard let manifest = row.manifest else { return SiteFrame.notice(row.problem ?? "") }
     let planned = manifest.plannedSteps.map { " <span class=\"quiet\">of \(Wording.integer($0))</span>" } ?? ""
     let numbers: [(String, String?)] = [
-      ("Status", "<span class=\"status\"><i class=\"dot-mark \(row.status.rawValue)\"></i>\(row.status.rawValue)</span>"),
+      ("Status", SiteFrame.status(row)),
       ("Step", row.step.map { Wording.integer($0) + (row.status == .finished ? "" : planned) }),
       ("Train accuracy", row.train.map { Wording.html(Wording.percent($0)) }),
       ("Test accuracy", row.test.map { Wording.html(Wording.percent($0)) }),
@@ -67,7 +67,7 @@ struct RunPage {
     let links = files.filter { FileStamp(of: entry.url.appendingPathComponent($0)) != nil }.map {
       "<a href=\"/run/\(entry.id)/file/\($0)\">\($0)</a>"
     }
-    return links.isEmpty ? "" : "<details class=\"files\"><summary>Files</summary><div>\(links.joined())</div></details>"
+    return SiteFrame.menu("Files", links)
   }
 
   private var events: String {

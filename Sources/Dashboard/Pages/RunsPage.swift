@@ -51,6 +51,7 @@ struct RunsPage {
       "<button type=\"button\" class=\"chip\" data-status=\"\(status.rawValue)\" aria-pressed=\"false\">"
         + "<i class=\"dot-mark \(status.rawValue)\"></i>\(status.rawValue) \(Wording.integer(counts[status] ?? 0))</button>"
     }
+    let rows = self.rows
     return frame.page(
       "Runs", in: .runs,
       main: """
@@ -62,7 +63,8 @@ struct RunsPage {
         \(chips.joined())
         <span class="hint" id="shown" aria-live="polite"></span></div>
         <div class="switches"><button type="submit" id="compare" class="primary" disabled>Compare</button></div></div>
-        <div class="scroll"><table id="runs" data-refresh="/runs/rows"><thead><tr>\
+        <div class="scroll"><table id="runs" data-refresh="/runs/rows" \
+        data-tag="\(Self.tag(rows))"><thead><tr>\
         <th class="pick"><span class="unseen">Compare</span></th>\(heads.joined())</tr></thead><tbody>
         \(rows)
         </tbody></table></div>
@@ -78,11 +80,12 @@ struct RunsPage {
       .joined(separator: "\n")
   }
 
+  /// What tells rows from others.
+  static func tag(_ rows: String) -> String { FolderIndex.id(rows) }
+
   private func row(_ entry: FolderIndex.Entry, _ row: RunRow) -> String {
     let link = "<a href=\"/run/\(entry.id)\" title=\"\(Wording.code(entry.name))\">\(SiteFrame.name(entry.name))</a>"
-    let status =
-      "<td data-v=\"\(row.status.rawValue)\"><span class=\"status\"><i class=\"dot-mark \(row.status.rawValue)\"></i>"
-      + "\(row.status.rawValue)</span></td>"
+    let status = "<td data-v=\"\(row.status.rawValue)\">\(SiteFrame.status(row))</td>"
     let pick =
       "<td class=\"pick\"><input type=\"checkbox\" name=\"run\" value=\"\(entry.id)\" "
       + "aria-label=\"Compare \(Wording.code(entry.name))\"></td>"

@@ -68,7 +68,21 @@ struct SiteFrame: Sendable {
   }
 
   /// A sentence that stands out.
-  static func notice(_ sentence: String) -> String { "<p class=\"notice\" role=\"alert\">\(Wording.html(sentence))</p>" }
+  static func notice(_ sentence: String) -> String {
+    "<p class=\"notice\" role=\"alert\">\(Wording.html(sentence))</p>"
+  }
+
+  /// How far a run has come, as a word behind a coloured dot.
+  static func status(_ row: RunRow) -> String {
+    let status = row.status.rawValue
+    return "<span class=\"status\"><i class=\"dot-mark \(status)\"></i>\(status)</span>"
+  }
+
+  /// A menu of links; nothing without any.
+  static func menu(_ title: String, _ links: [String]) -> String {
+    links.isEmpty
+      ? "" : "<details class=\"files\"><summary>\(title)</summary><div>\(links.joined())</div></details>"
+  }
 
   /// The path to something as two lines: where it lies, and its own name.
   static func name(_ path: String) -> String {

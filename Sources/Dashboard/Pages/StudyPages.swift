@@ -46,7 +46,8 @@ struct StudyPages {
         """
     }
     return frame.page(
-      "Studies", in: .studies, main: "<h1>Studies</h1>\n<div class=\"tiles-grid\">\(cards.joined(separator: "\n"))</div>")
+      "Studies", in: .studies,
+      main: "<h1>Studies</h1>\n<div class=\"tiles-grid\">\(cards.joined(separator: "\n"))</div>")
   }
 
   /// The page of one study.
@@ -57,15 +58,15 @@ struct StudyPages {
   func page(_ entry: FolderIndex.Entry, in frame: SiteFrame) -> String {
     let card = card(entry)
     let title = card?.study ?? entry.url.lastPathComponent
-    let report = Self.hasReport(entry) ? "<a class=\"button\" href=\"/study/\(entry.id)/file/report.html\">Report</a>" : ""
-    let links = Self.figures(entry).map {
+    let report =
+      Self.hasReport(entry) ? "<a class=\"button\" href=\"/study/\(entry.id)/file/report.html\">Report</a>" : ""
+    let pictures = Self.figures(entry).map {
       "<a href=\"/study/\(entry.id)/file/figures/\(Self.escaped($0))\">\(Wording.code($0))</a>"
     }
-    let figures =
-      links.isEmpty ? "" : "<details class=\"files\"><summary>Figures</summary><div>\(links.joined())</div></details>"
+    let figures = SiteFrame.menu("Figures", pictures)
     let verdicts = card?.verdicts.map(verdict).joined(separator: "\n")
-    let toolbar =
-      report.isEmpty && figures.isEmpty ? "" : "<div class=\"toolbar\"><div class=\"keys\">\(report)\(figures)</div></div>"
+    let links = report + figures
+    let toolbar = links.isEmpty ? "" : "<div class=\"toolbar\"><div class=\"keys\">\(links)</div></div>"
     return frame.page(
       title, in: .studies,
       main: """
@@ -117,7 +118,7 @@ struct StudyPages {
         }
         return """
           <tr><th scope="row"><a href="/run/\(run.id)">\(Wording.html(titles[path] ?? path))</a></th>\
-          <td><span class="status"><i class="dot-mark \(row.status.rawValue)"></i>\(row.status.rawValue)</span></td>\
+          <td>\(SiteFrame.status(row))</td>\
           <td class="n">\(row.step.map(Wording.integer) ?? "–")</td>\(accuracy.joined())</tr>
           """
       }

@@ -119,7 +119,8 @@ actor FolderIndex {
     if names.files.contains("study.yaml") { kinds.append(.study) }
     if names.files.contains("audit.json") { kinds.append(.audit) }
     // A run holds checkpoints, and nothing that has a page of its own.
-    let inner = kinds.contains(.run) ? [] : names.folders.sorted { $0.localizedStandardCompare($1) == .orderedAscending }
+    let inner =
+      kinds.contains(.run) ? [] : names.folders.sorted { $0.localizedStandardCompare($1) == .orderedAscending }
     return Folder(stamp: stamp, isCertain: !stamp.isFresh, kinds: kinds, inner: inner)
   }
 

@@ -53,7 +53,8 @@ struct RunRow: Sendable {
     train = metrics.last("acc1", where: ["split": "train", "group": "all"]) ?? last?.trainAccuracy
     test = metrics.last("acc1", where: ["split": "test", "group": "all"]) ?? last?.testAccuracy
     alpha =
-      coherence.last("alpha", where: ["split": "train", "layer": "all"]) ?? coherence.last("alpha", where: ["layer": "all"])
+      coherence.last("alpha", where: ["split": "train", "layer": "all"])
+      ?? coherence.last("alpha", where: ["layer": "all"])
     step =
       [manifest.summary?.steps, metrics.last("step", where: [:]).flatMap(Int.init(exactly:))].compactMap { $0 }.max()
   }

@@ -109,11 +109,11 @@ function runs(table) {
     filter.focus();
   });
 
-  let tag = null;
+  let tag = `"${table.dataset.tag}"`;
   async function refresh() {
     if (document.hidden) return;
     try {
-      const answer = await fetch(table.dataset.refresh, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+      const answer = await fetch(table.dataset.refresh, { headers: { "If-None-Match": tag }, cache: "no-store" });
       if (answer.status !== 200) return;
       tag = answer.headers.get("ETag");
       const html = await answer.text();

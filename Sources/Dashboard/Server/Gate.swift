@@ -43,7 +43,8 @@ struct Gate: Sendable {
       return .refuse(.methodNotAllowed, "Only GET, HEAD and POST are answered here.")
     }
     if let given = request.uri.queryParameters["token"], request.method == .get {
-      return Self.isSame(String(given), token) ? .admit(location: Self.withoutToken(request.uri.path, request.uri.query)) : refusal
+      guard Self.isSame(String(given), token) else { return refusal }
+      return .admit(location: Self.withoutToken(request.uri.path, request.uri.query))
     }
     guard let cookie = Self.cookie(Self.cookieName(port), in: request.headers), Self.isSame(cookie, token) else {
       return refusal

@@ -131,7 +131,7 @@ struct Site: HTTPResponder {
 
   private func rows(_ request: Request) async -> Response {
     let html = RunsPage(snapshot: await index.snapshot(), roots: roots).rows
-    let tag = "\"\(FolderIndex.id(html))\""
+    let tag = "\"\(RunsPage.tag(html))\""
     guard request.headers[.ifNoneMatch] != tag else { return Response(status: .notModified, headers: [.eTag: tag]) }
     var response = Response.page(html, policy: .plain)
     response.headers[.eTag] = tag

@@ -44,7 +44,8 @@ struct SiteAssets: Sendable {
         link("dashboard", "js", javaScript, String(decoding: PackageResources.dashboard_js, as: UTF8.self)),
       ])
     auditLinks = links.adding(
-      styles: [link("audit", "css", css, AuditPage.style)], scripts: [link("audit", "js", javaScript, AuditPage.script)])
+      styles: [link("audit", "css", css, AuditPage.style)], scripts: [link("audit", "js", javaScript, AuditPage.script)]
+    )
     self.files = files
   }
 }
