@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 
 /// The curves of the runs that were looked at, kept in memory up to a limit: what is drawn again is not read again.
@@ -15,6 +16,8 @@ actor CurveStore {
   private struct Item {
     let logs: RunLogs
     var reading: Reading?
+    /// What the script of a page needs of the figures, once it was asked for.
+    var report: String?
     var used: Int
   }
 
@@ -51,10 +54,22 @@ actor CurveStore {
       return reading
     }
     let reading = Reading(revision: clock, curves: item.logs.curves())
-    item.reading = reading
+    (item.reading, item.report) = (reading, nil)
     items[folder.path] = item
     forget(besides: folder.path)
     return reading
+  }
+
+  /// What the script of an open page needs of the run's figures; made again only where the logs changed.
+  ///
+  /// - Parameter folder: the run directory.
+  /// - Throws: `RunStoreError` naming file and line of what cannot be read.
+  func report(of folder: URL) throws -> String {
+    let curves = try reading(of: folder).curves
+    if let report = items[folder.path]?.report { return report }
+    let report = PageFrame.report(of: RunFigures.figures(of: curves))
+    items[folder.path]?.report = report
+    return report
   }
 
   private func forget(besides path: String) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Charts
 import Foundation
 import Hummingbird
 
@@ -10,8 +9,8 @@ struct EventStream: Sendable {
   struct Message: Sendable, Equatable {
     /// The numbers at the head of the page, as HTML.
     let facts: String
-    /// What the page's script needs of the figures.
-    let report: String
+    /// What the page's script needs of the figures; nil where the logs cannot be read.
+    let report: String?
     /// Whether the run has ended.
     let hasEnded: Bool
 
@@ -19,7 +18,7 @@ struct EventStream: Sendable {
     var text: String {
       // JSON holds no line ends, HTML may.
       let facts = self.facts.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\ndata: ")
-      return "event: facts\ndata: \(facts)\n\nevent: figures\ndata: \(report)\n\n"
+      return "event: facts\ndata: \(facts)\n\n" + (report.map { "event: figures\ndata: \($0)\n\n" } ?? "")
         + (hasEnded ? "event: end\ndata: end\n\n" : "")
     }
   }
@@ -75,11 +74,9 @@ extension Site {
 
   private func message(of entry: FolderIndex.Entry) async throws -> EventStream.Message? {
     guard let row = await index.snapshot().rows[entry.id] else { return nil }
-    // A line that cannot be read is said on the page when it is loaded; here the last curves stay.
-    let curves = try? await curves.reading(of: entry.url).curves
-    let figures = curves.map { RunFigures.figures(of: $0) } ?? []
+    // A line that cannot be read is said on the page when it is loaded; until then the last curves stay.
+    let report = try? await curves.report(of: entry.url)
     return EventStream.Message(
-      facts: RunPage(entry: entry, row: row, figures: []).facts, report: PageFrame.report(of: figures),
-      hasEnded: row.status != .running)
+      facts: RunPage(entry: entry, row: row, figures: []).facts, report: report, hasEnded: row.status != .running)
   }
 }

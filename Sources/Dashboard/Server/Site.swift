@@ -61,10 +61,8 @@ struct Site: HTTPResponder {
         .notFound, "Not found", "There is nothing at this address. It may have been moved or deleted since.")
     } catch Failure.unusable(let sentence) {
       return await problem(.badRequest, "That does not work", sentence)
-    } catch let error as RunStoreError {
-      return await problem(.internalServerError, "This cannot be shown", error.description)
-    } catch let error as ChartError {
-      return await problem(.internalServerError, "This cannot be shown", error.description)
+    } catch {
+      return await problem(.internalServerError, "This cannot be shown", "\(error)")
     }
   }
 
