@@ -121,8 +121,9 @@ let package = Package(
     .target(
       name: "Reports", dependencies: ["RunStore", "Charts"],
       resources: [
-        .embedInCode("Resources/audit.css"), .embedInCode("Resources/audit-decisions.js"),
-        .embedInCode("Resources/audit.js"),
+        .embedInCode("Resources/audit.css"), .embedInCode("Resources/audit.js"),
+        .embedInCode("Resources/audit-chooser.js"), .embedInCode("Resources/audit-decisions.js"),
+        .embedInCode("Resources/audit-pictures.js"), .embedInCode("Resources/audit-threshold.js"),
       ],
       swiftSettings: strict),
     .target(

@@ -17,7 +17,7 @@ package enum PageFrame {
     title: String, body: String, figures: [Figure], runs: [(label: String, shade: Shade)], bundle: URL
   ) throws -> String {
     document(
-      title: title, body: body, style: "", connections: "'none'", policy: " 'unsafe-eval'",
+      title: title, body: body, style: "", connects: false, policy: " 'unsafe-eval'",
       scripts: [
         escaped(try ChartAssets.script(at: bundle)), "const REPORT = \(payload(of: figures, runs: runs).text);", script,
       ])
@@ -35,16 +35,15 @@ package enum PageFrame {
     title: String, body: String, style: String, script own: String, connects: Bool
   ) -> String {
     document(
-      title: title, body: body, style: "\n" + style, connections: connects ? "'self'" : "'none'", policy: "",
+      title: title, body: body, style: "\n" + style, connects: connects, policy: "",
       scripts: ["const REPORT = \(payload(of: [], runs: []).text);", script, escaped(own)])
   }
 
   static var script: String { String(decoding: PackageResources.page_js, as: UTF8.self) }
 
   private static func document(
-    title: String, body: String, style: String, connections: String, policy: String, scripts: [String]
+    title: String, body: String, style: String, connects: Bool, policy: String, scripts: [String]
   ) -> String {
-    let pictures = connections == "'self'" ? " 'self'" : ""
     return """
       <!DOCTYPE html>
       <html lang="en">
@@ -53,7 +52,7 @@ package enum PageFrame {
       <meta name="viewport" content="width=device-width, initial-scale=1">
       <meta name="color-scheme" content="light dark">
       <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'\(policy); \
-      style-src 'unsafe-inline'; img-src\(pictures) data: blob:\(connections == "'self'" ? "; connect-src 'self'" : "")">
+      style-src 'unsafe-inline'; img-src\(connects ? " 'self'" : "") data: blob:\(connects ? "; connect-src 'self'" : "")">
       <title>\(Wording.html(title)) · Coherent Gradients</title>
       <style>\(String(decoding: PackageResources.page_css, as: UTF8.self))\(style)</style>
       </head>

@@ -25,8 +25,7 @@ private struct AuditPageData: Encodable {
   /// [example, class, cosine, inner product].
   struct Neighbour: Encodable {
     let index, label: Int
-    let cosine: Double?
-    let dot: Double
+    let cosine, dot: Double?
 
     func encode(to encoder: any Encoder) throws {
       var list = encoder.unkeyedContainer()
@@ -55,10 +54,8 @@ extension AuditPage {
   ///
   /// - Throws: an `EncodingError` never in practice: all values can be encoded.
   public func data() throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let created = record.created.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-    return try encoder.encode(
+    return try Self.encoder.encode(
       AuditPageData(
         key: "\(record.dataset) \(created) \(record.count)", count: record.count, flagged: record.flagged,
         classes: record.classes, scores: record.scores, precision: record.precision, duplicates: record.duplicates,
@@ -66,12 +63,16 @@ extension AuditPage {
   }
 
   private var rows: AuditPageData.Rows {
-    func short(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? Wording.rounded($0) : nil } }
-    return .init(
+    .init(
       index: suspects.map(\.index), given: suspects.map(\.given), suggested: suspects.map(\.suggested),
       suspicion: suspects.map { Wording.rounded($0.suspicion) },
       files: suspects.contains { $0.file != nil } ? suspects.map(\.file) : nil,
-      scores: record.scores.indices.map { score in suspects.map { short($0.scores[score]) } })
+      scores: record.scores.indices.map { score in suspects.map { Self.short($0.scores[score]) } })
+  }
+
+  /// As many digits as anybody reads; nil for what JSON has no number for.
+  private static func short(_ value: Double?) -> Double? {
+    value.flatMap { $0.isFinite ? Wording.rounded($0) : nil }
   }
 
   private var near: AuditPageData.Near? {
@@ -80,8 +81,7 @@ extension AuditPage {
     func packed(_ list: [AuditNeighbours.Neighbour]) -> [AuditPageData.Neighbour] {
       list.map {
         .init(
-          index: $0.index, label: classes[$0.label] ?? 0, cosine: $0.cosine.map { Wording.rounded($0) },
-          dot: Wording.rounded($0.dot))
+          index: $0.index, label: classes[$0.label] ?? 0, cosine: Self.short($0.cosine), dot: Self.short($0.dot))
       }
     }
     return .init(
@@ -91,8 +91,8 @@ extension AuditPage {
       })
   }
 
-  /// The sheets of pictures that a page in one file holds, in base 64: those that somebody needs first who goes down the
-  /// ranks, with the neighbours of each example, until the limit.
+  /// The sheets of pictures that a page in one file holds, in base 64, up to the limit: those that somebody needs first
+  /// who goes down the ranks, with the neighbours of each example.
   func embeddedSheets(limit: Int = pictureLimit) throws -> [(number: Int, base64: String)] {
     guard let thumbnails else { return [] }
     let places = Dictionary(zip(thumbnails.indices, 0...), uniquingKeysWith: { first, _ in first })

@@ -18,7 +18,7 @@ extension AuditPage {
     </header>
     <p id="audit-state" role="status">Loading the examples …</p>
     <noscript><p>The gallery needs JavaScript; the examples are in suspects.csv.</p></noscript>
-    <main id="audit" hidden>
+    <div id="audit" hidden>
     \(threshold)
     \(gallery)
     <div class="pair">
@@ -26,7 +26,7 @@ extension AuditPage {
     \(duplicates)
     </div>
     \(scores)
-    </main>
+    </div>
     \(footer)
     \(chooser)
     """
@@ -39,11 +39,13 @@ extension AuditPage {
       func whole(_ value: Double) -> String { Wording.integer(Int(min(max(value, 0), 1e15).rounded())) }
       return """
         <div><dt>estimated number of wrong labels</dt><dd>\(whole(estimate.errors))\
-        <small>between \(whole(estimate.low)) and \(whole(estimate.high)). \(Wording.html(estimate.method))</small></dd></div>
+        <small>between \(whole(estimate.low)) and \(whole(estimate.high)). \
+        \(Wording.html(estimate.method))</small></dd></div>
         """
     }
     let none = """
-      <div><dt>estimated number of wrong labels</dt><dd>–<small>It could not be estimated for this audit.</small></dd></div>
+      <div><dt>estimated number of wrong labels</dt><dd>–\
+      <small>It could not be estimated for this audit.</small></dd></div>
       """
     return """
       <section class="finding" aria-label="Finding">
@@ -62,20 +64,21 @@ extension AuditPage {
     <section aria-labelledby="threshold-title"><h2 id="threshold-title">How suspect the labels are</h2>
     <div class="threshold">
     <div class="plot">
-    <span class="most"><b id="most"></b> examples, logarithmic</span>
+    <p class="axis most">examples, logarithmic; the highest bar has <span id="most"></span></p>
     <svg viewBox="0 0 640 100" preserveAspectRatio="none" role="img" aria-label="Histogram of the suspicion">
     <clipPath id="above"><rect id="clip" y="0" width="640" height="100"/></clipPath>
     <path id="bars"/><path id="flagged-bars" clip-path="url(#above)"/><line id="cut" y1="-4" y2="100"/></svg>
     <input type="range" id="threshold" min="0" max="1" step="0.001" aria-label="Threshold of the suspicion">
-    <div class="ticks" aria-hidden="true"><span>0</span><span>0.25</span><span>0.5</span><span>0.75</span><span>1</span></div>
+    <div class="ticks" aria-hidden="true"><span>0</span><span>0.25</span>\
+    <span>0.5</span><span>0.75</span><span>1</span></div>
     <p class="axis">suspicion; drag the handle to move the threshold</p>
     </div>
-    <dl class="reading">
+    <div class="reading"><dl>
     <dt>threshold</dt><dd id="threshold-value"></dd>
     <dt><label for="count">flagged</label></dt><dd><input type="number" id="count" min="0" max="\(record.count)"></dd>
     <dt>expected precision</dt><dd><span id="precision"></span><span class="quiet" id="precision-note"></span></dd>
-    <button type="button" id="reset-threshold">back to the audit’s \(Wording.integer(record.flagged))</button>
     </dl>
+    <button type="button" id="reset-threshold">back to the audit’s \(Wording.integer(record.flagged))</button></div>
     </div></section>
     """
   }
@@ -84,20 +87,24 @@ extension AuditPage {
     """
     <section id="gallery" aria-labelledby="gallery-title"><h2 id="gallery-title">Suspects</h2>
     <div class="controls">
-    <label>show<select id="filter-scope"><option value="flagged">flagged</option><option value="all">all examples</option></select></label>
+    <label>show<select id="filter-scope"><option value="flagged">flagged</option>\
+    <option value="all">all examples</option></select></label>
     <label>given label<select id="filter-given"><option value="">any</option></select></label>
     <label>suggested label<select id="filter-suggested"><option value="">any</option></select></label>
     <label>decision<select id="filter-decision"><option value="">any</option><option value="undo">undecided</option>\
     <option value="decided">decided</option><option value="keep">keep</option><option value="relabel">relabel</option>\
     <option value="drop">drop</option></select></label>
-    <label>sorted by<select id="sort"><option value="rank">suspicion</option><option value="index">place in the data set</option></select></label>
+    <label>sorted by<select id="sort"><option value="rank">suspicion</option>\
+    <option value="index">place in the data set</option></select></label>
     <button type="button" id="direction" aria-pressed="false" title="Turn the order round">reversed</button>
     <button type="button" id="clear">clear filters</button>
-    <div class="end"><span id="shown" role="status"></span><br><span class="quiet"><span id="progress"></span>; <span id="where"></span></span></div>
-    <button type="button" id="download">Download corrections.csv</button>
     </div>
+    <div class="tally"><p><b id="shown" role="status"></b> \
+    <span class="quiet"><span id="progress"></span>; <span id="where"></span></span></p>
+    <button type="button" id="download">Download corrections.csv</button></div>
     <div class="gallery">
-    <div id="list" role="listbox" tabindex="0" aria-label="Examples, the most suspect first"><div id="canvas" role="presentation"></div></div>
+    <div id="list" role="listbox" tabindex="0" aria-label="Examples, the most suspect first">\
+    <div id="canvas" role="presentation"></div></div>
     <aside class="side" aria-label="Selected example">
     <p id="nothing" hidden>No example matches these filters.</p>
     <div id="detail">
@@ -110,22 +117,24 @@ extension AuditPage {
     <p class="quiet" id="name"></p>
     <div class="actions" role="group" aria-label="Decide">
     <button type="button" id="keep"><kbd>1</kbd><span>keep the label</span></button>
+    <button type="button" id="relabel"><kbd>2</kbd><span id="to-suggested"></span></button>
+    <button type="button" id="other"><kbd>3</kbd><span>another class …</span></button>
     <button type="button" id="drop"><kbd>4</kbd><span>drop the example</span></button>
-    <button type="button" id="relabel" class="wide"><kbd>2</kbd><span id="to-suggested">relabel</span></button>
-    <button type="button" id="other" class="wide"><kbd>3</kbd><span>relabel: another class …</span></button>
     </div>
     <div class="steps"><button type="button" id="previous" aria-label="previous example">←</button>\
     <button type="button" id="next" aria-label="next example">→</button>\
     <button type="button" id="undo"><kbd>u</kbd> undo</button><span id="decision"></span></div>
     <p id="status" role="status" aria-live="polite"></p>
     <div id="neighbours-part"><h3>Neighbours by gradient\(step)</h3><div id="neighbours"></div></div>
-    <h3>Scores <span class="quiet">and the share of examples that are less suspect by them</span></h3>
+    <h3>Scores <span class="quiet">with the share of examples below</span></h3>
     <table class="values"><tbody id="values"></tbody></table>
     </div>
     </aside>
     </div>
-    <p class="help"><span><kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> or <kbd>j</kbd> <kbd>k</kbd> move</span>\
-    <span><kbd>1</kbd> keep</span><span><kbd>2</kbd> relabel as suggested</span><span><kbd>3</kbd> relabel to another class</span>\
+    <p class="help"><span><kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd> or <kbd>j</kbd> <kbd>k</kbd> \
+    move</span>\
+    <span><kbd>1</kbd> keep</span><span><kbd>2</kbd> relabel as suggested</span>\
+    <span><kbd>3</kbd> relabel to another class</span>\
     <span><kbd>4</kbd> drop</span><span><kbd>u</kbd> undo</span><span><kbd>n</kbd> next undecided</span></p>
     </section>
     """
@@ -154,7 +163,8 @@ extension AuditPage {
       <table class="confused"><thead><tr><th scope="col">labelled</th><th scope="col">looks like</th>\
       <th scope="col" class="n">flagged</th><th></th></tr></thead><tbody>
       \(rows.joined(separator: "\n"))
-      </tbody></table></div>\(rest > 0 ? "<p class=\"quiet\">\(Wording.integer(rest)) more are in audit.json.</p>" : "")
+      </tbody></table></div>
+      \(rest > 0 ? "<p class=\"quiet\">\(Wording.integer(rest)) more are in audit.json.</p>" : "")
       </section>
       """
   }
@@ -163,8 +173,10 @@ extension AuditPage {
     guard !record.duplicates.isEmpty else { return "" }
     return """
       <section><h2>The same picture with different labels</h2>
+      <div class="tall" tabindex="0" role="region" aria-label="Conflicting duplicates">
       <ul class="groups" id="duplicates"></ul>
-      <p><button type="button" id="more-duplicates" hidden>show all \(Wording.integer(record.duplicates.count))</button></p>
+      <p><button type="button" id="more-duplicates" hidden>\
+      show all \(Wording.integer(record.duplicates.count))</button></p></div>
       </section>
       """
   }
@@ -179,7 +191,8 @@ extension AuditPage {
     }
     return """
       <section><h2>Scores</h2>
-      <div class="scroll" tabindex="0" role="region" aria-label="Scores"><table class="scores"><thead><tr><th scope="col">score</th>\
+      <div class="scroll" tabindex="0" role="region" aria-label="Scores">
+      <table class="scores"><thead><tr><th scope="col">score</th>\
       <th scope="col">formula</th><th scope="col">source</th><th scope="col">column</th></tr></thead><tbody>
       \(rows.joined(separator: "\n"))
       </tbody></table></div>
@@ -196,8 +209,7 @@ extension AuditPage {
     ]
     let items = facts.map { "<dt>\($0)</dt><dd>\(Wording.html($1))</dd>" }.joined()
     return """
-      <footer><h2>Provenance</h2><dl class="facts">\(items)</dl>
-      <p class="switches">\(PageFrame.themeButton)</p></footer>
+      <footer><h2>Provenance</h2><dl class="facts">\(items)</dl></footer>
       """
   }
 

@@ -75,7 +75,7 @@ public struct AuditPage: Sendable {
   /// - Throws: `RunStoreError` when a sheet of pictures cannot be read; one that is missing leaves placeholders.
   public func html() throws -> String {
     let sheets = try Dictionary(uniqueKeysWithValues: embeddedSheets().map { ("\($0)", $1) })
-    let parts = try Self.element("audit-data", data()) + Self.element("audit-sheets", JSONEncoder().encode(sheets))
+    let parts = try Self.element("audit-data", data()) + Self.element("audit-sheets", Self.encoder.encode(sheets))
     return document(body: body + parts, connects: false)
   }
 
@@ -96,14 +96,15 @@ public struct AuditPage: Sendable {
   ///   - navigation: HTML at the top of the page.
   /// - Throws: an `EncodingError` never in practice: addresses can be encoded.
   public func served(at addresses: Addresses, navigation: String = "") throws -> String {
-    document(body: try navigation + body(at: addresses), connects: true)
+    document(navigation: navigation, body: try body(at: addresses), connects: true)
   }
 
-  /// What is inside the page of a server, for one that has a frame of its own; the frame brings `style` and `script`.
+  /// What is inside the page of a server, for one that has a frame of its own: the frame brings `style`, `script`, and
+  /// the switch between light and dark.
   ///
   /// - Parameter addresses: where examples, pictures and decisions are.
   package func body(at addresses: Addresses) throws -> String {
-    try body + Self.element("audit-settings", JSONEncoder().encode(addresses))
+    try body + Self.element("audit-settings", Self.encoder.encode(addresses))
   }
 
   /// The style of the page, beside that of all pages.
@@ -121,18 +122,30 @@ public struct AuditPage: Sendable {
 
   /// The script of the page, which runs at its end.
   package static var script: String {
-    [PackageResources.audit_decisions_js, PackageResources.audit_js].map { String(decoding: $0, as: UTF8.self) }
-      .joined(separator: "\n")
+    [
+      PackageResources.audit_pictures_js, PackageResources.audit_decisions_js, PackageResources.audit_chooser_js,
+      PackageResources.audit_threshold_js, PackageResources.audit_js,
+    ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
   }
 
-  private func document(body: String, connects: Bool) -> String {
-    PageFrame.document(title: title, body: body, style: Self.style, script: Self.script, connects: connects)
+  private func document(navigation: String = "", body: String, connects: Bool) -> String {
+    let whole = "\(navigation)\n<p class=\"corner\">\(PageFrame.themeButton)</p>\n<main>\n\(body)\n</main>"
+    return PageFrame.document(
+      title: title, body: whole, style: Self.style, script: Self.script, connects: connects)
+  }
+
+  /// The same data give the same page.
+  static var encoder: JSONEncoder {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return encoder
   }
 
   /// JSON as an element of a page that a script reads.
   private static func element(_ id: String, _ json: Data) -> String {
     // Inside of strings alone is there any "<".
-    let text = String(decoding: json, as: UTF8.self).replacingOccurrences(of: "<", with: "\\u003c")
-    return "\n<script type=\"application/json\" id=\"\(id)\">\(text)</script>"
+    let text = String(decoding: json, as: UTF8.self)
+    let safe = json.contains(UInt8(ascii: "<")) ? text.replacingOccurrences(of: "<", with: "\\u003c") : text
+    return "\n<script type=\"application/json\" id=\"\(id)\">\(safe)</script>"
   }
 }

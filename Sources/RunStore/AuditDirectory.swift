@@ -143,8 +143,8 @@ extension AuditDirectory {
 // MARK: - Writing
 
 extension AuditDirectory {
-  /// Writes an audit, each file all at once or not at all, `audit.json` last: a folder in which that was cut short is no
-  /// audit. Decisions that are there stay.
+  /// Writes an audit, each file all at once or not at all, `audit.json` last: a folder in which that was cut short is
+  /// no audit. Decisions that are there stay.
   ///
   /// - Parameters:
   ///   - record: what was found.

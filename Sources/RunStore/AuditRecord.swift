@@ -196,6 +196,18 @@ public struct AuditRecord: Codable, Sendable, Equatable {
     guard flagged >= 0, flagged <= count else {
       throw RunStoreError("\(place): \(flagged) of \(count) examples cannot be flagged.", remedy: remedy)
     }
+    if let estimate, ![estimate.errors, estimate.low, estimate.high].allSatisfy(\.isFinite) {
+      throw RunStoreError("\(place): estimate holds what is no number.", remedy: remedy)
+    }
+    var last = 0
+    for point in precision {
+      guard point.count > last, point.count <= count, (0...1).contains(point.precision) else {
+        throw RunStoreError(
+          "\(place): precision has [\(point.count), \(point.precision)] after \(last) of \(count) examples.",
+          remedy: "Give rising numbers of examples, each with a share from 0 to 1.")
+      }
+      last = point.count
+    }
     let groups = duplicates.flatMap(\.indices)
     if let outside = groups.first(where: { !(0..<count).contains($0) }) {
       throw RunStoreError("\(place): duplicates name example \(outside) of \(count).", remedy: remedy)

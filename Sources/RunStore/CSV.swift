@@ -41,28 +41,29 @@ enum CSV {
   static func read<Record: CSVRecord>(
     _: Record.Type, from data: Data, file: String, checkHeader: Bool = true, ignoreUnfinished: Bool
   ) throws -> [Record] {
-    try numbered(
-      Record.self, from: data, file: file, checkHeader: checkHeader, ignoreUnfinished: ignoreUnfinished
-    ).map(\.record)
+    var records: [Record] = []
+    try forEach(Record.self, in: data, file: file, checkHeader: checkHeader, ignoreUnfinished: ignoreUnfinished) {
+      records.append($1)
+    }
+    return records
   }
 
-  /// As `read`, with the number of the line that each record stands on.
-  static func numbered<Record: CSVRecord>(
-    _: Record.Type, from data: Data, file: String, checkHeader: Bool = true, ignoreUnfinished: Bool
-  ) throws -> [(line: Int, record: Record)] {
-    var records: [(line: Int, record: Record)] = []
+  /// As `read`, with the number of the line that a record stands on.
+  static func forEach<Record: CSVRecord>(
+    _: Record.Type, in data: Data, file: String, checkHeader: Bool = true, ignoreUnfinished: Bool,
+    body: (Int, Record) throws -> Void
+  ) throws {
     let schema = Record.schema
     let columns = checkHeader ? nil : schema.names
     try forEachRow(of: data, file: file, columns: columns, ignoreUnfinished: ignoreUnfinished) {
       try check(header: $0, of: Record.self, file: file)
     } body: { row in
       do {
-        records.append((row.line, try schema.read(row)))
+        try body(row.line, schema.read(row))
       } catch let error as CSVSchemaError {
         throw RunStoreError("\(file):\(row.line): \(error.message)", remedy: error.remedy)
       }
     }
-    return records
   }
 
   /// Calls `body` with every line that is not empty, once its cells are as many as the columns.

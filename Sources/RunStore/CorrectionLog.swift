@@ -59,8 +59,8 @@ public final class CorrectionLog: Sendable {
   ///   - previous: the revision of the last decision about this example that the person has seen; 0 for none.
   ///   - time: when it was made.
   /// - Returns: whether it was written, and otherwise why not.
-  /// - Throws: `RunStoreError` when the file is wrong, naming line and column, when it stays locked, or when it cannot be
-  ///   written; the decisions before are untouched then.
+  /// - Throws: `RunStoreError` when the file is wrong, naming line and column, when it stays locked, or when it cannot
+  ///   be written; the decisions before are untouched then.
   public func append(
     index: Int, decision: LabelDecision, label: String? = nil, previous: Int, time: Date = Date()
   ) throws -> Outcome {
@@ -120,7 +120,7 @@ public final class CorrectionLog: Sendable {
     } catch let error as RunStoreError {
       throw RunStoreError(
         error.problem,
-        remedy: "The decision was not saved, the earlier ones are untouched; mend this, then decide again.")
+        remedy: "The decision was not saved, the earlier ones are untouched; solve this, then decide again.")
     }
     if text.lines == 0 { flushFolder(url.deletingLastPathComponent().path) }
     text.note(record, bytes: line.count)

@@ -117,7 +117,9 @@ public struct LabelledExamples: Sendable, Equatable {
   public init(_ suspects: [SuspectRecord], classes: [String]) {
     var labels = [Int](repeating: 0, count: suspects.count)
     var files = [String?](repeating: nil, count: suspects.count)
-    for suspect in suspects { (labels[suspect.index], files[suspect.index]) = (suspect.given, suspect.file) }
+    for suspect in suspects where labels.indices.contains(suspect.index) {
+      (labels[suspect.index], files[suspect.index]) = (suspect.given, suspect.file)
+    }
     self.init(classes: classes, labels: labels, files: files)
   }
 
@@ -218,14 +220,14 @@ struct CorrectionText {
     lines = whole.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) } + (lacksLineEnd ? 1 : 0)
     guard !whole.isEmpty else { return }
     let file = url.path
-    for (line, record) in try CSV.numbered(
-      CorrectionRecord.self, from: whole, file: file, ignoreUnfinished: false)
-    {
+    var states: [Int: Corrections.State] = [:]
+    try CSV.forEach(CorrectionRecord.self, in: whole, file: file, ignoreUnfinished: false) { line, record in
       if let fault = examples.fault(in: record) {
         throw RunStoreError("\(file):\(line): column \(fault.column): \(fault.problem)", remedy: fault.remedy)
       }
-      corrections.states[record.index] = Corrections.State(record, revision: line)
+      states[record.index] = Corrections.State(record, revision: line)
     }
+    corrections.states = states
   }
 
   mutating func note(_ record: CorrectionRecord, bytes: Int) {

@@ -39,7 +39,8 @@ import Testing
       "measured/NAME.csv": all(QuantityRecord.self), "runs.csv": EndRecord.columns,
       "figures/ID.csv": Figure.tableColumns, "predict --out": Predict.columns,
       "--records": ExampleGradients.columns + ["file"],
-      "--split FILE.csv": ExampleSplit.columns,
+      "--split FILE.csv": ExampleSplit.columns, "suspects.csv": SuspectTable.columns,
+      "corrections.csv": all(CorrectionRecord.self),
     ]
     for (heading, names) in expected { #expect(columns(of: heading) == names, "\(heading)") }
   }
@@ -49,7 +50,8 @@ import Testing
       RunFile.logs + [
         RunFile.config, RunFile.manifest, RunFile.labels, RunFile.classes, RunFile.examples, RunFile.skipped,
         RunFile.checkpoints + "/", RunFile.exampleGradients + "/", RunFile.report, RunFile.figures + "/", RunFile.lock,
-        RunFile.tensorBoardPrefix + "*",
+        RunFile.tensorBoardPrefix + "*", AuditFile.record, AuditFile.suspects, AuditFile.neighbours,
+        AuditFile.corrections, AuditFile.page,
       ]
     for file in files { #expect(text.contains("| `\(file)` |"), "\(file)") }
   }

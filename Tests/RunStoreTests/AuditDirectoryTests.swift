@@ -111,6 +111,11 @@ import TestSupport
     #expect(writing { $0.classes[3] = "cat" }.contains("Two classes are called \"cat\""))
     #expect(writing { $0.scores[0].name = "rank" }.contains("two columns are called \"rank\""))
     #expect(writing { $0.flagged = 13 }.contains("13 of 12 examples cannot be flagged"))
+    #expect(
+      writing { $0.estimate = .init(errors: 1, low: 0, high: .nan, method: "") }.contains(
+        "estimate holds what is no number"))
+    #expect(writing { $0.precision[1].count = 1 }.contains("precision has [1, 0.4] after 1 of 12 examples"))
+    #expect(writing { $0.precision[0].precision = 1.5 }.contains("precision has [1, 1.5] after 0"))
     #expect(writing { $0.duplicates[0].indices[0] = 12 }.contains("duplicates name example 12 of 12"))
     #expect(writing { $0.duplicates[0].labels = [] }.contains("have 0 labels"))
     #expect(writing { $0.confused[0].given = "cow" }.contains("there is no class \"cow\""))

@@ -7,19 +7,7 @@
 const $ = id => document.getElementById(id);
 const embedded = id => { const element = $(id); return element ? JSON.parse(element.textContent) : null; };
 
-function make(tag, properties, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties || {})) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name in element && name !== "role") element[name] = value; else element.setAttribute(name, value);
-  }
-  element.append(...children.filter(child => child !== null));
-  return element;
-}
-const integer = n => (n < 10000 ? String(n) : n.toLocaleString("en").replaceAll(",", "\u202f"));
-const number = x => x === null ? "\u2013" : String(Number(x.toPrecision(4))).replace("-", "\u2212");
-const percent = (share, digits = 0) => (share * 100).toFixed(digits) + "\u00a0%";
-
+const { make, integer, number, percent } = auditTools;
 const settings = embedded("audit-settings") || {};
 let data = embedded("audit-data");
 if (!data) {
@@ -39,59 +27,11 @@ rows.index.forEach((index, row) => { rowOf[index] = row; });
 const decisions = auditDecisions(data, globalThis.coherentDecisions || settings.decisions || null);
 const nameOf = index => (rows.files && rows.files[rowOf[index]]) || "example " + integer(index);
 
-/* Pictures: squares of a sheet, drawn as backgrounds, over a placeholder that shows where a sheet is missing. */
-const pictures = data.pictures;
-const sheets = embedded("audit-sheets") || {};
-const placeOf = new Map(pictures ? pictures.indices.map((index, place) => [index, place]) : []);
-const sheetStyle = document.head.appendChild(make("style")).sheet;
-const knownSheets = new Map();
-
-function address(sheet) {
-  if (settings.thumbnails) return settings.thumbnails + String(sheet).padStart(4, "0") + ".png";
-  const text = sheets[sheet];
-  if (!text) return null;
-  const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
-  return URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
-}
-
-function hasSheet(sheet) {
-  if (!knownSheets.has(sheet)) {
-    const url = address(sheet);
-    knownSheets.set(sheet, Boolean(url));
-    if (url) sheetStyle.insertRule(`.sheet-${sheet} { background-image: url(${JSON.stringify(url)}); }`);
-  }
-  return knownSheets.get(sheet);
-}
-
-function picture(index, size, isNamed) {
-  const frame = make("div", { className: "pic" });
-  frame.style.cssText = `width:${size}px;height:${size}px`;
-  if (isNamed) frame.setAttribute("role", "img"), frame.setAttribute("aria-label", "picture of " + nameOf(index));
-  frame.append(make("span", { className: "missing", textContent: nameOf(index).split("/").pop() }));
-  const place = placeOf.get(index);
-  if (place === undefined) return frame;
-  const perSheet = pictures.columns * pictures.rows, within = place % perSheet;
-  const sheet = Math.floor(place / perSheet);
-  if (!hasSheet(sheet)) return frame;
-  const shot = make("i", { className: "shot sheet-" + sheet });
-  const [column, line] = [within % pictures.columns, Math.floor(within / pictures.columns)];
-  shot.style.cssText = `background-size:${pictures.columns * size}px ${pictures.rows * size}px;`
-    + `background-position:${-column * size}px ${-line * size}px`;
-  frame.append(shot);
-  return frame;
-}
+const picture = auditPictures(data.pictures, settings.thumbnails, embedded("audit-sheets") || {}, nameOf);
 
 /* What is shown, in which order. */
 let view = [], at = 0, flagged = data.flagged, busy = false;
 const past = [];
-const ordered = Float64Array.from(rows.suspicion).sort();
-const above = threshold => {
-  let low = 0, high = total;
-  while (low < high) { const middle = (low + high) >> 1; if (ordered[middle] < threshold) low = middle + 1; else high = middle; }
-  return total - low;
-};
-const thresholdOf = count => count === 0 ? 1.001 : ordered[total - count];
-
 function apply(keepRow) {
   const given = $("filter-given").value, suggested = $("filter-suggested").value;
   const decided = $("filter-decision").value, scope = $("filter-scope").value, order = $("sort").value;
@@ -119,6 +59,8 @@ function apply(keepRow) {
   layout();
   show(true);
 }
+/* Goes on where nothing was decided yet. */
+const firstOpen = from => view.findIndex((row, position) => position >= from && !decisions.isDecided(rows.index[row]));
 
 /* The list: only the cards in sight are in the page. */
 const list = $("list"), canvas = $("canvas");
@@ -131,7 +73,6 @@ function layout() {
   size = Math.floor((width - gap * (columns - 1)) / columns) - 14;
   height = size + words + 14 + gap;
   canvas.style.height = Math.ceil(view.length / columns) * height + gap + "px";
-  draw();
 }
 
 function badge(index) {
@@ -228,7 +169,8 @@ function show(isQuiet) {
   $("suggested").textContent = suggested;
   $("name").textContent = rows.files && rows.files[row] ? `${rows.files[row]} (example ${integer(index)})` : nameOf(index);
   const isSame = rows.given[row] === rows.suggested[row];
-  $("to-suggested").textContent = isSame ? "relabel" : "relabel: " + suggested;
+  $("relabel").title = isSame ? "" : suggested;
+  $("to-suggested").textContent = isSame ? "no other class suggested" : "relabel: " + suggested;
   for (const [id, decision] of [["keep", "keep"], ["relabel", "relabel"], ["other", "other"], ["drop", "drop"]]) {
     const isChosen = decision === "other" ? state.decision === "relabel" && state.label !== suggested
       : state.decision === decision && (decision !== "relabel" || state.label === suggested);
@@ -310,7 +252,7 @@ async function decide(decision, label = "") {
   if (!await write(index, decision, label)) return;
   if (decision !== "undo") past.push(index);
   const isFiltered = $("filter-decision").value !== "";
-  if (!isFiltered && at < view.length - 1 && decision !== "undo") at += 1;
+  if (!isFiltered && view[at] === row && at < view.length - 1 && decision !== "undo") at += 1;
   const text = $("status").textContent;
   if (isFiltered) apply(); else show(true);
   if (!text) say(`${nameOf(index)}: ${decision}${label ? " to " + label : ""}`);
@@ -327,50 +269,12 @@ async function undo() {
   if (await write(index, "undo", "")) { show(true); say(`${nameOf(index)}: undecided again`); } else past.push(index);
 }
 
-/* The chooser of another class. */
-const chooser = $("chooser"), wanted = $("wanted");
-let offered = [], choice = 0;
-function offer() {
-  const text = wanted.value.trim().toLowerCase();
-  const own = view.length ? rows.given[view[at]] : -1;
-  offered = classes.map((name, label) => ({ name, label }))
-    .filter(({ name, label }) => label !== own && name.toLowerCase().includes(text))
-    .sort((a, b) => Number(b.name.toLowerCase().startsWith(text)) - Number(a.name.toLowerCase().startsWith(text)) || a.label - b.label)
-    .slice(0, 100);
-  choice = 0;
-  $("offered").replaceChildren(...offered.map(({ name }, place) => {
-    const option = make("li", { role: "option", id: "offer-" + place, textContent: name });
-    option.addEventListener("click", () => choose(place));
-    return option;
-  }));
-  mark();
-}
-function mark() {
-  [...$("offered").children].forEach((option, place) => option.setAttribute("aria-selected", String(place === choice)));
-  wanted.setAttribute("aria-activedescendant", offered.length ? "offer-" + choice : "");
-  if (offered.length) $("offer-" + choice).scrollIntoView({ block: "nearest" });
-  $("no-offer").hidden = offered.length > 0;
-}
-function choose(place) {
-  if (!offered[place]) return;
-  chooser.close();
+/* Another class than the suggested one. */
+const open = auditChooser(classes, name => {
   list.focus({ preventScroll: true });
-  decide("relabel", offered[place].name);
-}
-function openChooser() {
-  if (busy || !view.length) return;
-  wanted.value = "";
-  chooser.showModal();
-  offer();
-  wanted.focus();
-}
-wanted.addEventListener("input", offer);
-wanted.addEventListener("keydown", event => {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (step) { event.preventDefault(); choice = Math.max(0, Math.min(offered.length - 1, choice + step)); mark(); }
-  if (event.key === "Enter") { event.preventDefault(); choose(choice); }
+  decide("relabel", name);
 });
-$("chooser-close").addEventListener("click", () => chooser.close());
+const openChooser = () => { if (!busy && view.length) open(rows.given[view[at]]); };
 
 /* Keys. */
 const suggestion = () => {
@@ -385,12 +289,12 @@ const keys = {
   Home: () => move(-total), End: () => move(total),
   1: () => decide("keep"), 2: relabel, 3: openChooser, 4: () => decide("drop"), u: undo,
   n: () => {
-    const next = view.findIndex((row, position) => position > at && !decisions.isDecided(rows.index[row]));
+    const next = firstOpen(at + 1);
     if (next >= 0) move(next - at); else say("Everything from here on is decided.");
   },
 };
 document.addEventListener("keydown", event => {
-  if (event.ctrlKey || event.metaKey || event.altKey || chooser.open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || $("chooser").open) return;
   if (event.target.closest("input, select, textarea, summary, .scroll")) return;
   const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   /* Away from the gallery these keys scroll the page. */
@@ -398,58 +302,24 @@ document.addEventListener("keydown", event => {
   const action = keys[name];
   if (!action || (event.repeat && /^[1-4u]$/.test(name))) return;
   event.preventDefault();
+  bringIntoSight();
   action();
 });
+/* What the keys are about is to be seen. */
+function bringIntoSight() {
+  const { top, bottom } = $("shot").getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) $("gallery").scrollIntoView({ block: "start" });
+}
 for (const [id, action] of [["keep", keys[1]], ["relabel", relabel], ["other", openChooser], ["drop", keys[4]], ["undo", undo],
   ["previous", keys.k], ["next", keys.j]]) $(id).addEventListener("click", action);
 
-/* The threshold, on the histogram of the suspicion. */
-const bins = 64, counted = new Array(bins).fill(0);
-for (const value of rows.suspicion) counted[Math.min(bins - 1, Math.floor(value * bins))] += 1;
-const top = Math.log10(1 + Math.max(...counted));
-$("bars").setAttribute("d", counted.map((count, bin) => {
-  const y = 100 - 100 * Math.log10(1 + count) / top;
-  return count ? `M${bin * 10 + 0.6} 100V${y.toFixed(2)}H${bin * 10 + 9.4}V100Z` : "";
-}).join(""));
-$("flagged-bars").setAttribute("d", $("bars").getAttribute("d"));
-$("most").textContent = integer(Math.max(...counted));
-
-function expectedErrors(count) {
-  let from = [0, 0];
-  for (const [k, precision] of data.precision) {
-    const to = [k, k * precision];
-    if (count <= k) return from[1] + (to[1] - from[1]) * (count - from[0]) / Math.max(1, k - from[0]);
-    from = to;
-  }
-  return null;
-}
-
-function tellThreshold(threshold) {
-  $("clip").setAttribute("x", String(threshold * 640));
-  $("cut").setAttribute("x1", String(threshold * 640));
-  $("cut").setAttribute("x2", String(threshold * 640));
-  $("count").value = flagged;
-  $("threshold").setAttribute("aria-valuetext", `${threshold.toFixed(3)}, ${flagged} flagged`);
-  $("threshold-value").textContent = Math.min(1, threshold).toFixed(3);
-  const errors = flagged > 0 ? expectedErrors(flagged) : null;
-  $("precision").textContent = errors === null ? "\u2013" : percent(errors / flagged);
-  $("precision-note").textContent = errors === null ? "" : `about ${integer(Math.round(errors))} of them wrong`;
-}
-function flag(count, threshold) {
-  flagged = Math.max(0, Math.min(total, count));
-  tellThreshold(threshold === undefined ? Math.min(1, thresholdOf(flagged)) : threshold);
-  apply(view[at]);
-}
-$("threshold").addEventListener("input", event => {
-  const threshold = Number(event.target.value);
-  flag(above(threshold), threshold);
+let isDue = false;
+auditThreshold(rows.suspicion, data.flagged, data.precision, count => {
+  flagged = count;
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => { isDue = false; apply(view[at]); });
 });
-$("count").addEventListener("change", event => {
-  const count = Math.round(Number(event.target.value));
-  flag(Number.isFinite(count) ? count : data.flagged);
-  $("threshold").value = Math.min(1, thresholdOf(flagged));
-});
-$("reset-threshold").addEventListener("click", () => { flag(data.flagged); $("threshold").value = Math.min(1, thresholdOf(flagged)); });
 
 /* Filters and order. */
 for (const id of ["filter-given", "filter-suggested"]) {
@@ -498,18 +368,21 @@ $("download").addEventListener("click", () => {
 });
 addEventListener("beforeunload", event => { if (!decisions.isKept || busy) event.preventDefault(); });
 list.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
-new ResizeObserver(() => { layout(); reveal(); }).observe(list);
+new ResizeObserver(() => { layout(); reveal(); draw(); }).observe(list);
 
 const problem = await decisions.load();
 decisions.watch(() => apply(view[at]));
 $("download").hidden = decisions.isServed;
-$("where").textContent = decisions.isServed ? "saved in corrections.csv as you decide" : "kept in this browser until you download them";
+$("where").textContent = decisions.isServed ? "decisions are saved in corrections.csv" : "decisions are kept in this browser";
 $("audit-state").hidden = true;
 $("audit").hidden = false;
-$("threshold").value = Math.min(1, thresholdOf(flagged));
-tellThreshold(Math.min(1, thresholdOf(flagged)));
 $("filter-scope").value = flagged > 0 ? "flagged" : "all";
 apply();
+move(Math.max(0, firstOpen(0)));
 if (problem) say(`The decisions could not be loaded. ${problem} Reload the page before you decide.`, true);
 document.documentElement.dataset.gallery = "1";
-})();
+})().catch(error => {
+  const state = document.getElementById("audit-state");
+  state.hidden = false;
+  state.textContent = `The gallery cannot be shown in this browser (${error.message}); the examples are in suspects.csv.`;
+});
