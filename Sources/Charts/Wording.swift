@@ -82,6 +82,8 @@ package enum Wording {
     let scale = pow(10, Double(digits - 1) - floor(log10(abs(value))))
     guard scale.isFinite, scale != 0 else { return value }
     let result = (value * scale).rounded() / scale
+    // A whole number over an exact power of ten is the nearest number to its decimal already.
+    if (1...1e22).contains(scale) { return result }
     return Double(String(format: "%.\(digits)g", result)) ?? result
   }
 }

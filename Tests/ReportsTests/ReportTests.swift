@@ -229,6 +229,17 @@ import TestSupport
     #expect(Wording.duration(185) == "3 min 05 s")
   }
 
+  /// Against the decimal that is printed and read again.
+  @Test(arguments: [5, 7]) func roundedNumbersAreTheirDecimals(digits: Int) {
+    for power in -30...30 {
+      for step in 1...99 {
+        let value = Double(step).squareRoot() / (step % 2 == 0 ? 7 : -3) * pow(10, Double(power))
+        let printed = Double(String(format: "%.\(digits)g", value))
+        #expect(Wording.rounded(value, digits: digits) == printed, "\(value)")
+      }
+    }
+  }
+
   @Test func missingAssetsNameTheRemedy() {
     let nowhere = URL(fileURLWithPath: "/")
     #expect(throws: ChartError.self) { _ = try ChartAssets.locate(named: "/nowhere", near: [nowhere]) }
