@@ -70,6 +70,7 @@ let package = Package(
     .library(name: "Reports", targets: ["Reports"]),
     .library(name: "Audit", targets: ["Audit"]),
     .library(name: "Studies", targets: ["Studies"]),
+    .library(name: "Dashboard", targets: ["Dashboard"]),
     .library(name: "ThreadPolicy", targets: ["CThreadPolicy"]),
     .executable(name: "coherent", targets: ["coherent"]),
   ],
@@ -77,6 +78,10 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    // Without its readers of configuration files and what they bring along.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
   ],
   targets: [
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
@@ -133,6 +138,14 @@ let package = Package(
         "Runs", "Charts", "Reports", "Yams",
       ],
       swiftSettings: strict),
+    .target(
+      name: "Dashboard",
+      dependencies: [
+        "RunStore", "Charts", "Reports", .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
+      ],
+      resources: [.embedInCode("Resources/dashboard.css"), .embedInCode("Resources/dashboard.js")],
+      swiftSettings: strict),
     .target(name: "CThreadPolicy", exclude: ["README.md"]),
     .target(
       name: "CBuildInfo", exclude: ["README.md"],
@@ -141,7 +154,7 @@ let package = Package(
       name: "coherent",
       dependencies: [
         "CBuildInfo", "CThreadPolicy", "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training",
-        "Runs", "Charts", "Reports", "Audit", "Studies",
+        "Runs", "Charts", "Reports", "Audit", "Studies", "Dashboard",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -185,6 +198,8 @@ let package = Package(
     .testTarget(name: "ReportsTests", dependencies: ["Charts", "Reports", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "AuditTests", dependencies: ["Audit", "Datasets", "Training"], swiftSettings: strict),
+    .testTarget(
+      name: "DashboardTests", dependencies: ["Dashboard", "RunStore", "Charts", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "StudiesTests",
       dependencies: ["Studies", "Charts", "Reports", "RunStore", "Training", "Runs", "TestSupport"],

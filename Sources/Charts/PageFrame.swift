@@ -48,7 +48,7 @@ package enum PageFrame {
     document(title: title, body: body, style: "", connects: false, scriptSource: "'none'", scripts: [])
   }
 
-  private static var script: String { String(decoding: PackageResources.page_js, as: UTF8.self) }
+  static var script: String { String(decoding: PackageResources.page_js, as: UTF8.self) }
 
   private static func document(
     title: String, body: String, style: String, connects: Bool, scriptSource: String, scripts: [String]
@@ -113,7 +113,7 @@ package enum PageFrame {
   }
 
   /// What the script needs: the charts without data, the data packed, and the looks. The colours of the runs come first.
-  private static func payload(of figures: [Figure], runs: [(label: String, shade: Shade)]) -> JSON {
+  static func payload(of figures: [Figure], runs: [(label: String, shade: Shade)]) -> JSON {
     let groups = [Palette.pristine, Palette.corrupt, Palette.test, Palette.neutral]
     let shades = runs.map(\.shade) + groups + figures.flatMap(\.shades)
     return .object([

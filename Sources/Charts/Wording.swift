@@ -45,7 +45,10 @@ package enum Wording {
 
   /// Text for an HTML page: as `code(_:)`, and no line ends between a number and its per cent sign.
   package static func html(_ text: String) -> String {
-    code(text).replacingOccurrences(of: "([0-9]) %", with: "$1\u{A0}%", options: .regularExpression)
+    let escaped = code(text)
+    // Tables have thousands of cells, and few of them a per cent sign.
+    guard escaped.utf8.contains(0x25) else { return escaped }
+    return escaped.replacingOccurrences(of: "([0-9]) %", with: "$1\u{A0}%", options: .regularExpression)
   }
 
   /// Text with the characters that HTML reserves escaped, otherwise as it is, such as commands to copy.

@@ -9,7 +9,6 @@ struct CoherenceByLayer: FigureBuilder {
   /// More columns than this are narrower than a pixel or two.
   private static let maximumColumns = 140
   private static let network = "whole network"
-  private static let axis = FigureScale.logarithmicFromZero
 
   func figures(for runs: [RunData]) -> [Figure] {
     let maps = runs.map(cells(of:))
@@ -52,13 +51,14 @@ struct CoherenceByLayer: FigureBuilder {
     let probed = Set(records.joined().map(\.step)).sorted()
     let steps = EarlySteps.thinned(probed, limit: Self.maximumColumns)
     guard layers.count > 1, steps.count > 1 else { return [] }
-    let edges = Self.edges(of: steps)
+    let edges = EarlySteps.edges(of: steps)
     let columns = Dictionary(uniqueKeysWithValues: steps.enumerated().map { ($1, $0) })
     return zip(curves, records).flatMap { layer, records in
       records.compactMap { record in
         guard let column = columns[record.step], let r = record.mCoherence, r.isFinite, r > 0 else { return nil }
         return FigureHeatmap.Cell(
-          row: layer == "all" ? Self.network : layer, from: edges[column], to: Self.overlapped(edges, column), value: r,
+          row: layer == "all" ? Self.network : layer, from: edges[column], to: EarlySteps.overlapped(edges, column),
+          value: r,
           details: [
             Wording.integer(record.step), Wording.integer(record.m),
             record.alphaUnbiased.map { String(format: "%.3g", $0) } ?? "–",
@@ -66,18 +66,5 @@ struct CoherenceByLayer: FigureBuilder {
           ])
       }
     }
-  }
-
-  /// Half-way between neighbours on the axis; the first and the last step are the ends.
-  static func edges(of steps: [Int]) -> [Double] {
-    let places = steps.map { axis.place(Double($0)) }
-    let inner = zip(places, places.dropFirst()).map { axis.value(at: ($0 + $1) / 2) }
-    return [Double(steps[0])] + inner + [Double(steps[steps.count - 1])]
-  }
-
-  /// The right edge of a column, a little under the next one, which is drawn over it: else the page shines through.
-  private static func overlapped(_ edges: [Double], _ column: Int) -> Double {
-    let edge = edges[column + 1]
-    return column + 2 < edges.count ? min(axis.value(at: axis.place(edge) + 0.06), edges[column + 2]) : edge
   }
 }

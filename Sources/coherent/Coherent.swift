@@ -24,8 +24,6 @@ struct Coherent: AsyncParsableCommand {
       """, version: version,
     subcommands: [
       Demo.self, Train.self, AuditCommand.self, Measure.self, Evaluate.self, Predict.self, Neighbours.self,
-      ReportCommand.self, StudyCommand.self,
-      DataCommand.self, ModelCommand.self,
-      Doctor.self,
+      ReportCommand.self, Serve.self, StudyCommand.self, DataCommand.self, ModelCommand.self, Doctor.self,
     ])
 }

@@ -119,7 +119,7 @@ import TestSupport
     #expect(cells.count == SyntheticRun(isProbed: true).probed.count * (SyntheticRun.layers.count + 1))
     let output = cells.filter { $0["row"] as? String == "output" && $0["detail1"] as? String == "300" }
     #expect(output.count == 1 && output[0]["detail4"] as? String == Wording.percent(6.0 / 21))
-    let edges = CoherenceByLayer.edges(of: [0, 1, 10])
+    let edges = EarlySteps.edges(of: [0, 1, 10])
     #expect(edges.first == 0 && edges.last == 10 && edges.count == 4 && zip(edges, edges.dropFirst()).allSatisfy(<))
     #expect(EarlySteps.thinned(Array(0...100_000), limit: 100).count <= 102)
     #expect(EarlySteps.thinned(Array(0...100_000), limit: 100).last == 100_000)

@@ -422,6 +422,14 @@ function save(chart, format) {
 const back = document.getElementById("unzoom");
 back && back.addEventListener("click", unzoom);
 
+/* What drawing needs to know of a figure: its curves, and what its colours and its y axis mean. */
+function described(figure) {
+  const series = Object.values(figure.data).flatMap(data => data.curves ? data.series : [])
+    .map(s => ({ ...s, index: REPORT.runs.indexOf(s.series) }));
+  const { y, color } = isPanels(figure.chart) ? {} : mainView(figure.chart).encoding;
+  return { figure, series, byMeasure: Boolean(color) && color.field === "measure", percent: isShare(y) };
+}
+
 for (const figure of REPORT.figures) {
   const frame = document.getElementById(figure.id);
   const holder = frame.querySelector(".chart");
@@ -429,18 +437,14 @@ for (const figure of REPORT.figures) {
   canvas.style.width = "100%";
   const layer = document.createElement("div");
   holder.append(canvas, layer);
-  const series = Object.values(figure.data).flatMap(data => data.curves ? data.series : [])
-    .map(s => ({ ...s, index: REPORT.runs.indexOf(s.series) }));
-  const { y, color } = isPanels(figure.chart) ? {} : mainView(figure.chart).encoding;
-  const byMeasure = Boolean(color) && color.field === "measure";
-  const chart = { figure, canvas, layer, series, byMeasure, percent: isShare(y), view: null, zoom: {} };
+  const chart = { ...described(figure), canvas, layer, view: null, zoom: {} };
   charts.push(chart);
-  if (series.length) {
+  if (chart.series.length) {
     holder.addEventListener("pointermove", event => move(chart, event));
     holder.addEventListener("pointerdown", event => move(chart, event));
     holder.addEventListener("pointerleave", leave);
   }
-  if (isPanels(figure.chart) || series.length) {
+  if (isPanels(figure.chart) || chart.series.length) {
     holder.classList.add("zoomable");
     holder.addEventListener("pointerdown", event => startDrag(chart, event));
     holder.addEventListener("dblclick", unzoom);
@@ -449,6 +453,13 @@ for (const figure of REPORT.figures) {
     button.addEventListener("click", () => save(chart, button.dataset.save));
   }
 }
+
+/* New data for the figures of this page, as from a run that is still training; false when they are other figures. */
+globalThis.replaceFigures = figures => {
+  if (figures.map(f => f.id).join() !== charts.map(chart => chart.figure.id).join()) return false;
+  figures.forEach((figure, i) => Object.assign(charts[i], described(figure)));
+  return redraw().then(() => true);
+};
 
 for (const button of document.querySelectorAll(".key")) {
   button.addEventListener("click", () => {
