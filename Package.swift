@@ -135,7 +135,7 @@ let package = Package(
       name: "Studies",
       dependencies: [
         "Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore", "Training",
-        "Runs", "Charts", "Reports", "Yams",
+        "Runs", "Charts", "Reports", "Audit", "Yams",
       ],
       swiftSettings: strict),
     .target(

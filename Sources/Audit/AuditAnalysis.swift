@@ -91,8 +91,8 @@ public struct AuditAnalysis: Sendable {
   ///   - seed: of the bootstrap samples.
   /// - Returns: the headline first, under the name `suspicion`.
   /// - Throws: `AuditError` when there is nothing to find, or nothing else.
-  public func judged(isError: [Bool], seed: UInt64 = 1) throws -> [Judgement] {
-    try [Judgement("suspicion", values: suspicion, isError: isError, seed: seed)]
-      + columns.map { try Judgement($0.score.name, values: $0.values, isError: isError, seed: seed) }
+  public func judged(isError: [Bool], seed: UInt64 = 1) throws -> [ScoreJudgement] {
+    try [ScoreJudgement("suspicion", values: suspicion, isError: isError, seed: seed)]
+      + columns.map { try ScoreJudgement($0.score.name, values: $0.values, isError: isError, seed: seed) }
   }
 }

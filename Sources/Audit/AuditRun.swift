@@ -149,7 +149,7 @@ public struct AuditRun {
   ///   - judgements: how well scores find the errors, where they are known.
   /// - Returns: pictures that could not be read.
   /// - Throws: `RunStoreError` when the disk is full; `ChartError` when the page cannot be drawn.
-  public func write(to directory: AuditDirectory, judgements: [Judgement] = []) throws -> [UnreadablePicture] {
+  public func write(to directory: AuditDirectory, judgements: [ScoreJudgement] = []) throws -> [UnreadablePicture] {
     let neighbours = try neighbours()
     let (thumbnails, unreadable) = try writePictures(to: directory, neighbours)
     try writeArrays(to: directory)

@@ -131,6 +131,9 @@ public struct RunDirectory: Sendable, Hashable {
   /// What training showed of every example, for audits; absent in a run without the probe, and before its end.
   public var dynamics: URL { file(RunFile.dynamics) }
 
+  /// Whether the run kept what training showed of every example.
+  public var hasDynamics: Bool { FileManager.default.fileExists(atPath: dynamics.path) }
+
   /// The place of the HTML report.
   public var report: URL { file(RunFile.report) }
 

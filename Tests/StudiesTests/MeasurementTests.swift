@@ -138,6 +138,6 @@ import TestSupport
   @Test func claimsComeInTheOrderOfThePapers() {
     #expect(
       ScoreCard.claims.map(\.id) == (1...12).map { "CG-\($0)" } + (1...11).map { "WS-\($0)" }
-        + (1...5).map { "MC-\($0)" } + (1...8).map { "GM-\($0)" } + ["GS-1", "GS-2", "MN-1", "AM-1"])
+        + (1...5).map { "MC-\($0)" } + (1...8).map { "GM-\($0)" } + ["GS-1", "GS-2", "MN-1", "AM-1", "AU-1", "AU-2"])
   }
 }

@@ -141,7 +141,7 @@ struct AuditCommand: ParsableCommand {
   // MARK: - Judging
 
   /// By the right labels that were given, or those from before the noise.
-  private func judgements(of audit: AuditRun) throws -> [Judgement] {
+  private func judgements(of audit: AuditRun) throws -> [ScoreJudgement] {
     let dataset = audit.model.dataset
     let truth: [Int]
     if let path = opinions.truth {

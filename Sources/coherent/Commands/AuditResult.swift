@@ -24,13 +24,13 @@ struct AuditResult: Encodable {
   let count, flagged: Int
   let errors, low, high: Double
   let first: [Suspect]
-  let judgements: [Judgement]
+  let judgements: [ScoreJudgement]
   /// At the last evaluation of the audit's own training.
   let testAccuracy: Double?
   let retrained: Retrained?
 
   init(
-    _ run: AuditRun, _ directory: AuditDirectory, _ judgements: [Judgement], _ testAccuracy: Double?,
+    _ run: AuditRun, _ directory: AuditDirectory, _ judgements: [ScoreJudgement], _ testAccuracy: Double?,
     _ retrained: Retrained?
   ) {
     (audit, page) = (directory.url.path, directory.page.path)
@@ -55,7 +55,7 @@ struct AuditResult: Encodable {
           + first.enumerated().map { ["\($0 + 1)", $1.file ?? "\($1.index)", $1.given, $1.suggested] }), "",
     ]
     if !judgements.isEmpty {
-      func cell(_ estimate: Judgement.Estimate) -> String {
+      func cell(_ estimate: ScoreJudgement.Estimate) -> String {
         String(format: "%.4f (%.4f to %.4f)", estimate.value, estimate.low, estimate.high)
       }
       lines += [

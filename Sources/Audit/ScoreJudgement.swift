@@ -3,7 +3,7 @@
 import Datasets
 
 /// How well a score finds the errors, where they are known.
-public struct Judgement: Sendable, Equatable, Codable {
+public struct ScoreJudgement: Sendable, Equatable, Codable {
   /// A number with a bootstrap interval.
   public struct Estimate: Sendable, Equatable, Codable {
     /// Over the examples as they are.
@@ -65,6 +65,16 @@ public struct Judgement: Sendable, Equatable, Codable {
     self.name = name
     (auroc, averagePrecision) = (estimate(\.auroc), estimate(\.averagePrecision))
     precisionAtTrueNumber = estimate(\.precisionAtTrueNumber)
+  }
+
+  /// The AUROC alone.
+  ///
+  /// - Parameters:
+  ///   - values: of every example, larger for more suspect.
+  ///   - isError: whether its label is wrong, one for each value; some are and some are not.
+  public static func auroc(of values: [Double], isError: [Bool]) -> Double {
+    let sorted = Ranking.order(of: values).map { (value: values[$0], isError: isError[$0]) }
+    return Measures(sorted, weights: [Int](repeating: 1, count: sorted.count)).auroc
   }
 
   /// The three measures of examples that count several times each.

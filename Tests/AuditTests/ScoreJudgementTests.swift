@@ -40,7 +40,7 @@ import Testing
   /// Pair by pair, threshold by threshold, and by all orders of the examples that share the last value.
   @Test func measuresFollowTheirDefinitions() throws {
     for item in cases() {
-      let judgement = try Judgement("score", values: item.values, isError: item.isError)
+      let judgement = try ScoreJudgement("score", values: item.values, isError: item.isError)
       let errors = item.values.indices.filter { item.isError[$0] }
       let right = item.values.indices.filter { !item.isError[$0] }
       var pairs = 0.0
@@ -76,7 +76,7 @@ import Testing
       var generator = SeededGenerator(seed: 9, stream: .probe)
       let isError = (0..<count).map { $0 % 4 == 0 }
       let values = isError.map { ($0 ? 0.5 : 0) + generator.unit() }
-      let found = try Judgement("score", values: values, isError: isError).auroc
+      let found = try ScoreJudgement("score", values: values, isError: isError).auroc
       #expect(found.low < found.value && found.value < found.high)
       return found.high - found.low
     }
@@ -88,7 +88,7 @@ import Testing
       ([1.0, 2], [true], "2 scores cannot be judged by 1 labels"), ([1, 2], [true, true], "2 are wrong"),
       ([1, 2], [false, false], "of 2 labels 0 are wrong"),
     ] {
-      let error = #expect(throws: AuditError.self) { try Judgement("score", values: values, isError: isError) }
+      let error = #expect(throws: AuditError.self) { try ScoreJudgement("score", values: values, isError: isError) }
       #expect(error?.description.contains(words) == true)
     }
   }
