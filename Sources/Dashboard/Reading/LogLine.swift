@@ -30,6 +30,6 @@ enum LogLine {
   static func text(_ bytes: UnsafeBufferPointer<UInt8>, _ field: Range<Int>) -> String {
     let text = String(decoding: bytes[field], as: UTF8.self)
     guard text.hasPrefix("\""), text.hasSuffix("\""), text.count > 1 else { return text }
-    return text.dropFirst().dropLast().replacing("\"\"", with: "\"")
+    return String(text.dropFirst().dropLast()).replacing("\"\"", with: "\"")
   }
 }
