@@ -46,22 +46,34 @@ package enum Wording {
   /// Text for an HTML page: as `code(_:)`, and no line ends between a number and its per cent sign.
   package static func html(_ text: String) -> String {
     let escaped = code(text)
-    // Tables have thousands of cells, and few of them a per cent sign.
-    guard escaped.utf8.contains(0x25) else { return escaped }
-    return escaped.replacingOccurrences(of: "([0-9]) %", with: "$1\u{A0}%", options: .regularExpression)
+    // Tables have thousands of cells: no regular expression for each of them.
+    guard escaped.utf8.contains(percentSign) else { return escaped }
+    var output: [UInt8] = []
+    for byte in escaped.utf8 {
+      if byte == percentSign, output.last == 0x20, output.dropLast().last.map({ (0x30...0x39).contains($0) }) ?? false {
+        output.removeLast()
+        output += "\u{A0}".utf8
+      }
+      output.append(byte)
+    }
+    return String(decoding: output, as: UTF8.self)
   }
+
+  private static let percentSign = UInt8(ascii: "%")
 
   /// Text with the characters that HTML reserves escaped, otherwise as it is, such as commands to copy.
   package static func code(_ text: String) -> String {
+    guard text.utf8.contains(where: { $0 == 0x26 || $0 == 0x3C || $0 == 0x3E || $0 == 0x22 }) else { return text }
     var output = ""
     output.reserveCapacity(text.utf8.count)
-    for character in text {
-      switch character {
+    // By scalars: a quote with an accent on it is another character, and ends an attribute all the same.
+    for scalar in text.unicodeScalars {
+      switch scalar {
       case "&": output += "&amp;"
       case "<": output += "&lt;"
       case ">": output += "&gt;"
       case "\"": output += "&quot;"
-      default: output.append(character)
+      default: output.unicodeScalars.append(scalar)
       }
     }
     return output

@@ -34,7 +34,9 @@ import Testing
     _ dashboard: RunningDashboard, _ audit: AuditDirectory, _ index: Int, _ decision: String, label: String = "",
     previous: Int = 0
   ) async throws -> (Int, State) {
-    let body = "{\"index\": \(index), \"decision\": \"\(decision)\", \"label\": \"\(label)\", \"previous\": \(previous)}"
+    let body = """
+      {"index": \(index), "decision": "\(decision)", "label": "\(label)", "previous": \(previous)}
+      """
     let answer = try await dashboard.post("/audit/\(FolderIndex.id(audit.url.path))/decisions", body)
     return (answer.status, try JSONDecoder().decode(State.self, from: Data(answer.body.utf8)))
   }
@@ -116,21 +118,19 @@ import Testing
     let before = try String(contentsOf: real.corrections, encoding: .utf8)
     // The rest of the last page is used up too.
     try disk.fill(leaving: 0)
-    var (index, last) = (4, 200)
-    var saved = 1
-    for round in 0..<400 where last == 200 {
-      let answer = try await decide(dashboard, real, index, round.isMultiple(of: 2) ? "keep" : "undo", previous: saved == 1 ? 0 : saved)
-      last = answer.0
-      if last == 200 { saved = answer.1.revision ?? 0 } else {
-        #expect(last == 500 && answer.1.error?.contains("The disk is full") ?? false, "\(answer)")
-      }
+    var (revision, isFull) = (0, false)
+    for round in 0..<400 where !isFull {
+      let decision = round.isMultiple(of: 2) ? "keep" : "undo"
+      let (status, state) = try await decide(dashboard, real, 4, decision, previous: revision)
+      revision = state.revision ?? 0
+      isFull = status != 200
+      if isFull { #expect(status == 500 && state.error?.contains("The disk is full") ?? false, "\(state)") }
     }
-    #expect(last == 500)
+    #expect(isFull)
     let after = try String(contentsOf: real.corrections, encoding: .utf8)
     #expect(after.hasPrefix(before) && after.hasSuffix("\n"))
     try disk.makeRoom()
-    index = 3
-    #expect(try await decide(dashboard, real, index, "keep").0 == 200)
+    #expect(try await decide(dashboard, real, 3, "keep").0 == 200)
   }
 
   @Test func anAuditThatIsDamaged() async throws {

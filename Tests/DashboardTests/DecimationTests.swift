@@ -42,6 +42,22 @@ import Testing
     }
   }
 
+  /// A card keeps this many points: more would be thinned once again.
+  @Test func aCardShowsAllThatIsKept() throws {
+    let (x, y) = curve(200_000, step: 3)
+    let kept = Decimation.places(x: x, y: y)
+    #expect(kept.count > 1200 && kept.count <= 2000)
+    let curve = RunCurves.Curve(name: "test", points: kept.map { FigurePoint(x: x[$0], y: y[$0]) })
+    let figures = RunFigures.figures(
+      of: RunCurves(loss: [curve], accuracy: [], alpha: [], layers: nil, contributions: []))
+    let report = PageFrame.report(of: figures)
+    let data = try JSONSerialization.jsonObject(with: Data(report.utf8)) as? [String: Any]
+    let figure = (data?["figures"] as? [[String: Any]])?.first
+    let set = (figure?["data"] as? [String: [String: Any]])?["loss"]
+    let drawn = (set?["series"] as? [[String: Any]])?.first?["x"] as? [Double]
+    #expect(drawn?.count == kept.count)
+  }
+
   @Test func shortCurvesStayWhole() {
     let (x, y) = curve(300, step: 1)
     #expect(Decimation.places(x: x, y: y, columns: 100) == Array(0..<300))

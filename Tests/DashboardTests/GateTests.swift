@@ -25,7 +25,8 @@ import Testing
     #expect(try await dashboard.get("/").status == 200)
     #expect(try await dashboard.get("/", headers: ["Cookie": "coherent-\(dashboard.port)=other"]).status == 401)
     #expect(try await dashboard.get("/", headers: ["Cookie": "coherent-1=secret-token"]).status == 401)
-    #expect(try await dashboard.get("/", headers: ["Cookie": "a=b; coherent-\(dashboard.port)=secret-token"]).status == 200)
+    let among = "a=b; coherent-\(dashboard.port)=secret-token"
+    #expect(try await dashboard.get("/", headers: ["Cookie": among]).status == 200)
   }
 
   @Test func onlyThisHost() async throws {
@@ -45,7 +46,8 @@ import Testing
       let answer = try await dashboard.post("/audit/1/decisions", "{}", headers: ["Origin": origin])
       #expect(answer.status == 403 && answer.body.contains("only from pages of this server"), "\(origin)")
     }
-    #expect(try await dashboard.request("POST", "/audit/1/decisions", headers: dashboard.headers, body: "{}").status == 403)
+    let without = try await dashboard.request("POST", "/audit/1/decisions", headers: dashboard.headers, body: "{}")
+    #expect(without.status == 403)
     #expect(try await dashboard.post("/audit/1/decisions", "{}").status == 404)
     #expect(try await dashboard.request("DELETE", "/", headers: dashboard.headers).status == 405)
   }
@@ -82,7 +84,8 @@ import Testing
     #expect(try await dashboard.get(base + "metrics.csv").body.hasPrefix("epoch,step"))
     #expect(try await dashboard.get(base + "inside.csv").status == 200)
     for path in [
-      "../secret.csv", "%2e%2e/secret.csv", "..%2fsecret.csv", "%2e%2e%2fsecret.csv", "..%5csecret.csv", "link.csv", "up.csv",
+      "../secret.csv", "%2e%2e/secret.csv", "..%2fsecret.csv", "%2e%2e%2fsecret.csv", "..%5csecret.csv", "link.csv",
+      "up.csv",
       "folder/secret.csv", secret, "%2f" + secret, "//" + secret, ".hidden.csv", "key.pem", "", ".", "checkpoints",
       "metrics.csv%00.html", "metrics.csv/", "no-such.csv", "%ff", "%",
     ] where path != "metrics.csv/" {
@@ -131,8 +134,9 @@ import Testing
     let first = try await RunningDashboard([scratch.url.path], scratch: scratch)
     let second = try Dashboard(folders: [scratch.url.path], bundle: try scratch.bundle())
     let error = await #expect(throws: DashboardError.self) { try await second.run(port: first.port) { _ in } }
-    #expect(error?.description == "The port \(first.port) is in use, perhaps by another dashboard. "
-      + "Name another one with --port, or let one be chosen with --port 0.")
+    #expect(
+      error?.description == "The port \(first.port) is in use, perhaps by another dashboard. "
+        + "Name another one with --port, or let one be chosen with --port 0.")
   }
 
   @Test func manyRequestsLeaveNothingBehind() async throws {

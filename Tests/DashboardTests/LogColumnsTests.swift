@@ -102,6 +102,26 @@ import Testing
     #expect(try columns.update())
   }
 
+  @Test func theEndOfALog() throws {
+    let scratch = try Scratch()
+    let lines = (0..<5000).map { "\($0),\($0 % 2 == 0 ? "train" : "test"),0.\($0)\n" }
+    let path = try scratch.write("step,split,x\n" + lines.joined() + "5000,train,0.9", "log.csv")
+    let tail = LogTail(URL(fileURLWithPath: path), bytes: 512)
+    // The last line is still being written.
+    #expect(tail.last("step", where: [:]) == 4999 && tail.last("step", where: ["split": "train"]) == 4998)
+    #expect(tail.last("x", where: ["split": "test"]) == 0.4999)
+    #expect(tail.last("x", where: ["split": "validation"]) == nil && tail.last("y", where: [:]) == nil)
+    #expect(tail.last("x", where: ["group": "all"]) == nil)
+    for text in ["", "step,split,x", "step,split,x\n", "step,split,x\n1,train"] {
+      let short = LogTail(URL(fileURLWithPath: try scratch.write(text, "short.csv")))
+      #expect(short.last("step", where: [:]) == nil)
+    }
+    try scratch.write("step,split,x\r\n3,train,\r\n", "windows.csv")
+    let windows = LogTail(URL(fileURLWithPath: scratch.path("windows.csv")))
+    #expect(windows.last("step", where: ["split": "train"]) == 3 && windows.last("x", where: [:]) == nil)
+    #expect(LogTail(URL(fileURLWithPath: scratch.path("none"))).last("step", where: [:]) == nil)
+  }
+
   @Test func numbers() {
     func value(_ text: String) -> Double? {
       Array(text.utf8).withUnsafeBufferPointer { PlainNumber.value($0, 0..<$0.count) }

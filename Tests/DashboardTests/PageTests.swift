@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import RunStore
 import TestSupport
@@ -23,6 +24,13 @@ import Testing
     #expect(rows.body.components(separatedBy: "<tr>").count == 4)
     let tag = try #require(rows.headers["etag"])
     #expect(try await dashboard.get("/runs/rows", headers: ["If-None-Match": tag]).status == 304)
+  }
+
+  /// A quote with an accent on it is one character to a reader and ends an attribute to a browser.
+  @Test func textIsEscapedByScalars() {
+    #expect(Wording.code("a\"\u{308}b<\u{301}&") == "a&quot;\u{308}b&lt;\u{301}&amp;")
+    #expect(Wording.html("5 % of 10 % and x % \"%\" %") == "5\u{A0}% of 10\u{A0}% and x % &quot;%&quot; %")
+    #expect(Wording.html("plain") == "plain" && Wording.html("") == "")
   }
 
   @Test func nothingToShow() async throws {
@@ -50,7 +58,8 @@ import Testing
     #expect(try await dashboard.get(path + "/report").body.contains("Coherent Gradients · training report"))
     // What is damaged is said, and mended it is drawn.
     try scratch.write("epoch,step,split,group,count,loss,acc1,acc5\n0,0,train,all,10,x,0.5,\n", "run/metrics.csv")
-    #expect(try await dashboard.get(path).body.contains("metrics.csv:2: the line holds &quot;x&quot; as loss, not a number."))
+    let damaged = try await dashboard.get(path).body
+    #expect(damaged.contains("metrics.csv:2: the line holds &quot;x&quot; as loss, not a number."))
     // The folder vanishes.
     try FileManager.default.removeItem(at: run.url)
     try await Task.sleep(for: .milliseconds(1100))

@@ -73,12 +73,14 @@ struct RunPage {
   private var events: String {
     guard let events = try? RunDirectory.open(at: entry.url.path).events(), !events.isEmpty else { return "" }
     let rows = events.suffix(50).reversed().map { event in
-      "<tr><td>\(SiteFrame.time(event.time))</td><td class=\"n\">\(event.step.map(Wording.integer) ?? "–")</td>"
-        + "<td>\(Wording.html(event.kind))</td><td class=\"long\">\(Wording.html(event.message ?? ""))</td></tr>"
+      let message = event.message.map { " <span class=\"quiet\">\(Wording.html($0))</span>" } ?? ""
+      return "<tr><td>\(SiteFrame.time(event.time))</td>"
+        + "<td class=\"n\">\(event.step.map(Wording.integer) ?? "–")</td>"
+        + "<td class=\"long\">\(Wording.html(event.kind))\(message)</td></tr>"
     }
     return """
-      <section><h2>Events</h2><div class="scroll"><table class="plain"><thead><tr><th scope="col">Time</th>\
-      <th scope="col" class="n">Step</th><th scope="col">What</th><th scope="col">Message</th></tr></thead><tbody>
+      <section><h2>Events</h2><div class="scroll"><table class="events"><thead><tr><th scope="col">Time</th>\
+      <th scope="col" class="n">Step</th><th scope="col">What</th></tr></thead><tbody>
       \(rows.joined(separator: "\n"))
       </tbody></table></div></section>
       """

@@ -38,8 +38,8 @@ struct RunsPage {
         main: """
           <h1>Runs</h1>
           <div class="empty"><p>No run directory was found in</p>\(places)
-          <p>A training writes one: <code>coherent train --dataset synthetic-digits --model mlp:256 --out runs/first</code>\
-          It appears here by itself.</p></div>
+          <p>A training writes one; reload this page when it has begun: \
+          <code>coherent train --dataset digits --model mlp:256 --out runs/first</code></p></div>
           """)
     }
     let heads = Self.heads.map { head in

@@ -83,7 +83,8 @@ struct StudyPages {
   private func verdict(_ verdict: ScoreCardFile.Verdict) -> String {
     let parts = (verdict.parts ?? []).map { part in
       "<li><span class=\"outcome \(Self.mark(part.outcome))\">\(Wording.html(part.outcome))</span> "
-        + "\(Wording.html(part.sentence ?? part.id)) \(Wording.html(part.explanation ?? ""))</li>"
+        + "\(Wording.html(part.sentence ?? part.id)) "
+        + "<span class=\"quiet\">\(Wording.html(part.explanation ?? ""))</span></li>"
     }
     let numbers = (verdict.numbers ?? []).map { number in
       let range = number.low.flatMap { low in number.high.map { " (\(Self.text(low)) to \(Self.text($0)))" } } ?? ""

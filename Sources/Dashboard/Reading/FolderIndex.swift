@@ -103,9 +103,9 @@ actor FolderIndex {
 
   /// The path below the folder that is served; with that folder's own name where there are several.
   private func name(of url: URL, in root: URL) -> String {
-    let below = String(url.path.dropFirst(root.path.count + 1))
+    let below = url.path.dropFirst(root.path.count).drop { $0 == "/" }
     guard !below.isEmpty else { return url.lastPathComponent }
-    return roots.count > 1 ? root.lastPathComponent + "/" + below : below
+    return (roots.count > 1 ? root.lastPathComponent + "/" : "") + below
   }
 
   /// What a folder is and which folders to look into; nil when it cannot be listed.

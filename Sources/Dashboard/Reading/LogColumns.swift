@@ -105,14 +105,14 @@ final class LogColumns {
     var fields: [Range<Int>] = []
     var numbers = [Double](repeating: .nan, count: valueColumns.count)
     var guess = 0
-    while let end = bytes[start...].firstIndex(of: 0x0A) {
+    while let end = Self.lineEnd(bytes, from: start) {
       defer { start = end + 1 }
       line += 1
       let stop = end > start && bytes[end - 1] == 0x0D ? end - 1 : end
       guard stop > start else { continue }
-      Self.split(bytes, start..<stop, into: &fields)
+      LogLine.split(bytes, start..<stop, into: &fields)
       guard let layout else {
-        layout = try layout(of: fields.map { Self.text(bytes, $0) })
+        layout = try layout(of: fields.map { LogLine.text(bytes, $0) })
         continue
       }
       guard fields.count == layout.count else {
@@ -123,7 +123,7 @@ final class LogColumns {
       }
       for (column, place) in layout.values.enumerated() {
         guard let number = PlainNumber.value(bytes, fields[place]) else {
-          throw unreadable("holds \"\(Self.text(bytes, fields[place]))\" as \(valueColumns[column]), not a number")
+          throw unreadable("holds \"\(LogLine.text(bytes, fields[place]))\" as \(valueColumns[column]), not a number")
         }
         numbers[column] = number
       }
@@ -131,6 +131,11 @@ final class LogColumns {
       numbers.withUnsafeBufferPointer { series[place].add(step: step, $0) }
       guess = place + 1
     }
+  }
+
+  private static func lineEnd(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+    guard let base = bytes.baseAddress, start < bytes.count else { return nil }
+    return memchr(base + start, 0x0A, bytes.count - start).map { UnsafeRawPointer($0) - UnsafeRawPointer(base) }
   }
 
   private func layout(of header: [String]) throws -> (step: Int, keys: [Int], values: [Int], count: Int) {
@@ -173,34 +178,9 @@ final class LogColumns {
     keys.append(columns.flatMap { Array(bytes[fields[$0]]) + [0x0A] })
     series.append(
       Series(
-        key: columns.map { Self.text(bytes, fields[$0]) },
+        key: columns.map { LogLine.text(bytes, fields[$0]) },
         values: Array(repeating: [], count: valueColumns.count)))
     return keys.count - 1
-  }
-
-  /// The cells of a line; commas in quotes part none.
-  private static func split(
-    _ bytes: UnsafeBufferPointer<UInt8>, _ line: Range<Int>, into fields: inout [Range<Int>]
-  ) {
-    fields.removeAll(keepingCapacity: true)
-    var start = line.lowerBound
-    var isQuoted = false
-    for index in line {
-      switch bytes[index] {
-      case 0x22: isQuoted.toggle()
-      case 0x2C where !isQuoted:
-        fields.append(start..<index)
-        start = index + 1
-      default: break
-      }
-    }
-    fields.append(start..<line.upperBound)
-  }
-
-  private static func text(_ bytes: UnsafeBufferPointer<UInt8>, _ field: Range<Int>) -> String {
-    let text = String(decoding: bytes[field], as: UTF8.self)
-    guard text.hasPrefix("\""), text.hasSuffix("\""), text.count > 1 else { return text }
-    return text.dropFirst().dropLast().replacingOccurrences(of: "\"\"", with: "\"")
   }
 }
 
