@@ -61,7 +61,12 @@ import Testing
       let values = (0..<count).map { _ in Double(generator.integer(below: 9)) }
       let weights = (0..<count).map { _ in Double(1 + generator.integer(below: 3)) }
       func error(_ fit: [Double]) -> Double {
-        (0..<count).reduce(0) { $0 + weights[$1] * (fit[$1] - values[$1]) * (fit[$1] - values[$1]) }
+        var sum = 0.0
+        for place in 0..<count {
+          let distance = fit[place] - values[place]
+          sum += weights[place] * distance * distance
+        }
+        return sum
       }
       var best = Double.infinity
       for cuts in 0..<(1 << (count - 1)) {
