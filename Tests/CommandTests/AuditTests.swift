@@ -69,6 +69,43 @@ import TestSupport
     #expect(probabilities.header.contains("(\(labels.count), 10)") && probabilities.bytes.count == 40 * labels.count)
   }
 
+  /// A Python with the package, of the tests' own environment.
+  private static let python: String? = Program.root.map { $0.appendingPathComponent(".deps/test-venv/bin/python").path }
+    .flatMap { path in
+      let packages = (path as NSString).deletingLastPathComponent + "/../lib"
+      let folders = (try? FileManager.default.contentsOfDirectory(atPath: packages)) ?? []
+      let isThere = folders.contains {
+        FileManager.default.fileExists(atPath: "\(packages)/\($0)/site-packages/cleanlab")
+      }
+      return isThere ? path : nil
+    }
+
+  @Test(.enabled(if: Self.python != nil, "needs a Python with cleanlab; make setup for tests installs it"))
+  func cleanlabReadsTheArrays() throws {
+    let scratch = try Scratch()
+    try #require(try Program.run(options(scratch, noisy + ["--epochs", "12"])).code == 0)
+    let script = """
+      import json, sys
+      import numpy as np
+      from cleanlab.filter import find_label_issues
+      labels, probabilities = np.load(sys.argv[1] + "/labels.npy"), np.load(sys.argv[1] + "/pred_probs.npy")
+      issues = find_label_issues(labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
+      print(json.dumps([int(index) for index in issues]))
+      """
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: try #require(Self.python))
+    process.arguments = ["-c", script, scratch.path("audit")]
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    try process.run()
+    let output = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    let issues = try JSONDecoder().decode([Int].self, from: output)
+    let labels = try RunDirectory.open(at: scratch.path("audit/run")).labels()
+    let wrong = issues.count { labels[$0].original != labels[$0].assigned }
+    #expect(process.terminationStatus == 0 && !issues.isEmpty && 2 * wrong > issues.count, "\(wrong) of \(issues.count)")
+  }
+
   @Test func decisionsGoIntoTheNextTraining() throws {
     let scratch = try Scratch()
     try #require(try Program.run(options(scratch, noisy + ["--epochs", "2"])).code == 0)
