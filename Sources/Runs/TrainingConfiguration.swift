@@ -256,8 +256,8 @@ extension TrainingConfiguration {
       isFolder || testFraction == nil,
       "test-fraction is for image folders without val and test; \(dataset) has test examples of its own")
     try require(
-      testFraction.map { $0 > 0 && $0 < 1 } ?? true,
-      "test-fraction must be above 0 and below 1, not \(testFraction ?? 0)")
+      testFraction.map { $0 >= 0 && $0 < 1 } ?? true,
+      "test-fraction must be at least 0 and below 1, not \(testFraction ?? 0)")
     try require(
       split == nil || testFraction == nil,
       "give split or test-fraction, not both: a split file already says which examples to test on")

@@ -24,7 +24,7 @@ extension TrainingData {
         from: path, expectedCount: whole.count, classCount: whole.classCount, classNames: whole.classNames)
     }
     let train = try configuration.subset.map { try whole.subset(first: $0) } ?? whole
-    if let share = configuration.testFraction, train.testFraction == nil {
+    if let share = configuration.testFraction, share > 0, train.testFraction == nil {
       throw TrainingError(
         .configuration,
         "test-fraction \(share) is for folders without val and test, but \(configuration.dataDir ?? "") has one; leave "

@@ -170,7 +170,7 @@ extension TrainingConfiguration {
     .init("skip-bad", .data, \.skipBad, "Leave out images of a folder that cannot be decoded."),
     .init(
       "test-fraction", .data, \.testFraction,
-      "The share of every class that is held out to test on, drawn by the seed, in a folder without val or test. (default: 0.2)"
+      "The share of every class that is held out to test on, drawn by the seed, in a folder without val or test; 0 tests on the training pictures. (default: 0.2)"
     ),
     .init("subset", .data, \.subset, "Train on the first N examples only."),
     .init("test-subset", .data, \.testSubset, "Test on the first N test examples only."),

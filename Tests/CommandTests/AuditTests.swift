@@ -103,7 +103,8 @@ import TestSupport
     let issues = try JSONDecoder().decode([Int].self, from: output)
     let labels = try RunDirectory.open(at: scratch.path("audit/run")).labels()
     let wrong = issues.count { labels[$0].original != labels[$0].assigned }
-    #expect(process.terminationStatus == 0 && !issues.isEmpty && 2 * wrong > issues.count, "\(wrong) of \(issues.count)")
+    #expect(
+      process.terminationStatus == 0 && !issues.isEmpty && 2 * wrong > issues.count, "\(wrong) of \(issues.count)")
   }
 
   @Test func decisionsGoIntoTheNextTraining() throws {

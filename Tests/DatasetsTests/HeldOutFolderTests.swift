@@ -60,8 +60,13 @@ import Testing
     #expect(try files(lazy) == files(test(0.5)) && lazy.images == nil)
     let note = try #require(try load(.train) { $0.testFraction = 0.125 }.notes.first)
     #expect(note.contains("so 12.5 % of every class, 3 of 17") && note.hasSuffix("are held out to test on"))
-    for impossible in [0, 1, -0.5, .nan] {
-      expectError("test-fraction must be above 0 and below 1") { _ = try test(impossible) }
+    // Nothing held out: both are whole, and it says so.
+    let (all, same) = (try load(.train) { $0.testFraction = 0 }, try test(0))
+    #expect(all.count == 17 && files(all) == files(same) && all.testFraction == nil)
+    #expect(
+      all.notes.isEmpty && same.notes == ["no picture is held out: test accuracies are those of training pictures"])
+    for impossible in [1, -0.5, .nan] {
+      expectError("test-fraction must be at least 0 and below 1") { _ = try test(impossible) }
     }
   }
 

@@ -14,10 +14,10 @@ extension ImageFolder {
   /// The share of every class that is held out to test on unless another is asked for.
   static let usualTestFraction = 0.2
 
-  /// - Throws: `DatasetError` unless the share is above 0 and below 1.
+  /// - Throws: `DatasetError` unless the share is at least 0 and below 1.
   static func checked(_ testFraction: Double) throws -> Double {
-    guard testFraction > 0, testFraction < 1 else {
-      throw DatasetError("test-fraction must be above 0 and below 1, not \(testFraction).")
+    guard testFraction >= 0, testFraction < 1 else {
+      throw DatasetError("test-fraction must be at least 0 and below 1, not \(testFraction).")
     }
     return testFraction
   }

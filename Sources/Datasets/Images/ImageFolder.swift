@@ -42,15 +42,20 @@ struct ImageFolder {
       try list()
     case .undivided(let folder):
       prefix = folder.isEmpty ? "" : folder + "/"
-      testFraction = try options.keepsFolderWhole ? nil : Self.checked(options.testFraction ?? Self.usualTestFraction)
+      let share = try Self.checked(options.testFraction ?? Self.usualTestFraction)
+      let isWhole = share == 0 && !options.keepsFolderWhole
+      testFraction = options.keepsFolderWhole || isWhole ? nil : share
       classNames = try Self.classes(in: root, prefix)
-      guard testFraction != nil || split == .train else {
+      if isWhole, split == .test {
+        notes.append("no picture is held out: test accuracies are those of training pictures")
+      }
+      guard testFraction != nil || split == .train || isWhole else {
         throw DatasetError(
           "\(root) has no folder val or test, and nothing else says which pictures to test on.",
           remedy: "Add lines whose split is test to the split file, or omit that file to hold out some pictures.")
       }
       let total = try list()
-      if split == .train { noteHeldOut(of: total, isChosen: options.testFraction != nil) }
+      if split == .train, !isWhole { noteHeldOut(of: total, isChosen: options.testFraction != nil) }
     }
   }
 

@@ -98,11 +98,14 @@ struct AuditCommand: ParsableCommand {
     var asked = TrainingConfiguration()
     options.apply(to: &asked)
     let entry = try DatasetCatalog.entry(named: asked.dataset)
+    if entry.format == .folder, asked.split == nil { asked.testFraction = asked.testFraction ?? 0 }
     let count = try DatasetLoader.load(
       name: asked.dataset, split: .train, directory: asked.dataDir, count: asked.subset, options: asked.datasetOptions
     ).count
     var configuration = AuditDefaults.configuration(
       exampleShape: entry.format == .folder ? nil : entry.exampleShape, count: asked.subset ?? count)
+    // Every label is to be looked at; only a comparison needs pictures apart.
+    if entry.format == .folder, !opinions.retrain, asked.split == nil { configuration.testFraction = 0 }
     options.apply(to: &configuration)
     if !configuration.probe.contains(where: { $0.hasPrefix("dynamics") }) { configuration.probe.append("dynamics") }
     return configuration
