@@ -180,7 +180,7 @@ struct AuditSetting {
   }
 
   static func name(of run: RunHistory) -> String {
-    "\(run.manifest.dataset.name), \(run.manifest.noise.kind ?? "no") \(Level.text(run.noise))"
+    "\(run.manifest.dataset.name), \(run.manifest.noise.kind) \(Level.text(run.noise))"
   }
 
   /// The settings in the order of their runs.
