@@ -27,16 +27,17 @@ import TestSupport
     #expect(suspects.count { $0.isFlagged } == record.flagged && record.run == "run")
     #expect(zip(suspects, suspects.dropFirst()).allSatisfy { $0.suspicion >= $1.suspicion })
     #expect(record.scores.map(\.name).contains("out_of_sample") && record.scores.count == 15)
-    let thumbnails = try #require(audit.thumbnails(of: record))
+    let thumbnails = try #require(try audit.thumbnails(of: record))
     #expect(thumbnails.indices.prefix(3).elementsEqual(suspects.prefix(3).map(\.index)))
-    #expect(try audit.picture(thumbnails.sheets - 1) != nil && audit.neighbours(of: record) != nil)
+    let (sheet, neighbours) = (try audit.picture(thumbnails.sheets - 1), try audit.neighbours(of: record))
+    #expect(sheet != nil && neighbours != nil)
     #expect(FileManager.default.fileExists(atPath: audit.page.path))
 
-    let object = object(result.output)
-    let judgements = try #require(object["judgements"] as? [[String: Any]])
+    let printed = try object(result.output)
+    let judgements = try #require(printed["judgements"] as? [[String: Any]])
     let headline = try #require(judgements.first?["auroc"] as? [String: Any])
     #expect(judgements.count == 16 && headline["value"] as? Double ?? 0 > 0.8)
-    let again = try #require(object["retrained"] as? [String: Any])
+    let again = try #require(printed["retrained"] as? [String: Any])
     #expect((again["dropped"] as? Int ?? -1) + (again["relabelled"] as? Int ?? -1) == record.flagged)
     #expect(again["isByHand"] as? Bool == false && again["testAccuracy"] as? Double != nil)
 
@@ -118,7 +119,8 @@ import TestSupport
     let again = try Program.run(
       ["audit", "--run", scratch.path("audit/run"), "--out", scratch.path("audit"), "--force", "--retrain", "--json"])
     try #require(again.code == 0, "\(again.errors)")
-    let retrained = try #require(object(again.output)["retrained"] as? [String: Any])
+    let printed = try object(again.output)
+    let retrained = try #require(printed["retrained"] as? [String: Any])
     #expect(retrained["isByHand"] as? Bool == true && retrained["dropped"] as? Int == 1)
     #expect(FileManager.default.fileExists(atPath: audit.corrections.path), "decisions stay")
   }
