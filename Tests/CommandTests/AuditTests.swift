@@ -10,7 +10,9 @@ import TestSupport
   private let noisy = ["--noise", "0.3", "--noise-kind", "uniform"]
 
   /// A training of a moment.
-  private let small = ["--dataset", "mnist", "--data-dir", SmallData.folder, "--model", "mlp:32", "--threads", "1"]
+  private let small =
+    ["--dataset", "mnist", "--data-dir", SmallData.folder, "--model", "mlp:32", "--threads", "1"]
+    + ["--optimizer", "sgd", "--batch-size", "10"]
 
   private func options(_ scratch: Scratch, _ more: [String] = []) -> [String] {
     ["audit"] + small + more + ["--out", scratch.path("audit"), "--quiet"]
@@ -39,7 +41,7 @@ import TestSupport
     #expect(judgements.count == 16 && headline["value"] as? Double ?? 0 > 0.8)
     let again = try #require(printed["retrained"] as? [String: Any])
     #expect((again["dropped"] as? Int ?? -1) + (again["relabelled"] as? Int ?? -1) == record.flagged)
-    #expect(again["isByHand"] as? Bool == false && again["testAccuracy"] as? Double != nil)
+    #expect(again["is_by_hand"] as? Bool == false && again["test_accuracy"] as? Double != nil)
 
     // What is there is kept; a run that was watched is audited as it is.
     let refused = try Program.run(options(scratch, noisy))
@@ -121,7 +123,7 @@ import TestSupport
     try #require(again.code == 0, "\(again.errors)")
     let printed = try object(again.output)
     let retrained = try #require(printed["retrained"] as? [String: Any])
-    #expect(retrained["isByHand"] as? Bool == true && retrained["dropped"] as? Int == 1)
+    #expect(retrained["is_by_hand"] as? Bool == true && retrained["dropped"] as? Int == 1)
     #expect(FileManager.default.fileExists(atPath: audit.corrections.path), "decisions stay")
   }
 
