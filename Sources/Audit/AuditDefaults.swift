@@ -26,7 +26,8 @@ public enum AuditDefaults {
     var settings = TrainingConfiguration()
     let isGrey = exampleShape.map { $0.count == 3 && $0[0] == 1 && $0[1] <= perceptronSize } ?? false
     settings.optimizer = "m3"
-    settings.batchSize = max(3, min(96, count / 4))
+    // The rest of an epoch would have groups of another size, or too few examples for three; it is another one each time.
+    (settings.batchSize, settings.dropLast) = (max(3, min(96, count / 4)), true)
     settings.schedule = "cosine"
     settings.epochs = Double(max(epochs.lowerBound, min(epochs.upperBound, visits / max(1, count))))
     settings.keep = "last"

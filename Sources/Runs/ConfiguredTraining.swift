@@ -86,7 +86,8 @@ extension TrainingConfiguration {
     resolved.epochs = nil
     resolved.threads = Runtime.threadCount
     resolved.imageSize = resolvedImageSize
-    resolved.testFraction = data.train.testFraction
+    // 0 is what a person has chosen; the data set itself then has nothing to say.
+    resolved.testFraction = data.train.testFraction ?? (testFraction == 0 ? 0 : nil)
     // A run started in another folder has to find its files when it is resumed from here.
     func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
     resolved.dataDir = dataDir.map(absolute)

@@ -98,7 +98,7 @@ struct AuditCommand: ParsableCommand {
     var asked = TrainingConfiguration()
     options.apply(to: &asked)
     let entry = try DatasetCatalog.entry(named: asked.dataset)
-    if entry.format == .folder, asked.split == nil { asked.testFraction = asked.testFraction ?? 0 }
+    if entry.format == .folder, asked.split == nil, !opinions.retrain { asked.testFraction = asked.testFraction ?? 0 }
     let count = try DatasetLoader.load(
       name: asked.dataset, split: .train, directory: asked.dataDir, count: asked.subset, options: asked.datasetOptions
     ).count
