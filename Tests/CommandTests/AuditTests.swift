@@ -72,6 +72,26 @@ import TestSupport
     #expect(probabilities.header.contains("(\(labels.count), 10)") && probabilities.bytes.count == 40 * labels.count)
   }
 
+  /// Class folders without val: every picture is looked at, and has its thumbnail and its name.
+  @Test func everyPictureOfAFolderIsLookedAt() throws {
+    let scratch = try Scratch()
+    try PictureFixtures.load().writeFolder(at: scratch.path("all"))
+    let folder = scratch.path("all/train")
+    let result = try Program.run([
+      "audit", "--dataset", "folder", "--data-dir", folder, "--model", "mlp:8", "--image-size", "16", "--epochs", "2",
+      "--out", scratch.path("audit"), "--quiet",
+    ])
+    try #require(result.code == 0, "\(result.errors)")
+    let audit = try AuditDirectory.open(at: scratch.path("audit"))
+    let record = try audit.record()
+    let suspects = try audit.suspects(of: record)
+    let files = suspects.compactMap(\.file)
+    #expect(
+      files.count == 12 && Set(files).isSuperset(of: ["cat/Z", "cat/b picture.JPG", "dog/é,\"6.png"]), "\(files)")
+    #expect(try audit.thumbnails(of: record)?.indices.count == 12 && record.classes == ["cat", "dog"])
+    #expect(result.errors.contains("no picture is held out"))
+  }
+
   /// A Python with the package, of the tests' own environment.
   private static let python: String? = Program.root.map { $0.appendingPathComponent(".deps/test-venv/bin/python").path }
     .flatMap { path in

@@ -56,8 +56,8 @@ import TestSupport
     ("warmup", { $0.warmup = -1 }), ("warmup", { ($0.steps, $0.warmup) = (10, 11) }),
     ("freeze has an empty pattern", { $0.freeze = ["layer1", ""] }),
     ("test-fraction is for image folders", { $0.testFraction = 0.2 }),
-    ("test-fraction must be above 0", { ($0.dataset, $0.testFraction) = ("folder", 1) }),
-    ("test-fraction must be above 0", { ($0.dataset, $0.testFraction) = ("folder", .nan) }),
+    ("test-fraction must be at least 0", { ($0.dataset, $0.testFraction) = ("folder", 1) }),
+    ("test-fraction must be at least 0", { ($0.dataset, $0.testFraction) = ("folder", .nan) }),
     ("split or test-fraction", { ($0.dataset, $0.testFraction, $0.split) = ("folder", 0.5, "s.csv") }),
     ("model", { $0.model = "resnet" }), ("width", { $0.model = "mlp" }), ("width", { $0.model = "mlp:0" }),
     ("width", { $0.model = "mlp:-1" }), ("width", { $0.model = "mlp:99999999999999999999" }),
@@ -180,7 +180,7 @@ import TestSupport
     full.noisyTestProbes = true
     (full.testFraction, full.warmup, full.freeze) = (0.1 + 0.2, 7, ["layer1.*", "*.bias", "fc?"])
     (full.imageSize, full.resize, full.augment, full.skipBad) = (64, 80, "flip+crop", true)
-    full.clipNorm = 1.5
+    (full.clipNorm, full.corrections) = (1.5, "corrections.csv")
     (full.workers, full.prefetch, full.allowMissing, full.normalize) = (3, 0, true, .none)
     #expect(try read(full.yaml()) == full)
     let text = try full.yaml()
