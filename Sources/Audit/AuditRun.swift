@@ -89,10 +89,13 @@ public struct AuditRun {
   /// - Throws: `DatasetError` when pictures cannot be read to find duplicates.
   public func record(in directory: AuditDirectory) throws -> AuditRecord {
     let names = model.dataset.classNames
+    // Every folder of pictures is called folder.
+    let place = model.configuration.dataDir.map { URL(fileURLWithPath: $0).lastPathComponent }
+    let name = model.dataset.file(at: 0) == nil ? model.dataset.name : place ?? model.dataset.name
     let prefix = directory.url.path + "/"
     let path = run.url.path
     return AuditRecord(
-      dataset: model.dataset.name, count: model.dataset.count, classes: names,
+      dataset: name, count: model.dataset.count, classes: names,
       scores: analysis.columns.map {
         .init(name: $0.score.name, title: $0.score.title, formula: $0.score.formula, source: $0.score.source)
       },

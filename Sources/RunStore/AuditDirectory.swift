@@ -149,7 +149,7 @@ extension AuditDirectory {
   /// - Parameters:
   ///   - record: what was found.
   ///   - suspects: every example, the most suspect first.
-  ///   - thumbnails: where the small pictures are, whose sheets are written with `write(sheet:number:)` before; nil
+  ///   - index: where the small pictures are, whose sheets are written with `write(sheet:number:)` before; nil
   ///     without pictures.
   ///   - neighbours: the neighbours of suspects; nil without any.
   /// - Throws: `RunStoreError` when these contradict each other, or cannot be written.
