@@ -139,11 +139,7 @@ import Testing
     let data = try dataset(channels: 1, height: 2, width: 2)
     expectError("5 pictures do not fit a sheet of 2 x 2") { _ = try sheet.png(of: [0, 1, 2, 3, 4], in: data) }
     expectError("Example 7", "0 to 6") { _ = try sheet.png(of: [0, 7], in: data) }
-    expectError("Example -1") { _ = try sheet.writeSheets(of: [-1], in: data, into: folder.url) }
-    expectError("one or three channels") {
-      _ = try sheet.writeSheets(of: [0], in: dataset(channels: 2, height: 2, width: 2), into: folder.url)
-    }
-    #expect(!FileManager.default.fileExists(atPath: folder.path("thumbnails")))
+    expectError("Example -1") { _ = try sheet.png(of: [-1], in: data) }
     expectError("made", "[2, 2, 2]", "one or three channels") {
       _ = try sheet.png(of: [0], in: dataset(channels: 2, height: 2, width: 2))
     }
@@ -185,36 +181,6 @@ import Testing
           try #require(new[y][x] == old[y][x])
         }
       }
-    }
-  }
-
-  @Test func sheetsOfAFolder() throws {
-    let data = try dataset(channels: 1, height: 2, width: 2)
-    let sheet = try PictureSheet(side: 4, columns: 2, rows: 1)
-    // A repeated example has one position.
-    #expect(try sheet.writeSheets(of: [5, 1, 5, 0, 6, 2], in: data, into: folder.url).isEmpty)
-    let index = try JSONDecoder().decode(
-      ThumbnailIndex.self, from: Data(contentsOf: folder.url.appendingPathComponent(ThumbnailIndex.fileName)))
-    #expect(index == ThumbnailIndex(side: 4, columns: 2, rows: 1, indices: [5, 1, 0, 6, 2]))
-    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path("thumbnails")).sorted()
-    #expect(names == ["0000.png", "0001.png", "0002.png"])
-    #expect(try Data(folder.bytes("thumbnails/0001.png")) == sheet.png(of: [0, 6], in: data).png)
-    // The last is as large as the others.
-    #expect(try pixels(Data(folder.bytes("thumbnails/0002.png")), width: 8, height: 4)[0][7] == [240, 240, 240])
-    #expect(ThumbnailIndex.sheet(12345) == "thumbnails/12345.png")
-  }
-
-  @Test func foldersThatCannotBeWritten() throws {
-    let data = try dataset(channels: 1, height: 2, width: 2)
-    let sheet = try PictureSheet(side: 4, columns: 2, rows: 1)
-    try folder.write("a file", "blocked/thumbnails")
-    expectError("blocked/thumbnails cannot be made") {
-      _ = try sheet.writeSheets(of: [0], in: data, into: folder.url.appendingPathComponent("blocked"))
-    }
-    try FileManager.default.createDirectory(
-      atPath: folder.path("taken/thumbnails/0000.png"), withIntermediateDirectories: true)
-    expectError("0000.png cannot be written") {
-      _ = try sheet.writeSheets(of: [0], in: data, into: folder.url.appendingPathComponent("taken"))
     }
   }
 }

@@ -112,6 +112,7 @@ struct AU1: Rule {
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
+    if runs.isEmpty { assessment.miss(AuditSetting.missing) }
     for setting in AuditSetting.all(of: runs) {
       guard setting.count >= SeedMean.minimumSeeds, let combined = setting.mean["suspicion"],
         let best = setting.best
@@ -148,6 +149,7 @@ struct AU2: Rule {
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
+    if runs.isEmpty { assessment.miss(AuditSetting.missing) }
     for setting in AuditSetting.all(of: runs) {
       guard setting.count >= SeedMean.minimumSeeds, let value = setting.mean["class_cosine"] else {
         assessment.miss("\(SeedMean.minimumSeeds) seeds of \(setting.name)")
@@ -174,6 +176,8 @@ struct AuditSetting {
     mean.filter { $0.key != "suspicion" }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.first
       .map { ($0.key, $0.value) }
   }
+
+  static let missing = "runs with noise and the probe dynamics"
 
   static func isAudited(_ run: RunHistory) -> Bool {
     run.noise > 0 && run.directory.hasDynamics
