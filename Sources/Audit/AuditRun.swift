@@ -86,8 +86,7 @@ public struct AuditRun {
   /// What was found, apart from the single examples.
   ///
   /// - Parameter directory: the folder of the audit.
-  /// - Throws: `DatasetError` when pictures cannot be read to find duplicates.
-  public func record(in directory: AuditDirectory) throws -> AuditRecord {
+  public func record(in directory: AuditDirectory) -> AuditRecord {
     let names = model.dataset.classNames
     // Every folder of pictures is called folder.
     let place = model.configuration.dataDir.map { URL(fileURLWithPath: $0).lastPathComponent }
@@ -106,7 +105,8 @@ public struct AuditRun {
       confused: analysis.confused.map {
         .init(given: names[$0.given], suggested: names[$0.suggested], count: $0.count)
       },
-      duplicates: try conflictingDuplicates(),
+      // A picture that has vanished since leaves its place empty, and no audit of the others fails for it.
+      duplicates: (try? conflictingDuplicates()) ?? [],
       run: path.hasPrefix(prefix) ? String(path.dropFirst(prefix.count)) : path)
   }
 
@@ -150,10 +150,15 @@ public struct AuditRun {
   /// - Parameters:
   ///   - directory: where.
   ///   - judgements: how well scores find the errors, where they are known.
-  /// - Returns: pictures that could not be read.
+  /// - Returns: pictures that could not be read; with such there are no neighbours.
   /// - Throws: `RunStoreError` when the disk is full; `ChartError` when the page cannot be drawn.
   public func write(to directory: AuditDirectory, judgements: [ScoreJudgement] = []) throws -> [UnreadablePicture] {
-    let neighbours = try neighbours()
+    let neighbours: AuditNeighbours?
+    do {
+      neighbours = try self.neighbours()
+    } catch is DatasetError {
+      neighbours = nil
+    }
     let (thumbnails, unreadable) = try writePictures(to: directory, neighbours)
     try writeArrays(to: directory)
     if !judgements.isEmpty {

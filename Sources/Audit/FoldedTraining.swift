@@ -20,14 +20,20 @@ public struct FoldedTraining {
   ///   - folds: K, at least 2.
   ///   - configuration: how each model is trained.
   ///   - folder: where the runs are.
-  /// - Throws: `AuditError` for fewer than two parts, or a configuration that has a split file already.
+  /// - Throws: `AuditError` for fewer than two parts, a configuration that has a split file already, or one that holds
+  ///   pictures out.
   public init(folds: Int, configuration: TrainingConfiguration, folder: URL) throws {
     guard folds >= 2 else { throw AuditError("folds must be at least 2, not \(folds)") }
     guard configuration.split == nil else {
       throw AuditError("folds divide the training set themselves; leave --split out")
     }
+    guard (configuration.testFraction ?? 0) == 0 else {
+      throw AuditError("folds need every picture of the folder; audit without --test-fraction and --retrain")
+    }
     (self.folds, self.folder) = (folds, folder)
     var configuration = configuration
+    // The parts say which pictures to test on.
+    configuration.testFraction = nil
     configuration.probe = []
     self.configuration = configuration
   }

@@ -152,6 +152,13 @@ public struct LabelledExamples: Sendable, Equatable {
     return nil
   }
 
+  /// The examples by their files, as these read back from a table.
+  var numbersByFile: [String: Int] {
+    Dictionary(
+      files.enumerated().compactMap { index, file in file.map { (Self.oneLine($0), index) } },
+      uniquingKeysWith: { first, _ in first })
+  }
+
   /// A name as it reads back from a table.
   private static func oneLine(_ name: String) -> String {
     name.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: " ")
@@ -211,9 +218,11 @@ public struct Corrections: Sendable, Equatable {
   /// - Parameters:
   ///   - url: the file.
   ///   - examples: the labels that the decisions are about.
+  ///   - isByFile: whether an example is known by its file where it has one, whatever its index: another part of a folder
+  ///     has other numbers. Decisions about files that are not among the examples are passed over.
   /// - Throws: `RunStoreError` naming file, line and column of what is wrong.
-  public static func read(_ url: URL, for examples: LabelledExamples) throws -> Corrections {
-    try CorrectionText(of: url, for: examples).corrections
+  public static func read(_ url: URL, for examples: LabelledExamples, isByFile: Bool = false) throws -> Corrections {
+    try CorrectionText(of: url, for: examples, isByFile: isByFile).corrections
   }
 }
 
@@ -229,7 +238,7 @@ struct CorrectionText {
 
   static var header: String { CSV.header(CorrectionRecord.self) }
 
-  init(of url: URL, for examples: LabelledExamples) throws {
+  init(of url: URL, for examples: LabelledExamples, isByFile: Bool = false) throws {
     guard FileManager.default.fileExists(atPath: url.path) else { return }
     let data = try readFile(url)
     let start = data.lastIndex(of: 0x0A).map { $0 + 1 } ?? data.startIndex
@@ -241,8 +250,14 @@ struct CorrectionText {
     lines = whole.reduce(0) { $0 + ($1 == 0x0A ? 1 : 0) } + (lacksLineEnd ? 1 : 0)
     guard !whole.isEmpty else { return }
     let file = url.path
+    let numbers = isByFile ? examples.numbersByFile : [:]
     var states: [Int: Corrections.State] = [:]
-    try CSV.forEach(CorrectionRecord.self, in: whole, file: file, ignoreUnfinished: false) { line, record in
+    try CSV.forEach(CorrectionRecord.self, in: whole, file: file, ignoreUnfinished: false) { line, found in
+      var record = found
+      if isByFile, let name = record.file {
+        guard let number = numbers[name] else { return }
+        record.index = number
+      }
       if let fault = examples.fault(in: record) {
         throw RunStoreError("\(file):\(line): column \(fault.column): \(fault.problem)", remedy: fault.remedy)
       }

@@ -81,7 +81,7 @@ extension LabelCorrections {
     }
     let files = dataset.file(at: 0).map { _ in labels.indices.map { dataset.file(at: $0) } }
     let examples = LabelledExamples(classes: dataset.classNames, labels: labels, files: files)
-    let decided = try Corrections.read(URL(fileURLWithPath: path), for: examples).decided
+    let decided = try Corrections.read(URL(fileURLWithPath: path), for: examples, isByFile: true).decided
     let numbers = Dictionary(zip(dataset.classNames, 0...)) { first, _ in first }
     self.init(
       relabelled: decided.filter { $0.value.decision == .relabel }.compactMapValues { numbers[$0.label] },

@@ -78,6 +78,30 @@ import TestSupport
     #expect(message { _ = try TrainingData(all) }.contains("All 60 training examples are dropped"))
   }
 
+  /// Pictures are known by their files: the part of a folder that is trained on has numbers of its own.
+  @Test func picturesAreKnownByTheirFiles() throws {
+    let scratch = try Scratch()
+    try PictureFixtures.load().writeFolder(at: scratch.path("pictures"))
+    var configuration = TrainingConfiguration()
+    (configuration.dataset, configuration.dataDir) = ("folder", scratch.path("pictures/train"))
+    (configuration.model, configuration.imageSize, configuration.batchSize) = ("mlp:8", 16, 2)
+    configuration.testFraction = 0.5
+    let before = try TrainingData(configuration)
+    let held = try #require(before.test.file(at: 0))
+    let (first, second) = (try #require(before.train.file(at: 0)), try #require(before.train.file(at: 1)))
+    func given(_ file: String) -> String { file.hasPrefix("cat") ? "cat" : "dog" }
+    func quoted(_ file: String) -> String { "\"" + file.replacingOccurrences(of: "\"", with: "\"\"") + "\"" }
+    let other = given(second) == "cat" ? "dog" : "cat"
+    let rows = [
+      "11,\(quoted(held)),\(given(held)),drop,,", "7,\(quoted(first)),\(given(first)),drop,,",
+      "9,\(quoted(second)),\(given(second)),relabel,\(other),",
+    ]
+    configuration.labels = try scratch.write(header + rows.joined(separator: "\n") + "\n", "corrections.csv")
+    let data = try TrainingData(configuration)
+    #expect(data.trainIndices == Array(before.trainIndices.dropFirst()))
+    #expect(data.train.classNames[data.labels.assigned[1]] == other)
+  }
+
   @Test func labelFilesMayNameClasses() throws {
     let scratch = try Scratch()
     let path = try scratch.write("index,label\n1,dog\n0,cat\n2,0\n", "labels.csv")
