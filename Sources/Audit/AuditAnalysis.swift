@@ -44,12 +44,23 @@ public struct AuditAnalysis: Sendable {
       throw AuditError("some examples were never trained on; train for at least one epoch, without --drop-last")
     }
     self.evidence = evidence
-    columns = scores.compactMap { score in score.values(evidence).map { Column(score: score, values: $0) } }
-    let leading = columns.filter { ExampleScores.headline.contains($0.score.name) }
-    suspicion = Ranking.combined(leading.map(\.values))
+    (columns, suspicion) = Self.ranked(evidence, scores)
     order = Ranking.order(of: suspicion)
     suggested = (0..<dynamics.count).map { Self.other(dynamics.meanProbabilities(of: $0), than: dynamics.labels[$0]) }
     estimate = ErrorEstimate(dynamics)
+  }
+
+  /// The scores that evidence allows, and the headline.
+  ///
+  /// - Parameters:
+  ///   - evidence: what training has shown.
+  ///   - scores: the scores to compute.
+  public static func ranked(
+    _ evidence: AuditEvidence, _ scores: [any ExampleScore] = ExampleScores.all
+  ) -> (columns: [Column], suspicion: [Double]) {
+    let columns = scores.compactMap { score in score.values(evidence).map { Column(score: score, values: $0) } }
+    let leading = columns.filter { ExampleScores.headline.contains($0.score.name) }
+    return (columns, Ranking.combined(leading.map(\.values)))
   }
 
   private static func other(_ probabilities: [Double], than label: Int) -> Int {

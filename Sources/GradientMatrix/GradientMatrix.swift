@@ -231,6 +231,13 @@ public struct GradientMatrix {
     try layers.map { try $0.block.product($0.part(of: vector)).values(as: Double.self) }
   }
 
+  /// G·v summed over layers, [B].
+  public func totalProduct(_ vector: Tensor) throws -> [Double] {
+    try product(vector).reduce(into: [Double](repeating: 0, count: exampleCount)) { sums, layer in
+      for place in sums.indices { sums[place] += layer[place] }
+    }
+  }
+
   /// G·Gᵀ, [B, B], by layer. Their sum is the Gram matrix.
   public func gram() throws -> [Tensor] { try layers.map { try $0.block.gram() } }
 

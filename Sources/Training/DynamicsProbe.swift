@@ -85,7 +85,7 @@ extension DynamicsProbe: Probe {
       part.indices = group.rows.map { sample.indices[$0] }
       try part.forEachChunk(plan) { matrix, range in
         let norms = try matrix.rowSquaredNorms().total
-        let (dots, classDots) = try (matrix.products(mean), matrix.products(classMean))
+        let (dots, classDots) = try (matrix.totalProduct(mean), matrix.totalProduct(classMean))
         for (place, position) in range.enumerated() {
           let row = group.rows[position]
           let isIn = isSampled.contains(row)
@@ -182,15 +182,6 @@ private struct ClassGroups {
     all = byClass.filter { !$0.isEmpty }.map { rows in
       let order = generator.permutation(count: rows.count).prefix(DynamicsProbe.samplesPerClass)
       return Group(rows: rows, sampled: order.map { rows[$0] }.sorted())
-    }
-  }
-}
-
-extension GradientMatrix {
-  /// G·v over all layers, [B].
-  fileprivate func products(_ vector: Tensor) throws -> [Double] {
-    try product(vector).reduce(into: [Double](repeating: 0, count: exampleCount)) { sums, layer in
-      for place in sums.indices { sums[place] += layer[place] }
     }
   }
 }

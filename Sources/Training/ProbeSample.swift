@@ -107,8 +107,7 @@ public struct ProbeSample: Sendable {
     let targets = indices.map { labels[$0] }
     var (dots, losses, margins, isCorrect): ([Double], [Float], [Float], [Bool]) = ([], [], [], [])
     try forEachChunk(plan) { matrix, range in
-      let byLayer = try matrix.product(mean)
-      for example in 0..<matrix.exampleCount { dots.append(byLayer.reduce(0) { $0 + $1[example] }) }
+      dots += try matrix.totalProduct(mean)
       let facts = try matrix.output.classificationRecords(
         targets: Tensor(Array(targets[range]), device: matrix.output.device))
       losses += try matrix.losses.to(.float32).values(as: Float.self)

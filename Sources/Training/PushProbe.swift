@@ -105,11 +105,7 @@ extension PushProbe: Probe {
     let passes = Double(trainingCount) / Double(batchSize)
     var records: [PushRecord] = []
     try sample.forEachChunk(plan) { matrix, range in
-      let dots = try expected.map { aggregate in
-        try matrix.product(aggregate).reduce(into: [Double](repeating: 0, count: range.count)) { sums, layer in
-          for place in sums.indices { sums[place] += layer[place] }
-        }
-      }
+      let dots = try expected.map(matrix.totalProduct)
       for place in 0..<range.count {
         let row = try matrix.rows(place..<place + 1).select(0, 0)
         let square = try row.dot(row)

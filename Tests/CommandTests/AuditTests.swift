@@ -164,7 +164,9 @@ import TestSupport
     try check(small, 64, "--out")
     let short = try scratch.write("1\n2\n", "short.csv")
     try check(small + ["--epochs", "1", "--quiet", "--truth", short] + out, 1, "holds 2 labels")
+    #expect(!FileManager.default.fileExists(atPath: scratch.path("a")), "before anything is trained")
+    try #require(try Program.run(["audit"] + small + ["--epochs", "1", "--quiet"] + out).code == 0)
     let odd = try scratch.write("label\nhorse\n", "odd.csv")
-    try check(["--run", scratch.path("a/run"), "--truth", odd] + out, 1, "horse")
+    try check(["--run", scratch.path("a/run"), "--truth", odd, "--force"] + out, 1, "horse")
   }
 }

@@ -71,24 +71,22 @@ extension StudyCatalog {
 struct AuditedRun {
   /// AUROC by name of the score; the combination is `suspicion`.
   let auroc: [String: Double]
-  /// The estimated number of errors over the true one.
-  let estimate: Double
 
   /// Nil where the run kept no dynamics or has no errors.
   init?(_ run: RunHistory) {
     guard let dynamics = try? TrainingDynamics(contentsOf: run.directory.dynamics),
-      let labels = try? run.directory.labels(), let evidence = try? AuditEvidence(dynamics),
-      let analysis = try? AuditAnalysis(evidence)
+      let labels = try? run.directory.labels(), let evidence = try? AuditEvidence(dynamics)
     else { return nil }
     let corrupt = Set(labels.filter { $0.original != $0.assigned }.map(\.index))
     let isError = dynamics.indices.map(corrupt.contains)
     let errors = isError.count { $0 }
     guard errors > 0, errors < isError.count else { return nil }
-    var found = ["suspicion": ScoreJudgement.auroc(of: analysis.suspicion, isError: isError)]
-    for column in analysis.columns {
+    let (columns, suspicion) = AuditAnalysis.ranked(evidence)
+    var found = ["suspicion": ScoreJudgement.auroc(of: suspicion, isError: isError)]
+    for column in columns {
       found[column.score.name] = ScoreJudgement.auroc(of: column.values, isError: isError)
     }
-    (auroc, estimate) = (found, analysis.estimate.errors / Double(errors))
+    auroc = found
   }
 }
 

@@ -99,11 +99,13 @@ struct AuditCommand: ParsableCommand {
     options.apply(to: &asked)
     let entry = try DatasetCatalog.entry(named: asked.dataset)
     if entry.format == .folder, asked.split == nil, !opinions.retrain { asked.testFraction = asked.testFraction ?? 0 }
-    let count = try DatasetLoader.load(
+    let dataset = try DatasetLoader.load(
       name: asked.dataset, split: .train, directory: asked.dataDir, count: asked.subset, options: asked.datasetOptions
-    ).count
+    )
+    // A mistake in it is better found before hours of training.
+    _ = try truth(of: dataset)
     var configuration = AuditDefaults.configuration(
-      exampleShape: entry.format == .folder ? nil : entry.exampleShape, count: asked.subset ?? count)
+      exampleShape: entry.format == .folder ? nil : entry.exampleShape, count: dataset.count)
     // Every label is to be looked at; only a comparison needs pictures apart.
     if entry.format == .folder, !opinions.retrain, asked.split == nil { configuration.testFraction = 0 }
     options.apply(to: &configuration)
@@ -147,10 +149,8 @@ struct AuditCommand: ParsableCommand {
   private func judgements(of audit: AuditRun) throws -> [ScoreJudgement] {
     let dataset = audit.model.dataset
     let truth: [Int]
-    if let path = opinions.truth {
-      truth = try ExternalLabels.load(
-        from: path, expectedCount: dataset.count, classCount: dataset.classCount, classNames: dataset.classNames,
-        columns: ["label", "original"])
+    if let known = try self.truth(of: dataset) {
+      truth = known
     } else if audit.model.configuration.noise > 0 {
       truth = dataset.labels
     } else {
@@ -158,6 +158,15 @@ struct AuditCommand: ParsableCommand {
     }
     let dynamics = audit.analysis.evidence.dynamics
     return try audit.analysis.judged(isError: zip(dynamics.indices, dynamics.labels).map { truth[$0] != $1 })
+  }
+
+  /// The right labels that were given; nil without a file.
+  private func truth(of dataset: Dataset) throws -> [Int]? {
+    try opinions.truth.map {
+      try ExternalLabels.load(
+        from: $0, expectedCount: dataset.count, classCount: dataset.classCount, classNames: dataset.classNames,
+        columns: ["label", "original"])
+    }
   }
 
   // MARK: - Once more
