@@ -207,10 +207,11 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "coherent", "own-model-example", "Datasets", "Charts", "Reports", "RunStore", "Studies", "Training", "Runs",
-        "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "coherent", "own-model-example", "Datasets", "Charts", "Reports", "RunStore", "Studies", "Tensors", "Training",
+        "Runs", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["Snapshots"],
+      resources: [.copy("Fixtures")],
       swiftSettings: strict),
   ],
   cxxLanguageStandard: .cxx20

@@ -41,7 +41,7 @@ public struct AuditAnalysis: Sendable {
       )
     }
     guard let fewest = dynamics.visits.min(), fewest > 0 else {
-      throw AuditError("some examples were never trained on; train for at least one epoch, without --drop-last")
+      throw AuditError("some examples were never trained on; leave them out, or train for longer")
     }
     self.evidence = evidence
     (columns, suspicion) = Self.ranked(evidence, scores)

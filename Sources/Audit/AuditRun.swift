@@ -44,7 +44,7 @@ public struct AuditRun {
   public init(
     of run: RunDirectory, outOfSample: [Int: [Float]]? = nil, settings: Settings = Settings()
   ) throws {
-    let dynamics = try TrainingDynamics(contentsOf: run.dynamics)
+    let dynamics = try TrainingDynamics(contentsOf: run.dynamics).visited
     let model = try TrainedModel(run: run.url.path, split: .train)
     guard dynamics.classCount == model.dataset.classCount,
       zip(dynamics.indices, dynamics.labels).allSatisfy({ model.labels.indices.contains($0) && model.labels[$0] == $1 })

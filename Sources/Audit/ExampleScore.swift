@@ -124,7 +124,10 @@ public enum ExampleScores {
       source: "Northcutt et al., Confident Learning, 2021, in sample"
     ) { evidence in
       let d = evidence.dynamics
-      return d.finalLogits.isEmpty ? nil : unconfidence(of: d.finalLogits.softmaxRows(d.classCount), d)
+      guard !d.finalLogits.isEmpty, let last = try? Predictions(logits: d.finalLogits, classCount: d.classCount) else {
+        return nil
+      }
+      return unconfidence(of: last.probabilities(), d)
     },
     FormulaScore(
       "out_of_sample", "Outside opinion", formula: "1 − p_y by a model that was not trained on the example",
@@ -170,22 +173,5 @@ public enum ExampleScores {
       let d = evidence.dynamics
       return d.moments == 0 ? nil : (0..<d.count).map { value(d, $0) / Double(d.moments) }
     }
-  }
-}
-
-extension [Float] {
-  /// The softmax of rows of `width` logits.
-  func softmaxRows(_ width: Int) -> [Float] {
-    var result = self
-    for start in stride(from: 0, to: count, by: width) {
-      let largest = self[start..<start + width].max() ?? 0
-      var sum: Float = 0
-      for place in start..<start + width {
-        result[place] = exp(self[place] - largest)
-        sum += result[place]
-      }
-      for place in start..<start + width { result[place] /= sum }
-    }
-    return result
   }
 }

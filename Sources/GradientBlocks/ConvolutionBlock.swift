@@ -139,6 +139,15 @@ public struct ConvolutionBlock: GradientBlock {
     if let bias { try RowsBlock(biasRows()).groupMedian(into: bias, groups: groups) }
   }
 
+  /// Products and norms from rows formed once, where the kernels allow it.
+  public func rowProducts(_ vectors: Tensor) throws -> Tensor {
+    guard try !prefersPairs && hasKernels(for: vectors) else { return try eachProduct(vectors) }
+    let weights = try factors.products(vectors.narrow(1, from: 0, length: weightCount).contiguous())
+    guard hasBias else { return weights }
+    let rows = try RowsBlock(biasRows())
+    return try weights + rows.rowProducts(vectors.narrow(1, from: weightCount, length: outputs).contiguous())
+  }
+
   /// ⟨rowᵢ, v⟩ without forming a row: [B].
   public func product(_ vector: Tensor) throws -> Tensor {
     // ⟨Σₜ δₜ ⊗ patchₜ, V⟩ = Σₜ ⟨δₜ, (input ∗ V)ₜ⟩: a convolution with V, bias included.

@@ -32,6 +32,10 @@ public protocol GradientBlock {
   /// Some rows made explicit: [range.count, C].
   func rows(_ range: Range<Int>) throws -> Tensor
 
+  /// ⟨rowᵢ, vₘ⟩ for every row of `vectors` [M, C], and in the last column ‖rowᵢ‖²: float64 [B, M + 1]; one pass where the
+  /// two share work.
+  func rowProducts(_ vectors: Tensor) throws -> Tensor
+
   /// Row norms and column sum together; one pass where the two share work.
   func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor
 
@@ -70,6 +74,18 @@ extension GradientBlock {
 
   /// Explicit rows.
   public func prepared() throws -> any GradientBlock { RowsBlock(try rows(0..<exampleCount)) }
+
+  /// Each by itself.
+  public func rowProducts(_ vectors: Tensor) throws -> Tensor { try eachProduct(vectors) }
+
+  /// Products with some vectors and norms, one after the other.
+  func eachProduct(_ vectors: Tensor) throws -> Tensor {
+    let products = try (0..<vectors.size(0)).map { place in
+      try product(vectors.narrow(0, from: place, length: 1).reshape([columnCount])).to(.float64)
+    }
+    return try Tensor.concatenate(
+      (products + [rowSquaredNorms()]).map { try $0.to(device: .cpu).reshape([exampleCount, 1]) }, dimension: 1)
+  }
 
   /// Both, one after the other.
   public func rowSquaredNorms(addingColumnSumTo target: Tensor, accumulating: Bool) throws -> Tensor {

@@ -238,6 +238,23 @@ public struct GradientMatrix {
     }
   }
 
+  /// G·vₘ for some vectors over all parameters [P], and ‖gᵢ‖², summed over layers, [B] each; one formation of each row
+  /// where a layer's products share work.
+  public func rowProducts(_ vectors: [Tensor]) throws -> (products: [[Double]], squaredNorms: [Double]) {
+    let columns = vectors.count + 1
+    var sums = [[Double]](repeating: [Double](repeating: 0, count: exampleCount), count: columns)
+    for layer in layers {
+      let parts = try vectors.map { try layer.part(of: $0).reshape([1, layer.block.columnCount]) }
+      let found =
+        try parts.isEmpty
+        ? layer.block.rowSquaredNorms().values(as: Double.self)
+        : layer.block.rowProducts(Tensor.concatenate(parts)).values(as: Double.self)
+      for (place, value) in found.enumerated() { sums[place % columns][place / columns] += value }
+    }
+    let norms = sums.removeLast()
+    return (sums, norms)
+  }
+
   /// G·Gᵀ, [B, B], by layer. Their sum is the Gram matrix.
   public func gram() throws -> [Tensor] { try layers.map { try $0.block.gram() } }
 

@@ -11,6 +11,7 @@ enum AuditFile {
   static let neighbours = "neighbours.json"
   static let corrections = "corrections.csv"
   static let page = "audit.html"
+  static let training = "training.yaml"
 }
 
 /// A folder with everything about one audit of labels, readable without the program that wrote it.
@@ -61,6 +62,9 @@ public struct AuditDirectory: Sendable, Hashable {
 
   /// The place of the page.
   public var page: URL { file(AuditFile.page) }
+
+  /// The place of the options that the training was asked for with; `coherent train --config` reads them.
+  public var training: URL { file(AuditFile.training) }
 
   /// The place of the decisions.
   public var corrections: URL { file(AuditFile.corrections) }

@@ -120,7 +120,8 @@ extension TrainingConfiguration {
   fileprivate func settings(steps: Int) throws -> TrainingSettings {
     TrainingSettings(
       steps: steps, batchSize: batchSize, dropsLast: dropLast, augmentation: try Augmentation(augment), seed: seed,
-      evaluationDistance: evalEvery, evaluationPolicy: evalSchedule, stopAccuracy: stopAccuracy, clipNorm: clipNorm)
+      evaluationDistance: evalEvery, evaluationPolicy: evalSchedule, stopAccuracy: stopAccuracy, labelWave: labelWave,
+      clipNorm: clipNorm)
   }
 
   /// Who computes the products of linear layers; nil for what suits the processor.

@@ -72,6 +72,13 @@ extension TrainingConfiguration {
     let entries = try Self.options.compactMap { option in try option.node(of: self).map { (Node(option.key), $0) } }
     return try Yams.serialize(node: Node(entries), sortKeys: true)
   }
+
+  /// The keys of the options in which two configurations differ, in the order of the options.
+  ///
+  /// - Throws: an encoding error, which no configuration produces.
+  public func differences(from other: TrainingConfiguration) throws -> [String] {
+    try Self.options.filter { try $0.node(of: self) != $0.node(of: other) }.map(\.key)
+  }
 }
 
 extension Node { fileprivate var isEmptyMapping: Bool { mapping?.isEmpty ?? (string?.isEmpty ?? false) } }

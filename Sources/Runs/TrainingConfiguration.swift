@@ -94,6 +94,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var epochs: Double?
   /// The accuracy on all training examples at which the run is complete, from the first evaluation on that reaches it.
   public var stopAccuracy: Double?
+  /// Passes that Label Wave averages changes of predictions over; the run is complete when they have turned.
+  public var labelWave: Int?
   /// The seed of every random choice.
   public var seed: UInt64 = 1
   /// Threads for the computation; the machine's cores by default.
@@ -155,6 +157,7 @@ extension TrainingConfiguration {
         + "set allow-momentum")
     try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")
     try TrainingSettings.check(clipNorm: clipNorm)
+    try TrainingSettings.check(labelWave: labelWave)
     _ = try optimization.makeOptimizer(momentum: momentum, nesterov: nesterov, weightDecay: weightDecay)
     try require(noise >= 0 && noise <= 1, "noise must be from 0 to 1, not \(noise)")
     try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")

@@ -229,6 +229,10 @@ extension TrainingConfiguration {
       "Leave out the short mini-batch at the end of an epoch: at the full rate, a few examples move the weights far."),
     .init(
       "stop-accuracy", .optimization, \.stopAccuracy, "Stop once training accuracy reaches this value, above 0 to 1."),
+    .init(
+      "label-wave", .optimization, \.labelWave, valueName: "passes",
+      "Stop once predictions for training examples, which change less and less from pass to pass, begin to change more again: the mean over so many passes has been above its least for as many. Needs no held-out labels."
+    ),
     // MARK: Measuring
     .init(
       "eval-every", .measuring, \.evalEvery,

@@ -226,10 +226,13 @@ public final class TrainingRun {
     let planned = manifest.plannedSteps ?? before.steps ?? steps
     guard steps != planned else { return }
     guard steps == done || !trainer.isFinished else {
+      let reason =
+        trainer.labelWave?.hasTurned == true
+        ? "the changes of its predictions turned (label-wave \(before.labelWave ?? 0))"
+        : "its training accuracy reached stop-accuracy \(before.stopAccuracy ?? 1)"
       throw TrainingError(
         .configuration,
-        "the run ended because its training accuracy reached stop-accuracy \(before.stopAccuracy ?? 1); remove that line "
-          + "from \(directory.url.path)/config.yaml to continue")
+        "the run ended because \(reason); remove that line from \(directory.url.path)/config.yaml to continue")
     }
     extensionNote =
       "the run now ends after \(steps) steps instead of \(planned). "

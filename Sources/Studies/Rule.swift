@@ -64,6 +64,15 @@ protocol Rule: ClaimRule {
   func judge(_ runs: [RunHistory]) -> Judgement
 }
 
+/// A rule that compares settings with each other: all runs it reads are judged together, however they differ.
+protocol PooledRule: Rule {}
+
+extension PooledRule {
+  var varying: Set<Factor> { Set(Factor.allCases) }
+  func groups(of runs: [RunHistory]) -> [[RunHistory]] { runs.isEmpty ? [] : [runs] }
+  func isSpokenAbout(by runs: [RunHistory]) -> Bool { !runs.isEmpty }
+}
+
 extension Rule {
   var varying: Set<Factor> { [.noise, .seed] }
   var needsEnd: Bool { true }

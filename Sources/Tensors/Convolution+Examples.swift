@@ -50,6 +50,17 @@ public struct ConvolutionFactors {
     }
   }
 
+  /// ⟨rowᵢ, vₘ⟩ for every row of `vectors` [M, O·C/groups·kh·kw], and in the last column ‖rowᵢ‖²: float64 [B, M + 1],
+  /// from one formation of each row.
+  ///
+  /// - Throws: `TensorError` unless `haveKernels` and the vectors are contiguous and of the right size.
+  public func products(_ vectors: Tensor) throws -> Tensor {
+    try Tensor.producing("ConvolutionFactors.products", [vectors, input, delta]) {
+      ct_convolution_row_products(
+        $0, vectors.pointer, input.pointer, delta.pointer, geometry.window, geometry.numbers, count)
+    }
+  }
+
   /// The sum of the rows into, or added to, `target`.
   ///
   /// - Throws: as `squaredNorms`.

@@ -16,6 +16,8 @@ public final class DynamicsProbe {
   public let batchNormPolicy: BatchNormPolicy
   /// Examples that the mean gradient of a class is taken over, at most.
   public static let samplesPerClass = 256
+  /// Numbers in the means of all classes together, at most, for them to be kept; otherwise each is taken twice.
+  static let keptMeans = 1 << 26
   /// After the second epoch: what most examples share is learned first.
   public static let usualSchedule: ProbeSchedule = [.epochs(2...2)]
 
@@ -64,19 +66,23 @@ extension DynamicsProbe: Probe {
     let groups = ClassGroups(dynamics.labels, classCount: dynamics.classCount, seed: seed)
     let device = plan.store.values.device
     func zeros() throws -> Tensor { try .zeros([plan.store.count], dtype: plan.store.values.dtype, device: device) }
-    let (mean, classMean) = try (zeros(), zeros())
-    func takeClassMean(_ group: ClassGroups.Group) throws {
+    let mean = try zeros()
+    let keepsMeans = groups.all.count * plan.store.count <= Self.keptMeans
+    let shared = try zeros()
+    func takeClassMean(_ group: ClassGroups.Group, into target: Tensor) throws -> Tensor {
       var part = sample
       part.indices = group.sampled.map { sample.indices[$0] }
-      try part.meanGradient(plan, into: classMean)
+      try part.meanGradient(plan, into: target)
+      return target
     }
-    for group in groups.all {
-      try takeClassMean(group)
+    let means = try groups.all.map { group in
+      let classMean = try takeClassMean(group, into: keepsMeans ? zeros() : shared)
       try mean.add(classMean, scale: Double(group.rows.count) / Double(dynamics.count))
+      return classMean
     }
     let square = try mean.dot(mean)
-    for group in groups.all {
-      try takeClassMean(group)
+    for (group, kept) in zip(groups.all, means) {
+      let classMean = try keepsMeans ? kept : takeClassMean(group, into: shared)
       let classSquare = try classMean.dot(classMean)
       let isSampled = Set(group.sampled)
       let own = 1 / Double(group.sampled.count)
@@ -84,8 +90,8 @@ extension DynamicsProbe: Probe {
       var part = sample
       part.indices = group.rows.map { sample.indices[$0] }
       try part.forEachChunk(plan) { matrix, range in
-        let norms = try matrix.rowSquaredNorms().total
-        let (dots, classDots) = try (matrix.totalProduct(mean), matrix.totalProduct(classMean))
+        let (products, norms) = try matrix.rowProducts([mean, classMean])
+        let (dots, classDots) = (products[0], products[1])
         for (place, position) in range.enumerated() {
           let row = group.rows[position]
           let isIn = isSampled.contains(row)

@@ -83,7 +83,13 @@ extension Trainer {
   /// What the last evaluation of a finished run saw, for one that comes back without it; a run that was stopped between
   /// two evaluations is not kept waiting for all examples.
   public var finalExtent: EvaluationExtent {
-    isAccurateEnough(milestones.last?.trainAccuracy) ? .whole : evaluations.extent(at: step) ?? evaluations.early
+    isAccurateEnough(milestones.last?.trainAccuracy) ? .whole : presentExtent ?? evaluations.early
+  }
+
+  /// What is to be evaluated after the present step, if anything: the schedule says, and Label Wave may end the run
+  /// between two evaluations.
+  var presentExtent: EvaluationExtent? {
+    labelWave?.hasTurned == true ? evaluations.last : evaluations.extent(at: step)
   }
 
   /// How the run evaluates, for its manifest.

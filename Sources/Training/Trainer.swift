@@ -74,6 +74,8 @@ public final class Trainer {
   public internal(set) var milestones = Milestones()
   /// What the last evaluation found of training examples.
   public internal(set) var lastTrainEvaluation: TrainEvaluation?
+  /// How many predictions change from pass to pass; nil where nothing depends on it.
+  public internal(set) var labelWave: LabelWave?
   /// Whether the evaluation before the first update is made, here or before the checkpoint was taken.
   var hasBegun = false
 
@@ -121,6 +123,7 @@ public final class Trainer {
     loader = BatchLoader(
       data.train, indices: data.trainIndices, augmentation: settings.augmentation, seed: settings.seed)
     learning = LearningRecord(count: data.train.count)
+    labelWave = settings.labelWave.map { LabelWave(window: $0, count: data.train.count) }
     var dropout = SeededGenerator(seed: settings.seed, stream: .dropout)
     generator = try Generator(seed: dropout.next(), device: device)
     passes = try TrainingStep(model, store: store, aggregator: aggregator, linearPolicy: policy, generator: generator)
@@ -203,16 +206,16 @@ public final class Trainer {
       let record = try update()
       try probes?.didStep(record)
       try observe(.stepped(record))
-      if let extent = evaluations.extent(at: step) { try observe(.evaluated(evaluateAsPlanned(extent))) }
+      if let extent = presentExtent { try observe(.evaluated(evaluateAsPlanned(extent))) }
       try probe(observe)
       try observe(.completedStep(step))
     }
     return .completed
   }
 
-  /// Whether the last step is made, or the accuracy reached at which the run is complete.
+  /// Whether the last step is made, or the accuracy or the turn reached at which the run is complete.
   public var isFinished: Bool {
-    if step >= steps { return true }
+    if step >= steps || labelWave?.hasTurned == true { return true }
     guard let last = milestones.last, last.step == step else { return false }
     return isAccurateEnough(last.trainAccuracy)
   }
@@ -250,6 +253,7 @@ public final class Trainer {
       try passes.didStep()
     }
     step += 1
+    if step.isMultiple(of: stepsPerEpoch) { labelWave?.endPass() }
     return StepRecord(step: step, loss: total / Double(count), learningRate: rate)
   }
 
@@ -269,6 +273,9 @@ public final class Trainer {
     for (position, index) in batch.enumerated() {
       let row = scores[position * classes..<(position + 1) * classes]
       learning.observe(index, isCorrect: isTop(row, targets[position]), step: step)
+      if labelWave != nil, let largest = row.indices.max(by: { row[$0] < row[$1] }) {
+        labelWave?.observe(index, predicted: largest - row.startIndex)
+      }
     }
     return sum
   }

@@ -84,6 +84,25 @@ public struct TrainingDynamics: Sendable, Equatable {
     return probabilitySum[row * classCount..<(row + 1) * classCount].map { Double($0) / Double(visits[row]) }
   }
 
+  /// What was seen of the examples that were visited at least once: mini-batches of whole size may have left some out.
+  public var visited: TrainingDynamics {
+    guard visits.contains(0) else { return self }
+    let rows = visits.indices.filter { visits[$0] > 0 }
+    func some<Value>(_ values: [Value]) -> [Value] { values.isEmpty ? [] : rows.map { values[$0] } }
+    func wide(_ values: [Float]) -> [Float] {
+      values.isEmpty ? [] : rows.flatMap { values[$0 * classCount..<($0 + 1) * classCount] }
+    }
+    var part = TrainingDynamics(indices: some(indices), labels: some(labels), classCount: classCount)
+    (part.visits, part.wrong, part.forgetting) = (some(visits), some(wrong), some(forgetting))
+    (part.streak, part.firstStreak) = (some(streak), some(firstStreak))
+    (part.marginSum, part.lossSum, part.earlyErrorSum) = (some(marginSum), some(lossSum), some(earlyErrorSum))
+    (part.moments, part.normSum, part.selfInfluence) = (moments, some(normSum), some(selfInfluence))
+    (part.othersPush, part.cosineSum, part.classCosineSum) = (some(othersPush), some(cosineSum), some(classCosineSum))
+    (part.probabilitySum, part.finalLogits) = (wide(probabilitySum), wide(finalLogits))
+    part.neighbourAgreement = some(neighbourAgreement)
+    return part
+  }
+
   /// Takes note of a visit.
   ///
   /// - Parameters:

@@ -20,6 +20,8 @@ public struct TrainingSettings: Sendable, Equatable {
   public var evaluationPolicy = EvaluationPolicy.auto
   /// The accuracy on all training examples at which the run is complete, from the first evaluation on that reaches it.
   public var stopAccuracy: Double?
+  /// Passes that Label Wave averages changes of predictions over, k; nil to go on to the last step. See `LabelWave`.
+  public var labelWave: Int?
   /// The length that the aggregate of a step may have, C; nil for any.
   public var clipNorm: Double?
 
@@ -27,11 +29,12 @@ public struct TrainingSettings: Sendable, Equatable {
   public init(
     steps: Int = 1000, batchSize: Int = 100, dropsLast: Bool = false, augmentation: Augmentation = .none,
     seed: UInt64 = 1, evaluationDistance: Int? = nil, evaluationPolicy: EvaluationPolicy = .auto,
-    stopAccuracy: Double? = nil, clipNorm: Double? = nil
+    stopAccuracy: Double? = nil, labelWave: Int? = nil, clipNorm: Double? = nil
   ) {
     (self.steps, self.batchSize, self.dropsLast) = (steps, batchSize, dropsLast)
     (self.augmentation, self.seed, self.evaluationDistance) = (augmentation, seed, evaluationDistance)
-    (self.evaluationPolicy, self.stopAccuracy, self.clipNorm) = (evaluationPolicy, stopAccuracy, clipNorm)
+    (self.evaluationPolicy, self.stopAccuracy, self.labelWave) = (evaluationPolicy, stopAccuracy, labelWave)
+    self.clipNorm = clipNorm
   }
 
   /// Updates that a run can have at most.
@@ -48,7 +51,14 @@ public struct TrainingSettings: Sendable, Equatable {
       stopAccuracy.map { $0 > 0 && $0 <= 1 } ?? true,
       "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
     try Self.check(clipNorm: clipNorm)
+    try Self.check(labelWave: labelWave)
     try require((evaluationDistance ?? 1) >= 1, "eval-every must be at least 1, not \(evaluationDistance ?? 0)")
+  }
+
+  /// - Throws: `TrainingError` unless there is a pass to average over.
+  package static func check(labelWave: Int?) throws {
+    guard let labelWave, labelWave < 1 else { return }
+    throw TrainingError(.configuration, "label-wave must be at least 1, not \(labelWave); 3 is usual")
   }
 
   /// - Throws: `TrainingError` unless a length is above 0.

@@ -147,6 +147,34 @@ import TestSupport
     #expect(FileManager.default.fileExists(atPath: audit.corrections.path), "decisions stay")
   }
 
+  @Test func aStoppedAuditGoesOnWithTheSameOptionsOnly() throws {
+    let scratch = try Scratch()
+    try #require(try Program.run(options(scratch, noisy + ["--epochs", "1"])).code == 0)
+    let audit = try AuditDirectory.open(at: scratch.path("audit"))
+    let suspects = try Data(contentsOf: audit.url.appendingPathComponent("suspects.csv"))
+    // What a stop between training and tables leaves.
+    for name in ["audit.json", "suspects.csv"] {
+      try FileManager.default.removeItem(at: audit.url.appendingPathComponent(name))
+    }
+    let other = try Program.run(options(scratch, noisy + ["--epochs", "1", "--lr", "0.3", "--seed", "2"]))
+    #expect(other.code == 64 && other.errors.contains("other options (lr, seed)"), "\(other.errors)")
+    #expect(other.errors.contains("--force"), "\(other.errors)")
+    #expect(try Program.run(options(scratch, noisy + ["--epochs", "1"])).code == 0)
+    #expect(try Data(contentsOf: audit.url.appendingPathComponent("suspects.csv")) == suspects)
+  }
+
+  @Test func examplesThatNoMiniBatchHeldComeLast() throws {
+    let scratch = try Scratch()
+    // Sixty examples, of which an epoch leaves four out.
+    let result = try Program.run(
+      options(scratch, ["--batch-size", "28", "--drop-last", "--epochs", "1", "--subset", "60"]))
+    try #require(result.code == 0, "\(result.errors)")
+    let audit = try AuditDirectory.open(at: scratch.path("audit"))
+    let suspects = try audit.suspects(of: audit.record())
+    #expect(suspects.count == 60 && suspects.suffix(4).allSatisfy { $0.scores.allSatisfy { $0 == nil } })
+    #expect(suspects.prefix(56).allSatisfy { $0.scores.contains { $0 != nil } })
+  }
+
   @Test func mistakesSayWhatToDo() throws {
     let scratch = try Scratch()
     let run = scratch.path("run")

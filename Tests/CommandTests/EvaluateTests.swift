@@ -2,11 +2,16 @@
 
 import Foundation
 import RunStore
+import Tensors
 import Testing
 import TestSupport
 
 /// `evaluate` and `predict` from the command line.
 @Suite struct EvaluateTests {
+  /// A folder of photographs by class.
+  private static let photographs: String? = ProcessInfo.processInfo.environment["COHERENT_TEST_DATA"]
+    .map { $0 + "/ants-bees" }.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+
   private func trained(_ options: [String] = [], in scratch: Scratch) throws -> String {
     let run = scratch.path("run")
     try train(SmallData.options + options + ["--out", run])
@@ -53,6 +58,47 @@ import TestSupport
     let text = try Program.run(["evaluate", run])
     #expect(
       text.code == 0 && text.output.contains("Expected calibration error") && text.output.contains("last weights"))
+  }
+
+  /// What Tests/Fixtures/make_evaluate_fixture.py found.
+  private struct Fixture: Decodable {
+    let gain: Double
+    /// Names and shapes.
+    let entries: [Entry]
+    let files: [String]
+    let logits: [Double]
+
+    struct Entry: Decodable {
+      let name: String
+      let shape: [Int]
+      init(from decoder: any Decoder) throws {
+        var list = try decoder.unkeyedContainer()
+        (name, shape) = (try list.decode(String.self), try list.decode([Int].self))
+      }
+    }
+  }
+
+  @Test(
+    .enabled(if: photographs != nil, "needs the photographs of COHERENT_TEST_DATA"),
+    arguments: ["resnet18", "efficientnet_b0"])
+  func logitsAreTorchvisions(_ name: String) throws {
+    let scratch = try Scratch()
+    let url = try #require(Bundle.module.url(forResource: "evaluate", withExtension: "json", subdirectory: "Fixtures"))
+    let fixture = try #require(JSONDecoder().decode([String: Fixture].self, from: Data(contentsOf: url))[name])
+    let weights = try fixture.entries.map { entry in
+      (name: entry.name, tensor: try HashedNumbers.content(entry.name, entry.shape, gain: fixture.gain))
+    }
+    try Safetensors.encode(weights).write(to: URL(fileURLWithPath: scratch.path("weights.safetensors")))
+    let result = try Program.run([
+      "evaluate", "--model", name, "--weights", scratch.path("weights.safetensors"), "--dataset", "folder",
+      "--data-dir", #require(Self.photographs), "--split", "test", "--logits", scratch.path("logits.npy"), "--json",
+    ])
+    try #require(result.code == 0, "\(result.errors)")
+    let logits = try values(scratch.path("logits.npy"))
+    try #require(logits.count == fixture.logits.count)
+    let largest = try #require(fixture.logits.map(abs).max())
+    let difference = zip(logits, fixture.logits).map { abs(Double($0) - $1) }.max() ?? .infinity
+    #expect(difference <= 1e-4 * largest, "\(difference) of \(largest)")
   }
 
   @Test func picturesGetTheirClasses() throws {

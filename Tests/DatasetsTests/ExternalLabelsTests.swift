@@ -99,7 +99,7 @@ import TestSupport
         if round % 2 == 0 {
           _ = try NumPyLabels.parse(data, path: "fuzz.npy")
         } else {
-          _ = try CSVLabels(path: "fuzz.csv", columns: ["label"], classNames: []).parse(data, expectedCount: 3)
+          _ = try CSVLabels(path: "fuzz.csv", columns: ["label"], classNames: []).parse(data, expectedCounts: [3])
         }
       } catch { #expect(error is DatasetError) }
     }

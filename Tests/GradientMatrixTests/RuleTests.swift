@@ -83,6 +83,16 @@ struct RuleTests {
       let part = try layer.part(of: vector).to(.float64)
       try expectClose(values, solved.oracle(layer).matmul(part).values(), precision.1 * 10, "product of \(layer.name)")
     }
+    let other = try Tensor.normal([solved.plan.store.count], dtype: precision.0, generator: Generator(seed: 7))
+    let (products, norms) = try solved.matrix.rowProducts([vector, other])
+    for (values, vector) in zip(products, [vector, other]) {
+      let expected = try solved.oracle.matmul(vector.to(.float64))
+      try expectClose(values, expected.values(), precision.1 * 10, "products together")
+    }
+    try expectClose(norms, solved.oracle.rowSquaredNorms().values(), precision.1, "norms together with products")
+    let onlyNorms = try solved.matrix.rowProducts([])
+    #expect(onlyNorms.products.isEmpty)
+    expectClose(onlyNorms.squaredNorms, norms, precision.1, "norms alone")
   }
 
   @Test("Gram matrix", arguments: Problem.all, tolerances)

@@ -50,6 +50,8 @@ import Testing
     try expectSame("norms") { block, _ in try block.rowSquaredNorms() }
     try expectSame("Gram matrix") { block, _ in try block.gram() }
     try expectSame("product") { block, _ in try block.product(vector) }
+    let vectors = try Tensor.normal([3, block.columnCount], dtype: .float64, generator: Generator(seed: 10))
+    try expectSame("products") { block, _ in try block.rowProducts(vectors) }
     for accumulating in [false, true] {
       try expectSame("column sum") {
         try $0.columnSum(into: $1, weights: weights, accumulating: accumulating)

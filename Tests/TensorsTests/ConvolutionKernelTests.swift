@@ -83,6 +83,17 @@ import Testing
     try factors.sum(into: target, accumulating: false)
     try expectClose(target.to(.float64), rows.sum([0]), rtol: 1e-5, atol: sums)
     try expectClose(factors.weightGradient().reshape([-1]).to(.float64), rows.sum([0]), rtol: 1e-5, atol: sums)
+    let generator = try Generator(seed: 5)
+    let vectors = try Tensor.normal([2, rows.size(1)], generator: generator)
+    let wide = try vectors.to(.float64)
+    let products = try factors.products(vectors)
+    #expect(products.shape == [shape.batch, 3])
+    // A row's entries are off by some 10⁻⁶, and a product adds one for each.
+    let error = 5e-6 * Double(rows.size(1)).squareRoot() * Double(terms / shape.batch).squareRoot()
+    try expectClose(
+      products.narrow(1, from: 0, length: 2), rows.matmul(wide.transpose()), rtol: 1e-5, atol: max(1e-4, error))
+    try expectClose(
+      products.narrow(1, from: 2, length: 1).reshape([shape.batch]), rows.rowSquaredNorms(), rtol: 1e-5, atol: 1e-5)
   }
 
   @Test(arguments: shapes) func clippedSumsAndMediansAgree(_ shape: Shape) throws {
@@ -166,6 +177,8 @@ import Testing
     let other = try ConvolutionFactors(
       input: factors.input, delta: factors.delta.narrow(3, from: 0, length: 2), geometry: factors.geometry)
     #expect(throws: TensorError.self) { _ = try other.squaredNorms() }
+    #expect(throws: TensorError.self) { _ = try factors.products(.zeros([2, 3])) }
+    #expect(throws: TensorError.self) { _ = try factors.products(.zeros([108])) }
     #expect(throws: TensorError.self) { _ = try other.rows() }
   }
 }

@@ -103,6 +103,9 @@ CT_CALL ct_convolution_weight_gradient(CT_OUT out, CT_CONVOLUTION);
 CT_CALL ct_convolution_rows(CT_OUT out, CT_CONVOLUTION);
 // their squared norms, float64 [B], and the sum of all rows into (or added to) `sum` unless that is NULL,
 CT_CALL ct_convolution_row_norms(CT_OUT norms, CT_OPTIONAL sum, CT_CONVOLUTION, bool accumulate);
+// their inner products with each of `vectors` [M, O·C/groups·kh·kw], and in the last column their squared norms, float64
+// [B, M + 1],
+CT_CALL ct_convolution_row_products(CT_OUT products, CT_IN vectors, CT_CONVOLUTION);
 // the sum alone,
 CT_CALL ct_convolution_row_sum(CT_IN target, CT_CONVOLUTION, bool accumulate);
 // the median of the means over groups of consecutive examples (group k ends before ends[k]),

@@ -272,26 +272,38 @@ void ConvolutionRows::depthwise_row(float *out, int64_t example, bool adds) cons
   }
 }
 
-void ConvolutionRows::arrange(float *weight, const float *row, int64_t first, int64_t last, bool accumulate) const {
+template <typename Use>
+void ConvolutionRows::each_place(int64_t first, int64_t last, const Use &use) const {
   const int64_t taps = kh * kw, own = channels_per_group(), per_group = outputs_per_group();
-  const auto put = [&](float *to, float value) { *to = accumulate ? *to + value : value; };
   if (depthwise) {
     for (int64_t c = 0; c < channels; ++c) {
-      for (int64_t t = 0; t < taps; ++t) put(weight + c * taps + t, row[t * channels + c]);
+      for (int64_t t = 0; t < taps; ++t) use(c * taps + t, t * channels + c);
     }
     return;
   }
   const int64_t each = groups > 1 ? padded / lanes : last - first, offset = groups > 1 ? 0 : first;
   parallel_for_each(groups * each, [&](int64_t place) {
-    const int64_t g = place / each, o = (place % each + offset) * lanes;
-    const float *from = row + place * taps * own * lanes;
+    const int64_t g = place / each, o = (place % each + offset) * lanes, from = place * taps * own * lanes;
     for (int64_t l = 0; l < lanes && o + l < per_group; ++l) {
-      float *to = weight + (g * per_group + o + l) * own * taps;
+      const int64_t to = (g * per_group + o + l) * own * taps;
       for (int64_t i = 0; i < own; ++i) {
-        for (int64_t t = 0; t < taps; ++t) put(to + i * taps + t, from[(t * own + i) * lanes + l]);
+        for (int64_t t = 0; t < taps; ++t) use(to + i * taps + t, from + (t * own + i) * lanes + l);
       }
     }
   });
+}
+
+void ConvolutionRows::arrange(float *weight, const float *row, int64_t first, int64_t last, bool accumulate) const {
+  if (accumulate) {
+    each_place(first, last, [&](int64_t to, int64_t from) { weight[to] += row[from]; });
+  } else {
+    each_place(first, last, [&](int64_t to, int64_t from) { weight[to] = row[from]; });
+  }
+}
+
+void ConvolutionRows::pack(float *row, const float *weight) const {
+  std::fill_n(row, size(), 0.0f);
+  each_place(0, blocks(), [&](int64_t from, int64_t to) { row[to] = weight[from]; });
 }
 
 }  // namespace coherent

@@ -32,6 +32,8 @@ class ConvolutionRows {
   void row(float *out, int64_t example, int64_t first, int64_t last, bool adds = false) const;
   // A row into the weight's order, [O, C/groups, kh, kw], blocks first..<last of it; added or written.
   void arrange(float *weight, const float *row, int64_t first, int64_t last, bool accumulate) const;
+  // The whole weight into the order of a row: the reverse of `arrange`.
+  void pack(float *row, const float *weight) const;
 
  private:
   int64_t batch, height, width, channels, out_height, out_width, outputs;
@@ -58,6 +60,9 @@ class ConvolutionRows {
   void part(float *out, const Part &part) const;
   bool is_small() const;
   void depthwise_row(float *out, int64_t example, bool adds) const;
+  // Calls use(places of the weight, places of the row) for blocks first..<last of it.
+  template <typename Use>
+  void each_place(int64_t first, int64_t last, const Use &use) const;
   int64_t outputs_per_group() const { return outputs / groups; }
   int64_t channels_per_group() const { return channels / groups; }
 };

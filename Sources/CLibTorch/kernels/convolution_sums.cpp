@@ -155,6 +155,32 @@ ct_status *ct_convolution_row_norms(ct_tensor **out, const ct_tensor *sum, const
   });
 }
 
+ct_status *ct_convolution_row_products(ct_tensor **out, const ct_tensor *vectors, const ct_tensor *input,
+                                       const ct_tensor *output_gradient, const int64_t *kernel, const int64_t *geometry,
+                                       int64_t groups) {
+  using namespace coherent;
+  return producing(out, [&] {
+    const auto rows = rows_of(input, output_gradient, kernel, geometry, groups);
+    const at::Tensor &v = vectors->value;
+    const int64_t size = rows.size(), count = v.dim() == 2 ? v.size(0) : 0, columns = count + 1;
+    const int64_t expected = output_gradient->value.size(1) * (input->value.size(1) / groups) * kernel[0] * kernel[1];
+    TORCH_CHECK_VALUE(is_plain(v) && v.dim() == 2 && v.size(1) == expected,
+                      "the vectors must be contiguous float32 [M, ", expected, "], not ", v.sizes());
+    auto packed = at::empty({count, size}, at::kFloat);
+    float *all = packed.data_ptr<float>();
+    for (int64_t m = 0; m < count; ++m) rows.pack(all + m * size, v.data_ptr<float>() + m * expected);
+    auto result = at::empty({rows.examples(), columns}, at::kDouble);
+    double *to = result.data_ptr<double>();
+    parallel_for_each(rows.examples(), [&](int64_t b) {
+      float *row = scratch(size);
+      rows.row(row, b, 0, rows.blocks());
+      for (int64_t m = 0; m < count; ++m) to[b * columns + m] = inner_product(row, all + m * size, size);
+      to[b * columns + count] = squared_norm(row, size);
+    });
+    return result;
+  });
+}
+
 ct_status *ct_convolution_row_sum(const ct_tensor *target, const ct_tensor *input, const ct_tensor *output_gradient,
                                   const int64_t *kernel, const int64_t *geometry, int64_t groups, bool accumulate) {
   using namespace coherent;

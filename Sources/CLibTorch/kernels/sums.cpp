@@ -13,24 +13,26 @@ namespace {
 
 // Sixteen running sums, so that the loop is a vector operation in a fixed order.
 template <typename scalar>
-inline double sum_of_squares(const scalar *values, int64_t count) {
+inline double sum_of_products(const scalar *left, const scalar *right, int64_t count) {
   constexpr int lanes = 16;
   double sums[lanes] = {};
   int64_t i = 0;
   for (; i + lanes <= count; i += lanes) {
     for (int lane = 0; lane < lanes; ++lane) {
-      const double value = values[i + lane];
-      sums[lane] += value * value;
+      sums[lane] += static_cast<double>(left[i + lane]) * static_cast<double>(right[i + lane]);
     }
   }
   double total = 0;
-  for (; i < count; ++i) total += static_cast<double>(values[i]) * values[i];
+  for (; i < count; ++i) total += static_cast<double>(left[i]) * static_cast<double>(right[i]);
   for (double sum : sums) total += sum;
   return total;
 }
 
-CT_CLONES double of_float(const float *values, int64_t count) { return sum_of_squares(values, count); }
-CT_CLONES double of_double(const double *values, int64_t count) { return sum_of_squares(values, count); }
+CT_CLONES double of_float(const float *values, int64_t count) { return sum_of_products(values, values, count); }
+CT_CLONES double of_double(const double *values, int64_t count) { return sum_of_products(values, values, count); }
+CT_CLONES double of_floats(const float *left, const float *right, int64_t count) {
+  return sum_of_products(left, right, count);
+}
 
 CT_CLONES void add(double *__restrict total, const float *__restrict part, int64_t count) {
   for (int64_t i = 0; i < count; ++i) total[i] += part[i];
@@ -43,6 +45,7 @@ CT_CLONES void add(double *__restrict total, const double *__restrict part, int6
 
 double squared_norm(const float *values, int64_t count) { return of_float(values, count); }
 double squared_norm(const double *values, int64_t count) { return of_double(values, count); }
+double inner_product(const float *left, const float *right, int64_t count) { return of_floats(left, right, count); }
 
 }  // namespace coherent
 

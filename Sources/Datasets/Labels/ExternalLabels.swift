@@ -38,34 +38,37 @@ public struct ExternalLabels: Sendable, Equatable {
   public static let usualColumns = ["label", "assigned"]
 
   /// The labels of a file; see ``init(path:expectedCount:classCount:classNames:columns:)``.
+  ///
+  /// - Parameter wholeCount: the number of examples of the data set that the examples are the first ones of; a file may
+  ///   have a label for each of these.
   public static func load(
-    from path: String, expectedCount: Int, classCount: Int, classNames: [String] = [],
+    from path: String, expectedCount: Int, wholeCount: Int? = nil, classCount: Int, classNames: [String] = [],
     columns: [String] = ExternalLabels.usualColumns
   ) throws -> [Int] {
     // Generous: a line of CSV or an array entry stays far below 64 bytes.
-    let (room, overflow) = max(expectedCount, 0).multipliedReportingOverflow(by: 64)
+    let (room, overflow) = max(expectedCount, wholeCount ?? 0, 0).multipliedReportingOverflow(by: 64)
     let bytes = try FileReading.bytes(of: path, limit: overflow ? .max : room &+ (1 << 20))
-    let labels: [Int]
+    var labels: [Int]
     var place = { (index: Int) in "\(path): label \(index)" }
     switch (path as NSString).pathExtension.lowercased() {
     case "npy": labels = try NumPyLabels.parse(bytes, path: path)
     case "u8": labels = bytes.map { Int($0) }
     case "csv":
       let reader = CSVLabels(path: path, columns: columns, classNames: classNames)
-      let table = try reader.parse(bytes, expectedCount: expectedCount)
+      let table = try reader.parse(bytes, expectedCounts: [expectedCount, wholeCount ?? expectedCount])
       labels = table.labels
       place = { index in "\(path), line \(table.lines[index]): the label" }
     default:
       throw DatasetError(
         "\(path) does not end in .npy, .csv or .u8, so it is unclear how to read labels from it.", remedy: "Rename it.")
     }
-    guard labels.count == expectedCount else {
+    guard labels.count == expectedCount || labels.count == wholeCount else {
       throw DatasetError(
         "\(path) holds \(labels.count) labels, but the data set has \(expectedCount) examples.",
         remedy: "Give one label for each example, in data set order.")
     }
     try checkLabels(labels, classCount: classCount, place: place)
-    return labels
+    return Array(labels.prefix(expectedCount))
   }
 
   /// The labels beside the original ones: what changed are the true flips.
@@ -96,7 +99,8 @@ struct CSVLabels {
     var lines: [Int] = []
   }
 
-  func parse(_ bytes: Data, expectedCount: Int) throws -> Table {
+  /// - Parameter expectedCounts: numbers of examples that the file may be about.
+  func parse(_ bytes: Data, expectedCounts: [Int]) throws -> Table {
     let lines = try Self.lines(of: bytes, path: path)
     var columns: Columns?
     var table = Table()
@@ -112,7 +116,8 @@ struct CSVLabels {
       }
       try append(cells, known, line: number, to: &table, &places)
     }
-    return places.isEmpty ? table : try ordered(table, places, expectedCount: expectedCount)
+    let count = expectedCounts.last { $0 == places.count } ?? expectedCounts.first ?? 0
+    return places.isEmpty ? table : try ordered(table, places, expectedCount: count)
   }
 
   /// The lines of a file, the empty ones too.

@@ -74,7 +74,7 @@ struct AuditedRun {
 
   /// Nil where the run kept no dynamics or has no errors.
   init?(_ run: RunHistory) {
-    guard let dynamics = try? TrainingDynamics(contentsOf: run.directory.dynamics),
+    guard let dynamics = try? TrainingDynamics(contentsOf: run.directory.dynamics).visited,
       let labels = try? run.directory.labels(), let evidence = try? AuditEvidence(dynamics)
     else { return nil }
     let corrupt = Set(labels.filter { $0.original != $0.assigned }.map(\.index))
@@ -91,7 +91,7 @@ struct AuditedRun {
 }
 
 /// The combination is as good as the best single score, in every setting.
-struct AU1: Rule {
+struct AU1: PooledRule {
   /// What the combination may lack.
   static let margin = 0.01
 
@@ -103,10 +103,7 @@ struct AU1: Rule {
       + "single score that is best there.",
     paper: Paper.thisProject, section: "audits of labels", setting: Paper.thisSetting)
 
-  var varying: Set<Factor> { Set(Factor.allCases) }
   func reads(_ run: RunHistory) -> Bool { AuditSetting.isAudited(run) }
-  func groups(of runs: [RunHistory]) -> [[RunHistory]] { runs.isEmpty ? [] : [runs] }
-  func isSpokenAbout(by runs: [RunHistory]) -> Bool { !runs.isEmpty }
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()
@@ -127,7 +124,7 @@ struct AU1: Rule {
 }
 
 /// The agreement of an example with its class, early in training, finds wrong labels by itself.
-struct AU2: Rule {
+struct AU2: PooledRule {
   static let threshold = 0.9
 
   let file = "Own/AuditStudy.swift"
@@ -138,12 +135,9 @@ struct AU2: Rule {
       + "of an example's gradient has an AUROC of at least 0.9 for symmetric noise of up to 20 %.",
     paper: Paper.thisProject, section: "audits of labels", setting: Paper.thisSetting)
 
-  var varying: Set<Factor> { Set(Factor.allCases) }
   func reads(_ run: RunHistory) -> Bool {
     AuditSetting.isAudited(run) && run.manifest.noise.kind == NoiseKind.uniform.rawValue && run.noise < 0.23
   }
-  func groups(of runs: [RunHistory]) -> [[RunHistory]] { runs.isEmpty ? [] : [runs] }
-  func isSpokenAbout(by runs: [RunHistory]) -> Bool { !runs.isEmpty }
 
   func judge(_ runs: [RunHistory]) -> Judgement {
     var assessment = Assessment()

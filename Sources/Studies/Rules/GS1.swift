@@ -6,7 +6,7 @@ import Foundation
 
 /// What the ledger of pushes says beforehand about what an optimizer will memorise. No paper's claim: the measure is this
 /// project's own.
-struct GS1: Rule {
+struct GS1: PooledRule {
   /// Below 0 at this level the order is the other way.
   static let levels = (low: 0.025, high: 0.975)
   /// Bootstrap samples for the interval.
@@ -21,12 +21,9 @@ struct GS1: Rule {
       + "pushes, the more corrupt labels are learned in the end.",
     paper: Paper.thisProject, section: "the ledger of pushes", setting: Paper.thisSetting)
 
-  var varying: Set<Factor> { Set(Factor.allCases) }
   func reads(_ run: RunHistory) -> Bool {
     Level.isEqual(run.noise, WS3.level) && PushPoint.optimizers.contains(run.optimizer.name)
   }
-  /// The settings are what is compared.
-  func groups(of runs: [RunHistory]) -> [[RunHistory]] { runs.isEmpty ? [] : [runs] }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { !PushPoint.points(of: runs).isEmpty }
 
   func judge(_ runs: [RunHistory]) -> Judgement {

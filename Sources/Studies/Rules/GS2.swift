@@ -3,7 +3,7 @@
 import RunStore
 
 /// The window of group sizes. No paper's claim.
-struct GS2: Rule {
+struct GS2: PooledRule {
   /// Suppressed: at most half of what SGD learns of the corrupt labels.
   static let suppressed = 0.5
   /// SGD has to memorise, or there is nothing to suppress.
@@ -18,9 +18,7 @@ struct GS2: Rule {
       + "size of a group (N/b).",
     paper: Paper.thisProject, section: "group size", setting: Paper.thisSetting)
 
-  var varying: Set<Factor> { Set(Factor.allCases) }
   func reads(_ run: RunHistory) -> Bool { GS1().reads(run) }
-  func groups(of runs: [RunHistory]) -> [[RunHistory]] { GS1().groups(of: runs) }
   func isSpokenAbout(by runs: [RunHistory]) -> Bool { GS1().isSpokenAbout(by: runs) }
 
   func judge(_ runs: [RunHistory]) -> Judgement {

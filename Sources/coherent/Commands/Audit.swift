@@ -82,15 +82,29 @@ struct AuditCommand: ParsableCommand {
 
   private func watchedRun(in directory: AuditDirectory) throws -> RunDirectory {
     let path = directory.url.appendingPathComponent("run", isDirectory: true).path
+    let settings = try settings()
     if !place.force, let earlier = try? RunDirectory.open(at: path) {
       // An audit that was stopped while it trained goes on.
-      Console.note("Note: the training in \(path) goes on with the options that it began with.")
+      try checkSame(settings, in: directory)
       try finish(TrainingRun(resuming: earlier.url.path, tool: Coherent.tool))
       return earlier
     }
-    let run = try TrainingRun(settings(), at: path, existing: .replace, tool: Coherent.tool)
+    let run = try TrainingRun(settings, at: path, existing: .replace, tool: Coherent.tool)
+    try writeAtomically(Data(settings.yaml().utf8), to: directory.training)
     try finish(run)
     return run.directory
+  }
+
+  /// A training that began with other options is not taken for the one that is asked for.
+  private func checkSame(_ settings: TrainingConfiguration, in directory: AuditDirectory) throws {
+    let before = try TrainingConfiguration(file: directory.training.path)
+    let keys = try settings.differences(from: before)
+    guard keys.isEmpty else {
+      throw ValidationError(
+        "The training that was begun in \(place.out) has other options (\(keys.joined(separator: ", "))); give the same "
+          + "again (\(directory.training.path) has them), choose another folder with --out, or replace it with --force."
+      )
+    }
   }
 
   /// What was asked for over what suits the data.
@@ -103,7 +117,7 @@ struct AuditCommand: ParsableCommand {
       name: asked.dataset, split: .train, directory: asked.dataDir, count: asked.subset, options: asked.datasetOptions
     )
     // A mistake in it is better found before hours of training.
-    _ = try truth(of: dataset)
+    _ = try truth(of: dataset, asked)
     var configuration = AuditDefaults.configuration(
       exampleShape: entry.format == .folder ? nil : entry.exampleShape, count: dataset.count)
     // Every label is to be looked at; only a comparison needs pictures apart.
@@ -132,7 +146,7 @@ struct AuditCommand: ParsableCommand {
   private func foldedOpinions(
     _ configuration: TrainingConfiguration, _ folds: Int, _ run: RunDirectory, _ directory: AuditDirectory
   ) throws -> [Int: [Float]] {
-    let dynamics = try TrainingDynamics(contentsOf: run.dynamics)
+    let dynamics = try TrainingDynamics(contentsOf: run.dynamics).visited
     let training = try FoldedTraining(
       folds: folds, configuration: configuration,
       folder: directory.url.appendingPathComponent("folds", isDirectory: true))
@@ -149,7 +163,7 @@ struct AuditCommand: ParsableCommand {
   private func judgements(of audit: AuditRun) throws -> [ScoreJudgement] {
     let dataset = audit.model.dataset
     let truth: [Int]
-    if let known = try self.truth(of: dataset) {
+    if let known = try self.truth(of: dataset, audit.model.configuration) {
       truth = known
     } else if audit.model.configuration.noise > 0 {
       truth = dataset.labels
@@ -160,11 +174,17 @@ struct AuditCommand: ParsableCommand {
     return try audit.analysis.judged(isError: zip(dynamics.indices, dynamics.labels).map { truth[$0] != $1 })
   }
 
-  /// The right labels that were given; nil without a file.
-  private func truth(of dataset: Dataset) throws -> [Int]? {
+  /// The right labels that were given, for the examples or for the whole set that they are a part of; nil without a file.
+  private func truth(of dataset: Dataset, _ settings: TrainingConfiguration) throws -> [Int]? {
     try opinions.truth.map {
-      try ExternalLabels.load(
-        from: $0, expectedCount: dataset.count, classCount: dataset.classCount, classNames: dataset.classNames,
+      let whole = try settings.subset.map { _ in
+        try DatasetLoader.load(
+          name: settings.dataset, split: .train, directory: settings.dataDir, options: settings.datasetOptions
+        ).count
+      }
+      return try ExternalLabels.load(
+        from: $0, expectedCount: dataset.count, wholeCount: whole, classCount: dataset.classCount,
+        classNames: dataset.classNames,
         columns: ["label", "original"])
     }
   }
