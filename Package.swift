@@ -59,6 +59,7 @@ let package = Package(
   name: "CoherentGradients",
   products: [
     .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "Collectives", targets: ["Collectives"]),
     .library(name: "GradientBlocks", targets: ["GradientBlocks"]),
     .library(name: "NeuralNetworks", targets: ["NeuralNetworks"]),
     .library(name: "Datasets", targets: ["Datasets"]),
@@ -95,8 +96,11 @@ let package = Package(
       // At full speed in debug builds too, as the kernels.
       cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])],
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
-    .target(name: "CLibTorch", exclude: ["README.md", "gloo-declarations"], cxxSettings: shimFlags, linkerSettings: libtorchLinking),
+    .target(
+      name: "CLibTorch", exclude: ["README.md", "gloo-declarations"], cxxSettings: shimFlags,
+      linkerSettings: libtorchLinking),
     .target(name: "Tensors", dependencies: ["CLibTorch"], swiftSettings: strict),
+    .target(name: "Collectives", dependencies: ["Tensors"], swiftSettings: strict),
     .target(name: "GradientBlocks", dependencies: ["Tensors"], swiftSettings: strict),
     .target(
       name: "NeuralNetworks", dependencies: ["Tensors", "GradientBlocks"], swiftSettings: strict
@@ -172,6 +176,7 @@ let package = Package(
       path: "Tests/TestSupport",
       exclude: ["README.md"],
       swiftSettings: strict),
+    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Tensors"], swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "NeuralNetworksTests",
