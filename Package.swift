@@ -28,6 +28,8 @@ let shimFlags: [CXXSetting] = [
   .unsafeFlags([
     // Says what to do where libtorch is missing, before the first header that is not there.
     "-include", Context.packageDirectory + "/Sources/CLibTorch/libtorch_check.h",
+    // What c10d's headers want of gloo's, which libtorch leaves out.
+    "-isystem", Context.packageDirectory + "/Sources/CLibTorch/gloo-declarations",
     "-isystem", libtorch + "/include",
     "-isystem", libtorch + "/include/torch/csrc/api/include",
     // Kernels at full speed in debug builds too: the tests run whole trainings.
@@ -57,6 +59,7 @@ let package = Package(
   name: "CoherentGradients",
   products: [
     .library(name: "Tensors", targets: ["Tensors"]),
+    .library(name: "Collectives", targets: ["Collectives"]),
     .library(name: "GradientBlocks", targets: ["GradientBlocks"]),
     .library(name: "NeuralNetworks", targets: ["NeuralNetworks"]),
     .library(name: "Datasets", targets: ["Datasets"]),
@@ -93,8 +96,11 @@ let package = Package(
       // At full speed in debug builds too, as the kernels.
       cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])],
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
-    .target(name: "CLibTorch", exclude: ["README.md"], cxxSettings: shimFlags, linkerSettings: libtorchLinking),
+    .target(
+      name: "CLibTorch", exclude: ["README.md", "gloo-declarations"], cxxSettings: shimFlags,
+      linkerSettings: libtorchLinking),
     .target(name: "Tensors", dependencies: ["CLibTorch"], swiftSettings: strict),
+    .target(name: "Collectives", dependencies: ["Tensors"], swiftSettings: strict),
     .target(name: "GradientBlocks", dependencies: ["Tensors"], swiftSettings: strict),
     .target(
       name: "NeuralNetworks", dependencies: ["Tensors", "GradientBlocks"], swiftSettings: strict
@@ -170,6 +176,7 @@ let package = Package(
       path: "Tests/TestSupport",
       exclude: ["README.md"],
       swiftSettings: strict),
+    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Tensors"], swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "NeuralNetworksTests",

@@ -12,6 +12,7 @@
 
 #include "ct_autograd.h"
 #include "ct_base.h"
+#include "ct_collectives.h"
 #include "ct_kernels.h"
 #include "ct_memory.h"
 #include "ct_operations.h"

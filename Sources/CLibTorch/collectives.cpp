@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Groups of processes over c10d, as libtorch ships it: a TCP store for addresses and texts, gloo for tensors.
+
+#define USE_C10D_GLOO
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <unistd.h>
+
+#include <c10/util/Logging.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "support.h"
+
+C10_DECLARE_int(caffe2_log_level);
+
+using namespace std::chrono_literals;
+
+namespace coherent {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// How often a rank shows that it is alive, and how long it may be silent before it counts as lost.
+constexpr milliseconds beat = 400ms, silence = 2500ms;
+
+std::vector<uint8_t> bytes(const std::string &text) { return {text.begin(), text.end()}; }
+std::string text(const std::vector<uint8_t> &value) { return {value.begin(), value.end()}; }
+std::string key(const char *kind, int64_t rank) { return std::string(kind) + "/" + std::to_string(rank); }
+std::string seconds(milliseconds time) { return std::to_string(time.count() / 1000) + " s"; }
+
+// The address that this host has on the way to another: not what /etc/hosts says of its own name.
+std::string own_address(const std::string &host, int port) {
+  addrinfo hints{}, *to = nullptr;
+  hints.ai_socktype = SOCK_DGRAM;
+  const int code = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &to);
+  TORCH_CHECK_VALUE(code == 0, "there is no host ", host, ": ", gai_strerror(code));
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> found(to, freeaddrinfo);
+  const int s = socket(to->ai_family, SOCK_DGRAM, 0);
+  sockaddr_storage own{};
+  socklen_t size = sizeof own;
+  const bool is_known = s >= 0 && connect(s, to->ai_addr, to->ai_addrlen) == 0 &&
+                        getsockname(s, reinterpret_cast<sockaddr *>(&own), &size) == 0;
+  if (s >= 0) close(s);
+  TORCH_CHECK_VALUE(is_known, "there is no way to the host ", host, ": ", std::strerror(errno));
+  char address[NI_MAXHOST] = {};
+  TORCH_CHECK_VALUE(
+      getnameinfo(reinterpret_cast<sockaddr *>(&own), size, address, sizeof address, nullptr, 0, NI_NUMERICHOST) == 0,
+      "the own address on the way to ", host, " is unknown");
+  return address;
+}
+
+using Store = c10::intrusive_ptr<c10d::TCPStore>;
+
+// A connection to the store, which rank 0 holds.
+Store connection(const std::string &host, int port, bool is_server, milliseconds timeout) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(port);
+  options.isServer = is_server;
+  options.waitWorkers = false;
+  options.timeout = timeout;
+  return c10::make_intrusive<c10d::TCPStore>(host, options);
+}
+
+}  // namespace
+}  // namespace coherent
+
+// A rank's place in its group.
+struct ct_group {
+  explicit ct_group(const ct_group_options &options)
+      : host(options.host), port(options.port), rank(options.rank), count(options.count), timeout(options.timeout_ms) {
+    // c10d tells of every attempt to connect on stderr.
+    FLAGS_caffe2_log_level = 3;
+    open();
+    store->set(coherent::key("present", rank), coherent::bytes(options.name));
+    wait_for_all();
+    pulse = coherent::connection(host, port, false, timeout);
+    show_life();
+    heart = std::thread([this] { run_heart(); });
+    auto gloo = c10d::ProcessGroupGloo::Options::create(timeout);
+    gloo->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(coherent::own_address(host, port)));
+    try {
+      engine = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store),
+                                                           static_cast<int>(rank), static_cast<int>(count), gloo);
+    } catch (const std::exception &e) {
+      const std::string reason = explanation(e.what());
+      stop();
+      TORCH_CHECK(false, reason);
+    }
+  }
+
+  ~ct_group() {
+    try {
+      store->set(coherent::key("left", rank), coherent::bytes("1"));
+      // The store goes with rank 0.
+      const auto end = coherent::Clock::now() + 5s;
+      for (int64_t r = 1; rank == 0 && r < count; ++r) {
+        while (!store->check({coherent::key("left", r)}) && coherent::Clock::now() < end) std::this_thread::sleep_for(10ms);
+      }
+    } catch (...) {
+      // Somebody is gone already; so are we.
+    }
+    stop();
+  }
+
+  // Runs a collective call; a failure names the rank that was lost.
+  template <typename Call>
+  void together(const Call &call) {
+    std::string reason;
+    try {
+      call();
+      return;
+    } catch (const c10::DistError &e) {
+      reason = e.what_without_backtrace();
+    } catch (const c10::Error &) {
+      // Of the arguments, which nobody else is to blame for.
+      throw;
+    } catch (const std::exception &e) {
+      reason = e.what();
+    }
+    TORCH_CHECK(false, explanation(reason));
+  }
+
+  std::string name(int64_t r) {
+    try {
+      return "rank " + std::to_string(r) + " (" + coherent::text(store->get(coherent::key("present", r))) + ")";
+    } catch (...) {
+      return "rank " + std::to_string(r);
+    }
+  }
+
+  const std::string host;
+  const int port;
+  const int64_t rank, count;
+  const std::chrono::milliseconds timeout;
+  coherent::Store store;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> engine;
+
+ private:
+  void open() {
+    std::string reason;
+    try {
+      store = coherent::connection(host, port, rank == 0, timeout);
+      return;
+    } catch (const std::exception &e) {
+      reason = e.what();
+    }
+    const std::string place = host + ":" + std::to_string(port);
+    if (rank != 0) {
+      TORCH_CHECK(false, "rank 0 did not answer at ", place, " within ", coherent::seconds(timeout),
+                  "; check that it runs there, that MASTER_ADDR and MASTER_PORT are the same everywhere, and that no "
+                  "firewall is in between");
+    }
+    const bool is_taken = reason.find("EADDRINUSE") != reason.npos || reason.find("already in use") != reason.npos;
+    TORCH_CHECK(!is_taken, "port ", port, " is in use on this host, perhaps by another job; give another MASTER_PORT");
+    TORCH_CHECK(false, "rank 0 cannot listen at ", place, ": ", reason);
+  }
+
+  void wait_for_all() {
+    const auto end = coherent::Clock::now() + timeout;
+    while (true) {
+      std::string present, missing;
+      for (int64_t r = 0; r < count; ++r) {
+        const bool is_there = store->check({coherent::key("present", r)});
+        std::string &list = is_there ? present : missing;
+        list += (list.empty() ? "" : ", ") + (is_there ? name(r) : "rank " + std::to_string(r));
+      }
+      if (missing.empty()) return;
+      TORCH_CHECK(coherent::Clock::now() < end, missing, " did not come within ", coherent::seconds(timeout),
+                  "; present are ", present);
+      std::this_thread::sleep_for(20ms);
+    }
+  }
+
+  void show_life() { pulse->add(coherent::key("beat", rank), 1); }
+
+  void run_heart() {
+    std::unique_lock lock(mutex);
+    while (!is_stopped) {
+      if (wakes.wait_for(lock, coherent::beat, [this] { return is_stopped; })) return;
+      lock.unlock();
+      try {
+        show_life();
+      } catch (...) {
+        // The store is gone. Whoever calls next learns of it.
+        return;
+      }
+      lock.lock();
+    }
+  }
+
+  // Why a call failed, with the names of the ranks that have been silent since.
+  std::string explanation(const std::string &reason) {
+    const std::string rest = "; the others stop. Start all ranks again to go on from the newest checkpoint";
+    try {
+      const auto beats = [&] {
+        std::vector<int64_t> result;
+        for (int64_t r = 0; r < count; ++r) result.push_back(store->add(coherent::key("beat", r), 0));
+        return result;
+      };
+      const auto before = beats();
+      std::this_thread::sleep_for(coherent::silence);
+      const auto after = beats();
+      std::string lost;
+      for (int64_t r = 0; r < count; ++r) {
+        const bool is_silent = r != rank && before[r] == after[r] && !store->check({coherent::key("left", r)});
+        if (is_silent) lost += (lost.empty() ? "" : ", ") + name(r);
+      }
+      store->set(coherent::key("left", rank), coherent::bytes("1"));
+      // Long enough for the others to ask what became of us.
+      if (rank == 0) std::this_thread::sleep_for(coherent::silence);
+      if (!lost.empty()) return lost + " was lost" + rest;
+      return "a call among the ranks failed: " + reason;
+    } catch (const std::exception &) {
+      return "rank 0 was lost, which keeps the addresses of all" + rest;
+    }
+  }
+
+  void stop() {
+    {
+      const std::lock_guard lock(mutex);
+      is_stopped = true;
+    }
+    wakes.notify_all();
+    if (heart.joinable()) heart.join();
+  }
+
+  coherent::Store pulse;
+  std::mutex mutex;
+  std::condition_variable wakes;
+  bool is_stopped = false;
+  std::thread heart;
+};
+
+namespace coherent {
+namespace {
+
+char *copy(const std::string &text) {
+  char *result = strdup(text.c_str());
+  if (result == nullptr) throw std::bad_alloc();
+  return result;
+}
+
+void check(const at::Tensor &tensor) {
+  TORCH_CHECK_VALUE(tensor.device().is_cpu() && tensor.is_contiguous(),
+                    "processes exchange contiguous tensors on the CPU");
+}
+
+}  // namespace
+}  // namespace coherent
+
+using coherent::guarded;
+
+ct_status *ct_group_join(ct_group **out, ct_group_options options) {
+  return guarded([&] {
+    TORCH_CHECK_VALUE(options.count >= 1 && options.rank >= 0 && options.rank < options.count, "rank ", options.rank,
+                      " is not one of a group of ", options.count);
+    TORCH_CHECK_VALUE(options.port > 0 && options.port < 65536, "the port must be from 1 to 65535, not ", options.port);
+    *out = new ct_group(options);
+  });
+}
+
+void ct_group_leave(ct_group *group) { delete group; }
+
+ct_status *ct_group_exchange(ct_group *group, const ct_tensor *target, const ct_tensor *source, const int64_t *received,
+                             const int64_t *sent) {
+  return guarded([&] {
+    at::Tensor to = target->value, from = source->value;
+    coherent::check(to), coherent::check(from);
+    std::vector<int64_t> in(received, received + group->count), out(sent, sent + group->count);
+    group->together([&] { group->engine->alltoall_base(to, from, in, out)->wait(); });
+  });
+}
+
+ct_status *ct_group_gather(ct_group *group, const ct_tensor *target, const ct_tensor *shard) {
+  return guarded([&] {
+    coherent::check(target->value), coherent::check(shard->value);
+    at::Tensor to = target->value.view({-1}), from = shard->value.view({-1});
+    TORCH_CHECK_VALUE(to.numel() == group->count * from.numel(), "the target must hold ", group->count, " shards of ",
+                      from.numel(), " numbers, not ", to.numel());
+    group->together([&] { group->engine->_allgather_base(to, from)->wait(); });
+  });
+}
+
+ct_status *ct_group_broadcast(ct_group *group, const ct_tensor *tensor) {
+  return guarded([&] {
+    std::vector<at::Tensor> list{tensor->value};
+    coherent::check(list[0]);
+    group->together([&] { group->engine->broadcast(list)->wait(); });
+  });
+}
+
+ct_status *ct_group_barrier(ct_group *group) {
+  return guarded([&] { group->together([&] { group->engine->barrier()->wait(); }); });
+}
+
+ct_status *ct_group_publish(ct_group *group, const char *key, const char *text) {
+  return guarded([&] {
+    group->together([&] { group->store->set(coherent::key(key, group->rank), coherent::bytes(text)); });
+  });
+}
+
+ct_status *ct_group_text(ct_group *group, const char *key, int64_t rank, char **out) {
+  return guarded([&] {
+    TORCH_CHECK_VALUE(rank >= 0 && rank < group->count, "there is no rank ", rank);
+    std::string found;
+    group->together([&] { found = coherent::text(group->store->get(coherent::key(key, rank))); });
+    *out = coherent::copy(found);
+  });
+}
