@@ -100,7 +100,7 @@ public struct AuditRun {
       },
       estimate: .init(
         errors: analysis.estimate.errors, low: analysis.estimate.low, high: analysis.estimate.high,
-        method: ErrorEstimate.method),
+        method: analysis.estimate.method),
       flagged: analysis.flagged, precision: analysis.precision.map { .init(count: $0.count, precision: $0.precision) },
       confused: analysis.confused.map {
         .init(given: names[$0.given], suggested: names[$0.suggested], count: $0.count)

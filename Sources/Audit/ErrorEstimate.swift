@@ -6,34 +6,48 @@ import Training
 
 /// How many labels are wrong, from the mean predictions alone.
 ///
-/// The margin of a label k is d = max_{j≠k} p̄_j − p̄_k, p̄ the mean prediction over training. Were the label of an example
-/// drawn anew among the other classes, its margin would be known from the same p̄: together these imagined margins are the
-/// distribution F₁ of wrong labels. The given labels have the distribution G = (1 − π)F₀ + πF₁, with few right labels
-/// beyond a threshold t that a share q of the imagined ones exceed, so that π ≈ P_G(d > t)/q. An example's probability of
-/// being wrong is π·f₁(d)/g(d), made to rise with d.
+/// The margin of a label k is d = max_{j≠k} p̄_j − p̄_k, p̄ the mean prediction over training. Where the margins of the given
+/// labels lie in two heaps (`MarginHeaps`), those above the valley are counted.
 ///
-/// Labels that are wrong because the classes look alike have smaller margins than imagined ones, and are undercounted.
+/// Otherwise labels are imagined. Were the label of an example drawn anew among the other classes, its margin would be
+/// known from the same p̄: together these imagined margins are the distribution F₁ of wrong labels. The given labels have
+/// the distribution G = (1 − π)F₀ + πF₁, with few right labels beyond a threshold t that a share q of the imagined ones
+/// exceed, so that π ≈ π(q) = P_G(d > t)/q. Were there none, π(q) would be the same for every q; where it grows with q,
+/// right labels that the network has not learned are being counted. The estimate is π(q) at the largest q up to 0.9 at
+/// which it is at most a quarter above π(0.5). An example's probability of being wrong is π·f₁(d)/g(d), made to rise
+/// with d.
+///
+/// Labels that are wrong because the classes look alike have smaller margins, and are undercounted.
 public struct ErrorEstimate: Sendable {
   /// The expected number of wrong labels.
   public let errors: Double
-  /// The ends of an interval: the least and the largest of the 95 % bootstrap intervals at `shares`.
+  /// The ends of an interval: the least and the largest of the 95 % bootstrap intervals at several thresholds.
   public let low, high: Double
   /// The probability that the label of each example is wrong.
   public let probabilities: [Double]
+  /// How it was made, for readers.
+  public let method: String
 
-  /// The share q behind the estimate, and those behind the interval.
-  static let share = 0.9
-  static let shares = [0.8, 0.9, 0.95]
+  /// The shares q that are looked at.
+  static let shares = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
+  /// The share that others are measured against, and by how much the estimate may grow from there on.
+  static let (base, growth) = (0.5, 1.25)
+  /// How far from the valley between two heaps the thresholds of the interval are.
+  static let reach = 0.15
   /// Other labels that are imagined for an example, at most.
   private static let maximumDraws = 9
   private static let bootstrapCount = 200
   private static let binCount = 100
 
-  /// How the estimate is made, for readers.
-  static let method =
+  private static let byHeaps =
+    "The margins of the given labels under the mean prediction lie in two heaps, and those above the valley between them "
+    + "are counted. The interval covers the draw of the examples (95 %, bootstrap) and thresholds 0.15 to both sides. "
+    + "Labels that are wrong because classes look alike are undercounted."
+  private static let byImagination =
     "Labels are imagined drawn anew: their margins under the mean prediction tell what wrong labels look like, and the "
-    + "given labels beyond the margin that 90 % of those exceed are counted. The interval covers the draw of the examples "
-    + "(95 %, bootstrap) and thresholds from 80 to 95 %. Labels that are wrong because classes look alike are undercounted."
+    + "given labels beyond a margin that 50 to 90 % of those exceed are counted, fewer where more would count right labels "
+    + "that the network has not learned. The interval covers the draw of the examples (95 %, bootstrap) and thresholds "
+    + "from 30 to 90 %. Labels that are wrong because classes look alike are undercounted."
 
   /// An estimate.
   ///
@@ -42,37 +56,75 @@ public struct ErrorEstimate: Sendable {
   ///   - seed: of the draws.
   public init(_ dynamics: TrainingDynamics, seed: UInt64 = 1) {
     var generator = SeededGenerator(seed: seed, stream: .probe, index: 7)
-    let count = dynamics.count
-    var (given, imagined): ([Double], [Double]) = ([], [])
-    for row in 0..<count {
-      let probabilities = dynamics.meanProbabilities(of: row)
-      let label = dynamics.labels[row]
-      given.append(-ExampleScores.margin(probabilities, label))
-      var others = probabilities.indices.filter { $0 != label }
-      if others.count > Self.maximumDraws {
-        others = (0..<Self.maximumDraws).map { _ in others[generator.integer(below: others.count)] }
+    let means = (0..<dynamics.count).map { dynamics.meanProbabilities(of: $0) }
+    let given = means.indices.map { -ExampleScores.margin(means[$0], dynamics.labels[$0]) }
+    if let heaps = MarginHeaps(given) {
+      let thresholds = [heaps.valley - Self.reach, heaps.valley, heaps.valley + Self.reach].map {
+        (margin: $0, share: 1.0)
       }
-      imagined += others.map { -ExampleScores.margin(probabilities, $0) }
+      errors = Self.estimate(given, thresholds[1])
+      (low, high) = Self.interval(given, thresholds, &generator)
+      probabilities = given.map(heaps.probability)
+      method = Self.byHeaps
+      return
     }
-    let sorted = imagined.sorted()
-    let thresholds = Self.shares.map { sorted[Int(((1 - $0) * Double(sorted.count - 1)).rounded(.down))] }
-    func estimate(_ threshold: Double, _ beyond: Int) -> Double {
-      let share = Double(sorted.count - Self.places(upTo: threshold, in: sorted)) / Double(sorted.count)
-      return min(Double(count), share > 0 ? Double(beyond) / share : 0)
+    let imagined = Self.imagined(means, dynamics.labels, &generator)
+    let thresholds = Self.shares.map { share in
+      let margin = imagined[Int(((1 - share) * Double(imagined.count - 1)).rounded(.down))]
+      // As ties may have it.
+      let beyond = imagined.count - Self.places(upTo: margin, in: imagined)
+      return (margin: margin, share: Double(beyond) / Double(imagined.count))
     }
-    let found = thresholds.map { threshold in estimate(threshold, given.count { $0 > threshold }) }
-    errors = Self.shares.firstIndex(of: Self.share).map { found[$0] } ?? 0
-    var (low, high) = (errors, errors)
-    for threshold in thresholds {
-      let isBeyond = given.map { $0 > threshold }
-      let drawn = (0..<Self.bootstrapCount).map { _ in
-        estimate(threshold, (0..<count).count { _ in isBeyond[generator.integer(below: count)] })
+    errors = Self.chosen(thresholds.map { Self.estimate(given, $0) })
+    let ends = Self.interval(given, thresholds, &generator)
+    (low, high) = (min(ends.low, errors), max(ends.high, errors))
+    probabilities = Self.probabilities(given, imagined, errors: errors)
+    method = Self.byImagination
+  }
+
+  /// Margins of imagined labels, ascending.
+  private static func imagined(
+    _ means: [[Double]], _ labels: [Int], _ generator: inout SeededGenerator
+  ) -> [Double] {
+    var margins: [Double] = []
+    for (probabilities, label) in zip(means, labels) {
+      var others = probabilities.indices.filter { $0 != label }
+      if others.count > maximumDraws {
+        others = (0..<maximumDraws).map { _ in others[generator.integer(below: others.count)] }
+      }
+      margins += others.map { -ExampleScores.margin(probabilities, $0) }
+    }
+    return margins.sorted()
+  }
+
+  /// How many margins are beyond a threshold, over the share of wrong ones that is.
+  private static func estimate(_ given: [Double], _ threshold: (margin: Double, share: Double)) -> Double {
+    let beyond = Double(given.count { $0 > threshold.margin })
+    return threshold.share > 0 ? min(Double(given.count), beyond / threshold.share) : 0
+  }
+
+  /// The ends of all bootstrap intervals together.
+  private static func interval(
+    _ given: [Double], _ thresholds: [(margin: Double, share: Double)], _ generator: inout SeededGenerator
+  ) -> (low: Double, high: Double) {
+    var (low, high) = (Double(given.count), 0.0)
+    for threshold in thresholds where threshold.share > 0 {
+      let isBeyond = given.map { $0 > threshold.margin }
+      let drawn = (0..<bootstrapCount).map { _ in
+        let beyond = isBeyond.indices.count { _ in isBeyond[generator.integer(below: isBeyond.count)] }
+        return min(Double(given.count), Double(beyond) / threshold.share)
       }.sorted()
       low = min(low, drawn[Int(0.025 * Double(drawn.count))])
       high = max(high, drawn[Int(0.975 * Double(drawn.count))])
     }
-    (self.low, self.high) = (low, high)
-    probabilities = Self.probabilities(given, sorted, errors: errors)
+    return (low, high)
+  }
+
+  /// The last of the estimates from the base on before one has grown by too much.
+  static func chosen(_ estimates: [Double]) -> Double {
+    let upward = zip(shares, estimates).filter { $0.0 >= base }.map(\.1)
+    guard let least = upward.first else { return 0 }
+    return upward.prefix { $0 <= growth * least }.last ?? least
   }
 
   /// How many numbers of a sorted list are at most `value`.

@@ -81,8 +81,12 @@ struct ct_group {
     // c10d tells of every attempt to connect on stderr.
     FLAGS_caffe2_log_level = 3;
     open();
-    store->set(coherent::key("present", rank), coherent::bytes(options.name));
-    wait_for_all();
+    try {
+      store->set(coherent::key("present", rank), coherent::bytes(options.name));
+      wait_for_all();
+    } catch (const c10::DistError &) {
+      TORCH_CHECK(false, "rank 0 left before all ranks had come; its own message says why");
+    }
     pulse = coherent::connection(host, port, false, timeout);
     show_life();
     heart = std::thread([this] { run_heart(); });

@@ -102,7 +102,7 @@ public struct Launch: Sendable, Equatable {
     let head = list.prefix { $0 != "," }
     guard let open = head.firstIndex(of: "[") else { return String(head) }
     let number = head[head.index(after: open)...].prefix { $0 != "-" && $0 != "]" }
-    return head[..<open] + number
+    return String(head[..<open] + number)
   }
 
   /// "1234.0;tcp://10.0.0.1,10.1.0.1:4711" → "10.0.0.1".

@@ -96,22 +96,26 @@ public final class ProcessGroup {
     let width = rows.count / max(1, rows.size(0))
     let target = try Tensor.zeros([received.reduce(0, +), width], dtype: rows.dtype)
     try Self.explained { try connection.exchange(rows, sent: sent, into: target, received: received) }
-    bytesSent += (sent.reduce(0, +) - sent[rank]) * width * rows.dtype.byteCount
+    try noteTraffic((sent.reduce(0, +) - sent[rank]) * width, of: rows)
     return target
+  }
+
+  private func noteTraffic(_ numbers: Int, of tensor: Tensor) throws {
+    bytesSent += try numbers * tensor.dtype.byteCount
   }
 
   /// The shards of all ranks, one after the other, into `target` [N·S].
   public func gather(_ shard: Tensor, into target: Tensor) throws {
     guard let connection else { return try target.copy(from: shard.reshape(target.shape)) }
     try Self.explained { try connection.gather(shard, into: target) }
-    bytesSent += (count - 1) * shard.count * shard.dtype.byteCount
+    try noteTraffic((count - 1) * shard.count, of: shard)
   }
 
   /// Rank 0's numbers to all.
   public func broadcast(_ tensor: Tensor) throws {
     guard let connection else { return }
     try Self.explained { try connection.broadcast(tensor) }
-    if rank == 0 { bytesSent += (count - 1) * tensor.count * tensor.dtype.byteCount }
+    if rank == 0 { try noteTraffic((count - 1) * tensor.count, of: tensor) }
   }
 
   /// The sum over ranks, in place, with the traffic of an all-reduce.
