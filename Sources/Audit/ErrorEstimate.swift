@@ -12,10 +12,9 @@ import Training
 /// Otherwise labels are imagined. Were the label of an example drawn anew among the other classes, its margin would be
 /// known from the same p̄: together these imagined margins are the distribution F₁ of wrong labels. The given labels have
 /// the distribution G = (1 − π)F₀ + πF₁, with few right labels beyond a threshold t that a share q of the imagined ones
-/// exceed, so that π ≈ π(q) = P_G(d > t)/q. Were there none, π(q) would be the same for every q; where it grows with q,
-/// right labels that the network has not learned are being counted. The estimate is π(q) at the largest q up to 0.9 at
-/// which it is at most a quarter above π(0.5). An example's probability of being wrong is π·f₁(d)/g(d), made to rise
-/// with d.
+/// exceed, so that π ≈ P_G(d > t)/q. A large q counts right labels too where classes are hard to learn, a small one misses
+/// wrong labels that resemble right ones; q = 0.7 lies between. An example's probability of being wrong is π·f₁(d)/g(d),
+/// made to rise with d.
 ///
 /// Labels that are wrong because the classes look alike have smaller margins, and are undercounted.
 public struct ErrorEstimate: Sendable {
@@ -28,10 +27,9 @@ public struct ErrorEstimate: Sendable {
   /// How it was made, for readers.
   public let method: String
 
-  /// The shares q that are looked at.
-  static let shares = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
-  /// The share that others are measured against, and by how much the estimate may grow from there on.
-  static let (base, growth) = (0.5, 1.25)
+  /// The share q behind the estimate, and those behind the interval.
+  static let share = 0.7
+  static let shares = [0.3, 0.5, 0.7, 0.9, 0.95]
   /// How far from the valley between two heaps the thresholds of the interval are.
   static let reach = 0.15
   /// Other labels that are imagined for an example, at most.
@@ -45,9 +43,9 @@ public struct ErrorEstimate: Sendable {
     + "Labels that are wrong because classes look alike are undercounted."
   private static let byImagination =
     "Labels are imagined drawn anew: their margins under the mean prediction tell what wrong labels look like, and the "
-    + "given labels beyond a margin that 50 to 90 % of those exceed are counted, fewer where more would count right labels "
-    + "that the network has not learned. The interval covers the draw of the examples (95 %, bootstrap) and thresholds "
-    + "from 30 to 90 %. Labels that are wrong because classes look alike are undercounted."
+    + "given labels beyond the margin that 70 % of those exceed are counted. The interval covers the draw of the examples "
+    + "(95 %, bootstrap) and thresholds from 30 to 95 %. Where classes are hard to learn right labels are counted too; "
+    + "labels that are wrong because classes look alike are undercounted."
 
   /// An estimate.
   ///
@@ -75,7 +73,7 @@ public struct ErrorEstimate: Sendable {
       let beyond = imagined.count - Self.places(upTo: margin, in: imagined)
       return (margin: margin, share: Double(beyond) / Double(imagined.count))
     }
-    errors = Self.chosen(thresholds.map { Self.estimate(given, $0) })
+    errors = Self.shares.firstIndex(of: Self.share).map { Self.estimate(given, thresholds[$0]) } ?? 0
     let ends = Self.interval(given, thresholds, &generator)
     (low, high) = (min(ends.low, errors), max(ends.high, errors))
     probabilities = Self.probabilities(given, imagined, errors: errors)
@@ -118,13 +116,6 @@ public struct ErrorEstimate: Sendable {
       high = max(high, drawn[Int(0.975 * Double(drawn.count))])
     }
     return (low, high)
-  }
-
-  /// The last of the estimates from the base on before one has grown by too much.
-  static func chosen(_ estimates: [Double]) -> Double {
-    let upward = zip(shares, estimates).filter { $0.0 >= base }.map(\.1)
-    guard let least = upward.first else { return 0 }
-    return upward.prefix { $0 <= growth * least }.last ?? least
   }
 
   /// How many numbers of a sorted list are at most `value`.

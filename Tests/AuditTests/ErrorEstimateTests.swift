@@ -54,14 +54,6 @@ import Testing
     #expect(zip(order, order.dropFirst()).allSatisfy { estimate.probabilities[$0] <= estimate.probabilities[$1] })
   }
 
-  @Test func growthBeyondAQuarterEndsTheSearch() {
-    // From the share 0.5 on: the second estimate, as the third has grown too much, and what comes after no longer counts.
-    #expect(ErrorEstimate.chosen([1, 100, 120, 130, 110, 105]) == 120)
-    #expect(ErrorEstimate.chosen([1, 100, 126, 100, 100, 100]) == 100)
-    #expect(ErrorEstimate.chosen([90, 100, 105, 110, 115, 125]) == 125)
-    #expect(ErrorEstimate.chosen([0, 0, 3, 5, 9, 20]) == 0)
-  }
-
   /// The best rising sequence, by trying every way to pool.
   @Test func poolsAdjacentViolators() {
     var generator = SeededGenerator(seed: 8, stream: .probe)
