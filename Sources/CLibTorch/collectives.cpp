@@ -87,11 +87,12 @@ struct ct_group {
     } catch (const c10::DistError &) {
       TORCH_CHECK(false, "rank 0 left before all ranks had come; its own message says why");
     }
-    pulse = coherent::connection(host, port, false, timeout);
-    show_life();
-    heart = std::thread([this] { run_heart(); });
     auto gloo = c10d::ProcessGroupGloo::Options::create(timeout);
     gloo->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(coherent::own_address(host, port)));
+    pulse = coherent::connection(host, port, false, timeout);
+    show_life();
+    // From here on nothing may throw past the thread.
+    heart = std::thread([this] { run_heart(); });
     try {
       engine = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store),
                                                            static_cast<int>(rank), static_cast<int>(count), gloo);
