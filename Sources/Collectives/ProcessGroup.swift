@@ -89,11 +89,12 @@ public final class ProcessGroup {
   /// - Returns: [Σ received, S], in the order of the ranks.
   public func exchange(_ rows: Tensor, sent: [Int], received: [Int]) throws -> Tensor {
     guard let connection else { return rows }
-    guard sent.count == count, received.count == count, sent.reduce(0, +) == rows.size(0) else {
+    guard rows.rank == 2, sent.count == count, received.count == count, sent.reduce(0, +) == rows.size(0) else {
       throw ProcessGroupError(
-        "\(rows.size(0)) rows cannot be sent as \(sent) among \(count) ranks; give each rank a number of rows")
+        "a tensor of shape \(rows.shape) cannot be sent as \(sent) rows among \(count) ranks; give [rows, S] and a number "
+          + "of rows for each rank")
     }
-    let width = rows.count / max(1, rows.size(0))
+    let width = rows.size(1)
     let target = try Tensor.zeros([received.reduce(0, +), width], dtype: rows.dtype)
     try Self.explained { try connection.exchange(rows, sent: sent, into: target, received: received) }
     try noteTraffic((sent.reduce(0, +) - sent[rank]) * width, of: rows)

@@ -12,6 +12,8 @@ public struct LabelWave: Sendable, Equatable {
   public let window: Int
   /// c of every complete pass from the second on, from 0 to 1.
   public private(set) var changes: [Double] = []
+  /// Whether C has been above its least value for k passes.
+  public private(set) var hasTurned = false
   /// The class predicted at the last visit of each training example; −1 before the first.
   private var predictions: [Int]
   /// Visits of the present pass that had one before, and those of them that changed.
@@ -41,6 +43,7 @@ public struct LabelWave: Sendable, Equatable {
   mutating func endPass() {
     if seen > 0 { changes.append(Double(changed) / Double(seen)) }
     (seen, changed) = (0, 0)
+    hasTurned = turned
   }
 
   /// C of every pass that has k passes to average over.
@@ -49,8 +52,7 @@ public struct LabelWave: Sendable, Equatable {
     return (window...changes.count).map { end in changes[end - window..<end].reduce(0, +) / Double(window) }
   }
 
-  /// Whether C has been above its least value for k passes.
-  public var hasTurned: Bool {
+  private var turned: Bool {
     let averages = averages
     guard let least = averages.min(), let place = averages.lastIndex(of: least) else { return false }
     return averages.count - 1 - place >= window
@@ -67,5 +69,6 @@ extension LabelWave {
   init?(window: Int, count: Int, predictions: [Int], pass: [Int], changes: [Double]) {
     guard predictions.count == count, pass.count == 2 else { return nil }
     (self.window, self.predictions, self.changes, seen, changed) = (window, predictions, changes, pass[0], pass[1])
+    hasTurned = turned
   }
 }

@@ -61,14 +61,18 @@ import TestSupport
     let step = whole.trainer.step
     #expect(step < 400 && step.isMultiple(of: whole.trainer.stepsPerEpoch) && whole.isComplete)
     #expect(try whole.directory.log(MetricRecord.self).last?.step == step)
-    let run = try startRun(settings(1), at: scratch.path("run"))
-    #expect(try run.train(shouldStop: { run.trainer.step == step / 2 }) == .interrupted)
-    #expect(try resumeRun(scratch.path("run")).train() == .completed)
-    try expectSameEnd(scratch.path("whole"), scratch.path("run"))
-    #expect(try resumeRun(scratch.path("run")).isComplete)
+    // In the first pass, of which nothing is known yet, and halfway.
+    for stop in [2, step / 2] {
+      let place = scratch.path("run-\(stop)")
+      let run = try startRun(settings(1), at: place)
+      #expect(try run.train(shouldStop: { run.trainer.step == stop }) == .interrupted)
+      #expect(try resumeRun(place).train() == .completed)
+      try expectSameEnd(scratch.path("whole"), place)
+      #expect(try resumeRun(place).isComplete)
+    }
     expectError(.configuration, "changes of its predictions turned (label-wave 1)") {
       _ = try TrainingRun(
-        resuming: scratch.path("run"), to: .steps(500), commandLine: ["test"], tool: .init(version: "test"))
+        resuming: scratch.path("whole"), to: .steps(500), commandLine: ["test"], tool: .init(version: "test"))
     }
   }
 
