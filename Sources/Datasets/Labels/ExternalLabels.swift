@@ -37,10 +37,8 @@ public struct ExternalLabels: Sendable, Equatable {
   /// The columns that labels stand in.
   public static let usualColumns = ["label", "assigned"]
 
-  /// The labels of a file; see ``init(path:expectedCount:classCount:classNames:columns:)``.
-  ///
-  /// - Parameter wholeCount: the number of examples of the data set that the examples are the first ones of; a file may
-  ///   have a label for each of these.
+  /// The labels of a file; see ``init(path:expectedCount:classCount:classNames:columns:)``. Where the examples are the
+  /// first ones of a data set of `wholeCount`, a file may have a label for each of that set's.
   public static func load(
     from path: String, expectedCount: Int, wholeCount: Int? = nil, classCount: Int, classNames: [String] = [],
     columns: [String] = ExternalLabels.usualColumns
