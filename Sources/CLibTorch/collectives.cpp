@@ -30,6 +30,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+#if defined(__x86_64__) && defined(__GLIBCXX__)
+// The sizes with gloo's own headers, which libtorch was built with: another torch may need other declarations of gloo.
+static_assert(sizeof(c10d::ProcessGroupGloo) == 488 && sizeof(c10d::ProcessGroupGloo::Options) == 176 &&
+              sizeof(c10d::ProcessGroupGloo::AsyncWork) == 784);
+#endif
+
 // How often a rank shows that it is alive, and how long it may be silent before it counts as lost.
 constexpr milliseconds beat = 400ms, silence = 2500ms;
 
