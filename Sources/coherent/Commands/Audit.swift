@@ -97,6 +97,12 @@ struct AuditCommand: ParsableCommand {
 
   /// A training that began with other options is not taken for the one that is asked for.
   private func checkSame(_ settings: TrainingConfiguration, in directory: AuditDirectory) throws {
+    // A version without this record began it, or it was stopped before the first step.
+    guard FileManager.default.fileExists(atPath: directory.training.path) else {
+      throw ValidationError(
+        "\(place.out) holds a training without a record of the options that it began with; choose another folder with "
+          + "--out, or replace it with --force.")
+    }
     let before = try TrainingConfiguration(file: directory.training.path)
     let keys = try settings.differences(from: before)
     guard keys.isEmpty else {
