@@ -117,10 +117,13 @@ let package = Package(
     .target(name: "RunStore", swiftSettings: strict),
     .target(
       name: "Training",
-      dependencies: ["NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore"],
+      dependencies: [
+        "Collectives", "NeuralNetworks", "Datasets", "GradientBlocks", "GradientMatrix", "Coherence", "Aggregation",
+        "RunStore",
+      ],
       swiftSettings: strict),
     .target(
-      name: "Runs", dependencies: ["Training", "RunStore", "CZlib", "Yams"], swiftSettings: strict),
+      name: "Runs", dependencies: ["Collectives", "Training", "RunStore", "CZlib", "Yams"], swiftSettings: strict),
     // In the program itself, so that it stays one file that runs wherever it lies.
     .target(
       name: "Charts", resources: [.embedInCode("Resources/page.css"), .embedInCode("Resources/page.js")],
@@ -140,8 +143,8 @@ let package = Package(
     .target(
       name: "Studies",
       dependencies: [
-        "Tensors", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation", "RunStore", "Training",
-        "Runs", "Charts", "Reports", "Audit", "Yams",
+        "Tensors", "Collectives", "NeuralNetworks", "Datasets", "GradientMatrix", "Coherence", "Aggregation",
+        "RunStore", "Training", "Runs", "Charts", "Reports", "Audit", "Yams",
       ],
       swiftSettings: strict),
     .target(
@@ -159,8 +162,8 @@ let package = Package(
     .executableTarget(
       name: "coherent",
       dependencies: [
-        "CBuildInfo", "CThreadPolicy", "Tensors", "NeuralNetworks", "Datasets", "Coherence", "RunStore", "Training",
-        "Runs", "Charts", "Reports", "Audit", "Studies", "Dashboard",
+        "CBuildInfo", "CThreadPolicy", "Tensors", "Collectives", "NeuralNetworks", "Datasets", "Coherence", "RunStore",
+        "Training", "Runs", "Charts", "Reports", "Audit", "Studies", "Dashboard",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -172,11 +175,12 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "TestSupport",
-      dependencies: ["Tensors", "NeuralNetworks", "Datasets"],
+      dependencies: ["Tensors", "Collectives", "NeuralNetworks", "Datasets"],
       path: "Tests/TestSupport",
       exclude: ["README.md"],
       swiftSettings: strict),
-    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Tensors"], swiftSettings: strict),
+    .testTarget(
+      name: "CollectivesTests", dependencies: ["Collectives", "Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "NeuralNetworksTests",
@@ -199,7 +203,9 @@ let package = Package(
     .testTarget(name: "RunStoreTests", dependencies: ["RunStore", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Runs", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport"],
+      dependencies: [
+        "Training", "Runs", "Collectives", "Tensors", "NeuralNetworks", "Datasets", "RunStore", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(name: "ChartsTests", dependencies: ["Charts", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "ReportsTests", dependencies: ["Charts", "Reports", "TestSupport"], swiftSettings: strict),

@@ -14,6 +14,7 @@ let package = Package(
       name: "coherent-benchmarks",
       dependencies: [
         .product(name: "Tensors", package: "CoherentGradients"),
+        .product(name: "Collectives", package: "CoherentGradients"),
         .product(name: "NeuralNetworks", package: "CoherentGradients"),
         .product(name: "Datasets", package: "CoherentGradients"),
         .product(name: "GradientMatrix", package: "CoherentGradients"),

@@ -108,6 +108,12 @@ def conv_own_step_row(work, optimizer, batch, at_most):
                shared=["--batch", str(batch), "--image", "32"], at_most=at_most)
 
 
+def ranks_row(work, optimizer, batch, at_most):
+    """A process for each thread, against one process with all threads."""
+    return Row(f"{work} ResNet-32, B={batch}, a process a thread, in steps of one process", f"ranks-{optimizer}-resnet32",
+               base=f"conv-{optimizer}-resnet32", shared=["--batch", str(batch), "--image", "32"], at_most=at_most)
+
+
 CLIPPED = "s=2"  # in ResNet-32's winsorized rows; a percentile, which of 32 examples clips one at each end
 ORDER_STATISTICS = "vmap with topk, sort or kthvalue"
 BY_HAND = "vmap with minima and maxima by hand"
@@ -159,6 +165,8 @@ ROWS = [
         ["--examples", "2000"], peer="plain", reach=None, rounds=3),
     Row("coherence of 2000 examples, ResNet-32, in plain passes", "conv-alpha-resnet32", base="conv-pass-resnet32",
         shared=["--examples", "2000"], at_most=1.2, rounds=3),
+    ranks_row("SGD step", "sgd", 96, 1.15),
+    ranks_row("M3 step", "m3", 96, None),
 ]
 
 
@@ -369,6 +377,10 @@ def main():
         compiled = [result for result in record["variants"] if result.get("variant") == "compiled"]
         if compiled:
             print(f"\ntorch.compile, {record['work']}: {compiled[0]['median_ms']:.3f} ms")
+    sent = {record["name"]: median_of(record["ours"], "bytes_sent") for record in records
+            if record["ours"] and "bytes_sent" in record["ours"][0]}
+    if sent:
+        print("\nSent by a rank in a step: " + ", ".join(f"{name} {bytes / 1e6:.2f} MB" for name, bytes in sent.items()))
     print(f"\nEvery round is in {arguments.output}.")
     return 1 if any(record["notes"] and not record.get("pytorch", True) for record in records) else 0
 

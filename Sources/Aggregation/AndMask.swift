@@ -54,7 +54,8 @@ public final class AndMask: GradientMatrixAggregator {
       var factor = 1.0
       if isRescaled {
         let kept = try masks.reduce(0) { try $0 + $1.to(.float64).sum().item() }
-        factor = kept > 0 ? Double(layer.columnCount) / kept : 0
+        let sums = try matrix.sumOverShards([kept, Double(layer.columnCount)])
+        factor = sums[0] > 0 ? sums[1] / sums[0] : 0
       }
       for (range, mask) in zip(layer.ranges, masks) {
         let own = try part(gradient, range)

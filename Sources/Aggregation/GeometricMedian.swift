@@ -78,7 +78,7 @@ public final class GeometricMedian: GradientMatrixAggregator {
     let centre = try points.mean([0])
     try store.gradient.copy(from: centre)
     for index in 0..<count { try points.select(0, index).add(centre, scale: -1) }
-    let gram: [Double] = try products(of: points)
+    let gram = try matrix.sumOverShards(products(of: points))
     let (weights, convergence) = Self.weights(gram: gram, count: count, tolerance, maximumIterations)
     self.convergence = convergence
     for index in 0..<count { try store.gradient.add(points.select(0, index), scale: weights[index]) }

@@ -39,6 +39,9 @@ static_assert(sizeof(c10d::ProcessGroupGloo) == 488 && sizeof(c10d::ProcessGroup
 // How often a rank shows that it is alive, and how long it may be silent before it counts as lost.
 constexpr milliseconds beat = 400ms, silence = 2500ms;
 
+// What is said of a rank that has left before the others.
+constexpr const char *ended = " has ended before the others; its own message says why";
+
 std::vector<uint8_t> bytes(const std::string &text) { return {text.begin(), text.end()}; }
 std::string text(const std::vector<uint8_t> &value) { return {value.begin(), value.end()}; }
 std::string key(const char *kind, int64_t rank) { return std::string(kind) + "/" + std::to_string(rank); }
@@ -111,6 +114,8 @@ struct ct_group {
 
   ~ct_group() {
     try {
+      // Who stops because of another is not to blame.
+      if (!has_failed) store->set(coherent::key("gone", rank), coherent::bytes("1"));
       store->set(coherent::key("left", rank), coherent::bytes("1"));
       // The store goes with rank 0.
       const auto end = coherent::Clock::now() + 5s;
@@ -139,6 +144,28 @@ struct ct_group {
       reason = e.what();
     }
     TORCH_CHECK(false, explanation(reason));
+  }
+
+  // The ranks that have ended by themselves; empty for none.
+  std::string names_of_gone() {
+    std::string names;
+    for (int64_t r = 0; r < count; ++r) {
+      if (r != rank && store->check({coherent::key("gone", r)})) names += (names.empty() ? "" : ", ") + name(r);
+    }
+    return names;
+  }
+
+  // What a rank published, once it has: it may end before.
+  std::string published(const char *key, int64_t r) {
+    const std::string full = coherent::key(key, r);
+    const auto end = coherent::Clock::now() + timeout;
+    while (!store->check({full})) {
+      const std::string gone = names_of_gone();
+      TORCH_CHECK(gone.empty(), gone, coherent::ended);
+      if (coherent::Clock::now() >= end) TORCH_CHECK(false, explanation("rank " + std::to_string(r) + " is silent"));
+      std::this_thread::sleep_for(5ms);
+    }
+    return coherent::text(store->get(full));
   }
 
   std::string name(int64_t r) {
@@ -178,17 +205,22 @@ struct ct_group {
 
   void wait_for_all() {
     const auto end = coherent::Clock::now() + timeout;
-    while (true) {
+    std::vector<std::string> keys;
+    for (int64_t r = 0; r < count; ++r) keys.push_back(coherent::key("present", r));
+    while (!store->check(keys)) {
+      if (coherent::Clock::now() < end) {
+        std::this_thread::sleep_for(20ms);
+        continue;
+      }
       std::string present, missing;
       for (int64_t r = 0; r < count; ++r) {
-        const bool is_there = store->check({coherent::key("present", r)});
+        const bool is_there = store->check({keys[r]});
         std::string &list = is_there ? present : missing;
         list += (list.empty() ? "" : ", ") + (is_there ? name(r) : "rank " + std::to_string(r));
       }
-      if (missing.empty()) return;
-      TORCH_CHECK(coherent::Clock::now() < end, missing, " did not come within ", coherent::seconds(timeout),
-                  "; present are ", present);
-      std::this_thread::sleep_for(20ms);
+      TORCH_CHECK(missing.empty(), missing, " did not come within ", coherent::seconds(timeout), "; present are ",
+                  present);
+      return;
     }
   }
 
@@ -211,6 +243,7 @@ struct ct_group {
 
   // Why a call failed, with the names of the ranks that have been silent since.
   std::string explanation(const std::string &reason) {
+    has_failed = true;
     const std::string rest = "; the others stop. Start all ranks again to go on from the newest checkpoint";
     try {
       const auto beats = [&] {
@@ -222,6 +255,7 @@ struct ct_group {
       std::this_thread::sleep_for(coherent::silence);
       const auto after = beats();
       std::string lost;
+      const std::string left = names_of_gone();
       for (int64_t r = 0; r < count; ++r) {
         const bool is_silent = r != rank && before[r] == after[r] && !store->check({coherent::key("left", r)});
         if (is_silent) lost += (lost.empty() ? "" : ", ") + name(r);
@@ -230,6 +264,7 @@ struct ct_group {
       // Long enough for the others to ask what became of us.
       if (rank == 0) std::this_thread::sleep_for(coherent::silence);
       if (!lost.empty()) return lost + " was lost" + rest;
+      if (!left.empty()) return left + coherent::ended;
       return "a call among the ranks failed: " + reason;
     } catch (const std::exception &) {
       return "rank 0 was lost, which keeps the addresses of all" + rest;
@@ -249,6 +284,8 @@ struct ct_group {
   std::mutex mutex;
   std::condition_variable wakes;
   bool is_stopped = false;
+  // Whether a call has failed because of another rank.
+  bool has_failed = false;
   std::thread heart;
 };
 
@@ -324,7 +361,7 @@ ct_status *ct_group_text(ct_group *group, const char *key, int64_t rank, char **
   return guarded([&] {
     TORCH_CHECK_VALUE(rank >= 0 && rank < group->count, "there is no rank ", rank);
     std::string found;
-    group->together([&] { found = coherent::text(group->store->get(coherent::key(key, rank))); });
+    group->together([&] { found = group->published(key, rank); });
     *out = coherent::copy(found);
   });
 }

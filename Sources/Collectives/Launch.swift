@@ -15,10 +15,24 @@ public struct Launch: Sendable, Equatable {
   public let port: Int
   /// The variable that the rank came from; nil for a process without a launcher.
   public let source: String?
+  /// How many of the processes run on this host; nil where the launcher does not say.
+  public let localCount: Int?
 
   /// A place in a group.
-  public init(rank: Int, count: Int, host: String = "127.0.0.1", port: Int = usualPort, source: String? = nil) {
+  public init(
+    rank: Int, count: Int, host: String = "127.0.0.1", port: Int = usualPort, source: String? = nil,
+    localCount: Int? = nil
+  ) {
     (self.rank, self.count, self.host, self.port, self.source) = (rank, count, host, port, source)
+    self.localCount = localCount
+  }
+
+  /// The threads that leave every process of this host its share of the processors: at least 1.
+  ///
+  /// - Parameter processors: the host's.
+  public func threads(processors: Int) -> Int {
+    let isHere = host == "127.0.0.1" || host == "localhost" || host == "::1"
+    return max(1, processors / max(1, localCount ?? (isHere ? count : 1)))
   }
 
   /// A process of its own.
@@ -49,7 +63,8 @@ public struct Launch: Sendable, Equatable {
     Kind(rank: "PMI_RANK", count: "PMI_SIZE", local: "MPI_LOCALNRANKS", job: []),
     // SLURM_NTASKS is the job's, SLURM_STEP_NUM_TASKS that of the srun at hand.
     Kind(
-      rank: "SLURM_PROCID", count: "SLURM_STEP_NUM_TASKS", local: nil, job: ["SLURM_JOB_ID", "SLURM_STEP_ID"]),
+      rank: "SLURM_PROCID", count: "SLURM_STEP_NUM_TASKS", local: "SLURM_STEP_TASKS_PER_NODE",
+      job: ["SLURM_JOB_ID", "SLURM_STEP_ID"]),
   ]
 
   /// Reads the variables; the first launcher that left any counts.
@@ -76,10 +91,12 @@ public struct Launch: Sendable, Equatable {
     guard rank < count else {
       throw ProcessGroupError("\(kind.rank) is \(rank), but \(kind.count) is \(count); ranks are 0 to \(count - 1)")
     }
-    let isLocal = kind.local.flatMap { environment[$0] }.flatMap { Int($0) } == count
+    // SLURM writes "2(x3),1" for hosts with 2, 2, 2 and 1.
+    let local = kind.local.flatMap { environment[$0] }.flatMap { Int($0.prefix { $0.isNumber }) }
+    let isLocal = local == count
     self.init(
       rank: rank, count: count, host: try Self.host(environment, isLocal: isLocal, kind, count: count),
-      port: try Self.port(environment, kind, isLocal: isLocal, count: count), source: kind.rank)
+      port: try Self.port(environment, kind, isLocal: isLocal, count: count), source: kind.rank, localCount: local)
   }
 
   private static func host(

@@ -23,7 +23,7 @@ public final class ProcessGroup {
   /// Bytes that this rank has sent to others, for a statement of traffic.
   public private(set) var bytesSent = 0
   private let connection: GroupConnection?
-  private var checks = 0
+  private var exchangedTexts = 0
 
   /// How long ranks wait for each other unless told otherwise.
   public static let usualTimeout = Duration.seconds(300)
@@ -141,6 +141,16 @@ public final class ProcessGroup {
     return sum
   }
 
+  /// Rank 0's bytes to all.
+  public func broadcast(_ data: Data) throws -> Data {
+    guard connection != nil else { return data }
+    let count = Int(try gather([Double(data.count)])[0][0])
+    guard count > 0 else { return Data() }
+    let bytes = try rank == 0 ? Tensor(Array(data)) : Tensor.zeros([count], dtype: .uint8)
+    try broadcast(bytes)
+    return rank == 0 ? data : Data(try bytes.values(as: UInt8.self))
+  }
+
   // MARK: - Numbers and texts
 
   /// The numbers of all ranks: as many from each.
@@ -157,6 +167,17 @@ public final class ProcessGroup {
     try gather(values).reduce([Double](repeating: 0, count: values.count)) { zip($0, $1).map(+) }
   }
 
+  /// A short text of every rank, in their order.
+  public func texts(_ text: String) throws -> [String] {
+    guard let connection else { return [text] }
+    exchangedTexts += 1
+    let key = "text-\(exchangedTexts)"
+    return try Self.explained {
+      try connection.publish(text, as: key)
+      return try (0..<count).map { try connection.text(key, of: $0) }
+    }
+  }
+
   /// Checks that all ranks say the same of something.
   ///
   /// - Parameters:
@@ -164,13 +185,7 @@ public final class ProcessGroup {
   ///   - what: what it is about, for the message.
   /// - Throws: `ProcessGroupError` that names the ranks that differ from rank 0.
   public func requireSame(_ text: String, _ what: String) throws {
-    guard let connection else { return }
-    checks += 1
-    let key = "same-\(checks)"
-    let texts = try Self.explained {
-      try connection.publish(text, as: key)
-      return try (0..<count).map { try connection.text(key, of: $0) }
-    }
+    let texts = try texts(text)
     let others = texts.indices.filter { texts[$0] != texts[0] }
     guard others.isEmpty else {
       let ranks = others.map { "rank \($0) \(texts[$0])" }.joined(separator: ", ")

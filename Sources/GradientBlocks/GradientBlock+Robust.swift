@@ -28,13 +28,17 @@ extension GradientBlock {
     try medianOfMeans(into: target, groups: groups)
   }
 
+  /// The sum first.
+  public func groupMean(of range: Range<Int>, count: Int, into target: Tensor) throws {
+    try group(range).columnSum(into: target, weights: nil, accumulating: false)
+    try target.multiply(by: 1 / Double(count))
+  }
+
   /// From the means of the groups, [groups, C].
   func medianOfMeans(into target: Tensor, groups: [Range<Int>]) throws {
     let means = try Tensor.empty([groups.count, columnCount], dtype: target.dtype, device: target.device)
     for (index, range) in groups.enumerated() {
-      let mean = try means.select(0, index)
-      try group(range).columnSum(into: mean, weights: nil, accumulating: false)
-      try mean.multiply(by: 1 / Double(range.count))
+      try groupMean(of: range, count: range.count, into: means.select(0, index))
     }
     try target.setMedian(ofRows: means)
   }

@@ -55,8 +55,24 @@ public protocol GradientBlock {
   /// together are all rows), into `target` [C].
   func groupMedian(into target: Tensor, groups: [Range<Int>]) throws
 
+  /// A part of a group's mean, formed as `groupMedian` forms means: the sum of some consecutive rows over the number of
+  /// the group's examples, into `target` [C].
+  func groupMean(of range: Range<Int>, count: Int, into target: Tensor) throws
+
   /// Σᵢ sign rowᵢⱼ for every column j, into `target` [C].
   func signSum(into target: Tensor) throws
+}
+
+/// A block whose rows follow from fewer numbers than they have, by which they can be sent elsewhere.
+public protocol FactoredBlock: GradientBlock {
+  /// The factors of every example, [B, F].
+  func factors() throws -> Tensor
+
+  /// The block of any examples of the same layer from their factors.
+  func block(ofFactors factors: Tensor) throws -> any FactoredBlock
+
+  /// Some consecutive columns as a block of their own.
+  func block(ofColumns range: Range<Int>) throws -> any GradientBlock
 }
 
 /// How many numbers of explicit rows are held at a time.

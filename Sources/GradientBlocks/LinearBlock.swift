@@ -77,7 +77,7 @@ public struct LinearBlock: GradientBlock {
     if let bias { try deliver(flatDelta.sum([0]), to: bias, accumulating: accumulating) }
   }
 
-  private init(input: Tensor, delta: Tensor, hasBias: Bool) {
+  init(input: Tensor, delta: Tensor, hasBias: Bool) {
     (self.input, self.delta, self.hasBias) = (input, delta, hasBias)
   }
 
@@ -116,6 +116,12 @@ public struct LinearBlock: GradientBlock {
     try weight.setMedianWeightGradient(
       outputGradient: delta.reshape([-1, outputs]), input: input.reshape([-1, inputs]), bias: bias, groups: groups,
       rowsPerExample: positions)
+  }
+
+  /// The output gradients are divided first, as in the median's kernel.
+  public func groupMean(of range: Range<Int>, count: Int, into target: Tensor) throws {
+    let weights = try Tensor.full([range.count], 1 / Double(count), dtype: delta.dtype, device: delta.device)
+    try group(range).columnSum(into: target, weights: weights, accumulating: false)
   }
 
   /// The sum of the signs of the rows.

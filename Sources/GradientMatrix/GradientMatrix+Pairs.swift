@@ -9,6 +9,7 @@ extension GradientMatrix {
     self.layers = layers
     (exampleCount, parameterCount) = (other.exampleCount, other.parameterCount)
     (losses, output, batchNormPolicy) = (other.losses, other.output, other.batchNormPolicy)
+    sumOverShards = other.sumOverShards
   }
 
   /// The same matrix with its rows in the form that `gram(with:)` of other matrices takes without further work: explicit

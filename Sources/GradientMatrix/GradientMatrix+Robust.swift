@@ -21,12 +21,17 @@ extension GradientMatrix {
     try delivering(to: target) { block, part, _ in try block.groupMedian(into: part, groups: groups) }
   }
 
-  /// The means over groups of rows, into [groups.count, P].
-  public func groupMeans(into target: Tensor, groups: [Range<Int>]) throws {
+  /// The means over groups of rows, into the columns of [groups.count, P] that this matrix has.
+  ///
+  /// - Parameters:
+  ///   - target: a row for each group.
+  ///   - groups: the rows of each group that this matrix has.
+  ///   - counts: the numbers of examples that the sums are divided by, where other processes have more of a group.
+  public func groupMeans(into target: Tensor, groups: [Range<Int>], counts: [Int]? = nil) throws {
     for (index, range) in groups.enumerated() {
-      let row = try target.select(0, index)
-      try delivering(to: row) { try $0.group(range).columnSum(into: $1, weights: nil, accumulating: $2) }
-      try row.multiply(by: 1 / Double(range.count))
+      try delivering(to: target.select(0, index)) { block, part, _ in
+        try block.groupMean(of: range, count: counts?[index] ?? range.count, into: part)
+      }
     }
   }
 

@@ -26,11 +26,12 @@ public struct TrainingPass {
   public var generator: Generator?
   /// Groups of consecutive examples with batch statistics of their own; none for those of the whole batch.
   public var groups: [Range<Int>]
+  /// What of the mini-batch the input is, where other processes have the rest.
+  public var part: BatchPart?
 
   /// A pass from its parts.
-  public init(generator: Generator? = nil, groups: [Range<Int>] = []) {
-    self.generator = generator
-    self.groups = groups
+  public init(generator: Generator? = nil, groups: [Range<Int>] = [], part: BatchPart? = nil) {
+    (self.generator, self.groups, self.part) = (generator, groups, part)
   }
 }
 
@@ -48,6 +49,11 @@ public struct GradientMatrix {
     public let ranges: [Range<Int>]
     /// The block.
     public let block: any GradientBlock
+
+    /// A layer from its name, places and block.
+    public init(name: String, ranges: [Range<Int>], block: any GradientBlock) {
+      (self.name, self.ranges, self.block) = (name, ranges, block)
+    }
 
     /// The number of its columns.
     public var columnCount: Int { ranges.reduce(0) { $0 + $1.count } }
@@ -71,6 +77,9 @@ public struct GradientMatrix {
   public let output: Tensor
   /// What batch normalisation did.
   public let batchNormPolicy: BatchNormPolicy
+  /// Makes sums over this matrix's columns those over all parameters. A matrix has all of them unless several processes
+  /// share them (see `init(shard:)`); then all call this, in the same order.
+  public let sumOverShards: ([Double]) throws -> [Double]
 
   /// Takes the per-example gradients of a batch.
   ///
@@ -101,6 +110,27 @@ public struct GradientMatrix {
     parameterCount = plan.store.count
     (output, losses) = passed
     batchNormPolicy = plan.batchNormPolicy
+    sumOverShards = { $0 }
+  }
+
+  /// The columns that one of several processes has, of the gradients of all examples.
+  ///
+  /// - Parameters:
+  ///   - layers: the process's columns, with their places in its shard; a layer of which it has none has no ranges.
+  ///   - exampleCount: the number of rows.
+  ///   - parameterCount: the number of parameters of the shard.
+  ///   - passed: what the process's own pass gave.
+  ///   - batchNormPolicy: what batch normalisation did.
+  ///   - sumOverShards: adds up numbers over the processes.
+  public init(
+    shard layers: [Layer], exampleCount: Int, parameterCount: Int, passed: (output: Tensor, losses: Tensor),
+    batchNormPolicy: BatchNormPolicy, sumOverShards: @escaping ([Double]) throws -> [Double]
+  ) {
+    self.layers = layers
+    (self.exampleCount, self.parameterCount) = (exampleCount, parameterCount)
+    (output, losses) = passed
+    self.batchNormPolicy = batchNormPolicy
+    self.sumOverShards = sumOverShards
   }
 
   /// The same a few layers at a time, for what is asked of each layer by itself: `body` gets matrices that together have
@@ -159,7 +189,7 @@ public struct GradientMatrix {
   ) throws -> Passed {
     let context = ForwardContext(
       isTraining: training != nil, linearPolicy: plan.linearPolicy, generator: training?.generator, recorder: recorder,
-      groups: training?.groups ?? [])
+      groups: training?.groups ?? [], part: training?.part)
     return try withGradients {
       try plan.withConstantUnknowns {
         let output = try plan.reading(recorder) { try plan.model.forward(input, in: context) }
@@ -221,7 +251,7 @@ public struct GradientMatrix {
   func delivering(
     to target: Tensor, accumulating: Bool = false, _ body: (any GradientBlock, Tensor, Bool) throws -> Void
   ) throws {
-    for layer in layers {
+    for layer in layers where !layer.ranges.isEmpty {
       try layer.delivering(to: target, accumulating: accumulating) { try body(layer.block, $0, $1) }
     }
   }

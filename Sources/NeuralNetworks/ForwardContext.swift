@@ -2,6 +2,17 @@
 
 import Tensors
 
+/// The consecutive examples of a mini-batch that one of several processes has.
+public struct BatchPart: Sendable, Equatable {
+  /// Which of them.
+  public let range: Range<Int>
+  /// The examples of the whole mini-batch, B.
+  public let batchCount: Int
+
+  /// A part of a mini-batch of so many examples.
+  public init(_ range: Range<Int>, of batchCount: Int) { (self.range, self.batchCount) = (range, batchCount) }
+}
+
 /// What a forward pass needs beside its input.
 public final class ForwardContext {
   /// Whether the pass is part of training: dropout drops, batch statistics are used.
@@ -17,6 +28,8 @@ public final class ForwardContext {
   /// Groups of consecutive examples that batch statistics are taken over, each by itself, as if they were batches of
   /// their own; none for the whole batch.
   public let groups: [Range<Int>]
+  /// What of the mini-batch the input is, where other processes have the rest: random masks are those of the whole.
+  public let part: BatchPart?
   /// Told of every module that is applied inside the model, with its input and output, in the order of their ends.
   public var observer: ((_ module: any Module, _ input: Tensor, _ output: Tensor) -> Void)?
 
@@ -27,12 +40,13 @@ public final class ForwardContext {
   ///   - generator: the source of dropout masks; dropout throws without one.
   ///   - recorder: where layers leave what per-example gradients are made of.
   ///   - groups: groups of examples that batch statistics are taken over.
+  ///   - part: what of the mini-batch the input is; all of it by default.
   public init(
     isTraining: Bool, usesGradientViews: Bool = false, linearPolicy: LinearPolicy = .native,
-    generator: Generator? = nil, recorder: BackwardRecorder? = nil, groups: [Range<Int>] = []
+    generator: Generator? = nil, recorder: BackwardRecorder? = nil, groups: [Range<Int>] = [], part: BatchPart? = nil
   ) {
     (self.isTraining, self.usesGradientViews, self.linearPolicy) = (isTraining, usesGradientViews, linearPolicy)
-    (self.generator, self.recorder, self.groups) = (generator, recorder, groups)
+    (self.generator, self.recorder, self.groups, self.part) = (generator, recorder, groups, part)
   }
 
   /// A context for looking at outputs: nothing random. Recording for gradients is not its business:

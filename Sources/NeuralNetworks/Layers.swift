@@ -119,14 +119,17 @@ public final class Dropout: Module {
 }
 
 extension ForwardContext {
-  /// In training the input times a random mask of a shape that broadcasts to it, whose entries are 0 with the given
-  /// probability p, else 1/(1 − p).
+  /// In training the input times a random mask of a shape [B, ...] that broadcasts to it, whose entries are 0 with the
+  /// given probability p, else 1/(1 − p).
   func dropping(_ input: Tensor, mask shape: [Int], probability: Double, layer: String) throws -> Tensor {
     guard isTraining, probability > 0 else { return input }
     guard let generator else {
       throw TensorError(kind: .invalid, operation: layer, reason: "the forward context has no generator")
     }
-    let mask = try Tensor.bernoulli(shape, probability: 1 - probability, dtype: input.dtype, generator: generator)
+    var whole = shape
+    if let part { whole[0] = part.batchCount }
+    var mask = try Tensor.bernoulli(whole, probability: 1 - probability, dtype: input.dtype, generator: generator)
+    if let part { mask = try mask.narrow(0, from: part.range.lowerBound, length: part.range.count) }
     return try input * (mask * (1 / (1 - probability)))
   }
 }

@@ -73,6 +73,27 @@ public final class ParameterStore {
     }
   }
 
+  private init(_ values: Tensor, frozenRanges: [Range<Int>]) throws {
+    self.values = values
+    entries = []
+    buffer = try GradientBuffer(
+      values: .empty([values.count], dtype: values.dtype, device: values.device), entries: [])
+    self.frozenRanges = frozenRanges
+  }
+
+  /// The store of those parameters that one of several processes updates: `values` is a part of this store's, `gradient`
+  /// a buffer of its own. It has no entries, so nothing runs backward into it.
+  ///
+  /// - Throws: `TensorError` when the range is not one of the parameters'.
+  public func shard(_ range: Range<Int>) throws -> ParameterStore {
+    try ParameterStore(
+      values.narrow(0, from: range.lowerBound, length: range.count),
+      frozenRanges: frozenRanges.compactMap {
+        let common = $0.clamped(to: range)
+        return common.isEmpty ? nil : common.lowerBound - range.lowerBound..<common.upperBound - range.lowerBound
+      })
+  }
+
   /// Elements that optimizers leave as they are: those of frozen parameters, ascending; see `freeze`.
   public internal(set) var frozenRanges: [Range<Int>] = []
 

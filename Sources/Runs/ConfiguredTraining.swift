@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Aggregation
+import Collectives
 import Datasets
 import Foundation
 import GradientMatrix
@@ -25,10 +26,11 @@ public struct ConfiguredTraining {
   ///   - loadsWeights: whether the configuration's weights file is read; a checkpoint takes its place.
   ///   - memoryLimit: the bytes that this process can have; nil to start whatever the estimate.
   ///   - parameterLimit: the same for the parameters alone, where what the passes take is only to be estimated.
+  ///   - group: the processes that train together; nil for this one alone.
   /// - Throws: `TrainingError`, `DatasetError`, `ModelError` or `TensorError`.
   public init(
     _ configuration: TrainingConfiguration, linearPolicy: LinearPolicy? = nil, loadsWeights: Bool = true,
-    memoryLimit: Int? = nil, parameterLimit: Int? = nil
+    memoryLimit: Int? = nil, parameterLimit: Int? = nil, group: ProcessGroup? = nil
   ) throws {
     try configuration.validate()
     let device = try configuration.prepareRuntime()
@@ -52,7 +54,7 @@ public struct ConfiguredTraining {
       model: model, store: store, data: data, aggregator: optimization.aggregator.make(), optimizer: optimizer,
       learningRate: configuration.learningRate(), probes: configuration.makeProbes(),
       settings: configuration.settings(steps: resolved.steps ?? 1),
-      linearPolicy: linearPolicy ?? configuration.linearPolicy)
+      linearPolicy: linearPolicy ?? configuration.linearPolicy, group: group)
     memoryEstimate = trainer.memoryEstimate(base: base)
     try memoryEstimate?.check(against: memoryLimit, batchSize: min(configuration.batchSize, data.trainIndices.count))
   }
@@ -121,7 +123,7 @@ extension TrainingConfiguration {
     TrainingSettings(
       steps: steps, batchSize: batchSize, dropsLast: dropLast, augmentation: try Augmentation(augment), seed: seed,
       evaluationDistance: evalEvery, evaluationPolicy: evalSchedule, stopAccuracy: stopAccuracy, labelWave: labelWave,
-      clipNorm: clipNorm)
+      clipNorm: clipNorm, batchNormGroups: bnGroups)
   }
 
   /// Who computes the products of linear layers; nil for what suits the processor.

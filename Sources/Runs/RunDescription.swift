@@ -57,6 +57,8 @@ public struct RunDescription: Sendable {
     extra["split"] = trainer.data.split?.name
     extra["augment"] = trainer.settings.augmentation == .none ? nil : trainer.settings.augmentation.description
     extra["clip_norm"] = trainer.settings.clipNorm.map { "\($0)" }
+    extra["bn_groups"] = trainer.settings.batchNormGroups.map { "\($0)" }
+    extra["ranks"] = trainer.group.map { "\($0.count)" }
     extra["drop_last"] = trainer.settings.dropsLast ? "true" : nil
     if trainer.store.frozenCount > 0 { extra["frozen_parameters"] = String(trainer.store.frozenCount) }
   }

@@ -80,6 +80,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var weightDecay = 0.0
   /// The length that the aggregate of a step may have; nil for any.
   public var clipNorm: Double?
+  /// The groups of a mini-batch that batch normalisation takes its statistics over; nil for the whole mini-batch.
+  public var bnGroups: Int?
   /// How the learning rate changes, as a word.
   public var schedule = "constant"
   /// Updates over which the learning rate rises to the schedule's; see `Schedule.factor`.
@@ -158,6 +160,7 @@ extension TrainingConfiguration {
     try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")
     try TrainingSettings.check(clipNorm: clipNorm)
     try TrainingSettings.check(labelWave: labelWave)
+    try TrainingSettings.check(batchNormGroups: bnGroups)
     _ = try optimization.makeOptimizer(momentum: momentum, nesterov: nesterov, weightDecay: weightDecay)
     try require(noise >= 0 && noise <= 1, "noise must be from 0 to 1, not \(noise)")
     try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")
@@ -242,8 +245,8 @@ extension TrainingConfiguration {
 
   /// What a run itself writes to the manifest's `extra`.
   static let manifestEntries = [
-    "split", "weights", "norm", "augment", "drop_last", "clip_norm", "freeze", "frozen_parameters",
-    "memory_estimate_bytes",
+    "split", "weights", "norm", "augment", "bn_groups", "drop_last", "clip_norm", "freeze", "frozen_parameters",
+    "memory_estimate_bytes", "ranks",
   ]
 
   private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {

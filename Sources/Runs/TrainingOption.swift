@@ -111,6 +111,11 @@ public struct TrainingOption: Sendable {
     }
   }
 
+  /// Takes over its value from another configuration that has one.
+  func copy(from other: TrainingConfiguration, to configuration: inout TrainingConfiguration) {
+    if let value = get(other) { set(value, &configuration) }
+  }
+
   /// Its value as YAML; nil where there is none.
   ///
   /// - Throws: an encoding error, which no configuration produces.
@@ -218,6 +223,9 @@ extension TrainingConfiguration {
     .init("allow-momentum", .optimization, \.allowMomentum, "Use momentum with m3, rm3 and related averages too."),
     .init("weight-decay", .optimization, \.weightDecay, "Weight decay. (default: 0)"),
     .init("clip-norm", .optimization, \.clipNorm, "Shorten the gradient of a step to this length where it is longer."),
+    .init(
+      "bn-groups", .optimization, \.bnGroups,
+      "Take batch statistics over this many groups of the mini-batch; several ranks need it, one each or more."),
     .init(
       "schedule", .optimization, \.schedule,
       "How the learning rate changes over the run: constant, cosine, step:STEP[,STEP...][:FACTOR]. (default: constant)"),

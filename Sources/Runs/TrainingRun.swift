@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Collectives
 import Datasets
 import Foundation
 import NeuralNetworks
@@ -45,10 +46,12 @@ public final class TrainingRun {
   ///   - commandLine: recorded in the manifest.
   ///   - tool: the program, recorded in the manifest.
   ///   - checksMemory: whether a run that would not fit in memory is refused.
+  ///   - group: the ranks that train together, of which this is the first; nil for this process alone.
   /// - Throws: `TrainingError`, `DatasetError`, `ModelError`, `TensorError`, or `RunStoreError` for the directory.
   public convenience init(
     _ configuration: TrainingConfiguration, at path: String, existing: ExistingRunPolicy = .refuse,
-    commandLine: [String] = CommandLine.arguments, tool: RunManifest.Tool, checksMemory: Bool = true
+    commandLine: [String] = CommandLine.arguments, tool: RunManifest.Tool, checksMemory: Bool = true,
+    group: ProcessGroup? = nil
   ) throws {
     // A folder that will be refused should not cost the wait for the data.
     let held = try RunDirectory.lockOfExisting(at: path)
@@ -56,7 +59,8 @@ public final class TrainingRun {
       _ = try RunDirectory.create(at: path, existing: .refuse)
     }
     let keep = try KeepPolicy(configuration.keep)
-    let training = try ConfiguredTraining(configuration, memoryLimit: checksMemory ? MemoryLimit.current() : nil)
+    let training = try ConfiguredTraining(
+      configuration, memoryLimit: checksMemory ? MemoryLimit.current() : nil, group: group)
     try self.init(
       training.trainer, configured: training, RunDescription(training), at: path, existing: existing, held: held,
       keep: keep, checkpointEvery: training.configuration.checkpointEvery, commandLine: commandLine, tool: tool)
@@ -133,11 +137,12 @@ public final class TrainingRun {
   ///   - commandLine: recorded in the manifest.
   ///   - tool: the program, recorded in the manifest.
   ///   - checksMemory: whether a run that would not fit in memory is refused.
+  ///   - group: the ranks that train together, of which this is the first; nil for this process alone.
   /// - Throws: as `init(_:at:)`, and `TrainingError` of kind checkpoint when the checkpoint is damaged, belongs to
   ///   another configuration, or is gone though the run had progressed.
   public convenience init(
     resuming path: String, to length: RunLength? = nil, commandLine: [String] = CommandLine.arguments,
-    tool: RunManifest.Tool, checksMemory: Bool = true
+    tool: RunManifest.Tool, checksMemory: Bool = true, group: ProcessGroup? = nil
   ) throws {
     let folder = URL(fileURLWithPath: path)
     let (config, manifest) = (
@@ -148,7 +153,8 @@ public final class TrainingRun {
       var configuration = try TrainingConfiguration(file: config)
       length?.apply(to: &configuration)
       try self.init(
-        configuration, at: path, existing: .keep, commandLine: commandLine, tool: tool, checksMemory: checksMemory)
+        configuration, at: path, existing: .keep, commandLine: commandLine, tool: tool, checksMemory: checksMemory,
+        group: group)
       return
     }
     let directory = try RunDirectory.open(at: path)
@@ -161,7 +167,7 @@ public final class TrainingRun {
     ) { policy, isFresh in
       let training = try ConfiguredTraining(
         configuration, linearPolicy: policy, loadsWeights: isFresh,
-        memoryLimit: checksMemory ? MemoryLimit.current() : nil)
+        memoryLimit: checksMemory ? MemoryLimit.current() : nil, group: group)
       return (training.trainer, training)
     }
     if length != nil { try noteLength(before: before) }
@@ -193,6 +199,11 @@ public final class TrainingRun {
     if let before = manifest.numerics["cpu_capability"], before != capability {
       warnings.append(
         "the run started with \(before) instructions and continues with \(capability): its last bits may differ")
+    }
+    let (ranksBefore, ranks) = (manifest.extra["ranks"] ?? "1", trainer.group.map { "\($0.count)" } ?? "1")
+    if ranksBefore != ranks {
+      warnings.append(
+        "the run was trained by \(ranksBefore) ranks and continues with \(ranks): its last bits may differ")
     }
     secondsBefore = checkpoint?.seconds ?? 0
     if let checkpoint {
@@ -266,6 +277,7 @@ public final class TrainingRun {
     try log.append(RunEvent(kind: logs == nil ? "started" : "resumed", step: trainer.step, message: extensionNote))
     extensionNote = nil
     let scalarDistance = max(1, trainer.steps / 2000)
+    trainer.isStateWanted = { [unowned self] in isCheckpointDue($0) }
     do {
       let outcome = try trainer.run(shouldStop: shouldStop) { event in
         switch event {
@@ -278,7 +290,7 @@ public final class TrainingRun {
           try log.append(records)
           try trainer.keep(keepPolicy, in: directory.checkpoints)
         case .measured(let results): try append(results, to: log)
-        case .completedStep(let step): if isCheckpointDue(step) { try checkpoint(log) }
+        case .completedStep(let step): if trainer.hasState, isCheckpointDue(step) { try checkpoint(log) }
         }
         try observe(event)
       }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Collectives
 import Datasets
 import NeuralNetworks
 import RunStore
@@ -64,6 +65,8 @@ public struct Evaluator {
   private static let maximumValues = 1 << 23
   let context: ForwardContext
   let device: Device
+  /// Ranks that share the chunks of an evaluation, which all of them then make; nil for this process alone.
+  var group: ProcessGroup?
 
   /// An evaluator that computes as training does.
   public init(linearPolicy: LinearPolicy, device: Device) {
@@ -75,6 +78,27 @@ public struct Evaluator {
   ///
   /// - Throws: `TensorError` when the model does not fit the data.
   public func evaluate(_ model: any Module, on dataset: Dataset, indices: [Int], labels: [Int]) throws -> Evaluation {
+    guard let group, group.count > 1, !indices.isEmpty else {
+      return try part(model, on: dataset, indices: indices, labels: labels)
+    }
+    // Whole chunks, so that the bits are those of one process.
+    let size = chunkSize(for: dataset)
+    let chunks = ShardPlan(count: (indices.count + size - 1) / size, ranks: group.count)
+    func examples(of rank: Int) -> Range<Int> {
+      let range = chunks.range(of: rank)
+      return min(indices.count, range.lowerBound * size)..<min(indices.count, range.upperBound * size)
+    }
+    let ranks = 0..<group.count
+    let own = try part(model, on: dataset, indices: Array(indices[examples(of: group.rank)]), labels: labels)
+    let most = ranks.map { examples(of: $0).count }.max() ?? 0
+    let rest = [Double](repeating: 0, count: most - own.losses.count)
+    let all = try group.gather(own.losses + rest + own.ranks.map(Double.init) + rest)
+    func joined(_ start: Int) -> [Double] { ranks.flatMap { all[$0][start..<start + examples(of: $0).count] } }
+    return Evaluation(losses: joined(0), ranks: joined(most).map { Int($0) })
+  }
+
+  /// What this process evaluates.
+  private func part(_ model: any Module, on dataset: Dataset, indices: [Int], labels: [Int]) throws -> Evaluation {
     var losses: [Double] = []
     var ranks: [Int] = []
     losses.reserveCapacity(indices.count)

@@ -8,27 +8,33 @@ import Tensors
 /// (Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, 2013, algorithm 1).
 enum NormClipping {
   /// The clipped aggregate. One in the store is shortened there; one that is left to the update is formed.
-  static func clipped(_ aggregate: Aggregate, _ store: ParameterStore, to limit: Double) throws -> Aggregate {
+  ///
+  /// - Parameter sum: adds up a number over the ranks that have the other parameters.
+  static func clipped(
+    _ aggregate: Aggregate, _ store: ParameterStore, to limit: Double, sum: (Double) throws -> Double = { $0 }
+  ) throws -> Aggregate {
     switch aggregate {
     case .none: return .none
     case .gradient:
-      try shorten(store.gradient, store, to: limit)
+      try shorten(store.gradient, store, to: limit, sum)
       return .gradient
     case .fused(let fused):
       let formed = try fused.formed(store.gradient)
-      try shorten(formed, store, to: limit)
+      try shorten(formed, store, to: limit, sum)
       return .fused(Formed(gradient: formed))
     }
   }
 
-  private static func shorten(_ gradient: Tensor, _ store: ParameterStore, to limit: Double) throws {
+  private static func shorten(
+    _ gradient: Tensor, _ store: ParameterStore, to limit: Double, _ sum: (Double) throws -> Double
+  ) throws {
     var square = 0.0
     _ = try store.forTrained { part in
       let own = try part(gradient)
       square += try own.dot(own)
       return true
     }
-    let norm = square.squareRoot()
+    let norm = try sum(square).squareRoot()
     if norm > limit { try gradient.multiply(by: limit / norm) }
   }
 

@@ -18,11 +18,13 @@ extension Trainer {
   /// Evaluates training (all, pristine, corrupt), validation and test examples, and the groups of the split file.
   ///
   /// - Parameter extent: how much of each split; a sample is the same at every evaluation; see
-  ///   `EvaluationSamples`.
+  ///   `EvaluationSamples`. Ranks share the work, so all call this.
   public func evaluate(_ extent: EvaluationExtent = .whole) throws -> [MetricRecord] {
     let counts = evaluations.counts(of: extent)
     let epoch = Double(step * aggregator.batchesPerStep) / Double(sampler.batchesPerEpoch)
-    let train = try evaluateTraining(extent)
+    var evaluator = evaluator
+    evaluator.group = group
+    let train = try evaluateTraining(extent, by: evaluator)
     var corrupt = GroupMetrics(), pristine = GroupMetrics()
     for (position, index) in train.indices.enumerated() {
       let (loss, rank) = (train.evaluation.losses[position], train.evaluation.ranks[position])
@@ -117,8 +119,12 @@ extension Trainer {
     return accuracy >= wanted
   }
 
-  /// Evaluates training examples alone, and keeps the result as the last such evaluation.
+  /// Evaluates training examples alone, and keeps the result as the last such evaluation; no other rank is needed.
   public func evaluateTraining(_ extent: EvaluationExtent) throws -> TrainEvaluation {
+    try evaluateTraining(extent, by: evaluator)
+  }
+
+  private func evaluateTraining(_ extent: EvaluationExtent, by evaluator: Evaluator) throws -> TrainEvaluation {
     let chosen = samples.trainPlaces(evaluations.counts(of: extent).train, of: data.trainIndices.count)
     let indices = chosen.map { data.trainIndices[$0] }
     let found = TrainEvaluation(

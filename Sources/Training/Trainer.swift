@@ -2,6 +2,7 @@
 
 import Aggregation
 import Coherence
+import Collectives
 import Datasets
 import GradientMatrix
 import Foundation
@@ -85,8 +86,17 @@ public final class Trainer {
   private(set) lazy var samples = EvaluationSamples(data, evaluations, seed: settings.seed)
   /// The source of dropout masks.
   let generator: Generator
-  private let passes: TrainingStep
+  let passes: TrainingStep
   private let loader: BatchLoader
+  /// The processes that train together; nil for this one alone.
+  public let group: ProcessGroup?
+  /// Asked on rank 0 before every update of several ranks: whether `state()` will be wanted after it, which the ranks then
+  /// gather together.
+  public var isStateWanted: (_ step: Int) -> Bool = { _ in false }
+  /// What the ranks have gathered of optimizer and aggregator, and after which step.
+  var gatheredState: (step: Int, arrays: [(name: String, tensor: Tensor)])?
+  /// What rank 0 goes on from, until the others know.
+  var restoredState: TrainerState?
 
   /// A trainer from its parts.
   ///
@@ -100,12 +110,13 @@ public final class Trainer {
   ///   - probes: what is measured along the way; each belongs to this trainer alone.
   ///   - settings: sizes, lengths and the seed.
   ///   - linearPolicy: who computes the products of linear layers; by default what suits the processor.
+  ///   - group: the processes that train together, each with a trainer of the same parts; nil for this one alone.
   /// - Throws: `TrainingError` for settings that do not fit each other or the data; `GradientMatrixError` when a layer has
   ///   no rule and the aggregator or a probe needs one; `TensorError`.
   public init(
     model: any Module, store: ParameterStore? = nil, data: TrainingData, aggregator: any Aggregator = Mean(),
     optimizer: any Optimizer, learningRate: LearningRate, probes: [any Probe] = [],
-    settings: TrainingSettings = TrainingSettings(), linearPolicy: LinearPolicy? = nil
+    settings: TrainingSettings = TrainingSettings(), linearPolicy: LinearPolicy? = nil, group: ProcessGroup? = nil
   ) throws {
     try settings.validate()
     guard learningRate.initial > 0, learningRate.initial.isFinite else {
@@ -119,15 +130,19 @@ public final class Trainer {
     self.linearPolicy = policy
     sampler = try BatchSampler(
       count: data.trainIndices.count, batchSize: settings.batchSize, seed: settings.seed, dropLast: settings.dropsLast)
-    try Self.checkBatches(of: sampler, for: aggregator)
-    loader = BatchLoader(
-      data.train, indices: data.trainIndices, augmentation: settings.augmentation, seed: settings.seed)
     learning = LearningRecord(count: data.train.count)
     labelWave = settings.labelWave.map { LabelWave(window: $0, count: data.train.count) }
     var dropout = SeededGenerator(seed: settings.seed, stream: .dropout)
     generator = try Generator(seed: dropout.next(), device: device)
-    passes = try TrainingStep(model, store: store, aggregator: aggregator, linearPolicy: policy, generator: generator)
-    try optimizer.prepare(store)
+    self.group = group.flatMap { $0.count > 1 ? $0 : nil }
+    passes = try TrainingStep(
+      model, store: store, aggregator: aggregator, linearPolicy: policy, generator: generator,
+      batchNormGroups: settings.batchNormGroups, group: group)
+    try Self.checkBatches(of: sampler, for: passes)
+    loader = BatchLoader(
+      data.train, indices: data.trainIndices, augmentation: settings.augmentation, seed: settings.seed,
+      part: passes.part)
+    try optimizer.prepare(passes.updated)
     activationMemory =
       device == .cpu ? try passes.activationMemory(exampleShape: data.train.exampleShape, linearPolicy: policy) : nil
     var evaluator = Evaluator(linearPolicy: policy, device: device)
@@ -148,14 +163,17 @@ public final class Trainer {
   }
 
   /// Every mini-batch, the last of an epoch too, must be large enough.
-  private static func checkBatches(of sampler: BatchSampler, for aggregator: any Aggregator) throws {
+  private static func checkBatches(of sampler: BatchSampler, for passes: TrainingStep) throws {
     let rest = sampler.dropLast ? 0 : sampler.count % sampler.batchSize
     let least = min(sampler.batchSize, rest > 0 ? rest : sampler.count)
-    guard least < aggregator.minimumBatchSize else { return }
+    guard least < passes.minimumBatchSize else { return }
+    let isOwn = passes.minimumBatchSize == passes.aggregator.minimumBatchSize
+    let who =
+      isOwn ? "\(passes.aggregator)" : "a training with \(passes.sharing == nil ? "batch norm groups" : "ranks")"
     let which = rest > 0 && least == rest ? "the last mini-batch of an epoch has" : "the mini-batches have"
     throw TrainingError(
       .configuration,
-      "\(aggregator) needs at least \(aggregator.minimumBatchSize) examples in every mini-batch, but \(which) \(least); "
+      "\(who) needs at least \(passes.minimumBatchSize) examples in every mini-batch, but \(which) \(least); "
         + "choose another --batch-size, such as a divisor of \(sampler.count), "
         + (rest > 0 ? "leave the rest out with --drop-last, " : "") + "or take an optimizer that needs fewer")
   }
@@ -195,19 +213,31 @@ public final class Trainer {
   public func run(
     shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingOutcome {
+    try synchronize()
     if step == 0, !hasBegun {
       try observe(.evaluated(evaluateAsPlanned(evaluations.extent(at: 0) ?? .whole)))
       try probe(observe)
       hasBegun = true
+      try gatherState()
       try observe(.completedStep(0))
     }
     while !isFinished {
-      if shouldStop() { return .interrupted }
+      if let sharing = passes.sharing {
+        // Ranks end together, after the step in which one of them has said so.
+        if sharing.agreed.isStopWanted { return .interrupted }
+        sharing.wish = .init(
+          isStopWanted: shouldStop(), isStateWanted: sharing.group.rank == 0 && isStateWanted(step + 1))
+      } else if shouldStop() {
+        return .interrupted
+      }
       let record = try update()
       try probes?.didStep(record)
       try observe(.stepped(record))
       if let extent = presentExtent { try observe(.evaluated(evaluateAsPlanned(extent))) }
       try probe(observe)
+      if let agreed = passes.sharing?.agreed, agreed.isStateWanted || agreed.isStopWanted || isFinished {
+        try gatherState()
+      }
       try observe(.completedStep(step))
     }
     return .completed
@@ -242,15 +272,20 @@ public final class Trainer {
     for _ in 0..<aggregator.batchesPerStep {
       let batch = try loader.next(&sampler, device: store.values.device)
       let targets = batch.indices.map { data.labels.assigned[$0] }
-      let labels = try Tensor(targets, device: store.values.device)
-      let result = try passes.aggregate(batch.images) { try $0.crossEntropy(targets: labels) }
+      let labels = try Tensor(Array(targets[passes.part(targets.count)]), device: store.values.device)
+      let result = try passes.aggregate(batch.images, ofBatch: targets.count) {
+        try $0.crossEntropy(targets: labels)
+      }
       total += try note(result, batch.indices, targets, rate: rate)
       count += batch.indices.count
-      let aggregate = try settings.clipNorm.map { try NormClipping.clipped(result.aggregate, store, to: $0) }
-      guard try optimizer.step(store, aggregate ?? result.aggregate, learningRate: rate) else {
+      let updated = passes.updated
+      let aggregate = try settings.clipNorm.map { limit in
+        try NormClipping.clipped(result.aggregate, updated, to: limit) { try group?.sum([$0])[0] ?? $0 }
+      }
+      let isFinite = try optimizer.step(updated, aggregate ?? result.aggregate, learningRate: rate)
+      guard try passes.didStep(isFinite: isFinite) else {
         throw divergence("a parameter is no longer a finite number", rate: rate)
       }
-      try passes.didStep()
     }
     step += 1
     if step.isMultiple(of: stepsPerEpoch) { labelWave?.endPass() }

@@ -30,17 +30,21 @@ extension Trainer {
 
   /// The present state. The arrays are the trainer's own, not copies.
   ///
-  /// - Throws: `TensorError` when memory runs out.
+  /// - Throws: `TensorError` when memory runs out; `TrainingError` when several ranks train and have not gathered it
+  ///   (`hasState`).
   public func state() throws -> TrainerState {
-    TrainerState(
+    guard hasState else {
+      throw TrainingError(
+        .checkpoint, "the ranks have not gathered the state of step \(step); ask for it by isStateWanted")
+    }
+    return TrainerState(
       step: step, sampler: sampler, milestones: milestones,
-      arrays: try optimizer.state().map { ("optimizer." + $0.name, $0.tensor) }
-        + aggregator.state.map { ("aggregator." + $0.name, $0.tensor) } + [
-          ("generator", Tensor(generator.state())),
-          ("learning.first", Tensor(learning.firstLearned)),
-          ("learning.last", Tensor(learning.lastLearned)),
-          ("learning.forgetting", Tensor(learning.forgettingEvents)),
-        ] + labelWaveState() + (probes?.state() ?? []))
+      arrays: try (gatheredState?.arrays ?? updateState()) + [
+        ("generator", Tensor(generator.state())),
+        ("learning.first", Tensor(learning.firstLearned)),
+        ("learning.last", Tensor(learning.lastLearned)),
+        ("learning.forgetting", Tensor(learning.forgettingEvents)),
+      ] + labelWaveState() + (probes?.state() ?? []))
   }
 
   private func labelWaveState() throws -> [(name: String, tensor: Tensor)] {
@@ -82,8 +86,10 @@ extension Trainer {
         .checkpoint, "the checkpoint's data, batch size, seed or length are not those of the configuration")
     }
     let arrays = Dictionary(state.arrays.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-    try optimizer.restore(arrays.part("optimizer."), afterSteps: state.step, store)
-    try aggregator.restore(arrays.part("aggregator."), afterSteps: state.step, store)
+    // Every rank has what belongs to its parameters.
+    let own = try passes.sharing?.divided(arrays) ?? arrays
+    try optimizer.restore(own.part("optimizer."), afterSteps: state.step, passes.updated)
+    try aggregator.restore(own.part("aggregator."), afterSteps: state.step, passes.updated)
     guard let bytes = arrays["generator"], let first = arrays["learning.first"], let last = arrays["learning.last"],
       let forgetting = arrays["learning.forgetting"],
       let record = try LearningRecord(
@@ -96,5 +102,6 @@ extension Trainer {
     (learning, labelWave) = (record, wave)
     (sampler, milestones, step) = (state.sampler, state.milestones, state.step)
     hasBegun = true
+    if group?.rank == 0 { restoredState = state }
   }
 }

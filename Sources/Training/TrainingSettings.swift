@@ -24,17 +24,20 @@ public struct TrainingSettings: Sendable, Equatable {
   public var labelWave: Int?
   /// The length that the aggregate of a step may have, C; nil for any.
   public var clipNorm: Double?
+  /// The groups of consecutive examples of a mini-batch that batch normalisation takes its statistics over, G, each by
+  /// itself; nil for the whole mini-batch. Several ranks have whole groups, so their number changes no result.
+  public var batchNormGroups: Int?
 
   /// Settings from those that are not the usual ones.
   public init(
     steps: Int = 1000, batchSize: Int = 100, dropsLast: Bool = false, augmentation: Augmentation = .none,
     seed: UInt64 = 1, evaluationDistance: Int? = nil, evaluationPolicy: EvaluationPolicy = .auto,
-    stopAccuracy: Double? = nil, labelWave: Int? = nil, clipNorm: Double? = nil
+    stopAccuracy: Double? = nil, labelWave: Int? = nil, clipNorm: Double? = nil, batchNormGroups: Int? = nil
   ) {
     (self.steps, self.batchSize, self.dropsLast) = (steps, batchSize, dropsLast)
     (self.augmentation, self.seed, self.evaluationDistance) = (augmentation, seed, evaluationDistance)
     (self.evaluationPolicy, self.stopAccuracy, self.labelWave) = (evaluationPolicy, stopAccuracy, labelWave)
-    self.clipNorm = clipNorm
+    (self.clipNorm, self.batchNormGroups) = (clipNorm, batchNormGroups)
   }
 
   /// Updates that a run can have at most.
@@ -52,6 +55,7 @@ public struct TrainingSettings: Sendable, Equatable {
       "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
     try Self.check(clipNorm: clipNorm)
     try Self.check(labelWave: labelWave)
+    try Self.check(batchNormGroups: batchNormGroups)
     try require((evaluationDistance ?? 1) >= 1, "eval-every must be at least 1, not \(evaluationDistance ?? 0)")
   }
 
@@ -59,6 +63,12 @@ public struct TrainingSettings: Sendable, Equatable {
   package static func check(labelWave: Int?) throws {
     guard let labelWave, labelWave < 1 else { return }
     throw TrainingError(.configuration, "label-wave must be at least 1, not \(labelWave); 3 is usual")
+  }
+
+  /// - Throws: `TrainingError` for a number of groups that cannot be.
+  package static func check(batchNormGroups: Int?) throws {
+    guard let batchNormGroups, batchNormGroups < 1 else { return }
+    throw TrainingError(.configuration, "bn-groups must be at least 1, not \(batchNormGroups)")
   }
 
   /// - Throws: `TrainingError` unless a length is above 0.

@@ -2,6 +2,8 @@
 
 import ArgumentParser
 import CBuildInfo
+import Collectives
+import Foundation
 import RunStore
 
 /// The command line: it parses, calls the libraries and prints. What it does lives in the other targets.
@@ -14,6 +16,22 @@ struct Coherent: AsyncParsableCommand {
     let commit = String(cString: coherent_commit())
     return .init(version: version, commit: commit.isEmpty ? nil : commit)
   }
+
+  static func main() async {
+    // As another rank of any other command would do the same once more, and write the same files.
+    if let launch = try? Launch(), launch.count > 1, let command = CommandLine.arguments.dropFirst().first,
+      command != "train", command != "study", subcommandNames.contains(command)
+    {
+      exit(
+        withError: ValidationError(
+          "coherent \(command) runs in one process, but \(launch.source ?? "a launcher") says that this is rank "
+            + "\(launch.rank) of \(launch.count). Start it without torchrun, mpirun or srun; only train and study run have ranks."
+        ))
+    }
+    await main(nil)
+  }
+
+  private static var subcommandNames: [String] { configuration.subcommands.map { $0._commandName } }
 
   static let configuration = CommandConfiguration(
     commandName: "coherent",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import Synchronization
+import TestSupport
 import Tensors
 import Testing
 
@@ -9,34 +9,11 @@ import Testing
 
 /// Groups whose ranks are threads of this process: the sockets are real.
 @Suite(.serialized) struct ProcessGroupTests {
-  /// Runs a body as every rank of a group, and gives what each returned.
-  private func run<Result: Sendable>(
-    _ count: Int, port: Int, timeout: Duration = .seconds(60),
-    _ body: @escaping @Sendable (ProcessGroup) throws -> Result
-  ) throws -> [Result] {
-    let results = Mutex<[Int: Swift.Result<Result, any Error>]>([:])
-    let threads = (0..<count).map { rank in
-      let thread = Thread {
-        let result = Swift.Result {
-          let group = try ProcessGroup(Launch(rank: rank, count: count, port: port), timeout: timeout)
-          defer { group.leave() }
-          return try body(group)
-        }
-        results.withLock { $0[rank] = result }
-      }
-      thread.start()
-      return thread
-    }
-    while threads.contains(where: { !$0.isFinished }) { Thread.sleep(forTimeInterval: 0.01) }
-    let found = results.withLock { $0 }
-    return try (0..<count).map { try #require(found[$0]).get() }
-  }
-
   @Test(arguments: [1, 2, 3, 4]) func sumsAreThoseOfTheRanksInOrder(_ count: Int) throws {
     // 0.1·(r + 1) has no exact sum, so that another order would show.
     let values = (0..<count).map { rank in (0..<11).map { Float(0.1) * Float(rank + 1) + Float($0) } }
     let expected = (0..<11).map { place in values.dropFirst().reduce(values[0][place]) { $0 + $1[place] } }
-    let found = try run(count, port: 29701) { group in
+    let found = try asRanks(count, port: 29701) { group in
       let tensor = try Tensor(values[group.rank])
       try group.sum(tensor)
       return (try tensor.values(as: Float.self), group.bytesSent, try group.sum([Double(group.rank), 1]))
@@ -48,7 +25,7 @@ import Testing
   }
 
   @Test func rowsGoWhereTheyBelong() throws {
-    let found = try run(3, port: 29702) { group -> [[Float]] in
+    let found = try asRanks(3, port: 29702) { group -> [[Float]] in
       let base = Float(10 * group.rank)
       let even = try group.exchange(Tensor([base, base + 1, base + 2]).reshape([3, 1]))
       // Rank r sends r rows to the last rank, and nothing to the others.
@@ -70,7 +47,7 @@ import Testing
   }
 
   @Test func whatDiffersIsNamed() throws {
-    let found = try run(3, port: 29703) { group in
+    let found = try asRanks(3, port: 29703) { group in
       try group.requireSame("x", "the version")
       do {
         try group.requireSame(group.rank == 2 ? "b" : "a", "the configuration")
@@ -95,7 +72,7 @@ import Testing
   }
 
   @Test func aTakenPortIsNamed() throws {
-    let found = try run(2, port: 29706) { group -> String in
+    let found = try asRanks(2, port: 29706) { group -> String in
       guard group.rank == 0 else {
         try group.barrier()
         return ""

@@ -16,7 +16,7 @@ struct Benchmarks: ParsableCommand {
 
   @Argument(
     help:
-      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES, decode or train-mnist, with SIZES such as 784-2048-10; or conv-WORK-MODEL with WORK an optimizer, alpha or pass, such as conv-sgd-resnet32."
+      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES, decode or train-mnist, with SIZES such as 784-2048-10; or conv-WORK-MODEL with WORK an optimizer, alpha or pass, such as conv-sgd-resnet32; or ranks-OPTIMIZER-MODEL, in as many processes as threads."
   ) var name: String
   @Flag(help: "No effect here: the output is JSON lines in any case.") var json = false
   @Option(help: "Threads for the mathematics.") var threads = 2
@@ -38,6 +38,7 @@ struct Benchmarks: ParsableCommand {
     let parts = name.split(separator: "-").map(String.init)
     switch parts.first {
     case "conv": try convolutional()
+    case "ranks": try ranked()
     case "robust": try robustStep()
     case "sgd": try sgdStep(sizes: parts.dropFirst())
     case "alpha": try alpha(sizes: parts.dropFirst())

@@ -37,8 +37,7 @@ struct ConvolutionalWork {
     let optimizer = try SGD()
     return { [self] in
       let result = try step.aggregate(images) { try $0.crossEntropy(targets: self.labels) }
-      _ = try optimizer.step(store, result.aggregate, learningRate: 1e-3)
-      try step.didStep()
+      _ = try step.didStep(isFinite: optimizer.step(store, result.aggregate, learningRate: 1e-3))
     }
   }
 

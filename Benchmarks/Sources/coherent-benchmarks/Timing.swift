@@ -11,6 +11,8 @@ struct Measurement: Encodable {
   let peakResidentBytes: Int
   let threads: Int
   var variant: String?
+  /// What a rank sends to others in a step.
+  var bytesSent: Int?
 
   enum CodingKeys: String, CodingKey {
     case name, samples, threads, variant
@@ -18,6 +20,7 @@ struct Measurement: Encodable {
     case lowDecile = "p10_ms"
     case highDecile = "p90_ms"
     case peakResidentBytes = "peak_rss_bytes"
+    case bytesSent = "bytes_sent"
   }
 
   init(name: String, milliseconds: [Double], variant: String? = nil) {

@@ -4,9 +4,9 @@ import Tensors
 
 /// A mini-batch to train on.
 public struct LoadedBatch {
-  /// The examples, by their places in the data set.
+  /// The examples of the whole mini-batch, by their places in the data set.
   public let indices: [Int]
-  /// Their images, float32 [indices.count, channels, height, width].
+  /// The images of those that the loader loads, float32 [count, channels, height, width].
   public let images: Tensor
 }
 
@@ -19,6 +19,7 @@ public final class BatchLoader {
   private let indices: [Int]
   private let augmentation: Augmentation
   private let seed: UInt64
+  private let part: @Sendable (_ batchCount: Int) -> Range<Int>
   private var stream: DecodeStream?
   // The state of the sampler that the stream's next batch belongs to.
   private var expected: BatchSampler?
@@ -30,8 +31,13 @@ public final class BatchLoader {
   ///   - indices: the places in the data set that the sampler's numbers stand for.
   ///   - augmentation: how images are changed at random.
   ///   - seed: the seed of these changes.
-  public init(_ dataset: Dataset, indices: [Int], augmentation: Augmentation = .none, seed: UInt64 = 0) {
+  ///   - part: which of a mini-batch's examples are loaded, where other processes load the rest; all by default.
+  public init(
+    _ dataset: Dataset, indices: [Int], augmentation: Augmentation = .none, seed: UInt64 = 0,
+    part: @escaping @Sendable (_ batchCount: Int) -> Range<Int> = { 0..<$0 }
+  ) {
     (self.dataset, self.indices, self.augmentation, self.seed) = (dataset, indices, augmentation, seed)
+    self.part = part
   }
 
   /// The next batch of a sampler, which moves on. Any state of the sampler will do, but images are ready in advance
@@ -43,25 +49,26 @@ public final class BatchLoader {
     if stream == nil || expected != sampler {
       stream = DecodeStream(
         files, augmentation: augmentation, seed: seed,
-        plan: SamplerPlan(sampler: sampler, indices: indices, isAugmented: augmentation != .none))
+        plan: SamplerPlan(sampler: sampler, indices: indices, isAugmented: augmentation != .none, part: part))
     }
     // Should this fail, the next call starts anew.
     expected = nil
     guard let batch = try stream?.next() else { throw DatasetError("There are no more batches of \(dataset.name).") }
-    _ = sampler.next()
+    let chosen = sampler.next().map { indices[$0] }
     expected = sampler
     return LoadedBatch(
-      indices: batch.request.indices,
+      indices: chosen,
       images: try dataset.tensor(UnsafeRawBufferPointer(batch.bytes), device: device))
   }
 
   private func gather(_ sampler: inout BatchSampler, _ device: Device) throws -> LoadedBatch {
     let epoch = sampler.epoch
     let chosen = sampler.next().map { indices[$0] }
+    let own = Array(chosen[part(chosen.count)])
     guard augmentation != .none else {
-      return LoadedBatch(indices: chosen, images: try dataset.imageTensor(at: chosen, device: device))
+      return LoadedBatch(indices: chosen, images: try dataset.imageTensor(at: own, device: device))
     }
-    let bytes = try dataset.augmentedBytes(of: chosen, augmentation, seed: seed, epoch: epoch)
+    let bytes = try dataset.augmentedBytes(of: own, augmentation, seed: seed, epoch: epoch)
     return LoadedBatch(indices: chosen, images: try bytes.withUnsafeBytes { try dataset.tensor($0, device: device) })
   }
 }
@@ -71,9 +78,11 @@ private struct SamplerPlan: DecodePlan {
   var sampler: BatchSampler
   let indices: [Int]
   let isAugmented: Bool
+  let part: @Sendable (_ batchCount: Int) -> Range<Int>
 
   mutating func next() -> DecodeRequest? {
     let epoch = isAugmented ? sampler.epoch : nil
-    return DecodeRequest(indices: sampler.next().map { indices[$0] }, epoch: epoch)
+    let chosen = sampler.next()
+    return DecodeRequest(indices: chosen[part(chosen.count)].map { indices[$0] }, epoch: epoch)
   }
 }

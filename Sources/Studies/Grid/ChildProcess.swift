@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Collectives
 import Foundation
 import Runs
 import Training
+
+/// Somebody else has a cell.
+struct CellTaken: Error {}
 
 /// A cell at work in a process of its own, so that what goes wrong there stays there.
 final class ChildProcess {
@@ -29,13 +33,13 @@ final class ChildProcess {
     process.arguments = pinned?.1 ?? arguments
     var environment = ProcessInfo.processInfo.environment
     environment["OMP_NUM_THREADS"] = String(threads)
+    // A cell is a process of its own, not a rank.
+    for name in Launch.variables { environment[name] = nil }
     // Nobody watches a cell whose grid is gone: it stops with a checkpoint.
     environment[ParentProcessMonitor.variable] = String(ProcessInfo.processInfo.processIdentifier)
     process.environment = environment
     do {
-      guard let held = try CellLock.take(lock) else {
-        throw StudyError("Another process is running the cell \(cell.name).", remedy: "Wait for it to end, or stop it.")
-      }
+      guard let held = try CellLock.take(lock) else { throw CellTaken() }
       process.standardInput = held
       defer { try? held.close() }
       if !FileManager.default.fileExists(atPath: log.path) {
@@ -48,6 +52,8 @@ final class ChildProcess {
       process.standardOutput = handle
       process.standardError = handle
       try process.run()
+    } catch let error as CellTaken {
+      throw error
     } catch let error as StudyError {
       throw error
     } catch {

@@ -47,6 +47,7 @@ public final class GridRunner {
   private var lastProgress: UInt64 = 0
   private let estimates: [String: CellEstimate]
   private let ignoresMemory: Bool
+  private let isShared: Bool
   private let began = DispatchTime.now().uptimeNanoseconds
   private var shareAtStart: Double?
 
@@ -58,13 +59,15 @@ public final class GridRunner {
   ///   - program: the executable of `coherent`.
   ///   - estimates: costs by cell.
   ///   - ignoresMemory: whether runs start that are estimated not to fit in memory.
+  ///   - isShared: whether other processes work at the same grid. Each takes what is free, and what one that is lost had
+  ///     begun, another goes on with.
   public init(
     _ cells: [Cell], settings: StudySettings, in folder: StudyFolder, jobs: Int, program: String,
-    estimates: [String: CellEstimate], ignoresMemory: Bool = false
+    estimates: [String: CellEstimate], ignoresMemory: Bool = false, isShared: Bool = false
   ) {
     (self.cells, self.settings, self.folder) = (cells, settings, folder)
     (self.jobs, self.program, self.estimates) = (max(1, jobs), program, estimates)
-    self.ignoresMemory = ignoresMemory
+    (self.ignoresMemory, self.isShared) = (ignoresMemory, isShared)
   }
 
   /// Runs to the end, or until `shouldStop`: cells at work then write a checkpoint.
@@ -147,7 +150,7 @@ public final class GridRunner {
         observe(.ended(cell.name, status(of: cell)))
         continue
       }
-      guard !isFree(cell), let since = awaited[cell.name], now - since > Self.patience else { continue }
+      guard !isFree(cell), !isShared, let since = awaited[cell.name], now - since > Self.patience else { continue }
       awaited[cell.name] = nil
       try fail(cell, "another process is still running it or writing \(folder.run(of: cell.name).path)", observe)
     }
@@ -161,11 +164,16 @@ public final class GridRunner {
     let log = folder.log(of: cell.name)
     let places = Set(running.map(\.place))
     let place = (0..<jobs).first { !places.contains($0) } ?? 0
-    running.append(
-      try ChildProcess(
-        cell, program: program, arguments: try arguments(for: cell), threads: settings.threads, place: place,
-        cores: Cores.list(place: place, jobs: jobs, threads: settings.threads), log: log,
-        lock: folder.lock(of: cell.name)))
+    do {
+      running.append(
+        try ChildProcess(
+          cell, program: program, arguments: try arguments(for: cell), threads: settings.threads, place: place,
+          cores: isShared ? nil : Cores.list(place: place, jobs: jobs, threads: settings.threads), log: log,
+          lock: folder.lock(of: cell.name)))
+    } catch is CellTaken {
+      // Another process of a shared grid was faster; alone, one that an earlier grid has left behind.
+      awaited[cell.name] = DispatchTime.now().uptimeNanoseconds
+    }
   }
 
   private func arguments(for cell: Cell) throws -> [String] {

@@ -43,10 +43,7 @@ public final class StudyGrid {
   public func estimates(
     _ find: ([Cell], [String: CellEstimate]) throws -> [String: CellEstimate]
   ) throws -> [String: CellEstimate] {
-    let known =
-      (try? Data(contentsOf: folder.estimatesFile)).flatMap {
-        try? JSONDecoder().decode([String: CellEstimate].self, from: $0)
-      } ?? [:]
+    let known = Self.knownEstimates(in: folder)
     let isKnown = cells.allSatisfy { cell in
       cell.configuration == nil ? folder.status(of: cell).isFinal : known[cell.name] != nil
     }
@@ -67,7 +64,22 @@ public final class StudyGrid {
       limit: ignoresMemory ? nil : MemoryLimit.current())
   }
 
-  static func jobs(wanted: Int?, processors: Int, largest: Int, limit: Int?) throws -> Int {
+  /// What is known of the cells' costs in a folder whose grid another process has taken.
+  public static func knownEstimates(in folder: StudyFolder) -> [String: CellEstimate] {
+    (try? Data(contentsOf: folder.estimatesFile)).flatMap {
+      try? JSONDecoder().decode([String: CellEstimate].self, from: $0)
+    } ?? [:]
+  }
+
+  /// How many cells run at a time.
+  ///
+  /// - Parameters:
+  ///   - wanted: as many as wished for; nil for as many as fit.
+  ///   - processors: as many as processors allow.
+  ///   - largest: what the largest cell takes of memory, in bytes.
+  ///   - limit: what there is; nil for any.
+  /// - Throws: `StudyError` when more are wished for than fit in memory.
+  public static func jobs(wanted: Int?, processors: Int, largest: Int, limit: Int?) throws -> Int {
     let fitting = largest > 0 ? limit.map { max(1, $0 / largest) } ?? .max : .max
     guard let wanted else { return max(1, min(processors, fitting)) }
     guard wanted <= fitting else {

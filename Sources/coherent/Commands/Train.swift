@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Collectives
 import Datasets
 import Foundation
 import NeuralNetworks
@@ -62,11 +63,13 @@ struct Train: ParsableCommand {
     // Nobody may be left to read what is said here: that ends no training.
     signal(SIGPIPE, SIG_IGN)
     let parent = ParentProcessMonitor()
-    let run =
-      try keeping.resume.map {
-        try TrainingRun(
-          resuming: $0, to: options.length, tool: Coherent.tool, checksMemory: !limits.ignoreMemoryEstimate)
-      } ?? start()
+    let ranks = try Ranks(Launch(), tool: Coherent.tool, timeout: .seconds(limits.rankTimeout))
+    // Who goes is missed at once rather than after the timeout.
+    defer { ranks?.group.leave() }
+    let settings = try keeping.resume == nil ? agreed(ranks) : nil
+    if let ranks, !ranks.isFirst { return try follow(ranks, settings, parent) }
+    let run = try settings.map { try start($0, ranks) } ?? resume(ranks)
+    try ranks?.announce(run)
     run.warnings.forEach { Console.note("Warning: \($0).") }
     run.notes.forEach { Console.note("Note: \($0).") }
     if run.isComplete {
@@ -86,12 +89,34 @@ struct Train: ParsableCommand {
     }
   }
 
-  private func start() throws -> TrainingRun {
+  /// What the command line and its file say, to all ranks the same.
+  private func agreed(_ ranks: Ranks?) throws -> TrainingConfiguration {
     var settings = try config.map { try TrainingConfiguration(file: $0) } ?? TrainingConfiguration()
     options.apply(to: &settings)
-    return try TrainingRun(
+    try ranks?.agree(on: &settings)
+    return settings
+  }
+
+  private func start(_ settings: TrainingConfiguration, _ ranks: Ranks?) throws -> TrainingRun {
+    try TrainingRun(
       settings, at: place.out ?? "", existing: keeping.force ? .replace : .refuse, tool: Coherent.tool,
-      checksMemory: !limits.ignoreMemoryEstimate)
+      checksMemory: !limits.ignoreMemoryEstimate, group: ranks?.group)
+  }
+
+  private func resume(_ ranks: Ranks?) throws -> TrainingRun {
+    try TrainingRun(
+      resuming: keeping.resume ?? "", to: options.length, tool: Coherent.tool,
+      checksMemory: !limits.ignoreMemoryEstimate, group: ranks?.group)
+  }
+
+  /// Computes for rank 0, which has the run directory and speaks.
+  private func follow(_ ranks: Ranks, _ own: TrainingConfiguration?, _ parent: ParentProcessMonitor?) throws {
+    guard let settings = try ranks.announced(own: own) else { return }
+    let limit = limits.ignoreMemoryEstimate ? nil : MemoryLimit.current()
+    let training = try ConfiguredTraining(settings, memoryLimit: limit, group: ranks.group)
+    Interruption.listen()
+    let outcome = try training.trainer.run { Interruption.isRequested || parent?.isGone ?? false }
+    if outcome == .interrupted { throw ExitCode(130) }
   }
 
   private func train(_ run: TrainingRun, _ parent: ParentProcessMonitor?) throws -> TrainingOutcome {
@@ -165,6 +190,14 @@ extension Train {
 
   struct Limits: ParsableArguments {
     @Flag(help: "Start even where the run is estimated not to fit in memory.") var ignoreMemoryEstimate = false
+
+    @Option(help: "Seconds that ranks wait for each other before one counts as lost.") var rankTimeout = 300
+
+    func validate() throws {
+      guard (1...86_400).contains(rankTimeout) else {
+        throw ValidationError("--rank-timeout must be from 1 to 86400 seconds, not \(rankTimeout).")
+      }
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Collectives
 import Foundation
 import Studies
 import Runs
@@ -13,7 +14,7 @@ extension StudyCommand {
       discussion: """
         Complete cells are skipped and unfinished cells resume, so the same command can be repeated after any \
         interruption. Each cell is a process of its own with its own processors; a cell that fails is named, and the \
-        others continue.
+        others continue. Started by torchrun, mpirun or srun on hosts that share the folder, the ranks share the cells.
 
         Example: coherent study run ws/easy-hard --profile small --data-dir data --out studies/easy-hard
         """)
@@ -52,14 +53,20 @@ extension StudyCommand {
         let estimates = try estimate(cells, known: [:])
         return print(Self.table(cells, estimates) + "\n" + total(estimates, jobs: jobs ?? defaultJobs))
       }
+      let launch = try Launch()
+      let ranks = try Ranks(launch, tool: Coherent.tool)
+      if let ranks, !ranks.isFirst { return try help(ranks, launch, cells, settings, folder) }
       let grid = try StudyGrid(cells, settings: settings, in: folder)
       let estimates = try grid.estimates { cells, known in try self.estimate(cells, known: known) }
       let jobs = try grid.jobs(
-        wanted: jobs, processors: defaultJobs, estimates: estimates, ignoresMemory: ignoreMemoryEstimate)
+        wanted: jobs, processors: jobs(of: launch), estimates: estimates, ignoresMemory: ignoreMemoryEstimate)
+      // The folder is made. From here on nobody waits for anybody.
+      try ranks?.group.barrier()
+      ranks?.group.leave()
       if !quiet { Console.note("\(study.id), \(settings.scale): " + total(estimates, jobs: jobs)) }
       let runner = GridRunner(
         cells, settings: settings, in: folder, jobs: jobs, program: Self.program, estimates: estimates,
-        ignoresMemory: ignoreMemoryEstimate)
+        ignoresMemory: ignoreMemoryEstimate, isShared: ranks != nil)
       Interruption.listen()
       let progress = GridConsole(isQuiet: quiet, count: cells.count)
       let isDone = try runner.run(shouldStop: { Interruption.isRequested }, observe: progress.observe)
@@ -71,6 +78,28 @@ extension StudyCommand {
         throw ExitCode(130)
       }
       try conclude(results, folder)
+    }
+
+    /// Runs what cells are free, until all have results; the first rank concludes.
+    private func help(
+      _ ranks: Ranks, _ launch: Launch, _ cells: [Cell], _ settings: StudySettings, _ folder: StudyFolder
+    ) throws {
+      try ranks.group.barrier()
+      ranks.group.leave()
+      let estimates = StudyGrid.knownEstimates(in: folder)
+      guard !estimates.isEmpty else {
+        throw ValidationError(
+          "\(folder.url.path) is not the folder of rank 0: all ranks need one that their hosts share (--out).")
+      }
+      let jobs = try StudyGrid.jobs(
+        wanted: jobs, processors: jobs(of: launch), largest: estimates.values.map(\.memory).max() ?? 0,
+        limit: ignoreMemoryEstimate ? nil : MemoryLimit.current())
+      let runner = GridRunner(
+        cells, settings: settings, in: folder, jobs: jobs, program: Self.program, estimates: estimates,
+        ignoresMemory: ignoreMemoryEstimate, isShared: true)
+      Interruption.listen()
+      let isDone = try runner.run(shouldStop: { Interruption.isRequested }, observe: { _ in })
+      if !isDone { throw ExitCode(130) }
     }
 
     private func conclude(_ results: StudyResults, _ folder: StudyFolder) throws {
@@ -104,6 +133,11 @@ extension StudyCommand {
 
     /// As many cells as processors have room for.
     private var defaultJobs: Int { max(1, ProcessInfo.processInfo.activeProcessorCount / threads) }
+
+    /// The same for a rank, of which a host has several.
+    private func jobs(of launch: Launch) -> Int {
+      max(1, launch.threads(processors: ProcessInfo.processInfo.activeProcessorCount) / threads)
+    }
 
     private func estimate(_ cells: [Cell], known: [String: CellEstimate]) throws -> [String: CellEstimate] {
       let limit = ignoreMemoryEstimate ? nil : MemoryLimit.current()

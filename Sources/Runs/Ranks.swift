@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Collectives
+import Foundation
+import RunStore
+import Tensors
+import Training
+
+/// A training by several processes, seen from one of them. Rank 0 has the run directory and speaks; the others compute.
+public struct Ranks {
+  /// The processes.
+  public let group: ProcessGroup
+  private let launch: Launch
+
+  /// Joins the processes that a launcher started with this one; nil for a process of its own.
+  ///
+  /// - Parameters:
+  ///   - launch: what the launcher said.
+  ///   - tool: this program; all ranks have to be of one version.
+  ///   - timeout: how long ranks wait for each other.
+  /// - Throws: `ProcessGroupError` when some do not come, or are of another version.
+  public init?(_ launch: Launch, tool: RunManifest.Tool, timeout: Duration = ProcessGroup.usualTimeout) throws {
+    guard launch.count > 1 else { return nil }
+    self.launch = launch
+    group = try ProcessGroup(launch, timeout: timeout)
+    try group.requireSame(
+      [tool.name, tool.version, tool.commit].compactMap { $0 }.joined(separator: " "), "the program")
+  }
+
+  /// Whether this rank writes the run directory and speaks.
+  public var isFirst: Bool { group.rank == 0 }
+
+  /// Options that may differ from host to host, and change no result that the data does not show.
+  private static let local: Set<String> = [
+    "data-dir", "labels", "corrections", "split", "weights", "threads", "workers", "prefetch",
+  ]
+
+  /// Checks that all ranks were given the same options, and shares the host's processors among its ranks.
+  ///
+  /// - Throws: `ProcessGroupError` that names the options that differ.
+  public func agree(on configuration: inout TrainingConfiguration) throws {
+    setThreads(&configuration)
+    let all = try group.texts(configuration.yaml()).enumerated().map {
+      try TrainingConfiguration(yaml: $1, source: "the configuration of rank \($0)")
+    }
+    for (rank, other) in all.enumerated() {
+      let differing = try other.differences(from: all[0]).filter { !Self.local.contains($0) }
+      guard differing.isEmpty else {
+        throw ProcessGroupError(
+          "rank \(rank) was given another \(differing.joined(separator: ", ")) than rank 0; start all ranks with the "
+            + "same options")
+      }
+    }
+  }
+
+  private func setThreads(_ configuration: inout TrainingConfiguration) {
+    guard configuration.threads == nil, ProcessInfo.processInfo.environment["OMP_NUM_THREADS"] == nil else { return }
+    configuration.threads = launch.threads(processors: ProcessInfo.processInfo.activeProcessorCount)
+  }
+
+  /// Tells the other ranks what rank 0 is about to train; nil when the run is complete already.
+  public func announce(_ run: TrainingRun) throws {
+    let yaml = try run.isComplete ? "" : run.configuration?.yaml() ?? ""
+    _ = try group.broadcast(Data(yaml.utf8))
+  }
+
+  /// What rank 0 trains; nil when there is nothing left to do.
+  ///
+  /// - Parameter own: what this rank was told, for the places of its files; nil where the run's own hold.
+  public func announced(own: TrainingConfiguration?) throws -> TrainingConfiguration? {
+    let yaml = String(decoding: try group.broadcast(Data()), as: UTF8.self)
+    guard !yaml.isEmpty else { return nil }
+    var configuration = try TrainingConfiguration(yaml: yaml, source: "the configuration of rank 0")
+    configuration.threads = nil
+    if let own {
+      for option in TrainingConfiguration.options where Self.local.contains(option.key) {
+        option.copy(from: own, to: &configuration)
+      }
+    }
+    setThreads(&configuration)
+    return configuration
+  }
+}

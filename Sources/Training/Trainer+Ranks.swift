@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Collectives
+import Datasets
+import Foundation
+import Tensors
+
+/// What ranks that train together have to do beside the steps themselves.
+extension Trainer {
+  /// Whether `state()` can be had now: always alone, and for several ranks where they have gathered it.
+  public var hasState: Bool { group == nil || gatheredState?.step == step }
+
+  /// The arrays of optimizer and aggregator.
+  func updateState() throws -> [(name: String, tensor: Tensor)] {
+    try optimizer.state().map { ("optimizer." + $0.name, $0.tensor) }
+      + aggregator.state.map { ("aggregator." + $0.name, $0.tensor) }
+  }
+
+  /// Gathers what the ranks keep of optimizer and aggregator; nothing to do alone.
+  func gatherState() throws {
+    guard let sharing = passes.sharing else { return }
+    // The earlier one goes first: both would take twice the memory.
+    gatheredState = nil
+    gatheredState = (step, try sharing.gathered(updateState()))
+  }
+
+  private struct Position: Codable {
+    var step: Int
+    var sampler: BatchSampler
+    var milestones: Milestones
+    var isRestored: Bool
+  }
+
+  /// Lets all ranks begin where rank 0 does, after a look at whether they have the same examples and labels.
+  ///
+  /// - Throws: `ProcessGroupError` that says what differs.
+  func synchronize() throws {
+    guard let group else { return }
+    try group.requireSame(fingerprint, "the data")
+    let source = "state from rank 0"
+    let position = Position(
+      step: step, sampler: sampler, milestones: milestones, isRestored: restoredState != nil)
+    let described = try group.broadcast(group.rank == 0 ? JSONEncoder().encode(position) : Data())
+    let weights = try group.broadcast(group.rank == 0 ? Safetensors.encode(weights, metadata: [:]) : Data())
+    let arrays = try group.broadcast(
+      group.rank == 0 ? Safetensors.encode(restoredState?.arrays ?? [], metadata: [:]) : Data())
+    restoredState = nil
+    guard group.rank > 0 else { return }
+    let first = try JSONDecoder().decode(Position.self, from: described)
+    let values = try Safetensors.decode(weights).tensors
+    for (name, target) in self.weights {
+      guard let value = values[name], value.shape == target.shape else {
+        throw TrainingError(.configuration, "rank 0 trains another model: it has no \(name) of this shape")
+      }
+      try target.copy(from: value)
+    }
+    guard first.isRestored else { return }
+    let state = try Safetensors.decode(arrays).tensors.map { (name: $0.key, tensor: $0.value) }
+    try restore(
+      TrainerState(step: first.step, sampler: first.sampler, milestones: first.milestones, arrays: state), from: source)
+  }
+
+  /// What the ranks must have in common of the data.
+  private var fingerprint: String {
+    let labels = data.trainIndices.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { hash, index in
+      [UInt64(index), UInt64(data.labels.assigned[index])].reduce(hash) { ($0 ^ $1) &* 0x100_0000_01b3 }
+    }
+    let files = data.checksums.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.prefix(12))" }
+    return
+      "\(data.trainIndices.count) training and \(data.test.count) test examples, labels \(String(labels, radix: 16)), "
+      + "files \(files.joined(separator: ", "))"
+  }
+}
