@@ -78,22 +78,10 @@ public final class GeometricMedian: GradientMatrixAggregator {
     let centre = try points.mean([0])
     try store.gradient.copy(from: centre)
     for index in 0..<count { try points.select(0, index).add(centre, scale: -1) }
-    let gram = try matrix.sumOverShards(products(of: points))
+    let gram = try matrix.sumOverShards(blockProducts(of: points))
     let (weights, convergence) = Self.weights(gram: gram, count: count, tolerance, maximumIterations)
     self.convergence = convergence
     for index in 0..<count { try store.gradient.add(points.select(0, index), scale: weights[index]) }
-  }
-
-  /// The inner products of the points, in double, a block of columns at a time.
-  private func products(of points: Tensor) throws -> [Double] {
-    let block = 1 << 18
-    var total = Array(repeating: 0.0, count: count * count)
-    for start in stride(from: 0, to: points.size(1), by: block) {
-      let part = try points.narrow(1, from: start, length: min(block, points.size(1) - start)).to(.float64)
-      let products: [Double] = try part.matmul(part.transpose()).values()
-      for index in total.indices { total[index] += products[index] }
-    }
-    return total
   }
 
   /// The weights of the geometric median of `count` points with these inner products (about their mean).

@@ -45,13 +45,13 @@ public final class SumOfSigns: GradientMatrixAggregator {
 /// The scale of sign rules in the authors' code.
 public let usualSignScale = 0.001
 
-private func checkedSignScale(_ scale: Double) throws -> Double {
+func checkedSignScale(_ scale: Double) throws -> Double {
   guard scale > 0, scale.isFinite else {
     throw AggregationError("the scale of a sign rule must be a number above 0, not \(scale)")
   }
   return scale
 }
 
-private func signRuleName(_ name: String, _ scale: Double) -> String {
+func signRuleName(_ name: String, _ scale: Double) -> String {
   name + (scale == usualSignScale ? "" : ":scale=\(shortest(scale))")
 }

@@ -44,6 +44,21 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     Row(words: ["and-mask:t=T", "and-mask:t=T:rescaled"]) {
       try AndMask(threshold: $0.number("t", Double.init) ?? 0.2, isRescaled: $0.settings["rescaled"] != nil)
     },
+    Row(words: ["sand-mask:t=T"], more: ["k"]) {
+      try SandMask(
+        threshold: $0.number("t", Double.init) ?? 0.2, sharpness: $0.number("k", Double.init) ?? SandMask.usualSharpness
+      )
+    },
+    Row(words: ["gaf:t=T", "gaf:t=T:k=K", "gaf:t=T:mean"]) {
+      try AgreementFilter(
+        threshold: $0.number("t", Double.init) ?? AgreementFilter.usualThreshold,
+        joining: $0.settings["mean"] == nil ? .halving : .mean, groupCount: $0.number("k", Int.init))
+    },
+    Row(words: ["sign-ema"], more: ["beta", "scale"]) {
+      try SignOfAverage(
+        beta: $0.number("beta", Double.init) ?? SignOfAverage.usualBeta,
+        scale: $0.number("scale", Double.init) ?? usualSignScale)
+    },
     Row(words: ["sign-sum"], more: ["scale"]) {
       try SignOfSum(scale: $0.number("scale", Double.init) ?? usualSignScale)
     },

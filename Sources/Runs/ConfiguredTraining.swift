@@ -123,7 +123,8 @@ extension TrainingConfiguration {
     TrainingSettings(
       steps: steps, batchSize: batchSize, dropsLast: dropLast, augmentation: try Augmentation(augment), seed: seed,
       evaluationDistance: evalEvery, evaluationPolicy: evalSchedule, stopAccuracy: stopAccuracy, labelWave: labelWave,
-      clipNorm: clipNorm, batchNormGroups: bnGroups)
+      clipNorm: clipNorm, batchNormGroups: bnGroups,
+      loss: try ClassificationLoss(loss))
   }
 
   /// Who computes the products of linear layers; nil for what suits the processor.

@@ -14,9 +14,11 @@ extension TrainedModel {
         .configuration,
         "example \(bad) was requested, but the \(split.rawValue) split has examples 0 to \(labels.count - 1)")
     }
-    return try ProbeSample(
+    var sample = try ProbeSample(
       of: dataset, labels: labels, candidates: indices, split: split.rawValue, count: indices.count,
       seed: configuration.seed)
+    sample.loss = try loss()
+    return sample
   }
 
   /// The examples of the split whose gradients help, and those whose gradients hurt, each of some examples, with the
@@ -35,7 +37,7 @@ extension TrainedModel {
   ) throws -> Neighbourhoods {
     let candidates = try sample(count, chunkSize: chunkSize)
     var queries = queries
-    queries.chunkSize = candidates.chunkSize
+    (queries.chunkSize, queries.loss) = (candidates.chunkSize, candidates.loss)
     return try candidates.neighbours(of: queries, plan(.running), settings)
   }
 }

@@ -197,6 +197,9 @@ public final class TrainedModel {
     ).trainingChunk(maximum: ProbeSample.usualChunkSize)
   }
 
+  /// The run's loss, whose gradients are measured.
+  func loss() throws -> ClassificationLoss { try ClassificationLoss(configuration.loss) }
+
   func plan(_ policy: BatchNormPolicy) throws -> GradientPlan {
     try GradientPlan(model, store: store, batchNormPolicy: policy, linearPolicy: linearPolicy)
   }
@@ -205,7 +208,7 @@ public final class TrainedModel {
     var probe = try ProbeSample(
       of: dataset, labels: labels, candidates: candidates, split: split.rawValue,
       count: count ?? candidates.count, seed: configuration.seed)
-    probe.chunkSize = max(1, try chunkSize ?? usualChunkSize())
+    (probe.chunkSize, probe.loss) = (max(1, try chunkSize ?? usualChunkSize()), try loss())
     return probe
   }
 }

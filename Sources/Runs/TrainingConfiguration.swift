@@ -68,6 +68,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var initializer: Initializer?
   /// How the examples' gradients become a step, as a word; see `OptimizerSpecification`.
   public var optimizer = "sgd"
+  /// What is minimised, as a word: "ce", "smooth:0.1", "gce:0.7", "sce:0.1,1" or "elr:3,0.7".
+  public var loss = "ce"
   /// The learning rate η at the start.
   public var lr = 0.1
   /// The momentum μ.
@@ -158,6 +160,7 @@ extension TrainingConfiguration {
       "\(optimizer) was studied without momentum, which mixes back in what the median left out; leave momentum at 0, or "
         + "set allow-momentum")
     try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")
+    _ = try ClassificationLoss(loss)
     try TrainingSettings.check(clipNorm: clipNorm)
     try TrainingSettings.check(labelWave: labelWave)
     try TrainingSettings.check(batchNormGroups: bnGroups)
@@ -245,7 +248,7 @@ extension TrainingConfiguration {
 
   /// What a run itself writes to the manifest's `extra`.
   static let manifestEntries = [
-    "split", "weights", "norm", "augment", "bn_groups", "drop_last", "clip_norm", "freeze", "frozen_parameters",
+    "split", "weights", "norm", "augment", "loss", "bn_groups", "drop_last", "clip_norm", "freeze", "frozen_parameters",
     "memory_estimate_bytes", "ranks",
   ]
 

@@ -221,6 +221,9 @@ extension TrainingConfiguration {
     .init("momentum", .optimization, \.momentum, "Momentum. (default: 0)"),
     .init("nesterov", .optimization, \.nesterov, "Use Nesterov momentum."),
     .init("allow-momentum", .optimization, \.allowMomentum, "Use momentum with m3, rm3 and related averages too."),
+    .init(
+      "loss", .optimization, \.loss,
+      "What is minimised: ce (cross entropy), smooth:0.1, gce:0.7, sce:0.1,1 or elr:3,0.7. (default: ce)"),
     .init("weight-decay", .optimization, \.weightDecay, "Weight decay. (default: 0)"),
     .init("clip-norm", .optimization, \.clipNorm, "Shorten the gradient of a step to this length where it is longer."),
     .init(

@@ -49,7 +49,7 @@ extension ContributionProbe: Probe {
     var paper = try ProbeSample(
       of: population.dataset, labels: population.labels, candidates: population.indices, split: population.split,
       count: min(Self.paperExamples, population.indices.count), seed: setup.seed)
-    paper.chunkSize = population.chunkSize
+    (paper.chunkSize, paper.loss) = (population.chunkSize, population.loss)
     var generator = SeededGenerator(seed: setup.seed, stream: .probe, index: 1)
     let columns = try ColumnSample(setup.plan, perLayer: Self.paperWeights, using: &generator)
     let labels = setup.data.labels

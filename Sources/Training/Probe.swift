@@ -138,6 +138,8 @@ public struct ProbeSetup {
   public let batchSize: Int
   /// Examples in a pass of the probe.
   public let chunkSize: Int
+  /// The loss whose gradients are taken, that of the training.
+  public let loss: ClassificationLoss
   /// How the examples' gradients are computed, under the probe's treatment of batch normalisation.
   public let plan: GradientPlan
   /// The treatment of batch normalisation under which a run's other logs have one line a step, split and layer.
@@ -150,7 +152,7 @@ public struct ProbeSetup {
     var sample = try ProbeSample(
       of: data.train, labels: data.labels.assigned, candidates: data.trainIndices, split: Split.train.rawValue,
       count: size.isLimit ? min(size.count, data.trainIndices.count) : size.count, seed: seed)
-    sample.chunkSize = chunkSize
+    (sample.chunkSize, sample.loss) = (chunkSize, loss)
     return sample
   }
 
@@ -161,7 +163,7 @@ public struct ProbeSetup {
     var sample = try ProbeSample(
       of: data.test, labels: data.testProbeLabels, candidates: Array(data.test.labels.indices),
       split: Split.test.rawValue, count: min(size.count, data.test.count), seed: seed)
-    sample.chunkSize = chunkSize
+    (sample.chunkSize, sample.loss) = (chunkSize, loss)
     return sample
   }
 }

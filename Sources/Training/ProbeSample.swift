@@ -18,6 +18,8 @@ public struct ProbeSample: Sendable {
   public let split: String
   /// Examples in a pass, at most. Results do not depend on it beyond rounding.
   public var chunkSize = usualChunkSize
+  /// Whose gradients are taken.
+  public var loss = ClassificationLoss.crossEntropy
   /// What `chunkSize` is unless memory asks for less.
   public static let usualChunkSize = 150
 
@@ -51,7 +53,7 @@ public struct ProbeSample: Sendable {
     let device = plan.store.values.device
     try dataset.forEachBatch(of: indices, size: chunkSize, device: device) { images, range in
       let targets = try Tensor(indices[range].map { labels[$0] }, device: device)
-      let matrix = try GradientMatrix(plan, input: images) { try $0.crossEntropy(targets: targets) }
+      let matrix = try GradientMatrix(plan, input: images) { try loss.losses($0, targets: targets) }
       try body(matrix, range)
     }
   }

@@ -13,12 +13,13 @@ final class Probes {
 
   /// - Parameters:
   ///   - chunkSize: examples in a pass, when there must be fewer than usual.
+  ///   - loss: that of the training.
   ///   - makePlan: how the examples' gradients are computed, for a treatment of batch normalisation.
   /// - Throws: `TrainingError` when a sample is larger than its data set; `GradientMatrixError` when the model has a
   ///   layer without a rule.
   init?(
     _ probes: [any Probe], data: TrainingData, seed: UInt64, batchSize: Int, chunkSize: Int?,
-    plan makePlan: (BatchNormPolicy) throws -> GradientPlan, steps: Int, stepsPerEpoch: Int
+    loss: ClassificationLoss, plan makePlan: (BatchNormPolicy) throws -> GradientPlan, steps: Int, stepsPerEpoch: Int
   ) throws {
     guard !probes.isEmpty else { return nil }
     self.steps = steps
@@ -34,7 +35,8 @@ final class Probes {
       let usual = policy == .batch ? batchSize : ProbeSample.usualChunkSize
       try probe.prepare(
         ProbeSetup(
-          data: data, seed: seed, batchSize: batchSize, chunkSize: min(chunkSize ?? .max, usual), plan: plan,
+          data: data, seed: seed, batchSize: batchSize, chunkSize: min(chunkSize ?? .max, usual), loss: loss,
+          plan: plan,
           leadingPolicy: leading))
       return (probe, plan)
     }

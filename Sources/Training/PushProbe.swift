@@ -80,7 +80,7 @@ extension PushProbe: Probe {
     var sample = try ProbeSample(
       of: data.train, labels: labels.assigned, candidates: chosen, split: Split.train.rawValue, count: chosen.count,
       seed: seed)
-    sample.chunkSize = setup.chunkSize
+    (sample.chunkSize, sample.loss) = (setup.chunkSize, setup.loss)
     prepared = (sample, chosen.map(labels.isCorrupt))
     trainingCount = candidates.count
     let groups = try GradientMatrix.groups(of: batchSize, count: 3)

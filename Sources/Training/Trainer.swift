@@ -87,6 +87,8 @@ public final class Trainer {
   /// The source of dropout masks.
   let generator: Generator
   let passes: TrainingStep
+  /// What the loss remembers of earlier predictions; nil where it remembers nothing.
+  let predictions: PredictionMemory?
   private let loader: BatchLoader
   /// The processes that train together; nil for this one alone.
   public let group: ProcessGroup?
@@ -131,6 +133,7 @@ public final class Trainer {
     sampler = try BatchSampler(
       count: data.trainIndices.count, batchSize: settings.batchSize, seed: settings.seed, dropLast: settings.dropsLast)
     learning = LearningRecord(count: data.train.count)
+    predictions = try PredictionMemory(settings.loss, count: data.train.count, classes: data.train.classCount)
     labelWave = settings.labelWave.map { LabelWave(window: $0, count: data.train.count) }
     var dropout = SeededGenerator(seed: settings.seed, stream: .dropout)
     generator = try Generator(seed: dropout.next(), device: device)
@@ -158,6 +161,7 @@ public final class Trainer {
     self.probes = try Probes(
       probes, data: data, seed: settings.seed, batchSize: settings.batchSize,
       chunkSize: activationMemory?.trainingChunk(maximum: max(ProbeSample.usualChunkSize, batchSize)),
+      loss: settings.loss,
       plan: { try GradientPlan(model, store: store, batchNormPolicy: $0, linearPolicy: policy) },
       steps: settings.steps, stepsPerEpoch: perEpoch)
   }
@@ -272,10 +276,13 @@ public final class Trainer {
     for _ in 0..<aggregator.batchesPerStep {
       let batch = try loader.next(&sampler, device: store.values.device)
       let targets = batch.indices.map { data.labels.assigned[$0] }
-      let labels = try Tensor(Array(targets[passes.part(targets.count)]), device: store.values.device)
-      let result = try passes.aggregate(batch.images, ofBatch: targets.count) {
-        try $0.crossEntropy(targets: labels)
+      let part = passes.part(targets.count)
+      let labels = try Tensor(Array(targets[part]), device: store.values.device)
+      let result = try passes.aggregate(batch.images, ofBatch: targets.count) { [settings, predictions] logits in
+        let memory = try predictions?.targets(of: Array(batch.indices[part]), logits)
+        return try settings.loss.losses(logits, targets: labels, memory: memory)
       }
+      try predictions?.didVisit(batch.indices, result.output.detach())
       total += try note(result, batch.indices, targets, rate: rate)
       count += batch.indices.count
       let updated = passes.updated

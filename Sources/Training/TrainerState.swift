@@ -44,7 +44,7 @@ extension Trainer {
         ("learning.first", Tensor(learning.firstLearned)),
         ("learning.last", Tensor(learning.lastLearned)),
         ("learning.forgetting", Tensor(learning.forgettingEvents)),
-      ] + labelWaveState() + (probes?.state() ?? []))
+      ] + labelWaveState() + (predictions.map { [("loss.predictions", $0.values)] } ?? []) + (probes?.state() ?? []))
   }
 
   private func labelWaveState() throws -> [(name: String, tensor: Tensor)] {
@@ -97,6 +97,14 @@ extension Trainer {
       record.firstLearned.count == data.train.count
     else { throw TrainingError(.checkpoint, "the checkpoint's \(source) is incomplete or of other data") }
     let wave = try restoredLabelWave(arrays, from: source)
+    if let predictions {
+      guard let saved = arrays["loss.predictions"], saved.shape == predictions.values.shape else {
+        throw TrainingError(
+          .checkpoint,
+          "the checkpoint's \(source) has no predictions of this data for the loss elr: it was made with another loss")
+      }
+      try predictions.values.copy(from: saved)
+    }
     try probes?.restore(arrays)
     try generator.restore(state: bytes.values())
     (learning, labelWave) = (record, wave)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Datasets
+import NeuralNetworks
 
 /// What a training is beside its objects: sizes, lengths and the seed.
 public struct TrainingSettings: Sendable, Equatable {
@@ -27,17 +28,20 @@ public struct TrainingSettings: Sendable, Equatable {
   /// The groups of consecutive examples of a mini-batch that batch normalisation takes its statistics over, G, each by
   /// itself; nil for the whole mini-batch. Several ranks have whole groups, so their number changes no result.
   public var batchNormGroups: Int?
+  /// What is minimised; evaluations report the cross entropy in any case.
+  public var loss = ClassificationLoss.crossEntropy
 
   /// Settings from those that are not the usual ones.
   public init(
     steps: Int = 1000, batchSize: Int = 100, dropsLast: Bool = false, augmentation: Augmentation = .none,
     seed: UInt64 = 1, evaluationDistance: Int? = nil, evaluationPolicy: EvaluationPolicy = .auto,
-    stopAccuracy: Double? = nil, labelWave: Int? = nil, clipNorm: Double? = nil, batchNormGroups: Int? = nil
+    stopAccuracy: Double? = nil, labelWave: Int? = nil, clipNorm: Double? = nil, batchNormGroups: Int? = nil,
+    loss: ClassificationLoss = .crossEntropy
   ) {
     (self.steps, self.batchSize, self.dropsLast) = (steps, batchSize, dropsLast)
     (self.augmentation, self.seed, self.evaluationDistance) = (augmentation, seed, evaluationDistance)
     (self.evaluationPolicy, self.stopAccuracy, self.labelWave) = (evaluationPolicy, stopAccuracy, labelWave)
-    (self.clipNorm, self.batchNormGroups) = (clipNorm, batchNormGroups)
+    (self.clipNorm, self.batchNormGroups, self.loss) = (clipNorm, batchNormGroups, loss)
   }
 
   /// Updates that a run can have at most.
@@ -56,6 +60,7 @@ public struct TrainingSettings: Sendable, Equatable {
     try Self.check(clipNorm: clipNorm)
     try Self.check(labelWave: labelWave)
     try Self.check(batchNormGroups: batchNormGroups)
+    if let problem = loss.problem { throw TrainingError(.configuration, "loss: \(problem)") }
     try require((evaluationDistance ?? 1) >= 1, "eval-every must be at least 1, not \(evaluationDistance ?? 0)")
   }
 

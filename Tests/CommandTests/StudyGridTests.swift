@@ -66,6 +66,26 @@ import Testing
     #expect(try self.results(out) == before)
   }
 
+  /// Ranks on a folder of all take what is free, and what one that is killed had begun, the others go on with.
+  @Test func ranksShareTheCells() throws {
+    let scratch = try Scratch()
+    let (alone, shared) = (scratch.path("alone"), scratch.path("shared"))
+    let result = try Program.run(smoke("cg/winsorized", alone))
+    #expect(result.code == 0, "\(result.errors)")
+    let port = try freePort()
+    let ranks = try (0..<3).map { rank in
+      try Running(
+        smoke("cg/winsorized", shared),
+        environment: ["RANK": "\(rank)", "WORLD_SIZE": "3", "MASTER_PORT": "\(port)"])
+    }
+    try ranks[0].until { written(shared) > 0 }
+    ranks[2].send(SIGKILL)
+    let ends = try ranks.map { try $0.wait() }
+    #expect(ends[0].code == 0 && ends[1].code == 0, "\(ends.map(\.errors))")
+    #expect(ends[0].output.contains("Report: \(shared)/report.html") && ends[1].output == "")
+    #expect(try results(alone) == results(shared))
+  }
+
   /// Bytes of all runs' metrics so far: how far a grid is.
   private func written(_ out: String) -> Int {
     let runs = (try? FileManager.default.contentsOfDirectory(atPath: out + "/runs")) ?? []

@@ -51,8 +51,11 @@ import TestSupport
     a.count == b.count ? zip(a, b).map { abs($0 - $1) }.max() ?? 0 : .infinity
   }
 
-  private static func settings(_ optimizer: String) -> TrainingConfiguration {
-    smallConfiguration {
+  /// An optimizer's word, and after a blank that of a loss which remembers.
+  private static func settings(_ words: String) -> TrainingConfiguration {
+    let optimizer = String(words.prefix { $0 != " " })
+    return smallConfiguration {
+      if words != optimizer { $0.loss = "elr:3,0.7" }
       ($0.model, $0.optimizer, $0.steps, $0.batchSize, $0.subset) = ("mlp:12,9", optimizer, 9, 23, 60)
       ($0.validation, $0.weightDecay) = (7, 0.01)
       $0.lr = optimizer.hasPrefix("adam") ? 0.01 : 0.1
@@ -61,7 +64,9 @@ import TestSupport
 
   private static let optimizers = [
     "sgd", "adam", "adamw", "rm3", "ra3", "m3:successive", "m3", "mom:k=5", "geomed:k=5", "winsorized:c=10",
-    "winsorized:s=2", "trimmed:s=1", "and-mask:t=0.2", "and-mask:t=0.2:rescaled", "m3+adam", "rm3+adamw",
+    "winsorized:s=2", "trimmed:s=1", "and-mask:t=0.2", "and-mask:t=0.2:rescaled", "sand-mask:t=0.1:k=0.001", "gaf:t=1",
+    "gaf:t=1:k=4", "m3+adam", "rm3+adamw",
+    "m3 elr",
   ]
 
   /// Mini-batches of 23, 23 and 7 divide among no number of ranks.

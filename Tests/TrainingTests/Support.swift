@@ -121,7 +121,8 @@ extension Trainer {
   /// What a probe of this trainer can draw on.
   func setup(_ plan: GradientPlan, chunkSize: Int = ProbeSample.usualChunkSize) -> ProbeSetup {
     ProbeSetup(
-      data: data, seed: settings.seed, batchSize: settings.batchSize, chunkSize: chunkSize, plan: plan,
+      data: data, seed: settings.seed, batchSize: settings.batchSize, chunkSize: chunkSize, loss: settings.loss,
+      plan: plan,
       leadingPolicy: .running)
   }
 }
