@@ -213,7 +213,7 @@ extension Checkpoint {
   static func save(_ trainer: Trainer, model: String, in folder: URL, logs: RunLogOffsets, seconds: Double) throws {
     defer { prune(in: folder, keeping: 2) }
     let (name, state) = (name(step: trainer.step), try trainer.state())
-    let weights = try write(trainer.weights, as: name + weightsEnding, in: folder)
+    let weights = try write(trainer.weights(), as: name + weightsEnding, in: folder)
     let arrays = try write(state.arrays, as: name + stateEnding, in: folder)
     var checkpoint = Checkpoint(
       step: state.step, model: model, parameterCount: trainer.store.count, sampler: state.sampler,

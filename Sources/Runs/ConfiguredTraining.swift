@@ -124,7 +124,7 @@ extension TrainingConfiguration {
       steps: steps, batchSize: batchSize, dropsLast: dropLast, augmentation: try Augmentation(augment), seed: seed,
       evaluationDistance: evalEvery, evaluationPolicy: evalSchedule, stopAccuracy: stopAccuracy, labelWave: labelWave,
       clipNorm: clipNorm, batchNormGroups: bnGroups,
-      loss: try ClassificationLoss(loss))
+      averagingDecay: ema, loss: try ClassificationLoss(loss))
   }
 
   /// Who computes the products of linear layers; nil for what suits the processor.

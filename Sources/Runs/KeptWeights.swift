@@ -83,7 +83,7 @@ extension Trainer {
     }
     guard !new.isEmpty else { return }
     defer { KeptWeights.prune(in: folder) }
-    let file = try Checkpoint.write(weights, as: KeptWeights.fileName(step: step), in: folder)
+    let file = try Checkpoint.write(weights(), as: KeptWeights.fileName(step: step), in: folder)
     for (selection, moment) in new {
       try writeAtomically(
         prettyJSON(KeptWeights(moment: moment, file: file), escapingSlashes: true),

@@ -58,6 +58,7 @@ public struct RunDescription: Sendable {
     extra["augment"] = trainer.settings.augmentation == .none ? nil : trainer.settings.augmentation.description
     extra["clip_norm"] = trainer.settings.clipNorm.map { "\($0)" }
     extra["loss"] = trainer.settings.loss == .crossEntropy ? nil : "\(trainer.settings.loss)"
+    extra["ema"] = trainer.settings.averagingDecay.map { "\($0)" }
     extra["bn_groups"] = trainer.settings.batchNormGroups.map { "\($0)" }
     extra["ranks"] = trainer.group.map { "\($0.count)" }
     extra["drop_last"] = trainer.settings.dropsLast ? "true" : nil

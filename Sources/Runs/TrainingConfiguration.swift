@@ -84,6 +84,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var clipNorm: Double?
   /// The groups of a mini-batch that batch normalisation takes its statistics over; nil for the whole mini-batch.
   public var bnGroups: Int?
+  /// D of the running mean of the weights that is evaluated and kept; nil for the weights themselves.
+  public var ema: Double?
   /// How the learning rate changes, as a word.
   public var schedule = "constant"
   /// Updates over which the learning rate rises to the schedule's; see `Schedule.factor`.
@@ -161,6 +163,7 @@ extension TrainingConfiguration {
         + "set allow-momentum")
     try require(lr > 0 && lr.isFinite, "lr must be a number above 0, not \(lr)")
     _ = try ClassificationLoss(loss)
+    try TrainingSettings.check(averagingDecay: ema)
     try TrainingSettings.check(clipNorm: clipNorm)
     try TrainingSettings.check(labelWave: labelWave)
     try TrainingSettings.check(batchNormGroups: bnGroups)
@@ -248,7 +251,8 @@ extension TrainingConfiguration {
 
   /// What a run itself writes to the manifest's `extra`.
   static let manifestEntries = [
-    "split", "weights", "norm", "augment", "loss", "bn_groups", "drop_last", "clip_norm", "freeze", "frozen_parameters",
+    "split", "weights", "norm", "augment", "loss", "ema", "bn_groups", "drop_last", "clip_norm", "freeze",
+    "frozen_parameters",
     "memory_estimate_bytes", "ranks",
   ]
 

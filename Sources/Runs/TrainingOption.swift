@@ -227,6 +227,9 @@ extension TrainingConfiguration {
     .init("weight-decay", .optimization, \.weightDecay, "Weight decay. (default: 0)"),
     .init("clip-norm", .optimization, \.clipNorm, "Shorten the gradient of a step to this length where it is longer."),
     .init(
+      "ema", .optimization, \.ema, valueName: "decay",
+      "Evaluate and keep a running mean of the weights with this decay, such as 0.999, in place of the last ones."),
+    .init(
       "bn-groups", .optimization, \.bnGroups,
       "Take batch statistics over this many groups of the mini-batch; several ranks need it, one each or more."),
     .init(

@@ -20,6 +20,10 @@ extension Trainer {
   /// - Parameter extent: how much of each split; a sample is the same at every evaluation; see
   ///   `EvaluationSamples`. Ranks share the work, so all call this.
   public func evaluate(_ extent: EvaluationExtent = .whole) throws -> [MetricRecord] {
+    try average?.inPlace { try evaluatePresent(extent) } ?? evaluatePresent(extent)
+  }
+
+  private func evaluatePresent(_ extent: EvaluationExtent) throws -> [MetricRecord] {
     let counts = evaluations.counts(of: extent)
     let epoch = Double(step * aggregator.batchesPerStep) / Double(sampler.batchesPerEpoch)
     var evaluator = evaluator
@@ -121,7 +125,8 @@ extension Trainer {
 
   /// Evaluates training examples alone, and keeps the result as the last such evaluation; no other rank is needed.
   public func evaluateTraining(_ extent: EvaluationExtent) throws -> TrainEvaluation {
-    try evaluateTraining(extent, by: evaluator)
+    func evaluated() throws -> TrainEvaluation { try evaluateTraining(extent, by: evaluator) }
+    return try average?.inPlace(evaluated) ?? evaluated()
   }
 
   private func evaluateTraining(_ extent: EvaluationExtent, by evaluator: Evaluator) throws -> TrainEvaluation {

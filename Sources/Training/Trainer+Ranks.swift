@@ -41,20 +41,25 @@ extension Trainer {
     let position = Position(
       step: step, sampler: sampler, milestones: milestones, isRestored: restoredState != nil)
     let described = try group.broadcast(group.rank == 0 ? JSONEncoder().encode(position) : Data())
-    let weights = try group.broadcast(group.rank == 0 ? Safetensors.encode(weights, metadata: [:]) : Data())
+    let weights = try group.broadcast(group.rank == 0 ? Safetensors.encode(weights(), metadata: [:]) : Data())
     let arrays = try group.broadcast(
       group.rank == 0 ? Safetensors.encode(restoredState?.arrays ?? [], metadata: [:]) : Data())
     restoredState = nil
     guard group.rank > 0 else { return }
     let first = try JSONDecoder().decode(Position.self, from: described)
     let values = try Safetensors.decode(weights).tensors
-    for (name, target) in self.weights {
+    let own =
+      store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
+    for (name, target) in own {
       guard let value = values[name], value.shape == target.shape else {
         throw TrainingError(.configuration, "rank 0 trains another model: it has no \(name) of this shape")
       }
       try target.copy(from: value)
     }
-    guard first.isRestored else { return }
+    guard first.isRestored else {
+      try average?.takePresent()
+      return
+    }
     let state = try Safetensors.decode(arrays).tensors.map { (name: $0.key, tensor: $0.value) }
     try restore(
       TrainerState(step: first.step, sampler: first.sampler, milestones: first.milestones, arrays: state), from: source)

@@ -87,6 +87,8 @@ public final class Trainer {
   /// The source of dropout masks.
   let generator: Generator
   let passes: TrainingStep
+  /// What is evaluated in place of the last weights; nil for those.
+  let average: WeightAverage?
   /// What the loss remembers of earlier predictions; nil where it remembers nothing.
   let predictions: PredictionMemory?
   private let loader: BatchLoader
@@ -133,6 +135,7 @@ public final class Trainer {
     sampler = try BatchSampler(
       count: data.trainIndices.count, batchSize: settings.batchSize, seed: settings.seed, dropLast: settings.dropsLast)
     learning = LearningRecord(count: data.train.count)
+    average = try settings.averagingDecay.map { try WeightAverage(model, store: store, decay: $0) }
     predictions = try PredictionMemory(settings.loss, count: data.train.count, classes: data.train.classCount)
     labelWave = settings.labelWave.map { LabelWave(window: $0, count: data.train.count) }
     var dropout = SeededGenerator(seed: settings.seed, stream: .dropout)
@@ -295,6 +298,7 @@ public final class Trainer {
       }
     }
     step += 1
+    try average?.didStep()
     if step.isMultiple(of: stepsPerEpoch) { labelWave?.endPass() }
     return StepRecord(step: step, loss: total / Double(count), learningRate: rate)
   }

@@ -23,9 +23,13 @@ public struct TrainerState {
 }
 
 extension Trainer {
-  /// Parameters and buffers by name. The tensors are the trainer's own, not copies.
-  public var weights: [(name: String, tensor: Tensor)] {
-    store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
+  /// Parameters and buffers by name, or the running means that are evaluated in their place. The tensors are the
+  /// trainer's own, not copies.
+  ///
+  /// - Throws: `TensorError` when memory runs out.
+  public func weights() throws -> [(name: String, tensor: Tensor)] {
+    try average?.named()
+      ?? store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }
   }
 
   /// The present state. The arrays are the trainer's own, not copies.
@@ -44,7 +48,8 @@ extension Trainer {
         ("learning.first", Tensor(learning.firstLearned)),
         ("learning.last", Tensor(learning.lastLearned)),
         ("learning.forgetting", Tensor(learning.forgettingEvents)),
-      ] + labelWaveState() + (predictions.map { [("loss.predictions", $0.values)] } ?? []) + (probes?.state() ?? []))
+      ] + labelWaveState() + (predictions.map { [("loss.predictions", $0.values)] } ?? [])
+        + (average?.state() ?? []) + (probes?.state() ?? []))
   }
 
   private func labelWaveState() throws -> [(name: String, tensor: Tensor)] {
@@ -105,6 +110,7 @@ extension Trainer {
       }
       try predictions.values.copy(from: saved)
     }
+    try average?.restore(arrays, from: source)
     try probes?.restore(arrays)
     try generator.restore(state: bytes.values())
     (learning, labelWave) = (record, wave)

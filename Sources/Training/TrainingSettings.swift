@@ -28,6 +28,9 @@ public struct TrainingSettings: Sendable, Equatable {
   /// The groups of consecutive examples of a mini-batch that batch normalisation takes its statistics over, G, each by
   /// itself; nil for the whole mini-batch. Several ranks have whole groups, so their number changes no result.
   public var batchNormGroups: Int?
+  /// D of the running mean of the weights that is evaluated and kept in place of the last ones; nil for those. See
+  /// `WeightAverage`.
+  public var averagingDecay: Double?
   /// What is minimised; evaluations report the cross entropy in any case.
   public var loss = ClassificationLoss.crossEntropy
 
@@ -36,12 +39,13 @@ public struct TrainingSettings: Sendable, Equatable {
     steps: Int = 1000, batchSize: Int = 100, dropsLast: Bool = false, augmentation: Augmentation = .none,
     seed: UInt64 = 1, evaluationDistance: Int? = nil, evaluationPolicy: EvaluationPolicy = .auto,
     stopAccuracy: Double? = nil, labelWave: Int? = nil, clipNorm: Double? = nil, batchNormGroups: Int? = nil,
-    loss: ClassificationLoss = .crossEntropy
+    averagingDecay: Double? = nil, loss: ClassificationLoss = .crossEntropy
   ) {
     (self.steps, self.batchSize, self.dropsLast) = (steps, batchSize, dropsLast)
     (self.augmentation, self.seed, self.evaluationDistance) = (augmentation, seed, evaluationDistance)
     (self.evaluationPolicy, self.stopAccuracy, self.labelWave) = (evaluationPolicy, stopAccuracy, labelWave)
     (self.clipNorm, self.batchNormGroups, self.loss) = (clipNorm, batchNormGroups, loss)
+    self.averagingDecay = averagingDecay
   }
 
   /// Updates that a run can have at most.
@@ -60,6 +64,7 @@ public struct TrainingSettings: Sendable, Equatable {
     try Self.check(clipNorm: clipNorm)
     try Self.check(labelWave: labelWave)
     try Self.check(batchNormGroups: batchNormGroups)
+    try Self.check(averagingDecay: averagingDecay)
     if let problem = loss.problem { throw TrainingError(.configuration, "loss: \(problem)") }
     try require((evaluationDistance ?? 1) >= 1, "eval-every must be at least 1, not \(evaluationDistance ?? 0)")
   }
@@ -68,6 +73,12 @@ public struct TrainingSettings: Sendable, Equatable {
   package static func check(labelWave: Int?) throws {
     guard let labelWave, labelWave < 1 else { return }
     throw TrainingError(.configuration, "label-wave must be at least 1, not \(labelWave); 3 is usual")
+  }
+
+  /// - Throws: `TrainingError` unless a decay is above 0 and below 1.
+  package static func check(averagingDecay: Double?) throws {
+    guard let averagingDecay, !(averagingDecay > 0 && averagingDecay < 1) else { return }
+    throw TrainingError(.configuration, "ema must be above 0 and below 1, such as 0.999, not \(averagingDecay)")
   }
 
   /// - Throws: `TrainingError` for a number of groups that cannot be.

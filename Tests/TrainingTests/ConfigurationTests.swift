@@ -163,6 +163,7 @@ import TestSupport
     (full.weightsHead, full.select, full.keep, full.evalSchedule) = (.replace, .best, "last", .dense)
     full.labelWave = 3
     full.bnGroups = 4
+    full.ema = 0.99
     full.loss = "gce:0.7"
     (full.split, full.stopAccuracy, full.tags) = ("parts: a.csv", 0.1 + 0.2, ["study": "a: b", "cell": "1e3"])
     full.lr = 1.0 / 3

@@ -127,7 +127,7 @@ import TestSupport
     }
     let second = try startRun(configuration, at: scratch.path("second"))
     let start = try Dictionary(
-      uniqueKeysWithValues: second.trainer.weights.map { ($0.name, try $0.tensor.values(as: Float.self)) })
+      uniqueKeysWithValues: second.trainer.weights().map { ($0.name, try $0.tensor.values(as: Float.self)) })
     #expect(try start == values(best))
     #expect(try second.directory.config().contains("weights: \(best.url.path)"))
     #expect(try second.directory.manifest().extra["weights"] == "first/" + best.url.lastPathComponent)

@@ -33,7 +33,7 @@ import TestSupport
       if case .stepped(let record) = event { losses.append(record.loss) }
     }
     let weights = try Tensor.concatenate(
-      trainer.weights.map { try $0.tensor.to(.float32).reshape([$0.tensor.count]) })
+      trainer.weights().map { try $0.tensor.to(.float32).reshape([$0.tensor.count]) })
     let state = try trainer.hasState ? trainer.state().arrays : []
     return try End(
       weights: weights.values(), metrics: metrics,
@@ -51,11 +51,12 @@ import TestSupport
     a.count == b.count ? zip(a, b).map { abs($0 - $1) }.max() ?? 0 : .infinity
   }
 
-  /// An optimizer's word, and after a blank that of a loss which remembers.
+  /// An optimizer's word, and after a blank what else is remembered.
   private static func settings(_ words: String) -> TrainingConfiguration {
     let optimizer = String(words.prefix { $0 != " " })
     return smallConfiguration {
-      if words != optimizer { $0.loss = "elr:3,0.7" }
+      if words.hasSuffix(" elr") { $0.loss = "elr:3,0.7" }
+      if words.hasSuffix(" ema") { $0.ema = 0.9 }
       ($0.model, $0.optimizer, $0.steps, $0.batchSize, $0.subset) = ("mlp:12,9", optimizer, 9, 23, 60)
       ($0.validation, $0.weightDecay) = (7, 0.01)
       $0.lr = optimizer.hasPrefix("adam") ? 0.01 : 0.1
@@ -66,7 +67,7 @@ import TestSupport
     "sgd", "adam", "adamw", "rm3", "ra3", "m3:successive", "m3", "mom:k=5", "geomed:k=5", "winsorized:c=10",
     "winsorized:s=2", "trimmed:s=1", "and-mask:t=0.2", "and-mask:t=0.2:rescaled", "sand-mask:t=0.1:k=0.001", "gaf:t=1",
     "gaf:t=1:k=4", "m3+adam", "rm3+adamw",
-    "m3 elr",
+    "m3 elr", "sgd ema",
   ]
 
   /// Mini-batches of 23, 23 and 7 divide among no number of ranks.
@@ -230,7 +231,7 @@ import TestSupport
         trainer = try ConfiguredTraining(fixed, group: group).trainer
         _ = try trainer.run()
       }
-      return try Tensor.concatenate(trainer.weights.map { try $0.tensor.reshape([$0.tensor.count]) }).values()
+      return try Tensor.concatenate(trainer.weights().map { try $0.tensor.reshape([$0.tensor.count]) }).values()
     }
     for weights in second { #expect(weights == whole[0].weights) }
     // One process goes on from the ranks' checkpoint, to rounding.
