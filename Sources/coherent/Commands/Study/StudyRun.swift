@@ -39,6 +39,8 @@ extension StudyCommand {
       guard (jobs ?? 1) >= 1, (jobs ?? 1) <= 1024 else { throw ValidationError("--jobs must be from 1 to 1024.") }
       guard threads >= 1, threads <= 1024 else { throw ValidationError("--threads must be from 1 to 1024.") }
       guard (steps ?? 1) >= 1 else { throw ValidationError("--steps must be at least 1.") }
+      try checkName(out, "--out")
+      try checkName(dataDir, "--data-dir")
       _ = try seeds.map(Self.seedList)
       _ = try Self.pairs(overrides)
     }
@@ -50,7 +52,7 @@ extension StudyCommand {
       let cells = try study.cells(settings, in: folder)
       if plan {
         let estimates = try estimate(cells, known: [:])
-        return print(Self.table(cells, estimates) + "\n" + total(estimates, jobs: jobs ?? defaultJobs))
+        return Console.print(Self.table(cells, estimates) + "\n" + total(estimates, jobs: jobs ?? defaultJobs))
       }
       let grid = try StudyGrid(cells, settings: settings, in: folder)
       let estimates = try grid.estimates { cells, known in try self.estimate(cells, known: known) }
@@ -83,8 +85,8 @@ extension StudyCommand {
       if json {
         try Console.json(results)
       } else {
-        print(results.text)
-        if let page { print("\nReport: \(page.path)") }
+        Console.print(results.text)
+        if let page { Console.print("\nReport: \(page.path)") }
       }
       if !results.failures.isEmpty {
         results.failures.forEach(Console.note)
