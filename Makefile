@@ -11,7 +11,7 @@ SWIFT_SOURCES = $(wildcard $(addprefix $(ROOT)/,Package.swift Sources Tests Exam
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help python setup build test demo bench docs dist format lint clean
+.PHONY: help python setup build test torture demo bench docs dist format lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' '$(ROOT)/Makefile' | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -31,6 +31,9 @@ test: python ## the whole test suite; COHERENT_TEST_DATA=DIR adds the tests on r
 	@cd '$(ROOT)' && $(PYTHON) scripts/setup.py --venv test
 	@cd '$(ROOT)' && swift build --build-tests $(VERBOSE)
 	@cd '$(ROOT)' && scripts/run-tests $(TESTFLAGS)
+
+torture: build ## kill trainings, grids and audits at random moments and compare how they end; ROUNDS=N
+	@cd '$(ROOT)' && $(PYTHON) scripts/torture $(if $(ROUNDS),--rounds '$(ROUNDS)') $(TORTUREFLAGS)
 
 demo: build ## train on built-in data with 0 %, 50 % and 100 % label noise, and write demo/report.html
 	@cd '$(ROOT)' && .build/release/coherent demo --out demo

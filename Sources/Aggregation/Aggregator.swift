@@ -143,5 +143,5 @@ extension GradientMatrixAggregator {
 
 /// A number in its shortest form: 2, not 2.0.
 func shortest(_ value: Double) -> String {
-  value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : "\(value)"
+  value == value.rounded() && abs(value) < 1e15 ? String(Int(exactly: value) ?? 0) : "\(value)"
 }

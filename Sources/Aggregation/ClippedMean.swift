@@ -18,6 +18,7 @@ public enum ClippingLevel: Sendable, Equatable {
     switch self {
     case .count(let count): return (count, count)
     case .percentile(let percent):
+      // In range: a percentile of a batch.
       func rank(_ percent: Double) -> Int { Int((Double(max(batch - 1, 0)) * percent / 100).rounded(.toNearestOrEven)) }
       return (rank(percent), max(batch - 1, 0) - rank(100 - percent))
     }
@@ -44,7 +45,8 @@ public final class ClippedMean: GradientMatrixAggregator {
       }
     case .count(let count):
       guard count >= 0, count < 1 << 30 else {
-        throw AggregationError("the number s of examples clipped at each end must be at least 0, not \(count)")
+        throw AggregationError(
+          "the number s of examples clipped at each end must be at least 0 and at most \((1 << 30) - 1), not \(count)")
       }
     }
     self.level = level

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 import Training
 
@@ -68,7 +69,7 @@ public struct AuditAnalysis: Sendable {
   }
 
   /// How many examples are flagged: the estimated number of errors.
-  public var flagged: Int { max(0, min(order.count, Int(estimate.errors.rounded()))) }
+  public var flagged: Int { max(0, min(order.count, Int(clamping: estimate.errors.rounded()))) }
 
   /// The expected share of wrong labels among the first so many by rank, at about a hundred numbers up to all examples,
   /// closer to each other at the beginning.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Datasets
 import Foundation
 import Training
@@ -68,7 +69,7 @@ public struct ErrorEstimate: Sendable {
     }
     let imagined = Self.imagined(means, dynamics.labels, &generator)
     let thresholds = Self.shares.map { share in
-      let margin = imagined[Int(((1 - share) * Double(imagined.count - 1)).rounded(.down))]
+      let margin = imagined[Int(clamping: (1 - share) * Double(imagined.count - 1))]
       // As ties may have it.
       let beyond = imagined.count - Self.places(upTo: margin, in: imagined)
       return (margin: margin, share: Double(beyond) / Double(imagined.count))
@@ -112,8 +113,8 @@ public struct ErrorEstimate: Sendable {
         let beyond = isBeyond.indices.count { _ in isBeyond[generator.integer(below: isBeyond.count)] }
         return min(Double(given.count), Double(beyond) / threshold.share)
       }.sorted()
-      low = min(low, drawn[Int(0.025 * Double(drawn.count))])
-      high = max(high, drawn[Int(0.975 * Double(drawn.count))])
+      low = min(low, drawn[Int(clamping: 0.025 * Double(drawn.count))])
+      high = max(high, drawn[Int(clamping: 0.975 * Double(drawn.count))])
     }
     return (low, high)
   }
@@ -153,8 +154,8 @@ public struct ErrorEstimate: Sendable {
     var result = given
     var place = 0
     for (bin, weight) in weights.enumerated() {
-      for row in order[place..<place + Int(weight)] { result[row] = rising[bin] }
-      place += Int(weight)
+      for row in order[place..<place + Int(clamping: weight)] { result[row] = rising[bin] }
+      place += Int(clamping: weight)
     }
     return result
   }

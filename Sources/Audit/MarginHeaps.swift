@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 
 /// Two heaps in the margins d = max_{j≠y} p̄_j − p̄_y of given labels y: right labels below the valley between them, wrong
@@ -28,7 +29,7 @@ struct MarginHeaps: Equatable {
   init?(_ margins: [Double]) {
     let width = 2 / Double(Self.binCount)
     var counts = [Double](repeating: 0, count: Self.binCount)
-    for margin in margins { counts[max(0, min(Self.binCount - 1, Int((margin + 1) / width)))] += 1 }
+    for margin in margins { counts[max(0, min(Self.binCount - 1, Int(clamping: (margin + 1) / width)))] += 1 }
     let smooth = counts.indices.map { bin in
       0.25 * counts[max(0, bin - 1)] + 0.5 * counts[bin] + 0.25 * counts[min(Self.binCount - 1, bin + 1)]
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Datasets
 
 /// How well a score finds the errors, where they are known.
@@ -58,7 +59,7 @@ public struct ScoreJudgement: Sendable, Equatable, Codable {
     func estimate(_ path: KeyPath<Measures, Double>) -> Estimate {
       let drawn = samples.map { $0[keyPath: path] }.filter { !$0.isNaN }.sorted()
       func quantile(_ share: Double) -> Double {
-        drawn.isEmpty ? whole[keyPath: path] : drawn[Int((share * Double(drawn.count - 1)).rounded())]
+        drawn.isEmpty ? whole[keyPath: path] : drawn[Int(clamping: (share * Double(drawn.count - 1)).rounded())]
       }
       return Estimate(value: whole[keyPath: path], low: quantile(0.025), high: quantile(0.975))
     }

@@ -17,6 +17,7 @@
 
 typedef struct {
   struct jpeg_error_mgr base;  // first, so that a pointer to it is a pointer to this
+  struct jpeg_progress_mgr progress;
   jmp_buf exit;
   ic_status status;
 } error_manager;
@@ -42,6 +43,20 @@ static void on_message(j_common_ptr info, int level) {
 
 static void on_output(j_common_ptr info) { (void)info; }
 
+// A progressive picture may have as many scans as the file has room for, and each costs a pass over all pixels: a few are
+// fine whatever the size, and more of a small picture.
+enum { FEW_SCANS = 16, MOST_SCANS = 100 };
+
+static void on_progress(j_common_ptr info) {
+  const j_decompress_ptr picture = (j_decompress_ptr)info;
+  const int64_t scans = picture->input_scan_number;
+  const int64_t pixels = (int64_t)picture->image_width * picture->image_height;
+  if (scans <= FEW_SCANS || (scans <= MOST_SCANS && scans * pixels <= IC_GREATEST_PIXELS)) return;
+  error_manager *manager = (error_manager *)info->err;
+  manager->status = ic_failure(IC_TOO_LARGE, "it is a JPEG of more scans than can be read (100, or 16 of a large one)");
+  longjmp(manager->exit, 1);
+}
+
 bool ic_is_jpeg(const uint8_t *bytes, size_t count) {
   return count >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF;
 }
@@ -62,6 +77,7 @@ static void print_rows(uint8_t *pixels, size_t count) {
 static ic_status decode(struct jpeg_decompress_struct *info, ic_workspace *workspace, const uint8_t *bytes,
                         size_t count, ic_size *size) {
   jpeg_create_decompress(info);
+  info->progress = &((error_manager *)info->err)->progress;
   jpeg_mem_src(info, bytes, (unsigned long)count);
   jpeg_read_header(info, TRUE);
   ic_status status = ic_prepare(workspace, info->image_width, info->image_height);
@@ -94,6 +110,7 @@ ic_status ic_jpeg(ic_workspace *workspace, const uint8_t *bytes, size_t count, i
   manager.base.error_exit = on_error;
   manager.base.emit_message = on_message;
   manager.base.output_message = on_output;
+  manager.progress.progress_monitor = on_progress;
   if (setjmp(manager.exit) == 0) manager.status = decode(&info, workspace, bytes, count, size);
   // The rest of the file, if any, is of no interest: no finish, which would ask for an end marker.
   jpeg_destroy_decompress(&info);

@@ -38,6 +38,26 @@ static void on_read(png_structp png, png_bytep target, size_t count) {
 
 bool ic_is_png(const uint8_t *bytes, size_t count) { return count >= 8 && png_sig_cmp(bytes, 0, 8) == 0; }
 
+// What stands beside the pixels is of no interest, but it could unpack to gigabytes, or be millions of pieces.
+static bool has_too_many_chunks(const uint8_t *bytes, size_t count) {
+  enum { MOST = 10000 };
+  int others = 0;
+  for (size_t place = 8; place + 12 <= count;) {
+    const uint8_t *chunk = bytes + place;
+    const size_t length = (size_t)chunk[0] << 24 | (size_t)chunk[1] << 16 | (size_t)chunk[2] << 8 | chunk[3];
+    if (memcmp(chunk + 4, "IEND", 4) == 0) return false;
+    if (memcmp(chunk + 4, "IDAT", 4) != 0 && ++others > MOST) return true;
+    if (length > count - place - 12) return false;
+    place += length + 12;
+  }
+  return false;
+}
+
+static void leave_out_texts(png_structp png) {
+  static const png_byte names[] = "iCCP\0iTXt\0tEXt\0zTXt\0sPLT\0eXIf";
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, names, (int)(sizeof names / 5));
+}
+
 // Whatever it is, as four bytes a pixel. Alpha is left where it is and never looked at, which drops it.
 static void ask_for_four_bytes(png_structp png, png_infop info) {
   const int type = png_get_color_type(png, info);
@@ -76,6 +96,11 @@ ic_status ic_png(ic_workspace *workspace, const uint8_t *bytes, size_t count, ic
     return ic_failure(IC_NO_MEMORY, "not enough memory to read a PNG");
   }
   png_set_read_fn(png, &from, on_read);
+  if (has_too_many_chunks(bytes, count)) {
+    png_destroy_read_struct(&png, &info, NULL);
+    return ic_failure(IC_TOO_LARGE, "it is a PNG of more than 10000 pieces beside its pixels");
+  }
+  leave_out_texts(png);
   if (setjmp(png_jmpbuf(png)) == 0) from.status = decode(png, info, workspace, size);
   png_destroy_read_struct(&png, &info, NULL);
   return from.status;

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "bounds.h"
 #include "support.h"
 
 using coherent::optional;
@@ -13,13 +14,19 @@ using coherent::producing;
 ct_status *ct_convolution(ct_tensor **out, const ct_tensor *input, const ct_tensor *weight, const ct_tensor *bias,
                           const int64_t *geometry, int64_t groups) {
   return producing(out, [&] {
+    TORCH_CHECK_VALUE(weight->value.dim() == 4, "the weight must be [O, C, kh, kw], not ", weight->value.sizes());
+    coherent::check_window(weight->value.sizes().data() + 2, geometry);
     return at::conv2d(input->value, weight->value, optional(bias), pair(geometry), pair(geometry + 2),
                       pair(geometry + 4), groups);
   });
 }
 
-CT_OPERATION(ct_unfold, at::im2col(input->value, pair(kernel), pair(geometry + 4), pair(geometry + 2), pair(geometry)),
-             const ct_tensor *input, const int64_t *kernel, const int64_t *geometry)
+ct_status *ct_unfold(ct_tensor **out, const ct_tensor *input, const int64_t *kernel, const int64_t *geometry) {
+  return producing(out, [&] {
+    coherent::check_window(kernel, geometry);
+    return at::im2col(input->value, pair(kernel), pair(geometry + 4), pair(geometry + 2), pair(geometry));
+  });
+}
 
 ct_status *ct_batch_norm(ct_tensor **out, const ct_tensor *input, const ct_tensor *weight, const ct_tensor *bias,
                          const ct_tensor *mean, const ct_tensor *variance, bool training, double momentum,
@@ -46,8 +53,7 @@ ct_status *ct_convolution_example_gradients(ct_tensor **out, const ct_tensor *in
                                             const int64_t *kernel, const int64_t *geometry, int64_t groups) {
   return producing(out, [&] {
     const at::Tensor &x = input->value, &d = output_gradient->value;
-    TORCH_CHECK_VALUE(x.dim() == 4 && d.dim() == 4 && x.size(0) == d.size(0) && groups > 0 && x.size(1) % groups == 0,
-                      "input ", x.sizes(), " and output gradient ", d.sizes(), " do not belong to the same convolution");
+    coherent::check_convolution(x, d, kernel, geometry, groups);
     const int64_t batch = x.size(0), channels = x.size(1), outputs = d.size(1);
     at::NoGradGuard no_grad;
     const auto wide_x = x.reshape({1, batch * channels, x.size(2), x.size(3)});
@@ -64,8 +70,7 @@ ct_status *ct_convolution_weight_gradient(ct_tensor **out, const ct_tensor *inpu
                                           const int64_t *kernel, const int64_t *geometry, int64_t groups) {
   return producing(out, [&] {
     const at::Tensor &x = input->value, &d = output_gradient->value;
-    TORCH_CHECK_VALUE(x.dim() == 4 && d.dim() == 4 && groups > 0 && x.size(1) % groups == 0,
-                      "input ", x.sizes(), " and output gradient ", d.sizes(), " do not belong to the same convolution");
+    coherent::check_convolution(x, d, kernel, geometry, groups);
     at::NoGradGuard no_grad;
     // Only the shape of the weight is looked at.
     const auto weight = at::empty({1}, x.options()).expand({d.size(1), x.size(1) / groups, kernel[0], kernel[1]});

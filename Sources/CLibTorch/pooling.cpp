@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "bounds.h"
 #include "support.h"
 
 using coherent::pair;
@@ -9,6 +10,7 @@ using coherent::producing;
 
 ct_status *ct_max_pool(ct_tensor **out, const ct_tensor *input, const int64_t *geometry, bool ceiling) {
   return producing(out, [&] {
+    coherent::check_window(geometry, geometry + 2);
     return at::max_pool2d(input->value, pair(geometry), pair(geometry + 2), pair(geometry + 4), pair(geometry + 6),
                           ceiling);
   });
@@ -17,6 +19,8 @@ ct_status *ct_max_pool(ct_tensor **out, const ct_tensor *input, const int64_t *g
 ct_status *ct_average_pool(ct_tensor **out, const ct_tensor *input, const int64_t *geometry, bool ceiling,
                            bool counts_padding) {
   return producing(out, [&] {
+    const int64_t rest[6] = {geometry[2], geometry[3], geometry[4], geometry[5], 1, 1};
+    coherent::check_window(geometry, rest);
     return at::avg_pool2d(input->value, pair(geometry), pair(geometry + 2), pair(geometry + 4), ceiling,
                           counts_padding);
   });

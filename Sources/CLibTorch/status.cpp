@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <new>
+#include <string>
 #include <string_view>
 
 #include "support.h"
@@ -18,6 +19,20 @@ ct_status *const exhausted = [] {
   live.statuses -= 1;
   return status;
 }();
+
+// The allocator says where in its sources it failed; of that, how much was asked for.
+std::string no_memory_text(std::string_view message) {
+  constexpr std::string_view mark = "tried to allocate ";
+  const auto place = message.find(mark);
+  std::string digits;
+  if (place != message.npos) {
+    for (const char c : message.substr(place + mark.size())) {
+      if (c < '0' || c > '9') break;
+      digits += c;
+    }
+  }
+  return "out of memory" + (digits.empty() ? "" : ": " + digits + " bytes cannot be had");
+}
 
 }  // namespace
 
@@ -49,7 +64,8 @@ ct_status *current_exception() noexcept {
     // The allocator of the CPU throws a plain error; only its text tells.
     const std::string_view message = e.what_without_backtrace();
     const bool no_memory = message.find("DefaultCPUAllocator: can't allocate memory") != message.npos;
-    return failure(no_memory ? CT_ERROR_OUT_OF_MEMORY : CT_ERROR_INVALID, e.what_without_backtrace());
+    if (no_memory) return failure(CT_ERROR_OUT_OF_MEMORY, no_memory_text(message).c_str());
+    return failure(CT_ERROR_INVALID, e.what_without_backtrace());
   } catch (const std::bad_alloc &) {
     return failure(CT_ERROR_OUT_OF_MEMORY, "out of memory");
   } catch (const std::exception &e) {

@@ -42,7 +42,7 @@ enum ChartStyle {
   /// In how many columns a legend of some width is set.
   static func legendColumns(_ names: [String], width: Double, fontSize: Double = 11.5) -> Int {
     let longest = Double(names.map(\.count).max() ?? 1) * 0.5 * fontSize + 3 * fontSize
-    let fitting = max(1, min(names.count, Int(width / longest)))
+    let fitting = max(1, min(names.count, Int(clamping: width / longest)))
     // Rows of about the same length.
     let rows = (names.count + fitting - 1) / max(1, fitting)
     return max(1, (names.count + rows - 1) / max(1, rows))

@@ -34,7 +34,7 @@ struct CurveBins {
     var groups: [[FigurePoint]] = []
     var current = -1
     for point in points.dropFirst().dropLast() {
-      let own = min(count - 1, Int((x.place(point.x) - start) / width))
+      let own = min(count - 1, Int(clamping: (x.place(point.x) - start) / width))
       if own > current {
         groups.append([])
         current = own

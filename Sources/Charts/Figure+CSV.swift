@@ -14,11 +14,14 @@ struct FigureRow: Sendable, Equatable {
 
   /// A number without a needless decimal point.
   static func text(_ value: Double) -> String {
-    value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+    value == value.rounded() && abs(value) < 1e15 ? "\(Int(clamping: value))" : "\(value)"
   }
 
-  /// A cell, quoted where it has to be (RFC 4180).
+  /// A cell, quoted where it has to be (RFC 4180). Spreadsheets take what begins with a few characters for a formula: an
+  /// apostrophe makes it text.
   fileprivate static func cell(_ text: String) -> String {
+    let isFormula = text.unicodeScalars.first.map { "=+-@\t\r".unicodeScalars.contains($0) } ?? false
+    let text = isFormula && Double(text) == nil ? "'" + text : text
     guard text.unicodeScalars.contains(where: { ",\"\n\r".unicodeScalars.contains($0) }) else { return text }
     return "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\""
   }

@@ -124,7 +124,7 @@ extension FigureAxis {
       "domainMin": isFitted && scale == .logarithmicFromZero ? 0 : nil, "reverse": isReversed ? true : nil,
       "nice": isRounded ? 5 : false, "zero": scale == .linear ? .bool(isRounded && including.contains(0)) : nil,
     ])
-    let fitting = max(2, Int(pixels / (isX ? 34 : 22)))
+    let fitting = max(2, Int(clamping: pixels / (isX ? 34 : 22)))
     var axis: JSON = ["labels": .bool(isLabelled), "labelExpr": .string(labelExpression)]
     if isX { axis = axis.merging(["labelFlush": true, "ticks": true]) }
     let places = ticks.isEmpty ? automaticTicks(domain, pixels: pixels, fitting: fitting) : ticks

@@ -92,7 +92,7 @@ private struct GridDrawing {
       places = grid.panels
     }
     frame = GridFrame(rows: rows, columns: columns, places: places)
-    let bins = Int(frame.width / 1.6)
+    let bins = Int(clamping: frame.width / 1.6)
     drawn = places.map { panel in
       guard let panel else { return [] }
       let shown = panel.lines.map { line in

@@ -141,7 +141,7 @@ public struct FigureLook: Sendable, Equatable {
       words = lines.compactMap { if case .string(let text) = $0 { text.split(separator: " ") } else { nil } }
     default: words = []
     }
-    let most = max(8, Int(width / (0.55 * fontSize)))
+    let most = max(8, Int(clamping: width / (0.55 * fontSize)))
     return words.flatMap { words in
       words.reduce(into: [String]()) { lines, word in
         if let last = lines.last, last.count + word.count < most {

@@ -105,7 +105,7 @@ struct GridFrame {
     let page = max(300, Double(columns.count) * (width + horizontalGap) + 20)
     let left = page - others.reduce(0) { $0 + pixels($1) }
     let longest = names.map(pixels).max() ?? 1
-    let fitting = max(1, min(names.count, Int(left / longest)))
+    let fitting = max(1, min(names.count, Int(clamping: left / longest)))
     return [
       "title": nil, "orient": "bottom", "direction": "horizontal", "symbolType": .string(symbol),
       "symbolOpacity": 1, "columns": .number(Double(fitting)), "columnPadding": 12, "rowPadding": 2, "offset": 8,

@@ -84,7 +84,7 @@ indirect enum JSON: Sendable, Hashable {
 
   private static func text(of number: Double) -> String {
     guard number.isFinite else { return "null" }
-    if number == number.rounded(), abs(number) < 1e15 { return "\(Int(number))" }
+    if number == number.rounded(), abs(number) < 1e15 { return "\(Int(clamping: number))" }
     return "\(number)"
   }
 

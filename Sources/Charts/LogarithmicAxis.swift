@@ -48,7 +48,7 @@ package enum LogarithmicAxis {
   /// these lie in it: an axis without labels says nothing.
   package static func ticks(from low: Double, to high: Double) -> [Double] {
     guard low > 0, high > low, high.isFinite else { return [] }
-    let powers = (Int(floor(log10(low)))...Int(floor(log10(high)))).map { pow(10, Double($0)) }
+    let powers = (Int(clamping: floor(log10(low)))...Int(clamping: floor(log10(high)))).map { pow(10, Double($0)) }
     let choices: [[Double]] = high / low < 100 ? [[1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]] : [[1]]
     for factors in choices {
       let found = powers.flatMap { power in factors.map { $0 * power } }.filter { $0 >= low && $0 <= high }

@@ -61,7 +61,7 @@ package enum PageFrame {
       <meta name="viewport" content="width=device-width, initial-scale=1">
       <meta name="color-scheme" content="light dark">
       <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src \(scriptSource); \
-      style-src 'unsafe-inline'; img-src\(connects ? " 'self'" : "") data: blob:\(connects ? "; connect-src 'self'" : "")">
+      script-src-attr 'none'; style-src 'unsafe-inline'; img-src\(connects ? " 'self'" : "") data: blob:\(connects ? "; connect-src 'self'" : "")">
       <title>\(Wording.html(title)) · Coherent Gradients</title>
       <style>\(String(decoding: PackageResources.page_css, as: UTF8.self))\(style)</style>
       </head>

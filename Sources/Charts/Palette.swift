@@ -70,10 +70,10 @@ package enum Palette {
 
   private static func color(at place: Double, among anchors: [(Double, Double, Double)]) -> String {
     let position = min(max(place, 0), 1) * Double(anchors.count - 1)
-    let index = min(Int(position), anchors.count - 2)
+    let index = min(Int(clamping: position), anchors.count - 2)
     let fraction = position - Double(index)
     let (from, to) = (anchors[index], anchors[index + 1])
-    func mix(_ a: Double, _ b: Double) -> Int { Int((a + (b - a) * fraction).rounded()) }
+    func mix(_ a: Double, _ b: Double) -> Int { Int(clamping: (a + (b - a) * fraction).rounded()) }
     return String(format: "#%02x%02x%02x", mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
   }
 }

@@ -17,6 +17,21 @@ package enum Wording {
     return (value < 0 ? "−" : "") + groups.joined(separator: "\u{202F}")
   }
 
+  /// The nearest whole number, with thin spaces between thousands: for numbers that come from files, whose size nothing
+  /// limits.
+  package static func integer(_ value: Double) -> String {
+    abs(value) < wholeLimit ? integer(Int(clamping: value.rounded())) : whole(value)
+  }
+
+  /// The nearest whole number, without spaces between thousands.
+  package static func whole(_ value: Double) -> String {
+    guard value.isFinite else { return "–" }
+    return abs(value) < wholeLimit ? "\(Int(clamping: value.rounded()))" : String(format: "%.3g", value)
+  }
+
+  /// Above this a number is no longer written digit by digit.
+  private static let wholeLimit = 1e15
+
   /// A share as a percentage, such as `97.3 %`.
   package static func percent(_ share: Double, digits: Int = 1) -> String {
     guard share.isFinite else { return "–" }
@@ -26,13 +41,13 @@ package enum Wording {
   /// A share as a percentage without needless decimals, such as `50 %` or `12.5 %`.
   package static func level(_ share: Double) -> String {
     let rounded = (share * 1000).rounded() / 10
-    return (rounded == rounded.rounded() ? "\(Int(rounded))" : "\(rounded)") + " %"
+    return (rounded == rounded.rounded() || !rounded.isFinite ? whole(rounded) : "\(rounded)") + " %"
   }
 
   /// Seconds as a duration, such as `4.2 s`, `3 min 05 s` or `2 h 10 min`.
   package static func duration(_ seconds: Double) -> String {
     if seconds < 60 { return String(format: "%.1f s", seconds) }
-    let whole = Int(seconds.rounded())
+    guard let whole = Int(exactly: seconds.rounded()) else { return "–" }
     if whole < 3600 { return String(format: "%d min %02d s", whole / 60, whole % 60) }
     return String(format: "%d h %02d min", whole / 3600, whole % 3600 / 60)
   }
@@ -63,7 +78,7 @@ package enum Wording {
 
   /// Text with the characters that HTML reserves escaped, otherwise as it is, such as commands to copy.
   package static func code(_ text: String) -> String {
-    guard text.utf8.contains(where: { $0 == 0x26 || $0 == 0x3C || $0 == 0x3E || $0 == 0x22 }) else { return text }
+    guard text.utf8.contains(where: { [0x22, 0x26, 0x27, 0x3C, 0x3E].contains($0) }) else { return text }
     var output = ""
     output.reserveCapacity(text.utf8.count)
     // By scalars: a quote with an accent on it is another character, and ends an attribute all the same.
@@ -73,6 +88,7 @@ package enum Wording {
       case "<": output += "&lt;"
       case ">": output += "&gt;"
       case "\"": output += "&quot;"
+      case "'": output += "&#39;"
       default: output.unicodeScalars.append(scalar)
       }
     }
@@ -97,5 +113,12 @@ package enum Wording {
     // A whole number over an exact power of ten is the nearest number to its decimal already.
     if (1...1e22).contains(scale) { return result }
     return Double(String(format: "%.\(digits)g", result)) ?? result
+  }
+}
+
+extension Int {
+  /// The whole part of a number; the nearest `Int` beyond the range of `Int`, and 0 of what is not a number.
+  package init(clamping value: Double) {
+    self = Int(exactly: value.rounded(.towardZero)) ?? (value > 0 ? .max : value < 0 ? .min : 0)
   }
 }

@@ -63,6 +63,7 @@ public struct NullComparison: Sendable, Equatable, Codable {
 
   private static func quantile(_ sorted: [Double], _ share: Double) -> Double {
     let place = share * Double(sorted.count - 1)
+    // In range: a place in the list.
     let below = Int(place)
     let above = min(below + 1, sorted.count - 1)
     return sorted[below] + (place - Double(below)) * (sorted[above] - sorted[below])

@@ -144,8 +144,7 @@ public final class ProcessGroup {
   /// Rank 0's bytes to all.
   public func broadcast(_ data: Data) throws -> Data {
     guard connection != nil else { return data }
-    let count = Int(try gather([Double(data.count)])[0][0])
-    guard count > 0 else { return Data() }
+    guard let count = try Int(exactly: gather([Double(data.count)])[0][0]), count > 0 else { return Data() }
     let bytes = try rank == 0 ? Tensor(Array(data)) : Tensor.zeros([count], dtype: .uint8)
     try broadcast(bytes)
     return rank == 0 ? data : Data(try bytes.values(as: UInt8.self))

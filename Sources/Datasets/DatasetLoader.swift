@@ -75,6 +75,9 @@ public enum DatasetLoader {
   }
 
   static func makeFolder(_ directory: String) throws {
+    guard !directory.isEmpty else {
+      throw DatasetError("The folder has an empty name.", remedy: "Give the path of a folder.")
+    }
     do {
       try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     } catch {

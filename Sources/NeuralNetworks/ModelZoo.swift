@@ -117,7 +117,7 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
       total += (width + 1) * Double(next)
       width = Double(next)
     }
-    return total < 1e17 ? Int(total) : nil
+    return total < 1e17 ? Int(exactly: total.rounded()) : nil
   }
 
   /// Builds the model: fully connected layers fc1, fc2, ... with ReLU between them for a perceptron, else the named

@@ -25,6 +25,9 @@ public struct PretrainedWeights {
   public init(file path: String) throws {
     let data: Data
     do {
+      // A pipe would be waited for, and a device never ends.
+      var facts = stat()
+      guard stat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else { throw CocoaError(.fileReadUnknown) }
       data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
     } catch {
       let exists = FileManager.default.fileExists(atPath: path)

@@ -36,7 +36,7 @@ extension AuditPage {
     let share = record.count == 0 ? "" : " (\(Wording.percent(Double(record.flagged) / Double(record.count))))"
     let headline = "\(Wording.integer(record.flagged)) of \(Wording.integer(record.count)) labels are suspect\(share)."
     let estimate = record.estimate.map { estimate in
-      func whole(_ value: Double) -> String { Wording.integer(Int(min(max(value, 0), 1e15).rounded())) }
+      func whole(_ value: Double) -> String { Wording.integer(max(value, 0)) }
       return """
         <div><dt>estimated number of wrong labels</dt><dd>\(whole(estimate.errors))\
         <small>between \(whole(estimate.low)) and \(whole(estimate.high)). \

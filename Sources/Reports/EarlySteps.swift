@@ -14,7 +14,7 @@ package enum EarlySteps {
     var bin = -1
     var kept: [Int] = []
     for step in steps {
-      let own = Int(axis.place(Double(step)) / width)
+      let own = Int(clamping: axis.place(Double(step)) / width)
       if own > bin {
         kept.append(step)
         bin = own

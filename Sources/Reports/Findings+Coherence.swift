@@ -88,6 +88,6 @@ extension Findings {
 
   /// Three significant digits.
   private static func value(_ value: Double) -> String {
-    value >= 1000 ? Wording.integer(Int(value.rounded())) : String(format: "%.3g", value)
+    value >= 1000 ? Wording.integer(value) : String(format: "%.3g", value)
   }
 }

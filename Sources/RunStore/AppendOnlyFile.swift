@@ -12,8 +12,10 @@ final class AppendOnlyFile {
   /// Opens the file for appending, creating it when it does not exist.
   init(_ url: URL) throws {
     self.url = url
-    descriptor = open(url.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+    // A pipe that nobody reads is not waited for.
+    descriptor = open(url.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0o666)
     guard descriptor >= 0 else { throw RunStoreError.system("write", url.path, code: errno) }
+    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
     let end = lseek(descriptor, 0, SEEK_END)
     // A device such as a pipe has no end to seek to.
     size = end < 0 ? 0 : Int(end)

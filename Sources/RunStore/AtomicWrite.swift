@@ -78,18 +78,31 @@ func flushFolder(_ path: String) {
   close(descriptor)
 }
 
-/// Reads a whole file.
+/// Reads a whole file. A pipe in its place is not waited for, and a device not read without end.
 ///
-/// - Throws: `RunStoreError` when there is none, or it cannot be read.
-func readFile(_ url: URL) throws -> Data {
-  let descriptor = open(url.path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { throw RunStoreError.system("read", url.path, code: errno) }
-  close(descriptor)
+/// - Throws: `RunStoreError` when there is none, it is no regular file, or it cannot be read.
+package func readFile(_ url: URL) throws -> Data {
+  let handle = try openForReading(url)
+  defer { try? handle.close() }
   do {
-    return try Data(contentsOf: url)
-  } catch {
-    throw RunStoreError("Cannot read \(url.path): \(error).", remedy: "Check the disk and try again.")
+    return try handle.readToEnd() ?? Data()
+  } catch { throw RunStoreError("Cannot read \(url.path).", remedy: "Check the disk and try again.") }
+}
+
+/// Opens a regular file.
+///
+/// - Throws: `RunStoreError` when there is none, it is no regular file, or it cannot be read.
+package func openForReading(_ url: URL) throws -> FileHandle {
+  let descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  guard descriptor >= 0 else { throw RunStoreError.system("read", url.path, code: errno) }
+  let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+  var information = stat()
+  guard fstat(descriptor, &information) == 0 else { throw RunStoreError.system("read", url.path, code: errno) }
+  guard information.st_mode & S_IFMT == S_IFREG else {
+    let what = information.st_mode & S_IFMT == S_IFDIR ? "is a folder, not a file" : "is not a regular file"
+    throw RunStoreError("\(url.path) \(what).", remedy: "Check the path, and what was put in the file's place.")
   }
+  return handle
 }
 
 /// Makes a folder, with those above it; one that is there stays as it is.

@@ -2,8 +2,26 @@
 
 import Foundation
 
-/// A text as a cell of a CSV file: in quotes where it needs them, and on one line.
-public func csvCell(_ text: String) -> String { CSV.quoted(text) }
+/// A text as a cell of a CSV file: in quotes where it needs them, on one line, and never a formula of a spreadsheet.
+public func csvCell(_ text: String) -> String { CSV.quoted(text.cell) }
+
+/// Names of files and classes in CSV files that somebody may open with a spreadsheet, which takes a cell that begins with
+/// one of a few characters for a formula: an apostrophe before it makes it text, and is taken away again on reading.
+enum SpreadsheetText {
+  static func guarded(_ text: String) -> String {
+    guard let first = text.unicodeScalars.first else { return text }
+    if first == "'" { return text.unicodeScalars.dropFirst().first.map(isGuarded) ?? false ? "'" + text : text }
+    return isGuarded(first) && Double(text) == nil ? "'" + text : text
+  }
+
+  static func unguarded(_ cell: String) -> String {
+    let scalars = cell.unicodeScalars
+    guard scalars.first == "'", let second = scalars.dropFirst().first, isGuarded(second) else { return cell }
+    return String(scalars.dropFirst())
+  }
+
+  private static func isGuarded(_ scalar: Unicode.Scalar) -> Bool { "=+-@\t\r'".unicodeScalars.contains(scalar) }
+}
 
 enum CSV {
   static func header<Record: CSVRecord>(_: Record.Type) -> String { Record.schema.names.joined(separator: ",") + "\n" }

@@ -10,16 +10,19 @@ public protocol CSVRecord: Sendable, Equatable {
 public struct Column<Record, Value: CSVValue>: Sendable {
   let name: String
   let path: any KeyPath<Record, Value> & Sendable
+  let range: ClosedRange<Double>?
   let isTrailing: Bool
 
   /// - Parameters:
   ///   - name: the column's name.
   ///   - path: the property whose values it holds.
+  ///   - range: what a number in it may be; a value that is not a number passes.
   ///   - isTrailing: whether a file has the column only when one of its records has a value there; such a column
   ///     is the last.
-  public init(_ name: String, _ path: any KeyPath<Record, Value> & Sendable, isTrailing: Bool = false) {
-    (self.name, self.path, self.isTrailing) = (name, path, isTrailing)
-  }
+  public init(
+    _ name: String, _ path: any KeyPath<Record, Value> & Sendable, in range: ClosedRange<Double>? = nil,
+    isTrailing: Bool = false
+  ) { (self.name, self.path, self.range, self.isTrailing) = (name, path, range, isTrailing) }
 }
 
 /// The columns of a record's CSV file, in order; an absent value is an empty cell.
@@ -51,9 +54,9 @@ public struct CSVSchema<Record>: Sendable {
     }
     read = { row in
       var place = 0
-      func next<Cell: CSVValue>(_: Column<Record, Cell>) throws -> Cell {
+      func next<Cell: CSVValue>(_ column: Column<Record, Cell>) throws -> Cell {
         defer { place += 1 }
-        return try Cell(CSVCell(row: row, column: place))
+        return try Cell(CSVCell(row: row, column: place, range: column.range))
       }
       return try make(repeat try next(each columns))
     }
@@ -86,6 +89,8 @@ struct CSVRow {
 public struct CSVCell {
   let row: CSVRow
   let column: Int
+  /// What a number in it may be; nil for any.
+  var range: ClosedRange<Double>?
 
   /// What it holds; empty where the file has no such column.
   public var text: String { row.cells.indices.contains(column) ? row.cells[column] : "" }
@@ -102,7 +107,9 @@ public struct CSVCell {
 extension Int: CSVValue {
   public var cell: String { "\(self)" }
   public init(_ cell: CSVCell) throws {
-    guard let value = Int(cell.text) else { throw cell.unreadable("a whole number") }
+    guard let value = Int(cell.text), RecordRange.whole.contains(value) else {
+      throw cell.unreadable("a whole number from 0 to \(RecordRange.whole.upperBound)")
+    }
     self = value
   }
 }
@@ -112,6 +119,9 @@ extension Double: CSVValue {
   public var cell: String { "\(self)" }
   public init(_ cell: CSVCell) throws {
     guard let value = Double(cell.text) else { throw cell.unreadable("a number") }
+    if let range = cell.range, !value.isNaN, !range.contains(value) {
+      throw cell.unreadable("a number from \(range.lowerBound) to \(range.upperBound)")
+    }
     self = value
   }
 }
@@ -130,8 +140,8 @@ extension Bool: CSVValue {
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 extension String: CSVValue {
-  public var cell: String { self }
-  public init(_ cell: CSVCell) { self = cell.text }
+  public var cell: String { SpreadsheetText.guarded(self) }
+  public init(_ cell: CSVCell) { self = SpreadsheetText.unguarded(cell.text) }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation

@@ -196,7 +196,7 @@ public struct Corrections: Sendable, Equatable {
   /// - Parameter url: the file.
   public static func isFile(at url: URL) -> Bool {
     let header = CorrectionText.header.trimmingCharacters(in: .newlines)
-    guard let file = try? FileHandle(forReadingFrom: url) else { return false }
+    guard let file = try? openForReading(url) else { return false }
     defer { try? file.close() }
     let begin = try? file.read(upToCount: header.utf8.count)
     return begin == Data(header.utf8)

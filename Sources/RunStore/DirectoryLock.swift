@@ -24,7 +24,7 @@ public final class DirectoryLock {
     remedy: String = "Wait for it to end, stop it, or choose another folder with --out.", patience: Double = 0
   ) throws {
     path = folder.appendingPathComponent(RunFile.lock).path
-    let end = Date().addingTimeInterval(patience)
+    let end = ContinuousClock.now + .seconds(patience)
     while true {
       let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
       guard opened >= 0 else {
@@ -36,7 +36,7 @@ public final class DirectoryLock {
         close(opened)
         if code == EINTR { continue }
         guard code == EWOULDBLOCK else { return }
-        if Date() < end {
+        if ContinuousClock.now < end {
           usleep(2000)
           continue
         }

@@ -42,7 +42,7 @@ extension EndRecord {
   static let columns = ["run", "seed", "status", "wall_seconds"] + MetricRecord.schema.names
 
   private var line: String {
-    ([run, "\(seed)", status.rawValue, wallSeconds.cell].map(CSV.quoted) + [CSV.lines([metrics])]).joined(
+    ([run.cell, "\(seed)", status.rawValue, wallSeconds.cell].map(CSV.quoted) + [CSV.lines([metrics])]).joined(
       separator: ",")
   }
 }

@@ -31,13 +31,7 @@ public struct QuantityRecord: Sendable, Equatable {
     guard FileManager.default.fileExists(atPath: url.path) else {
       throw RunStoreError("There is no file \(url.path).", remedy: "Check the path for a typing error.")
     }
-    let data: Data
-    do {
-      data = try Data(contentsOf: url)
-    } catch {
-      throw RunStoreError("Cannot read \(url.path): \(error).", remedy: "Check that it is a file that you can read.")
-    }
-    let records = try CSV.read(Self.self, from: data, file: url.path, ignoreUnfinished: false)
+    let records = try CSV.read(Self.self, from: readFile(url), file: url.path, ignoreUnfinished: false)
     var seen: Set<String> = []
     if let twice = records.first(where: { !seen.insert($0.quantity).inserted }) {
       throw RunStoreError(

@@ -32,8 +32,10 @@ public struct MetricRecord: Sendable, Equatable {
 extension MetricRecord: LogRecord {
   /// The columns.
   public static let schema = CSVSchema<MetricRecord>(
-    Column("epoch", \.epoch), Column("step", \.step), Column("split", \.split), Column("group", \.group),
-    Column("count", \.count), Column("loss", \.loss), Column("acc1", \.accuracy1), Column("acc5", \.accuracy5),
+    Column("epoch", \.epoch, in: RecordRange.amount), Column("step", \.step), Column("split", \.split),
+    Column("group", \.group),
+    Column("count", \.count), Column("loss", \.loss), Column("acc1", \.accuracy1, in: RecordRange.measuredShare),
+    Column("acc5", \.accuracy5, in: RecordRange.measuredShare),
     make: MetricRecord.init)
 
   /// Every evaluation; in TensorBoard as `loss/train`, `accuracy/train/pristine`, ...
@@ -81,8 +83,10 @@ extension CoherenceRecord: LogRecord {
   /// The columns.
   public static let schema = CSVSchema<CoherenceRecord>(
     Column("step", \.step), Column("split", \.split), Column("layer", \.layer), Column("m", \.m),
-    Column("alpha", \.alpha), Column("m_coherence", \.mCoherence), Column("alpha_unbiased", \.alphaUnbiased),
-    Column("share", \.share), Column("bn_policy", \.batchNormPolicy),
+    Column("alpha", \.alpha, in: RecordRange.measuredShare),
+    Column("m_coherence", \.mCoherence, in: RecordRange.amount),
+    Column("alpha_unbiased", \.alphaUnbiased),
+    Column("share", \.share, in: RecordRange.measuredShare), Column("bn_policy", \.batchNormPolicy),
     make: CoherenceRecord.init)
 
   /// Every measurement; in TensorBoard as `alpha/train`, `m_coherence/train/LAYER`, ...

@@ -36,8 +36,10 @@ extension RunDirectory {
   ///
   /// - Throws: `RunStoreError` when it is missing or damaged, naming the key.
   public func manifest() throws -> RunManifest {
-    let data = try read(RunFile.manifest)
-    return try RunJSON.decode(RunManifest.self, from: data, at: file(RunFile.manifest).path)
+    let place = file(RunFile.manifest).path
+    let manifest = try RunJSON.decode(RunManifest.self, from: read(RunFile.manifest), at: place)
+    try manifest.check(at: place)
+    return manifest
   }
 
   /// Writes `labels.csv`.
@@ -176,7 +178,7 @@ extension RunDirectory {
   }
 
   private static func newTensorBoardName() -> String {
-    RunFile.tensorBoardPrefix + "\(Int(Date().timeIntervalSince1970)).coherent"
+    RunFile.tensorBoardPrefix + "\(Int(exactly: Date().timeIntervalSince1970.rounded(.down)) ?? 0).coherent"
   }
 
   private func write(_ records: [some CSVRecord], to name: String) throws {

@@ -65,18 +65,14 @@ extension RunDirectory {
   /// The finished lines of a log from a byte offset on; empty when there is no such file.
   func readLog(_ name: String, from offset: Int) throws -> Data {
     let path = file(name).path
-    let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      if errno == ENOENT { return Data() }
-      throw RunStoreError.system("read", path, code: errno)
-    }
-    let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    guard FileManager.default.fileExists(atPath: path) else { return Data() }
+    let handle = try openForReading(file(name))
     do {
       try handle.seek(toOffset: UInt64(max(0, offset)))
       let data = try handle.readToEnd() ?? Data()
       guard let end = data.lastIndex(of: 0x0A) else { return Data() }
       return Data(data[...end])
-    } catch { throw RunStoreError("Cannot read \(path): \(error).", remedy: "Check the disk and try again.") }
+    } catch { throw RunStoreError("Cannot read \(path).", remedy: "Check the disk and try again.") }
   }
 
   static func events(in data: Data, file: String) throws -> [RunEvent] {

@@ -88,7 +88,7 @@ public struct RunDirectory: Sendable, Hashable {
   static func create(
     at path: String, existing: ExistingRunPolicy, _ prepare: (RunDirectory) throws -> Void
   ) throws -> RunDirectory {
-    let run = RunDirectory(url: URL(fileURLWithPath: path).standardizedFileURL)
+    let run = try RunDirectory(named: path)
     var isFolder: ObjCBool = false
     let manager = FileManager.default
     if manager.fileExists(atPath: run.url.path, isDirectory: &isFolder) {
@@ -109,7 +109,7 @@ public struct RunDirectory: Sendable, Hashable {
   ///
   /// - Throws: `RunStoreError` when the folder does not exist or has no `manifest.json`.
   public static func open(at path: String) throws -> RunDirectory {
-    let run = RunDirectory(url: URL(fileURLWithPath: path).standardizedFileURL)
+    let run = try RunDirectory(named: path)
     let manager = FileManager.default
     guard manager.fileExists(atPath: run.url.path) else {
       throw RunStoreError("There is no folder \(path).", remedy: "Check the path for a typing error.")
@@ -121,6 +121,16 @@ public struct RunDirectory: Sendable, Hashable {
     }
     return run
   }
+
+  /// An empty path would be the present folder.
+  private init(named path: String) throws {
+    guard !path.isEmpty else {
+      throw RunStoreError("The folder of the run has an empty name.", remedy: "Give the path of a folder.")
+    }
+    self.init(url: URL(fileURLWithPath: path).standardizedFileURL)
+  }
+
+  init(url: URL) { self.url = url }
 
   /// The folder of the checkpoints.
   public var checkpoints: URL { url.appendingPathComponent(RunFile.checkpoints, isDirectory: true) }

@@ -30,7 +30,7 @@ extension RunStoreError {
     case ENOSPC, EDQUOT:
       return RunStoreError(
         "The disk is full: cannot \(action) \(path) (\(reason)).",
-        remedy: "Free some space, then continue with --resume; continue a study with the same command.")
+        remedy: "Free some space, then run the command again; a training continues with --resume.")
     case EACCES, EPERM, EROFS:
       return RunStoreError(
         "No permission to \(action) \(path) (\(reason)).",

@@ -50,8 +50,8 @@ enum SuspectTable {
     for suspect in suspects {
       let cells =
         [
-          suspect.rank.cell, suspect.index.cell, suspect.file.cell, record.classes[suspect.given],
-          record.classes[suspect.suggested], suspect.suspicion.cell, suspect.isFlagged.cell,
+          suspect.rank.cell, suspect.index.cell, suspect.file.cell, record.classes[suspect.given].cell,
+          record.classes[suspect.suggested].cell, suspect.suspicion.cell, suspect.isFlagged.cell,
         ] + suspect.scores.map { $0.flatMap { $0.isNaN ? nil : $0 }.cell }
       text += cells.lazy.map(CSV.quoted).joined(separator: ",") + "\n"
     }
@@ -77,7 +77,7 @@ enum SuspectTable {
     } body: { row in
       func cell(_ column: Int) -> CSVCell { CSVCell(row: row, column: column) }
       func number(_ column: Int) throws -> Int {
-        guard let number = classes[cell(column).text] else { throw cell(column).unreadable("a class of the audit") }
+        guard let number = classes[String(cell(column))] else { throw cell(column).unreadable("a class of the audit") }
         return number
       }
       let suspicion = try Double(cell(5))

@@ -62,7 +62,7 @@ struct Checkpoint: Codable, Sendable, Equatable {
   static func data(of file: File, in folder: URL) throws -> Data {
     let url = folder.appendingPathComponent(file.name)
     let remedy = remedy(for: file.name, in: folder)
-    guard let data = try? Data(contentsOf: url) else {
+    guard let data = try? readFile(url) else {
       throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is missing or cannot be read; \(remedy)")
     }
     guard data.count == file.bytes, checksum(data) == file.crc32 else {
@@ -142,14 +142,24 @@ struct Checkpoint: Codable, Sendable, Equatable {
 
   /// The description of the checkpoint of a step, or of the newest; nil when there is none.
   static func find(step wanted: Int?, in folder: URL) throws -> Checkpoint? {
-    let there = try list(in: folder)
-    let found = wanted.map { wanted in there.last { step(ofFile: $0.lastPathComponent) == wanted } } ?? there.last
-    guard let url = found else { return nil }
+    while true {
+      let there = try list(in: folder)
+      let found = wanted.map { wanted in there.last { step(ofFile: $0.lastPathComponent) == wanted } } ?? there.last
+      guard let url = found else { return nil }
+      // A training that goes on deletes old checkpoints: what is gone since the folder was listed is not damaged.
+      if let checkpoint = try read(url, hasEarlier: there.count > 1) { return checkpoint }
+    }
+  }
+
+  /// Reads a description; nil where there is none any more.
+  private static func read(_ url: URL, hasEarlier: Bool) throws -> Checkpoint? {
     let remedy =
-      there.count > 1
+      hasEarlier
       ? "delete it to continue from the previous one"
       : "there is no earlier one: restore it from a copy, or train the run again"
-    guard let checkpoint = try? JSONDecoder().decode(Checkpoint.self, from: Data(contentsOf: url)) else {
+    guard let checkpoint = try? JSONDecoder().decode(Checkpoint.self, from: readFile(url)) else {
+      // The entry itself: a link to nowhere is damage.
+      if (try? FileManager.default.attributesOfItem(atPath: url.path)) == nil { return nil }
       throw TrainingError(.checkpoint, "the checkpoint \(url.path) is damaged and cannot be read; \(remedy)")
     }
     var unsealed = checkpoint
@@ -157,7 +167,23 @@ struct Checkpoint: Codable, Sendable, Equatable {
     guard checksum(try unsealed.json()) == checkpoint.checksum else {
       throw TrainingError(.checkpoint, "the checkpoint \(url.path) is damaged: its checksum is wrong; \(remedy)")
     }
+    // A file can be edited and its checksum put right.
+    guard checkpoint.isPossible else {
+      throw TrainingError(
+        .checkpoint, "the checkpoint \(url.path) holds a step, a size or a time that cannot be; \(remedy)")
+    }
     return checkpoint
+  }
+
+  private var isPossible: Bool {
+    let moments = [milestones.last, milestones.best, milestones.selected].compactMap { $0 }
+    let steps = [step, sampler.epoch] + moments.map(\.step)
+    let bytes = [weights.bytes, state.bytes] + logs.bytes.values
+    return steps.allSatisfy { (0...TrainingSettings.maximumSteps).contains($0) }
+      && bytes.allSatisfy { (0...(1 << 50)).contains($0) } && (0...1e12).contains(seconds)
+      && moments.flatMap { [$0.trainAccuracy, $0.testAccuracy, $0.validationAccuracy] }.allSatisfy { accuracy in
+        accuracy.map { $0.isNaN || (0...1).contains($0) } ?? true
+      }
   }
 
   /// Deletes all but the newest `kept` checkpoints, and their files that belong to none; each description first, so
@@ -234,8 +260,15 @@ extension Checkpoint {
     }
     try Self.load(Self.read(weights, in: folder), into: trainer.model, store: trainer.store, from: weights.name)
     let arrays = try Self.read(state, in: folder).map { (name: $0.key, tensor: $0.value) }
-    try trainer.restore(
-      TrainerState(step: step, sampler: sampler, milestones: milestones, arrays: arrays), from: state.name)
+    do {
+      try trainer.restore(
+        TrainerState(step: step, sampler: sampler, milestones: milestones, arrays: arrays), from: state.name)
+    } catch {
+      // Parts that know nothing of files say what is wrong with their arrays.
+      let text = "\(error)"
+      if text.contains(state.name) { throw error }
+      throw TrainingError(.checkpoint, "\(folder.appendingPathComponent(state.name).path): \(text)")
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import RunStore
 import Tensors
 import Training
 
@@ -12,7 +13,7 @@ extension ExampleGradients {
     func failure(_ what: String) -> TrainingError {
       TrainingError(.checkpoint, "the records \(file.path) \(what); restore them from a copy, or run again")
     }
-    guard let data = try? Data(contentsOf: file) else { throw failure("are missing or cannot be read") }
+    guard let data = try? readFile(file) else { throw failure("are missing or cannot be read") }
     let (tensors, metadata): ([String: Tensor], [String: String])
     do {
       (tensors, metadata) = try Safetensors.decode(data)

@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Tensors
 import Training
 
 /// A set of weights to keep, as a word: "best,selected,last".
@@ -53,7 +54,7 @@ public struct KeptWeights: Codable, Sendable, Equatable {
   static func find(_ selection: WeightSelection, in folder: URL) throws -> KeptWeights? {
     let url = description(of: selection, in: folder)
     guard FileManager.default.fileExists(atPath: url.path) else { return nil }
-    guard let kept = try? JSONDecoder().decode(KeptWeights.self, from: Data(contentsOf: url)),
+    guard let kept = try? JSONDecoder().decode(KeptWeights.self, from: readFile(url)),
       kept.file.name == fileName(step: kept.moment.step)
     else {
       throw TrainingError(
@@ -131,6 +132,25 @@ public struct SelectedWeights: Sendable {
       (step, file) = (kept.moment.step, kept.file)
     }
     url = folder.appendingPathComponent(file.name)
+  }
+
+  /// The weights of a run, read. A training that goes on replaces its checkpoints: where the file of the newest is gone by
+  /// the time it is read, there is a newer one.
+  ///
+  /// - Throws: as `init`, and when the file is damaged.
+  static func read(
+    of run: RunDirectory, _ selection: WeightSelection, step: Int?
+  ) throws -> (weights: SelectedWeights, tensors: [String: Tensor]) {
+    var weights = try SelectedWeights(of: run, selection, step: step)
+    while true {
+      do {
+        return (weights, try Checkpoint.read(weights.file, in: run.checkpoints))
+      } catch {
+        let next = try SelectedWeights(of: run, selection, step: step)
+        guard next.file != weights.file else { throw error }
+        weights = next
+      }
+    }
   }
 
   private static func nothingFound(in run: RunDirectory, step: Int?) throws -> String {

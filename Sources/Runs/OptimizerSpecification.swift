@@ -59,6 +59,9 @@ public struct OptimizerSpecification: Sendable, Equatable, CustomStringConvertib
   /// Whether momentum is a setting of its own: Adam has it in β₁.
   public var takesMomentum: Bool { adam == nil }
 
+  /// Whether what the weight decay adds is scaled as the gradient is, so that no decay alone makes weights grow.
+  var normalisesDecay: Bool { adam.map { !$0.isDecoupled } ?? false }
+
   /// A new optimizer.
   ///
   /// - Throws: `TrainingError` when a setting is out of its range.

@@ -32,6 +32,7 @@ public final class ParentProcessMonitor {
     let present = currentParent()
     self.parent = parent ?? present
     wasGone = self.parent != present
+    // In range: seconds between two looks.
     distance = UInt64(seconds * 1e9)
     lastLook = DispatchTime.now().uptimeNanoseconds
   }

@@ -58,11 +58,10 @@ extension TrainedModel {
     let run = try RunDirectory.open(at: path)
     let (configuration, dataset, names) = try pictures(places, of: run, adapting: change)
     let device = try configuration.prepareRuntime()
-    let weights = try SelectedWeights(of: run, selection, step: step)
+    let (weights, tensors) = try SelectedWeights.read(of: run, selection, step: step)
     let model = try build(configuration, for: dataset)
     let store = try ParameterStore(model, device: device)
-    try Checkpoint.load(
-      Checkpoint.read(weights.file, in: run.checkpoints), into: model, store: store, from: weights.file.name)
+    try Checkpoint.load(tensors, into: model, store: store, from: weights.file.name)
     return (
       TrainedModel(
         configuration, selection, step: weights.step, model: model, store: store, dataset: dataset,

@@ -65,7 +65,8 @@ public final class TrainedModel {
     if let datasetName { runtime.dataset = datasetName }
     try runtime.validate()
     let device = try runtime.prepareRuntime()
-    let weights = try SelectedWeights(of: run, selection, step: step)
+    // Read before the data, which takes time: a training that goes on would have replaced the file by then.
+    let (weights, tensors) = try SelectedWeights.read(of: run, selection, step: step)
     self.selection = selection
     self.step = weights.step
     self.split = split
@@ -97,8 +98,7 @@ public final class TrainedModel {
     model = try Self.build(configuration, for: dataset)
     store = try ParameterStore(model, device: device)
     linearPolicy = TrainingRun.policy(in: manifest) ?? .native
-    try Checkpoint.load(
-      Checkpoint.read(weights.file, in: run.checkpoints), into: model, store: store, from: weights.file.name)
+    try Checkpoint.load(tensors, into: model, store: store, from: weights.file.name)
   }
 
   /// Numbers of classes mean nothing to a model of other classes.

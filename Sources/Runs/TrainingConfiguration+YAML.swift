@@ -14,7 +14,7 @@ extension TrainingConfiguration {
   public init(file path: String) throws {
     let data: Data
     do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
+      data = try readFile(URL(fileURLWithPath: path))
     } catch {
       let exists = FileManager.default.fileExists(atPath: path)
       throw TrainingError(
@@ -37,13 +37,7 @@ extension TrainingConfiguration {
   /// - Throws: `TrainingError` that names file and key: unknown keys (with the nearest known one) and values of the
   ///   wrong kind.
   public init(yaml: String, source: String) throws {
-    let node: Node?
-    do {
-      node = try Yams.compose(yaml: yaml)
-    } catch {
-      throw TrainingError(.configuration, "\(source) is not valid YAML: \(error)")
-    }
-    guard let node, node.isEmptyMapping == false else {
+    guard let node = try StrictYAML.compose(yaml, source: source), node.isEmptyMapping == false else {
       self.init()
       return
     }
@@ -51,18 +45,39 @@ extension TrainingConfiguration {
       throw TrainingError(.configuration, "\(source) must be a list of \"option: value\" lines, such as \"lr: 0.1\"")
     }
     self.init()
-    let options = Dictionary(Self.options.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
     for (key, value) in mapping {
-      let name = key.string ?? "?"
-      guard let option = options[name] else {
-        let hint =
-          nearest(to: name, in: Self.options.map(\.key)).map { "did you mean \"\($0)\"?" }
-          ?? "coherent train --help lists them all"
-        let line = key.mark.map { ", line \($0.line)" } ?? ""
-        throw TrainingError(.configuration, "\(source)\(line): there is no option \"\(name)\"; \(hint)")
-      }
-      try option.read(value, into: &self, source: source)
+      let line = key.mark.map { ", line \($0.line)" } ?? ""
+      try Self.option(key.string ?? "?", at: source + line).read(value, into: &self, source: source)
     }
+  }
+
+  private static let optionsByKey = Dictionary(options.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+
+  private static func option(_ name: String, at place: String) throws -> TrainingOption {
+    if let option = optionsByKey[name] { return option }
+    let hint =
+      nearest(to: name, in: options.map(\.key)).map { "did you mean \"\($0)\"?" }
+      ?? "coherent train --help lists them all"
+    throw TrainingError(.configuration, "\(place): there is no option \"\(name.prefix(200))\"; \(hint)")
+  }
+
+  /// This configuration with options given as text, as on the command line.
+  ///
+  /// - Parameters:
+  ///   - set: the texts by the options' names.
+  ///   - source: what gave them, for messages, such as "--set".
+  /// - Throws: `TrainingError` that names an unknown option or a wrong value.
+  package func overridden(by set: [String: String], source: String) throws -> TrainingConfiguration {
+    guard var mapping = try Yams.compose(yaml: yaml())?.mapping else { return self }
+    // A null leaves the default. A run is so many steps or so many epochs long.
+    for key in set["epochs"] == nil ? Array(set.keys) : set.keys + ["steps"] { mapping[Node(key)] = nil }
+    var result = try TrainingConfiguration(yaml: Yams.serialize(node: .mapping(mapping)), source: source)
+    for (key, text) in set.sorted(by: { $0.key < $1.key }) {
+      let option = try Self.option(key, at: source)
+      let node = try StrictYAML.compose(text, source: "\(source) \(key)") ?? Node("")
+      try option.read(node, into: &result, source: source, hasLines: false)
+    }
+    return result
   }
 
   /// The configuration as YAML, every option that has a value, in alphabetical order.

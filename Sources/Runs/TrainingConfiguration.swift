@@ -136,12 +136,12 @@ extension TrainingConfiguration {
   ///
   /// - Throws: `TrainingError`, `ModelError` or `DatasetError` that names the setting.
   public func validate() throws {
+    try validateNames()
     try validateImages()
     try ModelSpecification(model).check(norm: NormalizationChoice(norm))
     try require(
       norm != "frozen" || weights != nil,
       "norm frozen keeps the statistics that weights come with, and fresh weights have none; give weights too")
-    try require(weights != "", "weights has an empty name; give the path of a safetensors file")
     try require(weightsHead == .require || weights != nil, "weights-head applies to a weights file; give weights too")
     try require(select == nil || weights != nil, "select says which weights of a run to start from; give weights too")
     _ = try KeepPolicy(keep)
@@ -168,8 +168,13 @@ extension TrainingConfiguration {
     try TrainingSettings.check(labelWave: labelWave)
     try TrainingSettings.check(batchNormGroups: bnGroups)
     _ = try optimization.makeOptimizer(momentum: momentum, nesterov: nesterov, weightDecay: weightDecay)
+    // Adam normalises what the decay adds to the gradient; everywhere else a step multiplies weights by 1 − ηλ.
+    try require(
+      optimization.normalisesDecay || lr * weightDecay < 2 * (1 + momentum),
+      "weight-decay \(weightDecay) at lr \(lr) alone makes the weights grow without bound; choose a smaller weight-decay"
+    )
     try require(noise >= 0 && noise <= 1, "noise must be from 0 to 1, not \(noise)")
-    try require(batchSize >= 1, "batch-size must be at least 1, not \(batchSize)")
+    try requireCount(batchSize, "batch-size")
     try require(steps == nil || epochs == nil, "give steps or epochs, not both")
     try require(
       (steps ?? 1) >= 1 && (steps ?? 1) <= TrainingSettings.maximumSteps,
@@ -179,14 +184,12 @@ extension TrainingConfiguration {
     try require(
       stopAccuracy.map { $0 > 0 && $0 <= 1 } ?? true,
       "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
-    try require(corrections != "", "corrections has an empty name; give the path of a CSV file")
-    try require(split != "", "split has an empty name; give the path of a CSV file")
-    try require((subset ?? 1) >= 1, "subset must be at least 1, not \(subset ?? 0)")
-    try require((testSubset ?? 1) >= 1, "test-subset must be at least 1, not \(testSubset ?? 0)")
-    try require(validation >= 0, "validation must be at least 0, not \(validation)")
+    try requireCount(subset, "subset")
+    try requireCount(testSubset, "test-subset")
+    try requireCount(validation, "validation", from: 0)
     try require((threads ?? 1) >= 1 && (threads ?? 1) <= 1024, "threads must be from 1 to 1024, not \(threads ?? 0)")
-    try require((evalEvery ?? 1) >= 1, "eval-every must be at least 1, not \(evalEvery ?? 0)")
-    try require((checkpointEvery ?? 1) >= 1, "checkpoint-every must be at least 1, not \(checkpointEvery ?? 0)")
+    try requireCount(evalEvery, "eval-every")
+    try requireCount(checkpointEvery, "checkpoint-every")
     try require(labels == nil || noise == 0, "give labels or noise, not both: a label file says what every label is")
     try require(Device(device) != nil, "device must be cpu or cuda[:INDEX], not \"\(device)\"")
     try require(
@@ -216,11 +219,11 @@ extension TrainingConfiguration {
   public func totalSteps(for count: Int) -> Int {
     if let steps { return steps }
     let batches = (try? OptimizerSpecification(optimizer).aggregator.make().batchesPerStep) ?? 1
-    let size = max(batchSize, 1) * batches
+    let size = min(max(batchSize, 1), Int.max / max(batches, 1)) * batches
     let perEpoch =
       dropLast
       ? Double(count / max(batchSize, 1)) / Double(batches) : Double(count / size + (count % size == 0 ? 0 : 1))
-    return max(1, Int(((epochs ?? 10) * perEpoch).rounded()))
+    return max(1, Int(exactly: ((epochs ?? 10) * perEpoch).rounded()) ?? .max)
   }
 
   /// How the data set is read.
@@ -256,8 +259,27 @@ extension TrainingConfiguration {
     "memory_estimate_bytes", "ranks",
   ]
 
+  /// What adds up and is multiplied on the way: far above every data set, far below what an `Int` holds.
+  private static let greatestCount = 1_000_000_000_000
+
+  private func requireCount(_ value: Int?, _ name: String, from least: Int = 1) throws {
+    guard let value else { return }
+    try require(value >= least, "\(name) must be at least \(least), not \(value)")
+    try require(value <= Self.greatestCount, "\(name) must be at most \(Self.greatestCount), not \(value)")
+  }
+
   private func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
     if !condition { throw TrainingError(.configuration, message()) }
+  }
+
+  private func validateNames() throws {
+    try require(!dataset.isEmpty, "dataset has an empty name; coherent data list shows the names")
+    try require(!model.isEmpty, "model has an empty name; coherent model list shows the names")
+    try require(dataDir != "", "data-dir has an empty name; give the path of a folder")
+    try require(labels != "", "labels has an empty name; give the path of a file")
+    try require(weights != "", "weights has an empty name; give the path of a safetensors file")
+    try require(corrections != "", "corrections has an empty name; give the path of a CSV file")
+    try require(split != "", "split has an empty name; give the path of a CSV file")
   }
 
   private func validateImages() throws {

@@ -59,7 +59,7 @@ public struct TrainingOption: Sendable {
       if let value = (merged ?? value) as? Value { configuration[keyPath: path] = value }
     }
     get = { $0[keyPath: path] }
-    decode = { node, configuration in configuration[keyPath: path] = try YAMLDecoder().decode(Value.self, from: node) }
+    decode = { node, configuration in configuration[keyPath: path] = try node.value() }
   }
 
   /// An option without one.
@@ -72,7 +72,7 @@ public struct TrainingOption: Sendable {
     expectation = Self.expectation(of: Value.self)
     set = { value, configuration in if let value = value as? Value { configuration[keyPath: path] = value } }
     get = { $0[keyPath: path] }
-    decode = { node, configuration in configuration[keyPath: path] = try YAMLDecoder().decode(Value.self, from: node) }
+    decode = { node, configuration in configuration[keyPath: path] = try node.value(as: Value.self) }
   }
 
   private static func expectation(of type: any Any.Type) -> String {
@@ -92,21 +92,26 @@ public struct TrainingOption: Sendable {
 
   /// Reads a value; a null leaves the default.
   ///
-  /// - Parameter source: the file's name, for messages.
+  /// - Parameters:
+  ///   - source: the file's name, for messages.
+  ///   - hasLines: whether the lines of nodes are those of the file.
   /// - Throws: `TrainingError` that names file, line and key.
-  func read(_ node: Node, into configuration: inout TrainingConfiguration, source: String) throws {
+  func read(
+    _ node: Node, into configuration: inout TrainingConfiguration, source: String, hasLines: Bool = true
+  ) throws {
     guard node.null == nil else { return }
     do {
       try decode(node, &configuration)
     } catch {
-      let line = node.mark.map { ", line \($0.line)" } ?? ""
+      func place(_ node: Node) -> String { hasLines ? node.mark.map { ", line \($0.line)" } ?? "" : "" }
+      let line = place(node)
       if let entries = node.mapping, type == [String: String].self,
         let tag = entries.first(where: { $0.value.scalar == nil })
       {
-        let place = tag.value.mark.map { ", line \($0.line)" } ?? line
-        throw TrainingError(.configuration, "\(source)\(place): tag \"\(tag.key.string ?? "")\" must be a word")
+        throw TrainingError(
+          .configuration, "\(source)\(place(tag.value)): tag \"\(tag.key.string ?? "")\" must be a word")
       }
-      let value = node.string.map { "\"\($0)\"" } ?? "a list"
+      let value = node.string.map { "\"\($0.prefix(200))\"" } ?? "a list"
       throw TrainingError(.configuration, "\(source)\(line): \(key) must be \(expectation), not \(value)")
     }
   }

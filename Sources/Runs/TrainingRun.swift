@@ -27,8 +27,9 @@ public final class TrainingRun {
   private var manifest: RunManifest
   /// The right to write the directory, from the start to the end of `train`.
   private var lock: DirectoryLock?
-  private let started = Date()
-  private var lastCheckpoint = Date()
+  // Not the time of day, which somebody may set meanwhile.
+  private let started = ContinuousClock.now
+  private var lastCheckpoint = ContinuousClock.now
   private var checkpointSchedule: CheckpointSchedule
   private let secondsBefore: Double
   private let keepPolicy: KeepPolicy
@@ -315,20 +316,20 @@ public final class TrainingRun {
     if let dynamics = results.dynamics { try directory.write(dynamics: dynamics.safetensors(step: trainer.step)) }
   }
 
-  private var seconds: Double { secondsBefore + Date().timeIntervalSince(started) }
+  private var seconds: Double { secondsBefore + started.secondsAgo }
 
   private func isCheckpointDue(_ step: Int) -> Bool {
-    trainer.isFinished || checkpointSchedule.isDue(step, after: Date().timeIntervalSince(lastCheckpoint))
+    trainer.isFinished || checkpointSchedule.isDue(step, after: lastCheckpoint.secondsAgo)
   }
 
   private func checkpoint(_ log: RunLogWriter) throws {
-    let begin = Date()
+    let begin = ContinuousClock.now
     let lengths = try log.flush()
     try Checkpoint.save(trainer, model: manifest.model, in: directory.checkpoints, logs: lengths, seconds: seconds)
     logs = lengths
     try directory.discardReplaced()
-    lastCheckpoint = Date()
-    checkpointSchedule.cost = lastCheckpoint.timeIntervalSince(begin)
+    lastCheckpoint = ContinuousClock.now
+    checkpointSchedule.cost = begin.secondsAgo
   }
 
   /// Writes what is known at the end; on divergence the examples stay as of the last checkpoint.
@@ -377,4 +378,8 @@ extension LearningRate {
     return "From here on the cosine has the new length: the learning rate continues at \(rate(steps)), not at "
       + "\(rate(planned)), and the run differs from one planned with this length from the start"
   }
+}
+
+extension ContinuousClock.Instant {
+  fileprivate var secondsAgo: Double { (ContinuousClock.now - self) / .seconds(1) }
 }

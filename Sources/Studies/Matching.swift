@@ -50,10 +50,7 @@ enum Level {
   static let all = [0, 0.25, 0.5, 0.75, 1]
 
   /// Such as `25 % noise`.
-  static func text(_ level: Double) -> String {
-    let percent = (level * 1000).rounded() / 10
-    return (percent == percent.rounded() ? "\(Int(percent))" : "\(percent)") + " % noise"
-  }
+  static func text(_ level: Double) -> String { Wording.level(level) + " noise" }
 
   static func isEqual(_ a: Double, _ b: Double) -> Bool { abs(a - b) < 1e-6 }
 

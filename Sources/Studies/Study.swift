@@ -135,7 +135,7 @@ struct GridRequest {
 
 /// How cells are named and described.
 enum CellName {
-  static func level(_ noise: Double) -> String { "noise-\(Int((noise * 100).rounded()))" }
+  static func level(_ noise: Double) -> String { "noise-\(Wording.whole(noise * 100))" }
 
   /// The parts that matter, joined; a single seed goes without saying.
   static func make(_ parts: String..., seed: UInt64? = nil, of seeds: [UInt64] = []) -> String {

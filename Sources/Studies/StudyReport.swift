@@ -124,10 +124,10 @@ public struct StudyReport {
   }
 
   private static func duration(_ seconds: Double) -> String {
-    guard seconds.isFinite else { return "?" }
-    let minutes = Int((seconds / 60).rounded())
+    guard let minutes = Int(exactly: (seconds / 60).rounded()) else { return "?" }
     return minutes >= 60
-      ? "\(minutes / 60) h \(minutes % 60) min" : minutes > 0 ? "\(minutes) min" : "\(Int(seconds)) s"
+      ? "\(minutes / 60) h \(minutes % 60) min"
+      : minutes > 0 ? "\(minutes) min" : "\(Wording.whole(seconds.rounded(.down))) s"
   }
 }
 
@@ -164,13 +164,13 @@ extension StudyReport {
       if var configuration = cell.configuration {
         configuration.dataDir = nil
         try write(configuration.yaml(), "configs/\(cell.name).yaml")
-      } else if let data = try? Data(contentsOf: folder.measurement(of: cell.name)) {
+      } else if let data = try? readFile(folder.measurement(of: cell.name)) {
         try write(String(decoding: data, as: UTF8.self), "measured/\(cell.name).csv")
       }
     }
     // Splits are small tables; weights are not kept, as the cells that make them are named.
     for split in Set(cells.compactMap(\.configuration?.split)) where split.hasPrefix(folder.url.path + "/") {
-      guard let data = try? Data(contentsOf: URL(fileURLWithPath: split)) else { continue }
+      guard let data = try? readFile(URL(fileURLWithPath: split)) else { continue }
       try write(String(decoding: data, as: UTF8.self), String(split.dropFirst(folder.url.path.count + 1)))
     }
     let ends = try runs.flatMap { try EndRecord.ends(of: $0, name: $0.name) }

@@ -36,10 +36,10 @@ public struct StudyResults: Sendable, Codable, Equatable {
   static func kept(in folder: StudyFolder) throws -> StudyResults? {
     guard folder.isKept else { return nil }
     do {
-      return try JSONDecoder().decode(StudyResults.self, from: Data(contentsOf: folder.scoreCardFile))
+      return try JSONDecoder().decode(StudyResults.self, from: readFile(folder.scoreCardFile))
     } catch {
       throw StudyError(
-        "\(folder.scoreCardFile.path) is not the score card of a study: \(error.localizedDescription)",
+        "\(folder.scoreCardFile.path) cannot be read as the score card of a study.",
         remedy: "Restore the file, or export the study again (coherent study report FOLDER --export).")
     }
   }
@@ -171,9 +171,9 @@ extension StudyFolder {
         "\(settings.study) has no computation \"\(name)\".",
         remedy: "Its cells are \(cells.map(\.name).joined(separator: ", ")).")
     }
-    let begin = Date()
+    let begin = ContinuousClock.now
     let quantities = try computation.quantities(in: self)
-    try ComputationRecord(tool: tool, wallSeconds: Date().timeIntervalSince(begin)).write(
+    try ComputationRecord(tool: tool, wallSeconds: (ContinuousClock.now - begin) / .seconds(1)).write(
       to: self.computation(of: name))
     // The numbers last: with them the cell is complete.
     try QuantityRecord.write(quantities, to: measurement(of: name))

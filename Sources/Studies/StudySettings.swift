@@ -50,15 +50,51 @@ public struct StudySettings: Codable, Sendable, Equatable {
   }
 
   static func read(_ url: URL) throws -> StudySettings {
-    guard let data = try? Data(contentsOf: url) else {
+    guard let data = try? readFile(url) else {
       throw StudyError("\(url.path) cannot be read.", remedy: "Name a folder that coherent study run has written.")
     }
     do {
-      return try YAMLDecoder().decode(StudySettings.self, from: String(decoding: data, as: UTF8.self))
+      guard let node = try StrictYAML.compose(String(decoding: data, as: UTF8.self), source: url.path) else {
+        throw TrainingError(.configuration, "it is empty")
+      }
+      return try StudySettings(node)
     } catch {
       throw StudyError(
         "\(url.path) is not the description of a study: \(error).",
         remedy: "Restore the file, or start the study again in another folder.")
+    }
+  }
+
+  /// By hand: the decoder of YAML reads numbers in more ways than there are, and ends the program at some.
+  private init(_ node: Node) throws {
+    func failure(_ key: String, _ expected: String) -> TrainingError {
+      TrainingError(.configuration, "\(key) must be \(expected)")
+    }
+    func number<Number: FixedWidthInteger>(_ node: Node, _ key: String) throws -> Number {
+      guard let text = node.scalar?.string, let number = Number(text) else { throw failure(key, "a whole number") }
+      return number
+    }
+    func value(_ key: CodingKeys) -> Node? { node[key.rawValue].flatMap { $0.null == nil ? $0 : nil } }
+    func word(_ key: CodingKeys) throws -> String? {
+      guard let value = value(key) else { return nil }
+      guard let text = value.scalar?.string else { throw failure(key.rawValue, "a word") }
+      return text
+    }
+    guard let study = try word(.study), let name = try word(.profile), let profile = StudyProfile(rawValue: name) else {
+      throw failure("study and profile", "those of a study")
+    }
+    self.init(study: study, profile: profile, dataDir: try word(.dataDir))
+    if let list = value(.seeds) {
+      guard let entries = list.sequence else { throw failure("seeds", "a list of whole numbers") }
+      seeds = try entries.map { try number($0, "seeds") }
+    }
+    guard let threads = value(.threads) else { throw failure("threads", "a whole number") }
+    self.threads = try number(threads, "threads")
+    steps = try value(.steps).map { try number($0, "steps") }
+    guard let pairs = value(.set)?.mapping else { throw failure("set", "a map of words") }
+    for (key, text) in pairs {
+      guard let key = key.string, let text = text.scalar?.string else { throw failure("set", "a map of words") }
+      self.set[key] = text
     }
   }
 
@@ -90,7 +126,7 @@ extension StudySettings {
       configuration.keep = "last"
       configuration.tags = ["study": study.id, "profile": scale, "cell": cell.name]
       configuration.tags["claims"] = cell.about?.joined(separator: " ")
-      if !set.isEmpty { configuration = try configuration.overridden(by: set) }
+      if !set.isEmpty { configuration = try configuration.overridden(by: set, source: "--set") }
       // After the overrides, which may name another data set.
       let isBuiltIn = try DatasetCatalog.entry(named: configuration.dataset).isBuiltIn
       configuration.dataDir = isBuiltIn ? nil : dataDir
@@ -145,21 +181,6 @@ extension TrainingConfiguration {
       options[name] = try value.scalar?.string ?? list ?? Yams.serialize(node: value)
     }
     return options
-  }
-
-  /// This configuration with options given as text, as on the command line.
-  ///
-  /// - Throws: `TrainingError` that names an unknown option or a wrong value.
-  func overridden(by set: [String: String]) throws -> TrainingConfiguration {
-    guard var node = try Yams.compose(yaml: yaml()), var mapping = node.mapping else { return self }
-    // A run is so many steps or so many epochs long.
-    if set["epochs"] != nil { mapping["steps"] = nil }
-    for (key, text) in set {
-      let value = try Yams.compose(yaml: text) ?? Node(text)
-      mapping[Node(key)] = value
-    }
-    node = .mapping(mapping)
-    return try TrainingConfiguration(yaml: Yams.serialize(node: node), source: "--set")
   }
 
   /// Ends training after so many steps, where it would go on for longer or for a number of epochs.

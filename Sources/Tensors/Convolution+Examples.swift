@@ -78,7 +78,7 @@ public struct ConvolutionFactors {
     try check(
       ct_convolution_row_median(
         target.pointer, input.pointer, delta.pointer, geometry.window, geometry.numbers, count,
-        groups.map { Int64($0.upperBound) }, Int64(groups.count)),
+        groups.map(ct_range.init), Int64(groups.count)),
       "ConvolutionFactors.median", [target, input, delta])
   }
 

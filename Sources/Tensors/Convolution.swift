@@ -117,7 +117,7 @@ extension Tensor {
       try Tensor.producing("batchNormReLU", [self, weight, bias] + (residual.map { [$0] } ?? [])) {
         ct_batch_norm_relu(
           $0, pointer, weight.pointer, bias.pointer, mean.pointer, variance.pointer, residual?.pointer, options,
-          groups.map { Int64($0.upperBound) }, Int64(groups.count), capture?.pointer)
+          groups.map(ct_range.init), Int64(groups.count), capture?.pointer)
       }
     }
   }

@@ -29,6 +29,10 @@ public struct Clipping: Sendable, Equatable {
   var native: ct_clip { ct_clip(low: Int64(low), high: Int64(high), trims: kind == .trimmed, scale: scale) }
 }
 
+extension ct_range {
+  init(_ range: Range<Int>) { self.init(start: Int64(range.lowerBound), end: Int64(range.upperBound)) }
+}
+
 extension Tensor {
   /// Overwrites this tensor [P] with the clipped sum of the rows [B, P]; a coordinate with a NaN becomes NaN.
   ///
@@ -54,11 +58,10 @@ extension Tensor {
   public func setMedianWeightGradient(
     outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, groups: [Range<Int>], rowsPerExample: Int = 1
   ) throws {
-    let ends = groups.map { Int64($0.upperBound * rowsPerExample) }
-    let factors = groups.flatMap { Array(repeating: 1 / Float(max($0.count, 1)), count: $0.count * rowsPerExample) }
     try check(
       ct_weight_gradient_median(
-        pointer, bias?.pointer, outputGradient.pointer, input.pointer, factors, ends, Int64(ends.count)),
+        pointer, bias?.pointer, outputGradient.pointer, input.pointer, Int64(rowsPerExample), groups.map(ct_range.init),
+        Int64(groups.count)),
       "setMedianWeightGradient", [self, outputGradient, input])
   }
 
@@ -75,7 +78,7 @@ extension Tensor {
   /// - Throws: `TensorError` when shapes, types or layouts do not fit, or the groups do not cover the rows.
   public func setMedian(ofMeansOver groups: [Range<Int>], rows: Tensor) throws {
     try check(
-      ct_group_mean_median(pointer, rows.pointer, groups.map { Int64($0.upperBound) }, Int64(groups.count)),
+      ct_group_mean_median(pointer, rows.pointer, groups.map(ct_range.init), Int64(groups.count)),
       "setMedian", [self, rows])
   }
 

@@ -114,6 +114,7 @@ public struct ClassificationReport: Sendable, Equatable, Codable {
 
   private static func bins(_ scores: [Score]) -> [Bin] {
     let byBin = Dictionary(grouping: scores) { score in
+      // In range: the logits are finite, and so are probabilities.
       min(binCount - 1, max(0, Int((score.confidence * Double(binCount)).rounded(.up)) - 1))
     }
     return (0..<binCount).map { index in

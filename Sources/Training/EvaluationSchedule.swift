@@ -161,6 +161,7 @@ public struct EvaluationSchedule: Sendable, Equatable {
   private static func logarithmic(perDecade n: Int, below limit: Int) -> [Int] {
     var steps: [Int] = []
     for k in 0...(9 * n) {
+      // In range: at most 10^9.
       let step = Int(pow(10, Double(k) / Double(n)).rounded())
       guard step < limit else { break }
       if step != steps.last { steps.append(step) }

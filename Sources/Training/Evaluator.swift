@@ -94,7 +94,7 @@ public struct Evaluator {
     let rest = [Double](repeating: 0, count: most - own.losses.count)
     let all = try group.gather(own.losses + rest + own.ranks.map(Double.init) + rest)
     func joined(_ start: Int) -> [Double] { ranks.flatMap { all[$0][start..<start + examples(of: $0).count] } }
-    return Evaluation(losses: joined(0), ranks: joined(most).map { Int($0) })
+    return Evaluation(losses: joined(0), ranks: joined(most).map { Int(exactly: $0) ?? .max })
   }
 
   /// What this process evaluates.

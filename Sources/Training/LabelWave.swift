@@ -67,7 +67,9 @@ extension LabelWave {
 
   /// Continues from a saved state; nil when it is of other data.
   init?(window: Int, count: Int, predictions: [Int], pass: [Int], changes: [Double]) {
-    guard predictions.count == count, pass.count == 2 else { return nil }
+    guard predictions.count == count, pass.count == 2, pass.allSatisfy({ (0...Int(Int32.max)).contains($0) }) else {
+      return nil
+    }
     (self.window, self.predictions, self.changes, seen, changed) = (window, predictions, changes, pass[0], pass[1])
     hasTurned = turned
   }

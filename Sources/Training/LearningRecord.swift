@@ -21,9 +21,14 @@ public struct LearningRecord: Sendable, Equatable {
     forgettingEvents = Array(repeating: 0, count: count)
   }
 
-  /// A record from saved columns; nil when they differ in length.
+  /// Steps and counts that a saved record can hold: what is counted on from there still fits an `Int`.
+  private static let savedRange = -1...Int(Int32.max)
+
+  /// A record from saved columns; nil when they differ in length, or hold what no training has counted.
   public init?(firstLearned: [Int], lastLearned: [Int], forgettingEvents: [Int]) {
-    guard firstLearned.count == lastLearned.count, firstLearned.count == forgettingEvents.count else { return nil }
+    guard firstLearned.count == lastLearned.count, firstLearned.count == forgettingEvents.count,
+      [firstLearned, lastLearned, forgettingEvents].allSatisfy({ $0.allSatisfy(Self.savedRange.contains) })
+    else { return nil }
     (self.firstLearned, self.lastLearned, self.forgettingEvents) = (firstLearned, lastLearned, forgettingEvents)
   }
 

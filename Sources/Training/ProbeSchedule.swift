@@ -68,6 +68,7 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible, Expre
       switch part {
       case .logarithmic:
         let from = max(step + 1, 1)
+        // In range: logarithms of steps.
         return count + Int((10 * (log10(Double(steps)) - log10(Double(from)))).rounded(.down)) + 1
       case .epoch: return count + multiples(of: stepsPerEpoch)
       case .epochs(let range):
@@ -83,6 +84,7 @@ public struct ProbeSchedule: Sendable, Equatable, CustomStringConvertible, Expre
   private static func isLogarithmic(_ step: Int) -> Bool {
     guard step >= 1 else { return false }
     let exponent = (log10(Double(step)) * 10).rounded()
+    // In range: about the step itself.
     return Int(pow(10, exponent / 10).rounded()) == step
   }
 }

@@ -100,7 +100,7 @@ extension Trainer {
       let record = try LearningRecord(
         firstLearned: first.values(), lastLearned: last.values(), forgettingEvents: forgetting.values()),
       record.firstLearned.count == data.train.count
-    else { throw TrainingError(.checkpoint, "the checkpoint's \(source) is incomplete or of other data") }
+    else { throw TrainingError(.checkpoint, "the checkpoint's \(source) is incomplete, damaged or of other data") }
     let wave = try restoredLabelWave(arrays, from: source)
     if let predictions {
       guard let saved = arrays["loss.predictions"], saved.shape == predictions.values.shape else {

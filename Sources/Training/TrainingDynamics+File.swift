@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import RunStore
 import Tensors
 
 extension TrainingDynamics {
@@ -31,7 +32,12 @@ extension TrainingDynamics {
       let values: [Int] = try array(name)
       return values.count == 1 ? values[0] : -1
     }
-    try self.init(indices: array("index"), labels: array("label"), classCount: max(1, number("class_count")))
+    let (indices, classCount): ([Int], Int) = try (array("index"), max(1, number("class_count")))
+    // The sums of probabilities have a number for every example and class.
+    guard indices.count.multipliedReportingOverflow(by: classCount).partialValue == tensors["probability_sum"]?.count,
+      !indices.count.multipliedReportingOverflow(by: classCount).overflow
+    else { throw TrainingError(.checkpoint, "the training dynamics have no \(classCount) classes as they say") }
+    try self.init(indices: indices, labels: array("label"), classCount: classCount)
     func take<Element: TensorElement>(
       _ name: String, _ path: WritableKeyPath<Self, [Element]>, isFinal: Bool = false
     ) throws {
@@ -61,6 +67,10 @@ extension TrainingDynamics {
     try take("final_logits", \.finalLogits, isFinal: true)
     try take("neighbour_agreement", \.neighbourAgreement, isFinal: true)
     moments = try number("moments")
+    let counts = [visits, wrong, forgetting, streak, firstStreak, [moments]]
+    guard counts.allSatisfy({ $0.allSatisfy { (0...Int(Int32.max)).contains($0) } }) else {
+      throw TrainingError(.checkpoint, "the training dynamics count what no training has counted")
+    }
     guard labels.count == count, labels.allSatisfy({ 0 <= $0 && $0 < classCount }), moments >= 0 else {
       throw TrainingError(.checkpoint, "the training dynamics have labels that are none of their classes")
     }
@@ -77,7 +87,7 @@ extension TrainingDynamics {
   ///
   /// - Throws: `TrainingError` that names the file when it is missing, damaged or holds something else.
   public init(contentsOf file: URL) throws {
-    guard let data = try? Data(contentsOf: file) else {
+    guard let data = try? readFile(file) else {
       throw TrainingError(
         .checkpoint,
         "\(file.path) is missing or cannot be read: the run recorded no training dynamics; train with --probe dynamics, or "

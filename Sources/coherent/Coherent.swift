@@ -3,7 +3,6 @@
 import ArgumentParser
 import CBuildInfo
 import Collectives
-import Foundation
 import RunStore
 
 /// The command line: it parses, calls the libraries and prints. What it does lives in the other targets.
@@ -17,18 +16,17 @@ struct Coherent: AsyncParsableCommand {
     return .init(version: version, commit: commit.isEmpty ? nil : commit)
   }
 
-  static func main() async {
-    // As another rank of any other command would do the same once more, and write the same files.
-    if let launch = try? Launch(), launch.count > 1, let command = CommandLine.arguments.dropFirst().first,
+  /// As another rank any other command would do the same once more, and write the same files.
+  ///
+  /// - Throws: `ValidationError` when a launcher says that there are several ranks of a command that runs in one process.
+  static func requireOneProcess() throws {
+    guard let launch = try? Launch(), launch.count > 1, let command = CommandLine.arguments.dropFirst().first,
       command != "train", command != "study", subcommandNames.contains(command)
-    {
-      exit(
-        withError: ValidationError(
-          "coherent \(command) runs in one process, but \(launch.source ?? "a launcher") says that this is rank "
-            + "\(launch.rank) of \(launch.count). Start it without torchrun, mpirun or srun; only train and study run have ranks."
-        ))
-    }
-    await main(nil)
+    else { return }
+    throw ValidationError(
+      "coherent \(command) runs in one process, but \(launch.source ?? "a launcher") says that this is rank "
+        + "\(launch.rank) of \(launch.count). Start it without torchrun, mpirun or srun; only train and study run have "
+        + "ranks.")
   }
 
   private static var subcommandNames: [String] { configuration.subcommands.map { $0._commandName } }

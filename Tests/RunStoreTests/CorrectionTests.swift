@@ -121,7 +121,7 @@ import TestSupport
     ("5,b.png,\"dog, big\",keep,,", ":4: column file: the file of example 5 is \"class 1/a,5.png\", not \"b.png\"."),
     ("7,b.png,Ünï 鳥,keep,,", ":4: column file: the file of example 7 has no name"),
     ("12,,cat,keep,,", ":4: column index: there is no example 12"),
-    ("-1,,cat,keep,,", ":4: column index: there is no example -1"),
+    ("-1,,cat,keep,,", ":4: column index holds \"-1\", which is not a whole number from 0"),
     ("five,,cat,keep,,", ":4: column index holds \"five\", which is not a whole number"),
     ("5,keep", ":4: expected 6 columns"),
   ])
@@ -212,6 +212,6 @@ import TestSupport
     #expect(try revision(log.append(index: 1, decision: .keep, previous: 0)) == 2)
     try FileManager.default.removeItem(at: log.url)
     try FileManager.default.createDirectory(at: log.url, withIntermediateDirectories: true)
-    #expect(message { _ = try log.append(index: 1, decision: .keep, previous: 0) }.contains("Cannot read"))
+    #expect(message { _ = try log.append(index: 1, decision: .keep, previous: 0) }.contains("is a folder, not a file"))
   }
 }

@@ -57,7 +57,7 @@ import TestSupport
     #expect(html.contains("figures/winsorized-grid.csv") && html.contains("data-save=\"png\""))
     #expect(html.contains("href=\"#cell-sgd_2f1\"") && html.contains("<tr id=\"cell-sgd_2f1\">"))
     #expect(html.contains("href=\"#command-sgd_2f1\"") && html.contains("<dt id=\"command-sgd_2f1\">"))
-    #expect(html.contains("coherent train --out 'a b'") && html.contains("coherent study run cg/winsorized"))
+    #expect(html.contains("coherent train --out &#39;a b&#39;") && html.contains("coherent study run cg/winsorized"))
     #expect(html.contains("runs/a%20b/report.html") && html.contains("98.76\u{A0}%") && html.contains("1 min 05 s"))
     #expect(html.contains("1 did not hold") && html.contains("href=\"#claim-CG-8\"") && html.contains("elsewhere"))
   }

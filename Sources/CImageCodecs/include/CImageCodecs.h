@@ -24,7 +24,7 @@ typedef enum {
   IC_UNSUPPORTED,     // a picture, but of a kind that is refused, such as an unknown kind of PNG
   IC_TRUNCATED,       // the file breaks off
   IC_DAMAGED,         // the decoder gave up
-  IC_TOO_LARGE,       // more than IC_GREATEST_PIXELS
+  IC_TOO_LARGE,       // more than IC_GREATEST_PIXELS, or more scans or pieces than can be read
   IC_NO_MEMORY,
   IC_INVALID,  // arguments that make no sense
 } ic_kind;
@@ -71,8 +71,8 @@ ic_status ic_read_size(const uint8_t *bytes, size_t count, ic_size *size);
 
 // Decodes into the workspace. Grey becomes RGB; palettes are looked up; alpha is dropped; of 16 bits the upper 8 are
 // kept (Pillow clips 16-bit grey in place of scaling it); the EXIF orientation is not applied. A JPEG whose data ends
-// early is truncated; other damage that libjpeg can repair is passed over, as Pillow does. CMYK and YCCK are refused:
-// what RGB they mean depends on their ink profile.
+// early is truncated; other damage that libjpeg can repair is passed over, as Pillow does. CMYK and YCCK become RGB as
+// Pillow converts them, without their ink profile. A JPEG of very many scans and a PNG of very many pieces are refused.
 ic_status ic_decode(ic_workspace *workspace, const uint8_t *bytes, size_t count, ic_size *size);
 
 // Takes a picture that is decoded already: planes of grey (1) or of red, green and blue (3 channels), each height x width.

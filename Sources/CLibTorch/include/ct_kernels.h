@@ -33,11 +33,17 @@ CT_CALL ct_linear(CT_OUT out, CT_IN input, CT_IN weight, CT_OPTIONAL bias, ct_ac
 CT_CALL ct_weight_gradient(CT_IN gradient, CT_OPTIONAL bias_gradient, CT_IN output_gradient, CT_IN input,
                            bool accumulate);
 
-// gradient [out, in] = the median over groups of consecutive examples (group k ends before ends[k], the last at B) of
-// Σ_b factors[b]·output_gradient_bᵀ·input_b, and bias_gradient alike; element by element, NaN where a group has NaN.
-// Float32, contiguous, 3 to 9 groups, an odd number of them.
+// Examples start..<end of a batch. Groups of consecutive examples begin with example 0, follow each other without a gap,
+// and end with the batch; anything else is an error.
+typedef struct ct_range {
+  int64_t start, end;
+} ct_range;
+
+// gradient [out, in] = the median over groups of consecutive examples of the group's mean of output_gradient_bᵀ·input_b,
+// summed over the `rows_per_example` rows of an example, and bias_gradient alike; element by element, NaN where a group has
+// NaN. Float32, contiguous, 3 to 9 groups, an odd number of them.
 CT_CALL ct_weight_gradient_median(CT_IN gradient, CT_OPTIONAL bias_gradient, CT_IN output_gradient, CT_IN input,
-                                  const float *CT_NONNULL factors, const int64_t *CT_NONNULL ends, int64_t groups);
+                                  int64_t rows_per_example, const ct_range *CT_NULLABLE groups, int64_t count);
 
 // How a sum over examples is clipped, coordinate by coordinate: the `low` smallest and `high` largest entries are left
 // out (`trims`), or moved to the nearest entry kept. The sum is multiplied by `scale`. NaN gives NaN.
@@ -57,9 +63,9 @@ CT_CALL ct_clipped_outer_sum(CT_IN target, CT_OPTIONAL bias, CT_IN output_gradie
 // target [P] = the median of the rows [k, P], k odd; NaN where a row has NaN.
 CT_CALL ct_row_median(CT_IN target, CT_IN rows);
 
-// target [P] = the median of the means of rows [B, P] over groups of consecutive rows (group k ends before ends[k]).
+// target [P] = the median of the means of rows [B, P] over groups of consecutive rows.
 // Float32, contiguous, on the CPU; 3, 5, 7 or 9 groups.
-CT_CALL ct_group_mean_median(CT_IN target, CT_IN rows, const int64_t *CT_NONNULL ends, int64_t groups);
+CT_CALL ct_group_mean_median(CT_IN target, CT_IN rows, const ct_range *CT_NULLABLE groups, int64_t count);
 
 // out [rows] float64: the squared norm of each row (everything but the first dimension), accumulated in double.
 CT_CALL ct_row_squared_norms(CT_OUT out, CT_IN matrix);
@@ -77,11 +83,11 @@ typedef struct ct_batch_norm_options {
 } ct_batch_norm_options;
 
 // y = max(γ·(x − μ)/√(σ² + ε) + β + residual, 0), or without the max: a channels-last image, see above. In training, of
-// each group of consecutive examples by itself (group k ends before ends[k]; none: the whole batch). With a slot the
+// each group of consecutive examples by itself (none: the whole batch). With a slot the
 // backward pass leaves each example's gradients of γ and β there, [B, 2·C], as both input and gradient.
 CT_CALL ct_batch_norm_relu(CT_OUT out, CT_IN input, CT_IN weight, CT_IN bias, CT_IN mean, CT_IN variance,
-                           CT_OPTIONAL residual, ct_batch_norm_options options, const int64_t *CT_NULLABLE ends,
-                           int64_t groups, ct_factor_slot *CT_NULLABLE slot);
+                           CT_OPTIONAL residual, ct_batch_norm_options options, const ct_range *CT_NULLABLE groups,
+                           int64_t count, ct_factor_slot *CT_NULLABLE slot);
 
 // A convolution of a channels-last image (see above) with weight [O, C/groups, kh, kw] and bias [O] or NULL; its backward
 // pass writes ∂weight and ∂bias into their sinks.
@@ -108,8 +114,8 @@ CT_CALL ct_convolution_row_norms(CT_OUT norms, CT_OPTIONAL sum, CT_CONVOLUTION, 
 CT_CALL ct_convolution_row_products(CT_OUT products, CT_IN vectors, CT_CONVOLUTION);
 // the sum alone,
 CT_CALL ct_convolution_row_sum(CT_IN target, CT_CONVOLUTION, bool accumulate);
-// the median of the means over groups of consecutive examples (group k ends before ends[k]),
-CT_CALL ct_convolution_row_median(CT_IN target, CT_CONVOLUTION, const int64_t *CT_NONNULL ends, int64_t count);
+// the median of the means over groups of consecutive examples,
+CT_CALL ct_convolution_row_median(CT_IN target, CT_CONVOLUTION, const ct_range *CT_NULLABLE parts, int64_t count);
 // and the clipped sum.
 CT_CALL ct_convolution_clipped_sum(CT_IN target, CT_CONVOLUTION, ct_clip clip);
 

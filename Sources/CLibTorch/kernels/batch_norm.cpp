@@ -17,6 +17,7 @@
 #include <cmath>
 #include <vector>
 
+#include "../bounds.h"
 #include "../support.h"
 #include "batch_norm_tiles.h"
 
@@ -264,7 +265,7 @@ bool ct_suits_channels_last_kernels(const ct_tensor *t) { return coherent::suits
 
 ct_status *ct_batch_norm_relu(ct_tensor **out, const ct_tensor *input, const ct_tensor *weight, const ct_tensor *bias,
                               const ct_tensor *mean, const ct_tensor *variance, const ct_tensor *residual,
-                              ct_batch_norm_options options, const int64_t *ends, int64_t groups,
+                              ct_batch_norm_options options, const ct_range *groups, int64_t count,
                               ct_factor_slot *slot) {
   using namespace coherent;
   return producing(out, [&] {
@@ -282,11 +283,8 @@ ct_status *ct_batch_norm_relu(ct_tensor **out, const ct_tensor *input, const ct_
     if (rest.defined()) rest = rest.contiguous(at::MemoryFormat::ChannelsLast);
 
     Statistics statistics;
-    if (options.training && groups > 0) {
-      statistics.ends.assign(ends, ends + groups);
-      TORCH_CHECK_VALUE(std::is_sorted(statistics.ends.begin(), statistics.ends.end()) &&
-                            statistics.ends.back() == x.size(0) && statistics.ends.front() > 0,
-                        "the groups do not cover the ", x.size(0), " examples");
+    if (options.training && count != 0) {
+      statistics.ends = group_ends(groups, count, x.size(0));
     } else {
       statistics.ends = {x.size(0)};
     }

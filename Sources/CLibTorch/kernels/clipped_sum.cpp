@@ -258,8 +258,10 @@ void clipped_rows(float *target, const float *rows, int64_t batch, int64_t width
 }
 
 Clip checked(ct_clip c, int64_t batch) {
-  TORCH_CHECK_VALUE(c.low >= 0 && c.high >= 0 && c.low + c.high < batch, "clipping ", c.low, " low and ", c.high,
-                    " high entries needs more than ", c.low + c.high, " examples, not ", batch);
+  int64_t clipped = 0;
+  if (__builtin_add_overflow(c.low, c.high, &clipped)) clipped = std::numeric_limits<int64_t>::max();
+  TORCH_CHECK_VALUE(c.low >= 0 && c.high >= 0 && clipped < batch, "clipping ", c.low, " low and ", c.high,
+                    " high entries needs more than ", clipped, " examples, not ", batch);
   return {c.low, c.high, c.trims, c.scale};
 }
 

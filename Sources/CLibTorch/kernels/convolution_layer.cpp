@@ -10,6 +10,7 @@
 
 #include <array>
 
+#include "../bounds.h"
 #include "convolution_rows.h"
 
 namespace coherent {
@@ -80,6 +81,7 @@ ct_status *ct_convolution_layer(ct_tensor **out, const ct_tensor *input, const c
     const auto b = optional(bias);
     TORCH_CHECK_VALUE(ct_suits_channels_last_kernels(input) && w.dim() == 4 && w.scalar_type() == at::kFloat,
                       "a layer with sinks takes float32 images, channels last, on the CPU, not ", x.sizes());
+    check_window(w.sizes().data() + 2, geometry);
     TORCH_CHECK_VALUE((bias == nullptr) == (bias_sink == nullptr), "a bias and its sink come together");
     check_sink(*weight_sink->state, w, "weight");
     if (b) check_sink(*bias_sink->state, *b, "bias");

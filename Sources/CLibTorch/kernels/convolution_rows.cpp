@@ -13,6 +13,7 @@
 #include <iterator>
 #include <vector>
 
+#include "../bounds.h"
 #include "convolution_tiles.h"
 #include "vectors.h"
 
@@ -44,13 +45,7 @@ ConvolutionRows::ConvolutionRows(const at::Tensor &input_tensor, const at::Tenso
       channels(input_tensor.size(1)), out_height(delta_tensor.size(2)), out_width(delta_tensor.size(3)),
       outputs(delta_tensor.size(1)), kh(kernel[0]), kw(kernel[1]), sh(geometry[0]), sw(geometry[1]), ph(geometry[2]),
       pw(geometry[3]), dh(geometry[4]), dw(geometry[5]), groups(groups) {
-  const auto reach = [](int64_t size, int64_t window, int64_t stride, int64_t padding, int64_t dilation) {
-    return (size + 2 * padding - dilation * (window - 1) - 1) / stride + 1;
-  };
-  TORCH_CHECK_VALUE(batch == delta_tensor.size(0) && groups > 0 && channels % groups == 0 && outputs % groups == 0 &&
-                        out_height == reach(height, kh, sh, ph, dh) && out_width == reach(width, kw, sw, pw, dw),
-                    "input ", input_tensor.sizes(), " and output gradient ", delta_tensor.sizes(),
-                    " do not belong to the same convolution");
+  check_convolution(input_tensor, delta_tensor, kernel, geometry, groups);
   depthwise = groups > 1 && groups == channels && groups == outputs;
   lanes = convolution_tiles().lanes;
   padded = rounded(outputs_per_group(), lanes);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "../bounds.h"
 #include "clipped_rows.h"
 #include "convolution_rows.h"
 #include "median.h"
@@ -193,17 +194,14 @@ ct_status *ct_convolution_row_sum(const ct_tensor *target, const ct_tensor *inpu
 
 ct_status *ct_convolution_row_median(const ct_tensor *target, const ct_tensor *input, const ct_tensor *output_gradient,
                                      const int64_t *kernel, const int64_t *geometry, int64_t groups,
-                                     const int64_t *ends, int64_t count) {
+                                     const ct_range *parts, int64_t count) {
   using namespace coherent;
   return guarded([&] {
     const auto rows = rows_of(input, output_gradient, kernel, geometry, groups);
     float *to = weight_of(target, input, output_gradient, kernel, groups);
-    const std::vector<int64_t> places(ends, ends + count);
-    TORCH_CHECK_VALUE(count >= 3 && count <= largest_median && count % 2 == 1 &&
-                          std::is_sorted(places.begin(), places.end()) && places.front() > 0 &&
-                          std::adjacent_find(places.begin(), places.end()) == places.end() &&
-                          places.back() == rows.examples(),
-                      "3, 5, 7 or 9 groups must cover the ", rows.examples(), " examples");
+    TORCH_CHECK_VALUE(count >= 3 && count <= largest_median && count % 2 == 1, "the median of ", count,
+                      " groups is not supported: use 3, 5, 7 or 9");
+    const auto places = group_ends(parts, count, rows.examples());
     const auto sums = group_sums(rows, places, nullptr);
     auto median = at::empty({rows.size()}, at::kFloat);
     float *all = sums.data_ptr<float>(), *middle = median.data_ptr<float>();

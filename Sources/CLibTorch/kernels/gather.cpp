@@ -19,6 +19,9 @@ ct_status *ct_gather_rows(ct_tensor **out, const uint8_t *source, int64_t rows, 
                           int64_t channels) {
   return coherent::producing(out, [&] {
     TORCH_CHECK_VALUE(count >= 0 && features > 0 && (source != nullptr || rows == 0), "an empty table");
+    int64_t numbers = 0;
+    TORCH_CHECK_VALUE(!__builtin_mul_overflow(count, features, &numbers) && rows >= 0, count, " rows of ", features,
+                      " values are too many to be counted");
     TORCH_CHECK_VALUE(channels > 0 && features % channels == 0, features, " values are not ", channels, " channels");
     for (int64_t i = 0; i < count; ++i) {
       TORCH_CHECK_INDEX(indices[i] >= 0 && indices[i] < rows, "example ", indices[i], " is outside the ", rows,

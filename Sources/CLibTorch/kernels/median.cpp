@@ -7,6 +7,7 @@
 
 #include <limits>
 
+#include "../bounds.h"
 #include "sgd.h"
 
 namespace coherent {
@@ -146,19 +147,19 @@ ct_status *ct_row_median(const ct_tensor *target, const ct_tensor *rows) {
   });
 }
 
-ct_status *ct_group_mean_median(const ct_tensor *target, const ct_tensor *rows, const int64_t *ends, int64_t groups) {
+ct_status *ct_group_mean_median(const ct_tensor *target, const ct_tensor *rows, const ct_range *ranges, int64_t groups) {
   using namespace coherent;
   return guarded([&] {
     const at::Tensor &t = target->value, &r = rows->value;
     TORCH_CHECK_VALUE(r.dim() == 2 && t.dim() == 1 && t.size(0) == r.size(1) && is_plain(t) && is_plain(r),
                       "target ", t.sizes(), " and rows ", r.sizes(), " must be contiguous float32 that fit");
-    TORCH_CHECK_VALUE(groups >= 3 && groups <= largest_median && groups % 2 == 1 && ends[groups - 1] == r.size(0),
-                      "3, 5, 7 or 9 groups must cover the ", r.size(0), " rows");
+    TORCH_CHECK_VALUE(groups >= 3 && groups <= largest_median && groups % 2 == 1, "the median of ", groups,
+                      " groups is not supported: use 3, 5, 7 or 9");
+    const auto ends = group_ends(ranges, groups, r.size(0));
     const int64_t count = r.size(1);
     auto means = at::zeros({groups, count}, at::kFloat);
     for (int64_t group = 0, row = 0; group < groups; ++group) {
       const int64_t first = row;
-      TORCH_CHECK_VALUE(ends[group] > first, "group ", group, " has no rows");
       float *mean = means.data_ptr<float>() + group * count;
       for (; row < ends[group]; ++row) add_row(mean, read<float>(r) + row * count, count);
       for (int64_t i = 0; i < count; ++i) mean[i] /= float(row - first);

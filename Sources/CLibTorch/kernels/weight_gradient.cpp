@@ -13,6 +13,7 @@
 #include <cstring>
 #include <vector>
 
+#include "../bounds.h"
 #include "../support.h"
 #include "median.h"
 
@@ -211,19 +212,21 @@ ct_status *ct_weight_gradient(const ct_tensor *gradient, const ct_tensor *bias_g
 }
 
 ct_status *ct_weight_gradient_median(const ct_tensor *gradient, const ct_tensor *bias_gradient,
-                                     const ct_tensor *output_gradient, const ct_tensor *input, const float *factors,
-                                     const int64_t *ends, int64_t groups) {
+                                     const ct_tensor *output_gradient, const ct_tensor *input, int64_t rows_per_example,
+                                     const ct_range *groups, int64_t count) {
   using namespace coherent;
   return guarded([&] {
     const at::Tensor &g = gradient->value, &d = output_gradient->value, &x = input->value;
     float *bias = checked(g, bias_gradient, d, x);
-    TORCH_CHECK_VALUE(groups >= 3 && groups <= largest_median && groups % 2 == 1, "the median of ", groups,
+    TORCH_CHECK_VALUE(count >= 3 && count <= largest_median && count % 2 == 1, "the median of ", count,
                       " groups is not supported: use 3, 5, 7 or 9");
-    for (int64_t k = 0, start = 0; k < groups; start = ends[k++]) {
-      TORCH_CHECK_VALUE(ends[k] > start && ends[k] <= d.size(0), "group ", k, " has no examples");
+    const auto ends = group_ends(groups, count, d.size(0), rows_per_example);
+    std::vector<float> factors(d.size(0));
+    for (int64_t k = 0, row = 0; k < count; ++k) {
+      const float share = 1 / float(groups[k].end - groups[k].start);
+      for (; row < ends[k]; ++row) factors[row] = share;
     }
-    TORCH_CHECK_VALUE(ends[groups - 1] == d.size(0), "the groups do not cover all examples");
-    weight_gradient_median(g.data_ptr<float>(), bias, read<float>(d), read<float>(x), factors, d.size(0), g.size(0),
-                           g.size(1), ends, groups);
+    weight_gradient_median(g.data_ptr<float>(), bias, read<float>(d), read<float>(x), factors.data(), d.size(0),
+                           g.size(0), g.size(1), ends.data(), count);
   });
 }

@@ -49,7 +49,7 @@ struct AuditList {
     let record = try AuditDirectory.open(at: entry.url.path).record()
     let hasDecisions = FileStamp(of: entry.url.appendingPathComponent("corrections.csv")) != nil
     let decided = hasDecisions ? try open(entry).log.corrections().decided.count : 0
-    let estimate = record.estimate.map { " · about \(Wording.integer(Int($0.errors.rounded()))) wrong" } ?? ""
+    let estimate = record.estimate.map { " · about \(Wording.integer($0.errors)) wrong" } ?? ""
     return """
       <strong>\(Wording.html("Labels of \(record.dataset)"))</strong>
       <span>\(Wording.integer(record.flagged)) of \(Wording.integer(record.count)) flagged\(estimate)</span>

@@ -74,7 +74,7 @@ final class LogColumns {
     }
     if now == stamp { return false }
     if let stamp, now.isOther(than: stamp) || now.size < offset { reset() }
-    guard let handle = FileHandle(forReadingAtPath: url.path) else { return false }
+    guard let handle = try? openForReading(url) else { return false }
     defer { try? handle.close() }
     do {
       try handle.seek(toOffset: UInt64(offset))
@@ -90,7 +90,7 @@ final class LogColumns {
     } catch let error as RunStoreError {
       reset()
       throw error
-    } catch { throw RunStoreError("Cannot read \(url.path): \(error).", remedy: "Check the disk and try again.") }
+    } catch { throw RunStoreError("Cannot read \(url.path).", remedy: "Check the disk and try again.") }
     stamp = now
     return true
   }

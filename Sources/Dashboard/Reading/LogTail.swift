@@ -14,14 +14,14 @@ struct LogTail {
   ///   - url: the file; what cannot be read has no lines.
   ///   - count: how many bytes of its end are read.
   init(_ url: URL, bytes count: Int = 16 << 10) {
-    let descriptor = open(url.path, O_RDONLY | O_CLOEXEC)
+    let descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     defer { if descriptor >= 0 { close(descriptor) } }
     func part(from offset: Int, count: Int) -> [UInt8] {
       [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
         filled = descriptor < 0 ? 0 : max(0, pread(descriptor, buffer.baseAddress, count, off_t(offset)))
       }
     }
-    let size = descriptor < 0 ? 0 : Int(lseek(descriptor, 0, SEEK_END))
+    let size = descriptor < 0 ? 0 : max(0, Int(lseek(descriptor, 0, SEEK_END)))
     let start = max(0, size - count)
     let head = part(from: 0, count: 512)
     header = head.prefix { $0 != 0x0A && $0 != 0x0D }.split(separator: 0x2C).map { String(decoding: $0, as: UTF8.self) }

@@ -70,9 +70,9 @@ final class RunLogs {
     let cells = series.flatMap { series in
       series.steps.indices.compactMap { index -> RunCurves.Layers.Cell? in
         let value = series.values[alpha][index]
-        guard value.isFinite, value > 0 else { return nil }
+        guard value.isFinite, value > 0, let step = Int(exactly: series.steps[index]) else { return nil }
         return .init(
-          layer: series.key[1], step: Int(series.steps[index]), alpha: value, share: series.values[share][index])
+          layer: series.key[1], step: step, alpha: value, share: series.values[share][index])
       }
     }
     return cells.isEmpty ? nil : RunCurves.Layers(split: split, names: series.map { $0.key[1] }, cells: cells)

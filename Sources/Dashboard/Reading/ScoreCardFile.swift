@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import RunStore
 
 /// The score card of a study, as far as pages show it: `scorecard.json`.
 struct ScoreCardFile: Decodable, Sendable {
@@ -48,7 +49,7 @@ struct ScoreCardFile: Decodable, Sendable {
   ///
   /// - Parameter folder: the study's folder.
   init?(_ folder: URL) {
-    guard let data = try? Data(contentsOf: folder.appendingPathComponent("scorecard.json")),
+    guard let data = try? readFile(folder.appendingPathComponent("scorecard.json")),
       let card = try? JSONDecoder().decode(Self.self, from: data)
     else { return nil }
     self = card

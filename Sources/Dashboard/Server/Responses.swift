@@ -21,17 +21,18 @@ extension Response {
   enum Policy: String, Sendable {
     /// A page of this server with figures: Vega makes functions of its expressions.
     case figures = """
-      default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; \
+      default-src 'none'; script-src 'self' 'unsafe-eval'; script-src-attr 'none'; style-src 'self' 'unsafe-inline'; \
       img-src 'self' data: blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'
       """
     /// Any other page of this server.
     case plain = """
-      default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+      default-src 'none'; script-src 'self'; script-src-attr 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'
       """
     /// A page that lies in a folder: all it needs is in it, and it may ask nobody.
     case enclosed = """
-      default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; \
+      default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; script-src-attr 'none'; \
+      style-src 'unsafe-inline'; \
       img-src 'self' data: blob:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'
       """
     /// What is no page.
@@ -119,7 +120,7 @@ enum FileSending {
     let tag = "\"\(stamp.written)-\(stamp.size)\""
     headers[.eTag] = tag
     if request.headers[.ifNoneMatch] == tag { return Response(status: .notModified, headers: headers) }
-    let descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    let descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard descriptor >= 0 else { return nil }
     // The handle closes with the answer, however that ends.
     let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)

@@ -170,6 +170,7 @@ struct DigitDrawing {
   private static func pixels(_ low: Double, _ high: Double) -> Range<Int> {
     let first = min(max(low.rounded(.up), 0), Double(side))
     let end = min(max(high.rounded(.down) + 1, first), Double(side))
+    // In range: within the grid.
     return Int(first)..<Int(end)
   }
 
@@ -247,6 +248,7 @@ private struct Warp {
   private static func cell(_ coordinate: Double) -> (index: Int, step: Double) {
     let cells = Double(grid - 1)
     let place = min(max(coordinate / Double(DigitDrawing.side - 1) * cells, 0), cells)
+    // In range: within the grid.
     let index = min(Int(place), grid - 2)
     let t = place - Double(index)
     return (index, t * t * (3 - 2 * t))

@@ -62,6 +62,8 @@ public struct DatasetFetcher: Sendable {
       throw DatasetError("No mirror is known for \(entry.name).", remedy: "Give one with --mirror URL.")
     }
     try DatasetLoader.makeFolder(directory)
+    let lock = try FetchLock(directory)
+    defer { lock.release() }
     if let archive = entry.archive {
       let unpacking = ArchiveUnpacking(archive, of: entry, in: directory)
       if try unpacking.isDone(replace: replace) {
@@ -121,7 +123,7 @@ public struct DatasetFetcher: Sendable {
           reasons.append("\(base.absoluteString): \(reason)")
           break
         }
-        // Written so that no number, not even one that is none, makes the conversion fail.
+        // In range: written so that no number, not even one that is none, makes the conversion fail.
         try await Task.sleep(nanoseconds: delay > 0 ? UInt64(min(delay, 60) * 1e9) : 0)
         delay *= 2
       }
@@ -142,6 +144,11 @@ public struct DatasetFetcher: Sendable {
     _ file: PublishedFile, base: URL, path: String, onEvent: @escaping @Sendable (Event) -> Void
   ) async throws -> Result {
     let part = path + ".part"
+    // What a link leads to is somebody else's.
+    var facts = stat()
+    if lstat(part, &facts) == 0, facts.st_mode & S_IFMT != S_IFREG {
+      throw DatasetError("\(part) is not a regular file, but a link or a folder.", remedy: "Remove it.")
+    }
     var offset = FileManager.default.fileExists(atPath: part) ? try FileReading.regularFileSize(part) : 0
     if offset >= file.size {
       // Whole but never moved into place, or the leftover of something else.

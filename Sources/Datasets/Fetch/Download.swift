@@ -106,10 +106,12 @@ final class Download: NSObject, URLSessionDataDelegate, @unchecked Sendable {
   private func open() -> Outcome? {
     do {
       if written == 0 || !FileManager.default.fileExists(atPath: path) {
-        try Data().write(to: URL(fileURLWithPath: path))
         written = 0
       }
-      let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+      // Not through a link that somebody put there.
+      let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o666)
+      guard descriptor >= 0 else { return .unwritable(String(cString: strerror(errno))) }
+      let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
       try handle.truncate(atOffset: UInt64(written))
       try handle.seek(toOffset: UInt64(written))
       self.handle = handle

@@ -59,7 +59,7 @@ struct CurlTransfer {
   /// Waits for curl: its exit code, the HTTP status and its complaint; nil when it was stopped at more bytes than the
   /// file has.
   private func run(_ program: String, _ url: URL, timeout: Double) async throws -> (Int, Int, String)? {
-    let seconds = String(Int(max(timeout, 1).rounded(.up)))
+    let seconds = String(Int(exactly: max(timeout, 1).rounded(.up)) ?? 60)
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)
     process.arguments =

@@ -15,7 +15,11 @@ enum FileReading {
       throw DatasetError("\(path) has \(size) bytes; a file of this kind has at most \(limit).")
     }
     do {
-      return try Data(contentsOf: URL(fileURLWithPath: path))
+      // The file may be another one by now: opened so that a pipe in its place is not waited for.
+      let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+      guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+      let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+      return try handle.readToEnd() ?? Data()
     } catch {
       throw DatasetError("\(path) cannot be read: \(reason(error)).", remedy: "Check its permissions.")
     }

@@ -121,11 +121,13 @@ final class ImageDecoder {
   // The first `limit` bytes of a file, and its last two. Plain reads into memory that is kept: a fresh buffer for each of a million files costs more than reading them.
   private func read(_ path: String, limit: Int = .max) throws -> (bytes: UnsafeMutableRawBufferPointer, end: [UInt8]) {
     func problem() -> ImageProblem { ImageProblem(reason: "it cannot be read: \(String(cString: strerror(errno)))") }
-    let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw problem() }
     defer { close(descriptor) }
     var facts = stat()
     guard fstat(descriptor, &facts) == 0 else { throw problem() }
+    // A pipe would be waited for, and a device never ends.
+    guard facts.st_mode & S_IFMT == S_IFREG else { throw ImageProblem(reason: "it is not a regular file") }
     guard facts.st_size <= 1 << 30 else {
       throw ImageProblem(reason: "it has \(facts.st_size) bytes, too many for an image")
     }

@@ -108,6 +108,10 @@ struct ImageFolder {
       var found: [(path: String, size: Int)] = []
       // Folders first in the order of their paths, then the files in each: torchvision's order.
       var folders = [prefix + name]
+      // Which folders each lies in, itself included, whatever links call them.
+      var above: [Set<Identity>] = [
+        Set([Identity(of: root), Identity(of: root + "/" + prefix + name)].compactMap { $0 })
+      ]
       var next = 0
       var files: [String: [Entry]] = [:]
       while next < folders.count {
@@ -116,7 +120,15 @@ struct ImageFolder {
         guard folder.utf8.count < 4096, next < 1_000_000 else {
           throw DatasetError("\(root)/\(folder) is nested too deeply.", remedy: "Check for circular links.")
         }
-        folders += entries.filter(\.isFolder).map { folder + "/" + $0.name }
+        for entry in entries where entry.isFolder {
+          guard let identity = entry.identity, !above[next].contains(identity) else {
+            throw DatasetError(
+              "\(root)/\(folder)/\(entry.name) is a link to a folder that it lies in, so that its pictures would be counted again and again.",
+              remedy: "Remove the link.")
+          }
+          folders.append(folder + "/" + entry.name)
+          above.append(above[next].union([identity]))
+        }
         files[folder] = entries.filter { !$0.isFolder }
         next += 1
       }
@@ -147,6 +159,7 @@ struct ImageFolder {
         "The class folder \(root)/\(prefix)\(classNames[label]) has only one picture, but needs one to train on "
           + "and one to test on.", remedy: "Put more pictures into it, or remove it.")
     }
+    // In range: a share of a count.
     let tests = min(count - 1, max(1, Int((testFraction * Double(count)).rounded())))
     var generator = SeededGenerator(seed: testSeed, stream: .testExamples, index: label)
     let order = generator.permutation(count: count)
@@ -156,6 +169,7 @@ struct ImageFolder {
   private mutating func noteHeldOut(of total: Int, isChosen: Bool) {
     guard let testFraction else { return }
     let percent = (testFraction * 1000).rounded() / 10
+    // In range: a share from 0 to 1.
     let share = percent == percent.rounded() ? "\(Int(percent))" : "\(percent)"
     notes.append(
       "\(root) has no folder val or test, so \(share) % of every class, \(total - labels.count) of \(total) pictures drawn "
@@ -167,23 +181,57 @@ struct ImageFolder {
     let name: String
     let isFolder: Bool
     let size: Int
+    /// Which folder it is, behind all links; nil of a link to nowhere.
+    var identity: Identity?
+  }
+
+  /// A folder, whatever its path.
+  struct Identity: Hashable {
+    private let device, number: UInt64
+
+    init(_ facts: stat) { (device, number) = (UInt64(facts.st_dev), UInt64(facts.st_ino)) }
+
+    init?(of path: String) {
+      var facts = stat()
+      guard stat(path, &facts) == 0 else { return nil }
+      self.init(facts)
+    }
   }
 
   // Code points in ascending order, which is the order of the bytes, whatever the language of the system.
   private static func precedes(_ a: String, _ b: String) -> Bool { a.utf8.lexicographicallyPrecedes(b.utf8) }
 
   static func listing(_ path: String) throws -> [Entry] {
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: path)
-    } catch {
-      throw DatasetError("The folder \(path) cannot be read: \(FileReading.reason(error)).")
-    }
+    let names = try names(in: path)
     return names.filter { !$0.hasPrefix(".") }.sorted(by: precedes).map { name in
       var facts = stat()
       // A link to nowhere stays in the list as an empty file: reading it then says what is wrong.
       guard stat(path + "/" + name, &facts) == 0 else { return Entry(name: name, isFolder: false, size: 0) }
-      return Entry(name: name, isFolder: facts.st_mode & S_IFMT == S_IFDIR, size: Int(facts.st_size))
+      return Entry(
+        name: name, isFolder: facts.st_mode & S_IFMT == S_IFDIR, size: Int(facts.st_size), identity: Identity(facts))
     }
+  }
+
+  /// The names in a folder. Foundation leaves out those that are not UTF-8: a class would vanish without a word.
+  private static func names(in path: String) throws -> [String] {
+    guard let folder = opendir(path) else {
+      throw DatasetError("The folder \(path) cannot be read: \(String(cString: strerror(errno))).")
+    }
+    defer { closedir(folder) }
+    var names: [String] = []
+    while let entry = readdir(folder) {
+      let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      if bytes == [0x2E] || bytes == [0x2E, 0x2E] { continue }
+      guard let name = String(validating: bytes, as: UTF8.self) else {
+        let escaped = bytes.map {
+          (0x20..<0x7F).contains($0) ? String(UnicodeScalar($0)) : String(format: "\\x%02X", $0)
+        }
+        throw DatasetError(
+          "The folder \(path) holds a name that is not UTF-8: \(escaped.joined()).",
+          remedy: "Rename it, such as with convmv; class names and paths are kept as text.")
+      }
+      names.append(name)
+    }
+    return names
   }
 }

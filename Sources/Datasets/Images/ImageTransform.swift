@@ -48,7 +48,9 @@ public struct ImageTransform: Sendable, Equatable {
         generator = numbers
       } else {
         // Halves go to the even neighbour, as Python's round does.
+        // In range: at most the size of a picture.
         view.top = Int32((Double(scaledHeight - size) / 2).rounded(.toNearestOrEven))
+        // In range: at most the size of a picture.
         view.left = Int32((Double(scaledWidth - size) / 2).rounded(.toNearestOrEven))
       }
     }
@@ -69,14 +71,18 @@ public struct ImageTransform: Sendable, Equatable {
     for _ in 0..<10 {
       let area = Double(width * height) * generator.uniform(0.08, 1)
       let aspect = ExactMath.exponential(generator.uniform(-widest, widest))
+      // In range: at most the size of a picture.
       let w = Int((area * aspect).squareRoot().rounded(.toNearestOrEven))
+      // In range: at most the size of a picture.
       let h = Int((area / aspect).squareRoot().rounded(.toNearestOrEven))
       guard w > 0, h > 0, w <= width, h <= height else { continue }
       let top = generator.integer(below: height - h + 1)
       let left = generator.integer(below: width - w + 1)
       return (left, top, ic_size(width: Int32(w), height: Int32(h)))
     }
+    // In range: at most the size of a picture.
     let w = min(width, max(1, Int((Double(height) * 4 / 3).rounded(.toNearestOrEven))))
+    // In range: at most the size of a picture.
     let h = min(height, max(1, Int((Double(width) * 4 / 3).rounded(.toNearestOrEven))))
     return ((width - w) / 2, (height - h) / 2, ic_size(width: Int32(w), height: Int32(h)))
   }

@@ -39,6 +39,7 @@ enum ExactMath {
     let k = (x / 0.693_147_180_559_945_3).rounded()
     // ln 2 in two parts: the first has so few digits that its product with k is exact.
     let r = (x - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33
+    // In range: the argument is at most a thousand.
     return Double(sign: .plus, exponent: Int(k), significand: exponential(r))
   }
 

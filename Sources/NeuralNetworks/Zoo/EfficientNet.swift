@@ -25,11 +25,13 @@ struct EfficientNetScale: Sendable {
   /// The nearest multiple of 8 to the scaled channels, at least 8 and at most a tenth below.
   func channels(_ base: Int) -> Int {
     let scaled = Double(base) * width
+    // In range: the widths of the published networks.
     let rounded = max(8, Int(scaled + 4) / 8 * 8)
     return Double(rounded) < 0.9 * scaled ? rounded + 8 : rounded
   }
 
   /// The scaled number of blocks, rounded up.
+  // In range: the depths of the published networks.
   func blocks(_ base: Int) -> Int { Int((Double(base) * depth).rounded(.up)) }
 
   func unit(

@@ -89,8 +89,11 @@ async function send(index, decision, label) {
   return { kind: "failed", message: reason(reply) };
 }
 
-/* The file, as coherent reads it. */
-const cell = text => (/[",\r\n]/.test(text) ? '"' + text.replace(/\r\n|[\r\n]/g, " ").replaceAll('"', '""') + '"' : text);
+/* The file, as coherent reads it; no cell is a formula of a spreadsheet. */
+const isNumber = text => text.trim() === text && text !== "" && !Number.isNaN(Number(text));
+const guarded = text => (/^[=+\-@\t\r]|^'[=+\-@\t\r']/.test(text) && !isNumber(text) ? "'" + text : text);
+const quoted = text => (/[",\r\n]/.test(text) ? '"' + text.replace(/\r\n|[\r\n]/g, " ").replaceAll('"', '""') + '"' : text);
+const cell = text => quoted(guarded(String(text)));
 function file(exampleOf) {
   const lines = ["index,file,given,decision,label,time"];
   for (const [index, { decision, label, time }] of [...states].sort((a, b) => a[0] - b[0])) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import NeuralNetworks
 import Runs
 import Training
@@ -37,7 +38,7 @@ enum Setting {
       ($0.model, $0.batchSize, $0.epochs) = (model, batch, epochs)
       ($0.lr, $0.schedule, $0.noiseKind) = (lr, "cosine", .uniform)
       // An evaluation costs as much as many steps.
-      $0.evalEvery = max(1, Int(epochs * perEpoch / 16))
+      $0.evalEvery = max(1, Int(clamping: epochs * perEpoch / 16))
     }
   }
 

@@ -23,6 +23,6 @@ struct ComputationRecord: Codable, Sendable, Equatable {
 
   /// The record in a file; nil where there is none that can be read.
   static func read(_ file: URL) -> ComputationRecord? {
-    (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(Self.self, from: $0) }
+    (try? readFile(file)).flatMap { try? JSONDecoder().decode(Self.self, from: $0) }
   }
 }

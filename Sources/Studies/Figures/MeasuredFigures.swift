@@ -55,7 +55,7 @@ enum MeasuredFigures {
       }
     }
     let seconds = values(source, "step-cost", "seconds_sgd").map { String(format: "%.3g ms", $0 * 1000) }
-    let rounds = values(source, "step-cost", "rounds").first.map { " over \(Int($0)) rounds" } ?? ""
+    let rounds = values(source, "step-cost", "rounds").first.map { " over \(Wording.whole($0)) rounds" } ?? ""
     return [
       FigureBars(
         id: "step-cost", title: "Time of a step, relative to SGD",
@@ -123,7 +123,7 @@ enum MeasuredFigures {
     }
     let seeds = kinds.map { source.measurements($0).count }.max() ?? 0
     let examples =
-      source.measurements.compactMap { $0.values["examples"] }.max().map { " of \(Int($0)) examples" } ?? ""
+      source.measurements.compactMap { $0.values["examples"] }.max().map { " of \(Wording.whole($0)) examples" } ?? ""
     return [
       FigureGrid(
         id: "learning-order", title: "Examples learned early have most in common",

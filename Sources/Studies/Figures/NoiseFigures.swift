@@ -97,7 +97,7 @@ enum NoiseFigures {
         caption: source.caption(
           "As figures 1, 6 and 7 of the paper: accuracy on training (solid) and test examples (dashed), training loss, "
             + "and training accuracy on examples whose label is unchanged (pristine) and changed (corrupt). Losses above "
-            + "\(Int(greatestLoss)) nats, such as batch norm's running statistics give before they have settled, are left out."
+            + "\(Wording.whole(greatestLoss)) nats, such as batch norm's running statistics give before they have settled, are left out."
         ),
         section: section, colors: .ordered, order: source.noiseNames, panels: panels
       ).figure()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Aggregation
+import Charts
 import Foundation
 import Runs
 import Training
@@ -108,7 +109,7 @@ public struct CellEstimator {
       let share = Double(Self.timedBytes) / Double(bytes)
       let least = max(
         Self.minimumTimed, try OptimizerSpecification(configuration.optimizer).aggregator.make().minimumBatchSize)
-      timed.batchSize = min(configuration.batchSize, max(least, Int(share * Double(configuration.batchSize))))
+      timed.batchSize = min(configuration.batchSize, max(least, Int(clamping: share * Double(configuration.batchSize))))
       timed.validation = 0
       // Without a smaller rest at the end.
       timed.subset = min(train, timed.batchSize * (Self.steps + 1)) / timed.batchSize * timed.batchSize

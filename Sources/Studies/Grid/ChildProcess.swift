@@ -2,6 +2,7 @@
 
 import Collectives
 import Foundation
+import RunStore
 import Runs
 import Training
 
@@ -92,7 +93,7 @@ final class ChildProcess {
 
   /// The end of what it said: the error, as a rule.
   private var lastWords: String {
-    let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+    let text = (try? readFile(log)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     let lines = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
     let mark = "Error: "
     let error = lines.last { $0.hasPrefix(mark) }.map { String($0.dropFirst(mark.count)) } ?? lines.last

@@ -247,13 +247,14 @@ public final class GridRunner {
   /// The last step that a run has evaluated.
   private func lastStep(of cell: Cell) -> Int {
     let file = folder.run(of: cell.name).appendingPathComponent("metrics.csv")
-    guard let handle = try? FileHandle(forReadingFrom: file), let end = try? handle.seekToEnd() else { return 0 }
+    guard let handle = try? openForReading(file), let end = try? handle.seekToEnd() else { return 0 }
     defer { try? handle.close() }
     try? handle.seek(toOffset: end > 512 ? end - 512 : 0)
     let lines = String(decoding: (try? handle.readToEnd()) ?? Data(), as: UTF8.self).split(separator: "\n")
     return lines.reversed().lazy.compactMap { line in
       let cells = line.split(separator: ",")
-      return cells.count > 2 ? Int(cells[1]) : nil
+      return cells.count > 2
+        ? Int(cells[1]).flatMap { (0...TrainingSettings.maximumSteps).contains($0) ? $0 : nil } : nil
     }.first ?? 0
   }
 }

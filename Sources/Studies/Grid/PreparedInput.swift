@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Datasets
 import Foundation
 import RunStore
@@ -78,7 +79,7 @@ enum PreparedInput: Sendable, Equatable {
     let reached = try run.manifest().summary?.last?.trainAccuracy ?? 0
     guard reached >= halfLearned else {
       throw StudyError(
-        "\(cell) ended at \(Int(reached * 100)) % training accuracy, but separating easy from hard examples needs 50 %.",
+        "\(cell) ended at \(Wording.whole((reached * 100).rounded(.down))) % training accuracy, but separating easy from hard examples needs 50 %.",
         remedy: "Start the study in another folder with more epochs (--set epochs=N).")
     }
     let pairs = try run.examples().compactMap { record in record.finalCorrect.map { (record.index, $0) } }

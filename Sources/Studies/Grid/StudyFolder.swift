@@ -73,7 +73,7 @@ public struct StudyFolder: Sendable, Hashable {
       try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
     } catch {
       throw StudyError(
-        "The folder \(url.path) cannot be created: \(error.localizedDescription)",
+        "The folder \(place.path) cannot be created.",
         remedy: "Choose a folder that you can write to.")
     }
   }
@@ -155,7 +155,7 @@ public struct StudyFolder: Sendable, Hashable {
         if manifest.status == .diverged { return .diverged }
       }
     }
-    if let data = try? Data(contentsOf: failure(of: cell.name)) {
+    if let data = try? readFile(failure(of: cell.name)) {
       return .failed(String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
     }
     return manager.fileExists(atPath: run(of: cell.name).path) ? .begun : .open

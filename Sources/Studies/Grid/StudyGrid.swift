@@ -29,7 +29,7 @@ public final class StudyGrid {
     let file = folder.configuration(of: cell.name)
     guard let now = cell.configuration, FileManager.default.fileExists(atPath: file.path) else { return }
     var before = try TrainingConfiguration(file: file.path)
-    before.takeFormerDefaults(absentIn: try String(contentsOf: file, encoding: .utf8))
+    before.takeFormerDefaults(absentIn: String(decoding: try readFile(file), as: UTF8.self))
     guard before != now else { return }
     let (old, new) = (try before.options(), try now.options())
     let key = Set(old.keys).union(new.keys).sorted().first { old[$0] != new[$0] } ?? "configuration"
@@ -66,7 +66,7 @@ public final class StudyGrid {
 
   /// What is known of the cells' costs in a folder whose grid another process has taken.
   public static func knownEstimates(in folder: StudyFolder) -> [String: CellEstimate] {
-    (try? Data(contentsOf: folder.estimatesFile)).flatMap {
+    (try? readFile(folder.estimatesFile)).flatMap {
       try? JSONDecoder().decode([String: CellEstimate].self, from: $0)
     } ?? [:]
   }

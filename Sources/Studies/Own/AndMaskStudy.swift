@@ -76,7 +76,7 @@ struct AM1: Rule {
     ) { $0.accuracy("train").last?.value }
     if let fitted, fitted.mean < Self.memorised {
       random.notTested(
-        "SGD fits \(Int((100 * fitted.mean).rounded())) % of the random labels; it takes longer training")
+        "SGD fits \(Wording.whole(100 * fitted.mean)) % of the random labels; it takes longer training")
     }
     if let fittedByMask, fittedByMask.mean > Self.notMemorised { random.fail("the mask fits more than 15 %") }
     let test = real.seedMean("test accuracy of SGD", of: at(0, control), missing: "SGD on real labels") {

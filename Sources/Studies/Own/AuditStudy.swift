@@ -19,7 +19,7 @@ extension StudyCatalog {
   static func noiseSettings(_ profile: StudyProfile) -> [NoiseSetting] {
     let symmetric = (profile == .smoke ? [0.4] : [0.01, 0.05, 0.2, 0.4, 0.6]).map {
       // Of ten classes a tenth of the drawn labels are the old ones.
-      NoiseSetting(name: "symmetric-\(Int((100 * $0).rounded()))", kind: .uniform, rate: $0 / 0.9)
+      NoiseSetting(name: "symmetric-\(Wording.whole(100 * $0))", kind: .uniform, rate: $0 / 0.9)
     }
     return symmetric + [
       NoiseSetting(name: "asymmetric-40", kind: .asymmetric, rate: 0.4),

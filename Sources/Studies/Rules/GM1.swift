@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
+
 /// The laws of α.
 struct GM1: MeasuredRule {
   /// The laws are exact, and in double precision hold to 1e-11; gradients kept in float32 have half of those digits.
@@ -26,7 +28,7 @@ struct GM1: MeasuredRule {
       if values[4] < -Self.tolerance || values[5] > 1 + Self.tolerance {
         assessment.fail("α leaves the range from 0 to 1")
       }
-      if values[6] < Self.minimumCases { assessment.miss("\(Int(Self.minimumCases)) cases") }
+      if values[6] < Self.minimumCases { assessment.miss("\(Wording.whole(Self.minimumCases)) cases") }
     }
     return assessment.judgement(held: "Every law holds to within \(Self.tolerance)")
   }

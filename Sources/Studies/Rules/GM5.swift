@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
+
 /// Examples learned early are those with most in common.
 struct GM5: MeasuredRule {
   /// A rank correlation below a tenth is no order worth the name, however significant.
@@ -36,7 +38,7 @@ struct GM5: MeasuredRule {
     var assessment = Assessment()
     let examples = assessment.take(["examples"], of: measurement)?.first ?? 0
     if examples < Self.minimumExamples {
-      assessment.doubt("\(measurement.name) has fewer than \(Int(Self.minimumExamples)) examples")
+      assessment.doubt("\(measurement.name) has fewer than \(Wording.whole(Self.minimumExamples)) examples")
     }
     let steps = measurement.series(correlation).compactMap { step, correlation in
       measurement["\(p)\(step)"].map { (step: step, correlation: correlation, p: $0) }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 import Datasets
 import Foundation
@@ -51,7 +52,7 @@ struct GS1: PooledRule {
       assessment.leaveOpen("there are too few settings for an interval")
       return assessment.judgement(held: "")
     }
-    func quantile(_ share: Double) -> Double { values[Int(share * Double(values.count - 1))] }
+    func quantile(_ share: Double) -> Double { values[Int(clamping: share * Double(values.count - 1))] }
     let (low, high) = (quantile(Self.levels.low), quantile(Self.levels.high))
     assessment.note("lower end of its 95 % interval (bootstrap over settings)", low)
     assessment.note("upper end of its 95 % interval (bootstrap over settings)", high)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 
 /// What m-coherence is at its ends, and what it costs.
@@ -25,13 +26,13 @@ struct MC1: MeasuredRule {
       let m = values[0]
       let ends = [("orthogonal", values[1], 1), ("identical", values[2], m), ("cancelling", values[3], 0)]
       for (name, value, expected) in ends where abs(value - expected) > Self.tolerance * max(1, expected) {
-        assessment.fail("r of \(name) gradients is not \(expected == m ? "m" : "\(Int(expected))")")
+        assessment.fail("r of \(name) gradients is not \(expected == m ? "m" : Wording.whole(expected))")
       }
     }
     for (what, prefix) in [("time", "seconds_m_"), ("peak memory", "peak_bytes_m_")] {
       let costs = measurement.series(prefix).filter { $0.at > 0 && $0.value > 0 }
       guard let first = costs.first, let last = costs.last, Double(last.at) >= Self.range * Double(first.at) else {
-        assessment.miss("\(prefix)M for sizes a factor of \(Int(Self.range)) apart")
+        assessment.miss("\(prefix)M for sizes a factor of \(Wording.whole(Self.range)) apart")
         continue
       }
       let power = log(last.value / first.value) / log(Double(last.at) / Double(first.at))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 
 /// Label noise on large networks: CG-2, CG-3 and CG-4, one verdict for each network.
@@ -38,7 +39,7 @@ struct WS1: Rule {
           if let real, real < Self.learned {
             judgement = .assessing(held: "") {
               $0.notTested(
-                "only \(Int((100 * real).rounded())) % of the real labels are learned; it takes longer training")
+                "only \(Wording.whole(100 * real)) % of the real labels are learned; it takes longer training")
             }
           }
           return ("\(rule.claim.id): \(rule.claim.sentence)", judgement)

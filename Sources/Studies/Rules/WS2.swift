@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 import Foundation
 
@@ -117,7 +118,7 @@ struct WS2: Rule {
   }
 
   private static func share(_ gap: SeedMean, of other: SeedMean) -> String {
-    "\(Int((100 * gap.mean / other.mean).rounded())) %"
+    "\(Wording.whole(100 * gap.mean / other.mean)) %"
   }
 
   private static func points(_ difference: Double) -> String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 
 /// RM3 and M3 learn pristine examples only.
@@ -40,7 +41,7 @@ struct WS3: Rule {
         var assessment = Assessment()
         if let memorised, memorised < learned {
           assessment.notTested(
-            "SGD has learned \(Int((100 * memorised).rounded())) % of the corrupt labels, so there is little to suppress; it "
+            "SGD has learned \(Wording.whole(100 * memorised)) % of the corrupt labels, so there is little to suppress; it "
               + "takes longer training")
         } else if control == nil {
           assessment.miss("sgd, \(Level.text(level))")

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
+
 /// What medians cost.
 struct WS7: MeasuredRule {
   /// The paper's bounds.
@@ -18,16 +20,18 @@ struct WS7: MeasuredRule {
   func judge(_ measurement: Measurement) -> Judgement {
     var assessment = Assessment()
     let times = assessment.take(["seconds_sgd", "seconds_rm3", "seconds_m3", "rounds"], of: measurement)
-    if let times, times[3] < Self.minimumRounds { assessment.miss("\(Int(Self.minimumRounds)) rounds of each in turn") }
+    if let times, times[3] < Self.minimumRounds {
+      assessment.miss("\(Wording.whole(Self.minimumRounds)) rounds of each in turn")
+    }
     for (word, name, most) in [("rm3", "RM3", Self.rolling), ("m3", "M3", Self.grouped)] {
       let quantities = ["", "_low", "_high"].map { "ratio_\(word)\($0)" }
       guard let ratios = assessment.take(quantities, of: measurement) else { continue }
       // All of the interval has to lie on one side: the machine moves a step by more than a percent.
       if ratios[1] >= 1 + most {
-        assessment.fail("\(name) takes at least \(Int((100 * most).rounded())) % longer than SGD")
+        assessment.fail("\(name) takes at least \(Wording.whole(100 * most)) % longer than SGD")
       } else if ratios[2] >= 1 + most {
         assessment.leaveOpen(
-          "the interval of \(name)'s step relative to SGD's reaches beyond \(Int((100 * most).rounded())) %")
+          "the interval of \(name)'s step relative to SGD's reaches beyond \(Wording.whole(100 * most)) %")
       }
     }
     return assessment.judgement(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import RunStore
 
 /// Winsorizing by count on CIFAR-10.
@@ -92,7 +93,7 @@ struct WS8: Rule {
       assessment.note("training accuracy, s = \(count), 100 % noise", train)
       if count == 0, train < Self.memorized {
         assessment.notTested(
-          "SGD has learned \(Int((100 * train).rounded())) % of the random labels, not nine in ten, so there is too little to "
+          "SGD has learned \(Wording.whole(100 * train)) % of the random labels, not nine in ten, so there is too little to "
             + "prevent; it takes longer training")
       } else if count > 0, train > Self.notLearned {
         assessment.fail("with s = \(count) more than a fifth of the random labels are learned")

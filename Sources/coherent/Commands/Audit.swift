@@ -68,7 +68,7 @@ struct AuditCommand: ParsableCommand {
     }
     let retrained = opinions.retrain ? try trainAgain(audit, configuration, directory) : nil
     let result = AuditResult(audit, directory, judgements, try run.manifest().summary?.last?.testAccuracy, retrained)
-    if json { try Console.json(result) } else { print(result.text) }
+    if json { try Console.json(result) } else { Console.print(result.text) }
   }
 
   /// An earlier audit is worth keeping until somebody says otherwise; decisions always stay.

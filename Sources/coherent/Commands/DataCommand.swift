@@ -28,7 +28,7 @@ struct DataCommand: AsyncParsableCommand {
           entry.isBuiltIn ? "built in" : Console.bytes(entry.downloadSize),
         ])
       }
-      print(Console.table(rows))
+      Console.print(Console.table(rows))
     }
   }
 
@@ -51,18 +51,21 @@ struct DataCommand: AsyncParsableCommand {
       }
       if json { return try Console.json(summaries) }
       for summary in summaries {
-        print(
+        Console.print(
           "\(summary.name) \(summary.split.rawValue): \(summary.count) examples of "
             + summary.exampleShape.map(String.init).joined(separator: "×"))
-        print(String(format: "  pixel mean %.4f, standard deviation %.4f", summary.mean, summary.standardDeviation))
+        Console.print(
+          String(format: "  pixel mean %.4f, standard deviation %.4f", summary.mean, summary.standardDeviation))
         let classes = zip(summary.classNames, summary.classCounts).map { "\($0) \($1)" }
-        print(Console.wrapped(classes.joined(separator: ", "), after: "  classes: ", indent: 4))
-        print("  content SHA-256 \(summary.contentChecksum)")
-        summary.skipped?.forEach { print("  left out: \($0)") }
+        Console.print(Console.wrapped(classes.joined(separator: ", "), after: "  classes: ", indent: 4))
+        Console.print("  content SHA-256 \(summary.contentChecksum)")
+        summary.skipped?.forEach { Console.print("  left out: \($0)") }
       }
       let entry = try DatasetCatalog.entry(named: name)
       if let dataDir, !entry.isBuiltIn {
-        for file in try DatasetFileStatus.check(entry, in: dataDir) { print("  \(file.name): \(file.state.rawValue)") }
+        for file in try DatasetFileStatus.check(entry, in: dataDir) {
+          Console.print("  \(file.name): \(file.state.rawValue)")
+        }
       }
     }
   }
@@ -89,11 +92,13 @@ struct DataCommand: AsyncParsableCommand {
             Console.write("\r\u{1B}[K" + Console.fitted(parts, droppingFirst: [0]))
           }
         case .failed(let file, let mirror, let reason): Console.note("\(file): \(mirror) failed: \(reason)")
-        case .finished(let file): Console.note((Console.isTerminal ? "\r\u{1B}[K" : "") + "\(file): verified")
+        case .finished(let file):
+          if Console.isTerminal { Console.write("\r\u{1B}[K") }
+          Console.note("\(file): verified")
         }
       }
       if json { return try Console.json(paths) }
-      print(entry.isBuiltIn ? "\(name) is built in: nothing to download." : paths.joined(separator: "\n"))
+      Console.print(entry.isBuiltIn ? "\(name) is built in: nothing to download." : paths.joined(separator: "\n"))
     }
   }
 
@@ -112,7 +117,7 @@ struct DataCommand: AsyncParsableCommand {
         paths += try DatasetLoader.exportIDX(dataset, to: out)
       }
       if json { return try Console.json(paths) }
-      print(paths.joined(separator: "\n"))
+      Console.print(paths.joined(separator: "\n"))
     }
   }
 }

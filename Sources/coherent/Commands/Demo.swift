@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Charts
 import Foundation
 import Reports
 import RunStore
@@ -45,7 +46,7 @@ struct Demo: ParsableCommand {
     var directories: [RunDirectory] = []
     var rows: [Row] = []
     for cell in Self.cells {
-      let title = "\(Int(cell.noise * 100)) % label noise, \(cell.optimizer)"
+      let title = "\(Wording.whole(cell.noise * 100)) % label noise, \(cell.optimizer)"
       let run = try TrainingRun(
         Self.settings(noise: cell.noise, optimizer: cell.optimizer, steps: steps), at: out + "/" + cell.folder,
         existing: .replace, tool: Coherent.tool)
@@ -61,11 +62,11 @@ struct Demo: ParsableCommand {
     let report = try Report(runs: directories, title: "Label noise on built-in digits")
     try report.write(to: page)
     if json { return try Console.json(rows) }
-    print(Self.table(rows))
-    print("")
-    print(Self.finding(rows))
-    print("")
-    print("Report: \(page.path)")
+    Console.print(Self.table(rows))
+    Console.print("")
+    Console.print(Self.finding(rows))
+    Console.print("")
+    Console.print("Report: \(page.path)")
   }
 
   /// What one noise level came to.
@@ -108,7 +109,7 @@ struct Demo: ParsableCommand {
       [head]
         + rows.map { row in
           [
-            "\(Int(row.noise * 100)) %", row.optimizer, Console.percent(row.trainAccuracy),
+            "\(Wording.whole(row.noise * 100)) %", row.optimizer, Console.percent(row.trainAccuracy),
             Console.percent(row.pristineAccuracy), Console.percent(row.corruptAccuracy),
             Console.percent(row.testAccuracy), Console.percent(row.bestTestAccuracy),
             half(row.passesPristineHalfLearned), half(row.passesCorruptHalfLearned),

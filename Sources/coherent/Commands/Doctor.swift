@@ -19,7 +19,7 @@ struct Doctor: ParsableCommand {
 
   func run() throws {
     let findings = try Findings(dataFolders: dataDir)
-    if json { try Console.json(findings) } else { print(findings.text) }
+    if json { try Console.json(findings) } else { Console.print(findings.text) }
     if !findings.problems.isEmpty { throw ExitCode.failure }
   }
 

@@ -64,7 +64,7 @@ struct Evaluate: ParsableCommand {
       step: source.model == nil ? trained.step : nil, classNames: trained.dataset.classNames, report: report,
       seconds: seconds, examplesPerSecond: Double(predictions.count) / seconds)
     if json { return try Console.json(result) }
-    print(Self.text(result))
+    Console.print(Self.text(result))
   }
 
   /// More classes than this have their worst shown.

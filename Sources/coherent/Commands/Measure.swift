@@ -57,7 +57,7 @@ struct Measure: ParsableCommand {
     guard step == nil || select == .last else {
       throw ValidationError("Give --step or --select, not both: best and selected weights have a step of their own.")
     }
-    guard records != "" else { throw ValidationError("--records has an empty name.") }
+    try checkName(records, "--records")
   }
 
   func run() throws {
@@ -78,7 +78,7 @@ struct Measure: ParsableCommand {
     let measurement = Measurement(
       result, selection: select, step: trained.step, split: split, policy: bnPolicy, seconds: seconds, related: more)
     if json { return try Console.json(measurement) }
-    print(measurement.text)
+    Console.print(measurement.text)
   }
 
   private func coherence(of trained: TrainedModel, records: URL?) throws -> CoherenceResult {

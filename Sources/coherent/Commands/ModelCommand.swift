@@ -35,7 +35,7 @@ struct ModelCommand: ParsableCommand {
       for entry in entries {
         let sides = entry.usualSide.map { "; for \($0)×\($0) images, at least \(entry.minimumSide ?? 1)" } ?? ""
         let name = entry.name.padding(toLength: width + 3, withPad: " ", startingAt: 0)
-        print(Console.wrapped(entry.summary + sides, after: name, indent: width + 3))
+        Console.print(Console.wrapped(entry.summary + sides, after: name, indent: width + 3))
       }
     }
   }
@@ -82,7 +82,7 @@ struct ModelCommand: ParsableCommand {
         activationBytes: batchSize * memory.keptPerExample, trainingBytes: memory.trainingBytes(batchSize),
         evaluationBytes: memory.evaluationBytes(batchSize))
       if json { return try Console.json(report) }
-      print(report.text)
+      Console.print(report.text)
     }
   }
 

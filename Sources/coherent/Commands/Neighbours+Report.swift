@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Coherence
 import Foundation
 import RunStore
@@ -185,7 +186,7 @@ extension NeighbourReport {
   static func sentence(_ change: Change, of candidates: Int) -> String {
     func part(_ name: String, _ kept: Double?, _ ranks: [Int]) -> String? {
       kept.map { kept in
-        "\(Int((kept * Double(ranks.count)).rounded())) of \(ranks.count) \(name)s kept (former ones now rank "
+        "\(Wording.whole(kept * Double(ranks.count))) of \(ranks.count) \(name)s kept (former ones now rank "
           + ranks.map(String.init).joined(separator: ", ") + ")"
       }
     }

@@ -99,9 +99,7 @@ struct Neighbours: ParsableCommand {
     guard count >= 1 else { throw ValidationError("--count must be at least 1, not \(count).") }
     if let examples, examples < 1 { throw ValidationError("--examples must be at least 1, not \(examples).") }
     if let chunkSize, chunkSize < 1 { throw ValidationError("--chunk-size must be at least 1, not \(chunkSize).") }
-    for (option, file) in [("--csv", csv), ("--html", html)] where file == "" {
-      throw ValidationError("\(option) has an empty name.")
-    }
+    for (option, file) in [("--csv", csv), ("--html", html)] { try checkName(file, option) }
   }
 
   func run() throws {
@@ -134,7 +132,7 @@ struct Neighbours: ParsableCommand {
       try writeAtomically(Data(page.html.utf8), to: URL(fileURLWithPath: $0))
     }
     if json { return try Console.json(report) }
-    print(report.text(byLayer: byLayer))
+    Console.print(report.text(byLayer: byLayer))
   }
 
   /// Examples of one data set that are asked about.

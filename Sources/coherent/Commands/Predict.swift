@@ -58,7 +58,7 @@ struct Predict: ParsableCommand {
     if let out {
       try writeAtomically(Data(table.utf8), to: URL(fileURLWithPath: out))
     } else {
-      print(table, terminator: "")
+      Console.print(table, terminator: "")
     }
     Console.note(
       "\(predictions.count) pictures, \(source.name(of: found.model)), "
@@ -66,7 +66,7 @@ struct Predict: ParsableCommand {
   }
 
   private static func names(_ path: String) throws -> [String] {
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+    guard let data = try? readFile(URL(fileURLWithPath: path)), let text = String(data: data, encoding: .utf8) else {
       throw ValidationError("The names of classes in \(path) cannot be read. Check the path and that it is UTF-8 text.")
     }
     return text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.filter {

@@ -99,6 +99,8 @@ struct ReportCommand: ParsableCommand {
     }
   }
 
+  func validate() throws { try checkName(out, "--out") }
+
   func run() throws {
     let directories = try runs.map { try RunDirectory.open(at: $0) }
     let report = try Report(runs: directories, title: title, pooling: Set(group), select: select)
@@ -120,7 +122,7 @@ struct ReportCommand: ParsableCommand {
     if json {
       try Console.json(Written(report: hasPage ? page.path : nil, figures: pictures))
     } else {
-      print(((hasPage ? [page.path] : []) + pictures).joined(separator: "\n"))
+      Console.print(((hasPage ? [page.path] : []) + pictures).joined(separator: "\n"))
     }
   }
 

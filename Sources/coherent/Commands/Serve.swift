@@ -27,6 +27,7 @@ struct Serve: AsyncParsableCommand {
   @Flag(help: "Open the address in the browser.") var open = false
 
   func validate() throws {
+    for folder in folders { try checkName(folder, "A folder") }
     guard (0...65535).contains(port) else {
       throw ValidationError("--port \(port) is no port; give a number from 0 to 65535, 0 for any that is free.")
     }
@@ -40,7 +41,7 @@ struct Serve: AsyncParsableCommand {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { [port] in
         try await dashboard.run(port: port) { address in
-          print(address.absoluteString)
+          Console.print(address.absoluteString)
           // Whoever reads it through a pipe waits for it.
           fflush(nil)
           if opensBrowser { Self.openBrowser(address) }

@@ -85,7 +85,7 @@ struct Train: ParsableCommand {
     if json {
       try Console.json(TrainResult(run: run.directory.url.path, manifest: manifest))
     } else {
-      print(summary(manifest, directory: run.directory))
+      Console.print(summary(manifest, directory: run.directory))
     }
   }
 

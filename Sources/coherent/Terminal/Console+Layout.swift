@@ -25,6 +25,7 @@ extension Console {
   ///   - width: the room; by default the terminal's, less the last column, after which some terminals break a line.
   static func fitted(_ parts: [String], droppingFirst order: [Int] = [], width: Int? = nil) -> String {
     let room = max(0, width ?? Console.width - 1)
+    let parts = parts.map(plain)
     var kept = parts.indices.filter { !parts[$0].isEmpty }
     var leaving = (order + parts.indices.reversed().filter { !order.contains($0) }).filter(kept.contains)[...]
     func line() -> String { kept.map { parts[$0] }.joined(separator: "  ") }

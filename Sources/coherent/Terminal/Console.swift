@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Charts
 import Foundation
 
 /// Where words go: results to standard output, everything on the way to standard error.
 enum Console {
   static let isTerminal = isatty(STDERR_FILENO) == 1
 
-  static func note(_ text: String) { write(text + "\n") }
+  static func note(_ text: String) { write(plain(text) + "\n") }
 
   /// Writes to standard error. Words that cannot be written (the disk behind a redirection is full) are dropped: they
   /// must not end a training.
@@ -17,6 +18,7 @@ enum Console {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.dateEncodingStrategy = .iso8601
+    // Escapes of control characters are the same in JSON.
     print(String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 
@@ -33,12 +35,12 @@ enum Console {
 
   static func bytes(_ count: Int) -> String {
     count >= 1 << 30
-      ? String(format: "%.1f GB", Double(count) / Double(1 << 30)) : "\(Int(Double(count) / Double(1 << 20))) MB"
+      ? String(format: "%.1f GB", Double(count) / Double(1 << 30)) : "\(count >> 20) MB"
   }
 
   /// A bar of so many characters, filled by a share from 0 to 1.
   static func bar(_ share: Double, width: Int) -> String {
-    let filled = share.isFinite ? min(width, max(0, Int(share * Double(width)))) : 0
+    let filled = share.isFinite ? min(width, max(0, Int(clamping: share * Double(width)))) : 0
     return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
   }
 

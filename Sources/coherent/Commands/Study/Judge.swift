@@ -32,7 +32,7 @@ extension StudyCommand {
       let card = try ScoreCard(runs: runs.map { try RunDirectory.open(at: $0) }, claims: wanted)
       if let out { try card.write(to: URL(fileURLWithPath: out)) }
       if json { return try Console.json(card) }
-      print(card.text)
+      Console.print(card.text)
     }
 
     /// The names in a list, each a known claim.

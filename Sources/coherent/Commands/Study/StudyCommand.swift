@@ -44,15 +44,15 @@ struct StudyCommand: ParsableCommand {
     func run() throws {
       if json { return try Console.json(StudyCatalog.all.map(Entry.init)) }
       for paper in StudyCatalog.papers {
-        print(Console.wrapped(paper.title, indent: 2))
+        Console.print(Console.wrapped(paper.title, indent: 2))
         for study in StudyCatalog.all where study.paper == paper.title {
           let claims = study.claims.joined(separator: ", ")
-          print(Console.wrapped("\(study.title) (\(claims))", after: "  \(study.id)   ", indent: 6))
-          print(Console.wrapped(study.question, after: "      ", indent: 6))
+          Console.print(Console.wrapped("\(study.title) (\(claims))", after: "  \(study.id)   ", indent: 6))
+          Console.print(Console.wrapped(study.question, after: "      ", indent: 6))
         }
-        print("")
+        Console.print("")
       }
-      print("Sizes and cells: coherent study info ID; profiles: smoke, small, paper.")
+      Console.print("Sizes and cells: coherent study info ID; profiles: smoke, small, paper.")
     }
   }
 
@@ -64,22 +64,22 @@ struct StudyCommand: ParsableCommand {
 
     func run() throws {
       let study = try StudyCatalog.study(id)
-      print("\(study.id): \(study.title)")
-      print(Console.wrapped(study.question))
-      print(Console.wrapped("\(study.paper), \(study.section)") + "\n")
+      Console.print("\(study.id): \(study.title)")
+      Console.print(Console.wrapped(study.question))
+      Console.print(Console.wrapped("\(study.paper), \(study.section)") + "\n")
       for profile in StudyProfile.allCases {
-        print(Console.wrapped(study.scales[profile] ?? "", after: "\(profile.rawValue): ", indent: 4))
+        Console.print(Console.wrapped(study.scales[profile] ?? "", after: "\(profile.rawValue): ", indent: 4))
       }
       let cells = try study.cells(StudySettings(study: study.id, profile: profile), in: StudyFolder("FOLDER"))
-      print("\nCells of the profile \(profile.rawValue):")
-      print(
+      Console.print("\nCells of the profile \(profile.rawValue):")
+      Console.print(
         Console.table(
           cells.map { cell in
             [cell.name, cell.title, cell.needs.isEmpty ? "" : "after \(cell.needs.joined(separator: ", "))"]
           }))
-      print("\nClaims:")
+      Console.print("\nClaims:")
       for claim in ScoreCard.claims where study.claims.contains(claim.id) {
-        print(Console.wrapped(claim.sentence, after: "\(claim.id)  ", indent: 4))
+        Console.print(Console.wrapped(claim.sentence, after: "\(claim.id)  ", indent: 4))
       }
     }
   }
@@ -97,6 +97,8 @@ struct StudyCommand: ParsableCommand {
     @Flag(help: "Print the score card as JSON.") var json = false
 
     func run() throws {
+      try checkName(folder, "The study's folder")
+      try checkName(export, "--export")
       let folder = StudyFolder(folder)
       let results = try StudyResults(folder)
       try results.write(to: folder)
@@ -104,8 +106,8 @@ struct StudyCommand: ParsableCommand {
       let page = try report.write(formats: [.svg, .pdf] + (png ? [.png] : []))
       if let export { try report.export(to: export) }
       if json { return try Console.json(results) }
-      print(results.text)
-      print("\nReport: \(page.path)")
+      Console.print(results.text)
+      Console.print("\nReport: \(page.path)")
     }
   }
 
@@ -119,12 +121,13 @@ struct StudyCommand: ParsableCommand {
 
     func validate() throws {
       guard !(json && markdown) else { throw ValidationError("Choose one of --json and --markdown.") }
+      for folder in folders { try checkName(folder, "A study's folder") }
     }
 
     func run() throws {
       let card = try StudyCard(folders.map { StudyFolder($0) })
       if json { return try Console.json(card) }
-      print(markdown ? card.markdown : card.text)
+      Console.print(markdown ? card.markdown : card.text)
     }
   }
 
@@ -145,7 +148,7 @@ struct StudyCommand: ParsableCommand {
     func run() throws {
       let entries = try RuleBook.entries(claims.map(Judge.claimNames))
       if json { return try Console.json(entries) }
-      print(markdown ? RuleBook.markdown(entries) : RuleBook.text(entries))
+      Console.print(markdown ? RuleBook.markdown(entries) : RuleBook.text(entries))
     }
   }
 

@@ -40,6 +40,8 @@ extension StudyCommand {
       guard (jobs ?? 1) >= 1, (jobs ?? 1) <= 1024 else { throw ValidationError("--jobs must be from 1 to 1024.") }
       guard threads >= 1, threads <= 1024 else { throw ValidationError("--threads must be from 1 to 1024.") }
       guard (steps ?? 1) >= 1 else { throw ValidationError("--steps must be at least 1.") }
+      try checkName(out, "--out")
+      try checkName(dataDir, "--data-dir")
       _ = try seeds.map(Self.seedList)
       _ = try Self.pairs(overrides)
     }
@@ -51,7 +53,7 @@ extension StudyCommand {
       let cells = try study.cells(settings, in: folder)
       if plan {
         let estimates = try estimate(cells, known: [:])
-        return print(Self.table(cells, estimates) + "\n" + total(estimates, jobs: jobs ?? defaultJobs))
+        return Console.print(Self.table(cells, estimates) + "\n" + total(estimates, jobs: jobs ?? defaultJobs))
       }
       let launch = try Launch()
       let ranks = try Ranks(launch, tool: Coherent.tool)
@@ -112,8 +114,8 @@ extension StudyCommand {
       if json {
         try Console.json(results)
       } else {
-        print(results.text)
-        if let page { print("\nReport: \(page.path)") }
+        Console.print(results.text)
+        if let page { Console.print("\nReport: \(page.path)") }
       }
       if !results.failures.isEmpty {
         results.failures.forEach(Console.note)
