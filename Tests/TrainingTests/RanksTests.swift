@@ -128,6 +128,34 @@ import TestSupport
     }
   }
 
+  /// Bytes that rank 0 sends in a step, over those of SGD.
+  @Test(arguments: [2, 3, 4]) func trafficIsThatOfAnAllReduce(_ count: Int) throws {
+    func bytes(_ optimizer: String) throws -> Double {
+      let configuration = smallConfiguration {
+        ($0.model, $0.optimizer, $0.batchSize, $0.subset) = ("mlp:64,32", optimizer, 12, 60)
+      }
+      let sent = try asRanks(count) { group -> Int in
+        let trainer = try ConfiguredTraining(configuration, group: group).trainer
+        let before = group.bytesSent
+        for _ in 0..<5 { _ = try trainer.update() }
+        return group.bytesSent - before
+      }
+      return Double(sent[0]) / 5
+    }
+    let parameters = 784 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10
+    let sgd = try bytes("sgd")
+    // Sums of gradients and parameters, each once, and a few hundred numbers for records.
+    let expected = 2.0 * 4 * Double(parameters) * Double(count - 1) / Double(count)
+    #expect(abs(sgd / expected - 1) < 0.03, "\(sgd) bytes, \(expected) expected")
+    #expect(try bytes("rm3") == sgd)
+    let m3 = try bytes("m3") / sgd
+    // Of two ranks each has examples of two groups; of three, of one.
+    #expect(abs(m3 - [2: 1.5, 3: 1, 4: 1][count, default: 0]) < 0.03, "\(m3)")
+    // 12 examples of the first layer are 12·848 numbers, or 12·50 240 as rows.
+    let winsorized = try bytes("winsorized:s=2") / sgd
+    #expect(winsorized < 1.6, "\(winsorized)")
+  }
+
   // MARK: - Batch norm, dropout, convolutions
 
   /// A small network with every layer that ranks have to treat apart.
