@@ -56,12 +56,14 @@ public final class AgreementFilter: GradientMatrixAggregator {
   public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
     let gradient = store.gradient
     guard let groupCount else {
-      let weights = try combination(of: sum(matrix.gram()), count: matrix.exampleCount, matrix)
+      let weights = try combination(of: products(of: matrix, store), count: matrix.exampleCount, matrix)
       return try matrix.columnSum(
         into: gradient, weights: Tensor(weights).to(gradient.dtype, device: gradient.device))
     }
     let means = try Tensor.zeros([groupCount, store.count], dtype: gradient.dtype, device: gradient.device)
     try matrix.groupMeans(into: means, groups: GradientMatrix.groups(of: matrix.exampleCount, count: groupCount))
+    // Only what is trained agrees or disagrees.
+    for range in store.frozenRanges { try means.narrow(1, from: range.lowerBound, length: range.count).fill(0) }
     let weights = try combination(of: blockProducts(of: means), count: groupCount, matrix)
     try gradient.fill(0)
     for (index, weight) in weights.enumerated() where weight != 0 {
@@ -69,16 +71,36 @@ public final class AgreementFilter: GradientMatrixAggregator {
     }
   }
 
-  private func sum(_ layers: [Tensor]) throws -> [Double] {
-    guard let first = layers.first else { return [] }
-    let total = try layers.dropFirst().reduce(first.to(.float64)) { try $0 + $1.to(.float64) }
-    return try total.to(device: .cpu).reshape([total.count]).values()
+  /// The inner products of the examples' gradients over the parameters that are trained.
+  private func products(of matrix: GradientMatrix, _ store: ParameterStore) throws -> [Double] {
+    let count = matrix.exampleCount
+    var total = [Double](repeating: 0, count: count * count)
+    for layer in matrix.layers where !layer.ranges.isEmpty {
+      let gram = try gram(of: layer, frozen: store.frozenRanges).to(.float64).to(device: .cpu)
+      for (place, value) in try gram.reshape([count * count]).values(as: Double.self).enumerated() {
+        total[place] += value
+      }
+    }
+    return total
+  }
+
+  private func gram(of layer: GradientMatrix.Layer, frozen: [Range<Int>]) throws -> Tensor {
+    guard layer.ranges.contains(where: { range in frozen.contains { $0.overlaps(range) } }) else {
+      return try layer.block.gram()
+    }
+    let rows = try layer.block.rows(0..<layer.block.exampleCount).clone()
+    var start = 0
+    for range in layer.ranges {
+      for common in frozen.map({ $0.clamped(to: range) }) where !common.isEmpty {
+        try rows.narrow(1, from: start + common.lowerBound - range.lowerBound, length: common.count).fill(0)
+      }
+      start += range.count
+    }
+    return try rows.matmul(rows.transpose())
   }
 
   private func combination(of products: [Double], count: Int, _ matrix: GradientMatrix) throws -> [Double] {
-    // A process that has no columns still takes part in the sum.
-    let own = products.isEmpty ? [Double](repeating: 0, count: count * count) : products
-    let weights = Self.weights(gram: try matrix.sumOverShards(own), count: count, threshold, joining)
+    let weights = Self.weights(gram: try matrix.sumOverShards(products), count: count, threshold, joining)
     if weights.allSatisfy({ $0 == 0 }) { emptySteps += 1 }
     return weights
   }

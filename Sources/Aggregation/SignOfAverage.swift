@@ -4,7 +4,7 @@ import NeuralNetworks
 import Tensors
 
 /// Average first, sign late: the sign of the running mean of the gradients, coordinate by coordinate. m ← βm + (1 − β)ḡ,
-/// then scale · sign m.
+/// then scale · sign m (arXiv 2510.00236, 2025).
 public final class SignOfAverage: BatchMeanAggregator {
   /// β, at least 0 and below 1.
   public let beta: Double

@@ -115,11 +115,13 @@ struct ct_group {
   ~ct_group() {
     try {
       // Who stops because of another is not to blame.
-      if (!has_failed) store->set(coherent::key("gone", rank), coherent::bytes("1"));
+      if (!is_innocent) store->set(coherent::key("gone", rank), coherent::bytes("1"));
       store->set(coherent::key("left", rank), coherent::bytes("1"));
+      // Who waits for us in a call learns of it now, while the store can still say who is gone.
+      engine.reset();
       // The store goes with rank 0, which after a failure has waited for the others already.
       const auto end = coherent::Clock::now() + 5s;
-      for (int64_t r = 1; rank == 0 && !has_failed && r < count; ++r) {
+      for (int64_t r = 1; rank == 0 && !has_waited && r < count; ++r) {
         while (!store->check({coherent::key("left", r)}) && coherent::Clock::now() < end) std::this_thread::sleep_for(10ms);
       }
     } catch (...) {
@@ -138,7 +140,7 @@ struct ct_group {
     } catch (const c10::DistError &e) {
       reason = e.what_without_backtrace();
     } catch (const c10::Error &) {
-      // Of the arguments, which nobody else is to blame for.
+      // Of the arguments, or a text that is not to come, with a message of its own.
       throw;
     } catch (const std::exception &e) {
       reason = e.what();
@@ -161,6 +163,7 @@ struct ct_group {
     const auto end = coherent::Clock::now() + timeout;
     while (!store->check({full})) {
       const std::string gone = names_of_gone();
+      if (!gone.empty()) is_innocent = true;
       TORCH_CHECK(gone.empty(), gone, coherent::ended);
       if (coherent::Clock::now() >= end) TORCH_CHECK(false, explanation("rank " + std::to_string(r) + " is silent"));
       std::this_thread::sleep_for(5ms);
@@ -243,7 +246,7 @@ struct ct_group {
 
   // Why a call failed, with the names of the ranks that have been silent since.
   std::string explanation(const std::string &reason) {
-    has_failed = true;
+    is_innocent = has_waited = true;
     const std::string rest = "; the others stop. Start all ranks again to go on from the newest checkpoint";
     try {
       const auto beats = [&] {
@@ -284,8 +287,8 @@ struct ct_group {
   std::mutex mutex;
   std::condition_variable wakes;
   bool is_stopped = false;
-  // Whether a call has failed because of another rank.
-  bool has_failed = false;
+  // Whether we end because of another rank, and whether the others have had time to ask whose fault it was.
+  bool is_innocent = false, has_waited = false;
   std::thread heart;
 };
 

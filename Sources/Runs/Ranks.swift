@@ -2,6 +2,7 @@
 
 import Collectives
 import Foundation
+import NeuralNetworks
 import RunStore
 import Tensors
 import Training
@@ -54,30 +55,51 @@ public struct Ranks {
   }
 
   private func setThreads(_ configuration: inout TrainingConfiguration) {
-    guard configuration.threads == nil, ProcessInfo.processInfo.environment["OMP_NUM_THREADS"] == nil else { return }
+    let environment = ProcessInfo.processInfo.environment
+    // torchrun sets one thread by itself where nobody has chosen.
+    let isChosen =
+      environment["OMP_NUM_THREADS"].map { $0 != "1" || environment["TORCHELASTIC_RUN_ID"] == nil } ?? false
+    guard configuration.threads == nil, !isChosen else { return }
     configuration.threads = launch.threads(processors: ProcessInfo.processInfo.activeProcessorCount)
   }
 
-  /// Tells the other ranks what rank 0 is about to train; nil when the run is complete already.
+  /// What the other ranks need to know of a training.
+  public struct Announcement: Codable {
+    fileprivate var yaml: String
+    /// Who computes the products of linear layers on rank 0.
+    public fileprivate(set) var linearPolicy: LinearPolicy
+  }
+
+  /// Tells the other ranks what rank 0 is about to train; nothing when the run is complete already.
+  ///
+  /// - Throws: `ProcessGroupError` when one of them is lost.
   public func announce(_ run: TrainingRun) throws {
-    let yaml = try run.isComplete ? "" : run.configuration?.yaml() ?? ""
-    _ = try group.broadcast(Data(yaml.utf8))
+    guard !run.isComplete, let yaml = try run.configuration?.yaml() else {
+      _ = try group.broadcast(Data())
+      return
+    }
+    let announcement = Announcement(yaml: yaml, linearPolicy: run.trainer.linearPolicy)
+    _ = try group.broadcast(JSONEncoder().encode(announcement))
   }
 
   /// What rank 0 trains; nil when there is nothing left to do.
   ///
-  /// - Parameter own: what this rank was told, for the places of its files; nil where the run's own hold.
-  public func announced(own: TrainingConfiguration?) throws -> TrainingConfiguration? {
-    let yaml = String(decoding: try group.broadcast(Data()), as: UTF8.self)
-    guard !yaml.isEmpty else { return nil }
-    var configuration = try TrainingConfiguration(yaml: yaml, source: "the configuration of rank 0")
-    configuration.threads = nil
+  /// - Parameter own: what this rank was told, for the places of its files and its threads; nil where the run's own hold.
+  /// - Throws: `ProcessGroupError` when rank 0 is lost.
+  public func announced(
+    own: TrainingConfiguration?
+  ) throws -> (configuration: TrainingConfiguration, linearPolicy: LinearPolicy)? {
+    let bytes = try group.broadcast(Data())
+    guard !bytes.isEmpty else { return nil }
+    let announcement = try JSONDecoder().decode(Announcement.self, from: bytes)
+    var configuration = try TrainingConfiguration(yaml: announcement.yaml, source: "the configuration of rank 0")
     if let own {
+      configuration.threads = nil
       for option in TrainingConfiguration.options where Self.local.contains(option.key) {
         option.copy(from: own, to: &configuration)
       }
+      setThreads(&configuration)
     }
-    setThreads(&configuration)
-    return configuration
+    return (configuration, announcement.linearPolicy)
   }
 }

@@ -204,7 +204,8 @@ public final class TrainingRun {
     let (ranksBefore, ranks) = (manifest.extra["ranks"] ?? "1", trainer.group.map { "\($0.count)" } ?? "1")
     if ranksBefore != ranks {
       warnings.append(
-        "the run was trained by \(ranksBefore) ranks and continues with \(ranks): its last bits may differ")
+        "the run was trained by \(Self.rankCount(ranksBefore)) and continues with \(Self.rankCount(ranks)): its last bits "
+          + "may differ")
     }
     secondsBefore = checkpoint?.seconds ?? 0
     if let checkpoint {
@@ -213,6 +214,8 @@ public final class TrainingRun {
       logs = checkpoint.logs
     }
   }
+
+  private static func rankCount(_ count: String) -> String { count == "1" ? "one process" : "\(count) ranks" }
 
   /// A run that has come further than its start is worth more than a fresh one.
   private static func refuseToStartOver(_ directory: RunDirectory, _ manifest: RunManifest) throws {
@@ -273,6 +276,7 @@ public final class TrainingRun {
     // The configuration first: a run that is stopped in between is then already as long as its manifest will say.
     if extensionNote != nil, let configuration { try directory.write(config: configuration.yaml()) }
     manifest.evaluation = trainer.evaluationPlan
+    manifest.extra["ranks"] = trainer.group.map { "\($0.count)" }
     try directory.write(manifest: manifest)
     let log = try logs.map { try directory.logWriter(resumingAt: $0) } ?? directory.logWriter()
     try log.append(RunEvent(kind: logs == nil ? "started" : "resumed", step: trainer.step, message: extensionNote))

@@ -9,6 +9,9 @@ struct BatchDivision {
   /// The groups of the mini-batch that means or batch statistics are taken over; none for neither.
   let groups: [Range<Int>]
 
+  /// The examples of the mini-batch.
+  var count: Int { parts.last?.upperBound ?? 0 }
+
   /// The groups that a rank has examples of, with these examples, counted from its own first one.
   func pieces(of rank: Int) -> [(group: Int, examples: Range<Int>)] {
     let part = parts[rank]

@@ -46,7 +46,8 @@ final class StepSharing {
         .configuration, "\(group.count) ranks compute on the CPU only; leave --device out, or start one process")
     }
     shards = ShardPlan(count: store.count, ranks: group.count)
-    guard store.count >= Self.minimumShard * group.count, !shards.range(of: group.count - 1).isEmpty else {
+    // More than one, as an array is taken for a shard's by its shape.
+    guard store.count >= Self.minimumShard * group.count, shards.range(of: group.count - 1).count > 1 else {
       throw TrainingError(
         .configuration,
         "a model of \(store.count) parameters is too small to be divided among \(group.count) ranks; start fewer")
@@ -60,6 +61,9 @@ final class StepSharing {
 
   private var ranks: Range<Int> { 0..<group.count }
   private var own: Range<Int> { shards.range(of: group.rank) }
+
+  /// Forgets what was agreed on at the end of an earlier run.
+  func begin() { (wish, agreed) = (Wish(), Wish()) }
 
   // MARK: - Gradients
 
@@ -113,7 +117,7 @@ final class StepSharing {
     _ aggregator: any GradientMatrixAggregator, _ plan: GradientPlan, input: Tensor, _ training: TrainingPass,
     _ division: BatchDivision, losses: @escaping (Tensor) throws -> Tensor
   ) throws -> (output: Tensor, losses: Tensor) {
-    let count = division.parts.reduce(0) { $0 + $1.count }
+    let count = division.count
     var kept: [GradientMatrix.Layer] = []
     let passed = try GradientMatrix.visit(plan, input: input, training: training, losses: losses) { [self] part in
       let layers = try part.layers.map { try columns(of: $0, division) }
@@ -138,7 +142,7 @@ final class StepSharing {
 
   /// The shard's columns of a layer, of the examples of all ranks.
   private func columns(of layer: GradientMatrix.Layer, _ division: BatchDivision) throws -> GradientMatrix.Layer {
-    let count = division.parts.reduce(0) { $0 + $1.count }
+    let count = division.count
     var starts: [Int] = []
     _ = layer.ranges.reduce(0) { start, range in
       starts.append(start)
@@ -221,10 +225,9 @@ final class StepSharing {
       try statistics.follow(
         ranks.map { (try part($0, statisticsStart, noted.count), max(1, division.pieces(of: $0).count)) })
     }
-    let total = division.parts.reduce(0) { $0 + $1.count }
     let outputs = try Tensor.concatenate(ranks.map { try part($0, 2 + most, division.parts[$0].count * width) })
     let losses = try Tensor.concatenate(ranks.map { try part($0, 2, division.parts[$0].count) })
-    return (try outputs.reshape([total] + output.shape.dropFirst()), losses)
+    return (try outputs.reshape([division.count] + output.shape.dropFirst()), losses)
   }
 
   // MARK: - Parameters

@@ -21,7 +21,9 @@ extension Trainer {
     guard let sharing = passes.sharing else { return }
     // The earlier one goes first: both would take twice the memory.
     gatheredState = nil
-    gatheredState = (step, try sharing.gathered(updateState()))
+    let arrays = try sharing.gathered(updateState())
+    // The first rank writes checkpoints.
+    if sharing.group.rank == 0 { gatheredState = (step, arrays) }
   }
 
   private struct Position: Codable {
@@ -29,17 +31,21 @@ extension Trainer {
     var sampler: BatchSampler
     var milestones: Milestones
     var isRestored: Bool
+    /// The chunks of evaluations, which the ranks share.
+    var chunkSize: Int
   }
 
   /// Lets all ranks begin where rank 0 does, after a look at whether they have the same examples and labels.
   ///
   /// - Throws: `ProcessGroupError` that says what differs.
   func synchronize() throws {
-    guard let group else { return }
+    guard let group, !isSynchronized else { return }
+    isSynchronized = true
     try group.requireSame(fingerprint, "the data")
     let source = "state from rank 0"
     let position = Position(
-      step: step, sampler: sampler, milestones: milestones, isRestored: restoredState != nil)
+      step: step, sampler: sampler, milestones: milestones, isRestored: restoredState != nil,
+      chunkSize: evaluator.chunkSize)
     let described = try group.broadcast(group.rank == 0 ? JSONEncoder().encode(position) : Data())
     let weights = try group.broadcast(group.rank == 0 ? Safetensors.encode(weights(), metadata: [:]) : Data())
     let arrays = try group.broadcast(
@@ -47,6 +53,7 @@ extension Trainer {
     restoredState = nil
     guard group.rank > 0 else { return }
     let first = try JSONDecoder().decode(Position.self, from: described)
+    evaluator.chunkSize = first.chunkSize
     let values = try Safetensors.decode(weights).tensors
     let own =
       store.entries.map { ($0.name, $0.parameter.value) } + model.namedBuffers.map { ($0.name, $0.buffer.value) }

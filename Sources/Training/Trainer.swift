@@ -63,7 +63,7 @@ public final class Trainer {
   /// The memory of the model's passes; nil on a device of its own memory.
   public let activationMemory: ActivationMemory?
   /// What evaluates, in chunks whose activations take little memory.
-  public let evaluator: Evaluator
+  public internal(set) var evaluator: Evaluator
 
   /// Updates made.
   public internal(set) var step = 0
@@ -101,6 +101,8 @@ public final class Trainer {
   var gatheredState: (step: Int, arrays: [(name: String, tensor: Tensor)])?
   /// What rank 0 goes on from, until the others know.
   var restoredState: TrainerState?
+  /// Whether the ranks have begun together.
+  var isSynchronized = false
 
   /// A trainer from its parts.
   ///
@@ -204,7 +206,9 @@ public final class Trainer {
       let forming = aggregator.isFormedByUpdate && isFormed ? 1 : 0
       return MemoryEstimate(
         base: base, parameters: parameters, gradient: parameters,
-        optimizer: parameters * (optimizer.bufferCount + aggregator.rememberedGradients + forming),
+        optimizer: parameters
+          * (optimizer.bufferCount + aggregator.rememberedGradients + forming + (average == nil ? 0 : 2))
+          + (predictions?.values.count ?? 0) * 4,
         training: activations.trainingBytes(min(settings.batchSize, data.trainIndices.count)),
         evaluation: activations.evaluationBytes(evaluator.chunkSize))
     }
@@ -213,7 +217,8 @@ public final class Trainer {
   /// Trains from the present step to the last.
   ///
   /// - Parameters:
-  ///   - shouldStop: asked after every step; true ends the run early with a completed step.
+  ///   - shouldStop: asked after every step; true ends the run early with a completed step. Several ranks make one
+  ///     more step, in which they tell each other.
   ///   - observe: called for every event; what it throws ends the training.
   /// - Throws: `TrainingError` of kind divergence when loss or parameters stop being finite, or a mini-batch has a loss above
   ///   a million times that of a uniform guess; `TensorError`.
@@ -221,6 +226,7 @@ public final class Trainer {
     shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingOutcome {
     try synchronize()
+    passes.sharing?.begin()
     if step == 0, !hasBegun {
       try observe(.evaluated(evaluateAsPlanned(evaluations.extent(at: 0) ?? .whole)))
       try probe(observe)
@@ -246,6 +252,8 @@ public final class Trainer {
         try gatherState()
       }
       try observe(.completedStep(step))
+      // A whole copy of what is divided: of the last step alone it may be asked for later.
+      if !isFinished, passes.sharing?.agreed.isStopWanted != true { gatheredState = nil }
     }
     return .completed
   }

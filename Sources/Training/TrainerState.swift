@@ -110,6 +110,12 @@ extension Trainer {
       }
       try predictions.values.copy(from: saved)
     }
+    guard average != nil || arrays["average.values"] == nil else {
+      throw TrainingError(
+        .checkpoint,
+        "the checkpoint's weights are a running mean (ema), which the training does not go on from; set ema "
+          + "as it was")
+    }
     try average?.restore(arrays, from: source)
     try probes?.restore(arrays)
     try generator.restore(state: bytes.values())

@@ -109,7 +109,7 @@ public final class TrainingStep {
   /// The examples that this process takes of a mini-batch of so many.
   public var part: @Sendable (_ batchCount: Int) -> Range<Int> {
     let (divider, rank) = (divider, sharing?.group.rank)
-    // Too small a mini-batch is an error later.
+    // Where a mini-batch does not divide, `aggregate` says so.
     return { count in rank.flatMap { try? divider.division(of: count).parts[$0] } ?? 0..<count }
   }
 

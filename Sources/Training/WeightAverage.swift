@@ -27,8 +27,8 @@ final class WeightAverage {
     updates += 1
     let d = min(decay, Double(1 + updates) / Double(10 + updates))
     for (mean, present) in [(values, store.values)] + zip(bufferValues, buffers.map(\.buffer.value)) {
-      try mean.multiply(by: d)
-      try mean.add(present, scale: 1 - d)
+      // In this form the factors add up to 1, whatever their rounding.
+      try mean.add(present - mean, scale: 1 - d)
     }
   }
 

@@ -20,8 +20,9 @@ struct Coherent: AsyncParsableCommand {
   ///
   /// - Throws: `ValidationError` when a launcher says that there are several ranks of a command that runs in one process.
   static func requireOneProcess() throws {
-    guard let launch = try? Launch(), launch.count > 1, let command = CommandLine.arguments.dropFirst().first,
-      command != "train", command != "study", subcommandNames.contains(command)
+    let words = CommandLine.arguments.dropFirst()
+    guard let launch = try? Launch(), launch.count > 1, let command = words.first, subcommandNames.contains(command),
+      command != "train", !(command == "study" && ["run", "cell"].contains(words.dropFirst().first))
     else { return }
     throw ValidationError(
       "coherent \(command) runs in one process, but \(launch.source ?? "a launcher") says that this is rank "

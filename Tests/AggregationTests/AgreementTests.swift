@@ -84,6 +84,25 @@ import Tensors
     }
   }
 
+  /// What is frozen has no say in who agrees.
+  @Test(arguments: [nil, 3] as [Int?]) func frozenParametersDoNotCount(_ groups: Int?) throws {
+    let network = try Network(batch: 11, dtype: .float64, isConvolutional: false)
+    try network.store.freeze([network.store.entries[0].name, network.store.entries[3].name])
+    let frozen = network.store.frozenRanges
+    let rows = try network.explicit().map { row in
+      row.enumerated().map { column, value in frozen.contains { $0.contains(column) } ? 0 : value }
+    }
+    let gradients = try groups.map { count in
+      try GradientMatrix.groups(of: 11, count: count).map { Self.mean(Array(rows[$0])) }
+    }
+    let expected = Self.filtered(gradients ?? rows, threshold: 1, .halving)
+    try AgreementFilter(threshold: 1, groupCount: groups).aggregate(network.matrix(), network.store)
+    let found: [Double] = try network.store.gradient.values()
+    for column in expected.indices where !frozen.contains(where: { $0.contains(column) }) {
+      #expect(abs(found[column] - expected[column]) < 1e-9)
+    }
+  }
+
   @Test func nothingAgreesWithTheFirst() {
     let opposed: [Double] = [1, -1, -1, 1]
     #expect(AgreementFilter.weights(gram: opposed, count: 2, 0.97, .halving) == [0, 0])

@@ -104,7 +104,20 @@ import TestSupport
     let other = try Program.run(
       ["report", scratch.path("x"), "--out", scratch.path("y")], environment: ["RANK": "1", "WORLD_SIZE": "2"])
     #expect(other.code != 0 && other.errors.contains("coherent report runs in one process"), "\(other.errors)")
-    // What only one rank cannot do ends all of them.
+    // What only one rank cannot do ends all of them, and nobody else is blamed.
+    let taken = scratch.path("taken")
+    try train(Self.options(steps: 20) + ["--out", taken])
+    let begin = Date()
+    let refused = try start(3, timeout: 50) { _ in Self.options(steps: 20) + ["--out", taken] }.map { try $0.wait() }
+    #expect(refused.allSatisfy { $0.code != 0 } && refused[0].errors.contains("--force"))
+    for result in refused.dropFirst() {
+      #expect(result.errors.contains("rank 0") && result.errors.contains("has ended before the others"))
+    }
+    #expect(Date().timeIntervalSince(begin) < 40)
+    let mixed = try start(2, timeout: 50) {
+      $0 == 0 ? ["--resume", taken] : Self.options(steps: 20) + ["--out", taken]
+    }.map { try $0.wait() }
+    #expect(mixed.allSatisfy { $0.code != 0 && $0.errors.contains("the ranks differ in what they begin with") })
     let missing = try start(2, timeout: 20) {
       Self.options(steps: 20) + ["--out", scratch.path("missing")]
         + ($0 == 1 ? ["--data-dir", scratch.path("nowhere")] : [])

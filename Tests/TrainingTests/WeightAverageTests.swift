@@ -34,6 +34,18 @@ import TestSupport
     #expect(zip(found, present).contains { abs($0 - $1) > 1e-4 })
   }
 
+  /// What does not change is its own mean, however long the average.
+  @Test func whatStaysStays() throws {
+    let trainer = try ConfiguredTraining(
+      settings { ($0.ema, $0.steps, $0.freeze) = (0.99999, 400, ["fc1.weight"]) }
+    ).trainer
+    let frozen = try #require(trainer.store.entries.first { $0.name == "fc1.weight" })
+    let before: [Float] = try frozen.parameter.value.reshape([-1]).values()
+    _ = try trainer.run()
+    let after: [Float] = try #require(trainer.weights().first { $0.name == "fc1.weight" }).tensor.reshape([-1]).values()
+    #expect(before == after)
+  }
+
   /// Training goes on as without; what is evaluated, kept and measured is the mean.
   @Test func itIsWhatIsEvaluatedAndKept() throws {
     let scratch = try Scratch()
@@ -62,6 +74,11 @@ import TestSupport
     #expect(try run.train(shouldStop: { run.trainer.step == 12 }) == .interrupted)
     #expect(try resumeRun(scratch.path("run")).train() == .completed)
     try expectSameEnd(scratch.path("whole"), scratch.path("run"))
+    // Without the line the means would be taken for the weights to go on from.
+    let config = scratch.path("run") + "/config.yaml"
+    let text = try String(contentsOfFile: config, encoding: .utf8).replacingOccurrences(of: "ema: 0.8\n", with: "")
+    try text.write(toFile: config, atomically: true, encoding: .utf8)
+    expectError(.checkpoint, "set ema as it was") { _ = try resumeRun(scratch.path("run")) }
     for bad in [0, 1, -0.5, .nan] {
       expectError(.configuration, "ema must be above 0 and below 1") {
         _ = try ConfiguredTraining(settings { $0.ema = bad })

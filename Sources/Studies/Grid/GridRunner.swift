@@ -49,6 +49,7 @@ public final class GridRunner {
   private let ignoresMemory: Bool
   private let isShared: Bool
   private let began = DispatchTime.now().uptimeNanoseconds
+  private let beganAt = Date()
   private var shareAtStart: Double?
 
   /// - Parameters:
@@ -115,9 +116,18 @@ public final class GridRunner {
   /// The first cell that is left to do, has what it needs and is in nobody's hands.
   private func next() -> Cell? {
     cells.first { cell in
-      !failed.contains(cell.name) && !running.contains { $0.cell.name == cell.name }
+      !failed.contains(cell.name) && !hasFailedElsewhere(cell) && !running.contains { $0.cell.name == cell.name }
         && !status(of: cell).isFinal && cell.needs.allSatisfy(hasResults) && isFree(cell)
     }
+  }
+
+  /// Whether another process of a shared grid has tried the cell in vain: one attempt each.
+  private func hasFailedElsewhere(_ cell: Cell) -> Bool {
+    guard isShared else { return false }
+    let facts = try? FileManager.default.attributesOfItem(atPath: folder.failure(of: cell.name).path)
+    guard let written = facts?[.modificationDate] as? Date, written >= beganAt else { return false }
+    failed.insert(cell.name)
+    return true
   }
 
   /// Whether no process of an earlier grid is still at the cell, and none writes its run; remembers since when one does.

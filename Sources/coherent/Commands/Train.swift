@@ -66,6 +66,7 @@ struct Train: ParsableCommand {
     let ranks = try Ranks(Launch(), tool: Coherent.tool, timeout: .seconds(limits.rankTimeout))
     // Who goes is missed at once rather than after the timeout.
     defer { ranks?.group.leave() }
+    try ranks?.group.requireSame(keeping.resume == nil ? "--out" : "--resume", "what they begin with")
     let settings = try keeping.resume == nil ? agreed(ranks) : nil
     if let ranks, !ranks.isFirst { return try follow(ranks, settings, parent) }
     let run = try settings.map { try start($0, ranks) } ?? resume(ranks)
@@ -111,9 +112,11 @@ struct Train: ParsableCommand {
 
   /// Computes for rank 0, which has the run directory and speaks.
   private func follow(_ ranks: Ranks, _ own: TrainingConfiguration?, _ parent: ParentProcessMonitor?) throws {
-    guard let settings = try ranks.announced(own: own) else { return }
+    guard let (settings, policy) = try ranks.announced(own: own) else { return }
     let limit = limits.ignoreMemoryEstimate ? nil : MemoryLimit.current()
-    let training = try ConfiguredTraining(settings, memoryLimit: limit, group: ranks.group)
+    // Weights come from rank 0.
+    let training = try ConfiguredTraining(
+      settings, linearPolicy: policy, loadsWeights: false, memoryLimit: limit, group: ranks.group)
     Interruption.listen()
     let outcome = try training.trainer.run { Interruption.isRequested || parent?.isGone ?? false }
     if outcome == .interrupted { throw ExitCode(130) }

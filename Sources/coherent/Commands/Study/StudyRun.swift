@@ -56,7 +56,11 @@ extension StudyCommand {
         return Console.print(Self.table(cells, estimates) + "\n" + total(estimates, jobs: jobs ?? defaultJobs))
       }
       let launch = try Launch()
-      let ranks = try Ranks(launch, tool: Coherent.tool)
+      // The first rank measures what cells cost before the others are let in.
+      let ranks = try Ranks(launch, tool: Coherent.tool, timeout: .seconds(3600))
+      var shared = settings
+      shared.dataDir = nil
+      try ranks?.group.requireSame("\(shared)", "the study's options")
       if let ranks, !ranks.isFirst { return try help(ranks, launch, cells, settings, folder) }
       let grid = try StudyGrid(cells, settings: settings, in: folder)
       let estimates = try grid.estimates { cells, known in try self.estimate(cells, known: known) }
