@@ -70,7 +70,10 @@ public enum ClassificationLoss: Sendable, Equatable, CustomStringConvertible {
 
   /// The losses of logits [B, K] against targets [B]: [B].
   ///
-  /// - Parameter memory: t of each example, [B, K], a constant; for `earlyLearning` alone.
+  /// - Parameters:
+  ///   - logits: z, [B, K].
+  ///   - targets: y, [B].
+  ///   - memory: t of each example, [B, K], a constant; for `earlyLearning` alone.
   /// - Throws: `TensorError` when shapes do not fit or a target is outside 0..<K.
   public func losses(_ logits: Tensor, targets: Tensor, memory: Tensor? = nil) throws -> Tensor {
     let own = try logits.crossEntropy(targets: targets)
