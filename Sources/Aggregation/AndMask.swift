@@ -47,18 +47,14 @@ public final class AndMask: GradientMatrixAggregator {
     // Votes are whole numbers: half a vote less than the threshold asks for is no rounding.
     let needed = try Tensor.full([1], (threshold * count - 1e-6).rounded(.up) - 0.5, dtype: dtype, device: device)
     for layer in matrix.layers {
-      func part(_ vector: Tensor, _ range: Range<Int>) throws -> Tensor {
-        try vector.narrow(0, from: range.lowerBound, length: range.count)
-      }
-      let masks = try layer.ranges.map { try needed.less(part(votes, $0).magnitude()) }
+      let masks = try layer.parts(of: votes).map { try needed.less($0.magnitude()) }
       var factor = 1.0
       if isRescaled {
         let kept = try masks.reduce(0) { try $0 + $1.to(.float64).sum().item() }
         let sums = try matrix.sumOverShards([kept, Double(layer.columnCount)])
         factor = sums[0] > 0 ? sums[1] / sums[0] : 0
       }
-      for (range, mask) in zip(layer.ranges, masks) {
-        let own = try part(gradient, range)
+      for (own, mask) in zip(try layer.parts(of: gradient), masks) {
         try own.copy(from: own * mask.to(dtype) * factor)
       }
     }

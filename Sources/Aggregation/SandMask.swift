@@ -54,24 +54,21 @@ public final class SandMask: GradientMatrixAggregator {
     try matrix.columnSum(
       into: gradient, weights: Tensor.full([matrix.exampleCount], 1 / count, dtype: dtype, device: device))
     for layer in matrix.layers {
-      func part(_ vector: Tensor, _ range: Range<Int>) throws -> Tensor {
-        try vector.narrow(0, from: range.lowerBound, length: range.count)
-      }
-      let masks = try layer.ranges.map { range in
+      let parts = try layer.parts(of: gradient)
+      let masks = try zip(parts, zip(layer.parts(of: squares), layer.parts(of: votes))).map { own, sums in
         // B/(B − 1)·(mean of squares − square of the mean), where rounding must leave no negative.
-        let mean = try part(gradient, range).to(.float64)
+        let mean = try own.to(.float64)
         let variance =
-          try (part(squares, range).to(.float64) * (1 / count) - mean.squared()).clamp(0, .infinity)
+          try (sums.0.to(.float64) * (1 / count) - mean.squared()).clamp(0, .infinity)
           * (count / (count - 1))
-        let agreement = try part(votes, range).to(.float64).magnitude() * (1 / count) + -threshold
+        let agreement = try sums.1.to(.float64).magnitude() * (1 / count) + -threshold
         // Equal gradients have the variance 0: there the mask is 1 or 0.
         return try (agreement / (variance + 1e-300) * sharpness).clamp(0, 1e6).tanh()
       }
       let total = try masks.reduce(0) { try $0 + $1.sum().item() }
       let sums = try matrix.sumOverShards([total, Double(layer.columnCount)])
       let factor = sums[0] > 0 ? sums[1] / sums[0] : 0
-      for (range, mask) in zip(layer.ranges, masks) {
-        let own = try part(gradient, range)
+      for (own, mask) in zip(parts, masks) {
         try own.copy(from: own * (mask * factor).to(dtype))
       }
     }

@@ -295,12 +295,6 @@ struct ct_group {
 namespace coherent {
 namespace {
 
-char *copy(const std::string &text) {
-  char *result = strdup(text.c_str());
-  if (result == nullptr) throw std::bad_alloc();
-  return result;
-}
-
 void check(const at::Tensor &tensor) {
   TORCH_CHECK_VALUE(tensor.device().is_cpu() && tensor.is_contiguous(),
                     "processes exchange contiguous tensors on the CPU");
@@ -365,6 +359,6 @@ ct_status *ct_group_text(ct_group *group, const char *key, int64_t rank, char **
     TORCH_CHECK_VALUE(rank >= 0 && rank < group->count, "there is no rank ", rank);
     std::string found;
     group->together([&] { found = group->published(key, rank); });
-    *out = coherent::copy(found);
+    *out = coherent::copied(found);
   });
 }

@@ -22,15 +22,16 @@
 
 #include "support.h"
 
+using coherent::copied;
 using coherent::guarded;
 
-namespace {
-
-char *copy(const std::string &text) {
+char *coherent::copied(const std::string &text) {
   char *result = strdup(text.c_str());
   if (result == nullptr) throw std::bad_alloc();
   return result;
 }
+
+namespace {
 
 std::string library_folder() {
   Dl_info info{};
@@ -134,7 +135,7 @@ const char *ct_compiled_version(void) { return TORCH_VERSION; }
 ct_status *ct_loaded_description(char **out) {
   return guarded([&] {
     coherent::cuda_library_problem();  // the description asks about CUDA
-    *out = copy(at::show_config());
+    *out = copied(at::show_config());
   });
 }
 
@@ -142,18 +143,18 @@ ct_status *ct_loaded_version(char **out) {
   return guarded([&] {
     const auto &options = caffe2::GetBuildOptions();
     const auto version = options.find("TORCH_VERSION");
-    *out = version == options.end() ? nullptr : copy(version->second);
+    *out = version == options.end() ? nullptr : copied(version->second);
   });
 }
 
 void ct_string_free(char *string) { free(string); }
 
 ct_status *ct_library_path(char **out) {
-  return guarded([&] { *out = copy(library_folder()); });
+  return guarded([&] { *out = copied(library_folder()); });
 }
 
 ct_status *ct_cpu_capability(char **out) {
-  return guarded([&] { *out = copy(at::get_cpu_capability()); });
+  return guarded([&] { *out = copied(at::get_cpu_capability()); });
 }
 
 int32_t ct_thread_count(void) { return at::get_num_threads(); }
@@ -174,7 +175,7 @@ ct_status *ct_cuda_device_count(int32_t *out) {
 ct_status *ct_cuda_problem(char **out) {
   return guarded([&] {
     const auto problem = coherent::cuda_problem();
-    *out = problem.empty() ? nullptr : copy(problem);
+    *out = problem.empty() ? nullptr : copied(problem);
   });
 }
 

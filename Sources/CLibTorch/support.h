@@ -68,6 +68,9 @@ struct Counted {
 ct_status *failure(ct_error_kind kind, const char *message) noexcept;
 ct_status *current_exception() noexcept;
 
+// A text that its receiver frees.
+char *copied(const std::string &text);
+
 }  // namespace coherent
 
 struct ct_status : coherent::Counted<&coherent::LiveCounters::statuses> {

@@ -58,9 +58,14 @@ public struct GradientMatrix {
     /// The number of its columns.
     public var columnCount: Int { ranges.reduce(0) { $0 + $1.count } }
 
-    /// This layer's part of a vector over all parameters.
+    /// This layer's parts of a vector over all parameters, one for each range; they share its memory.
+    public func parts(of vector: Tensor) throws -> [Tensor] {
+      try ranges.map { try vector.narrow(0, from: $0.lowerBound, length: $0.count) }
+    }
+
+    /// This layer's part of a vector over all parameters, as one.
     public func part(of vector: Tensor) throws -> Tensor {
-      let parts = try ranges.map { try vector.narrow(0, from: $0.lowerBound, length: $0.count) }
+      let parts = try parts(of: vector)
       return parts.count == 1 ? parts[0] : try Tensor.concatenate(parts)
     }
   }
