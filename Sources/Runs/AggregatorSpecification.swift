@@ -54,6 +54,7 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
         threshold: $0.number("t", Double.init) ?? AgreementFilter.usualThreshold,
         joining: $0.settings["mean"] == nil ? .halving : .mean, groupCount: $0.number("k", Int.init))
     },
+    Row(words: ["agra"]) { _ in IndependentAgreement() },
     Row(words: ["sign-ema"], more: ["beta", "scale"]) {
       try SignOfAverage(
         beta: $0.number("beta", Double.init) ?? SignOfAverage.usualBeta,

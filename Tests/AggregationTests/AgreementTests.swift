@@ -84,6 +84,43 @@ import Tensors
     }
   }
 
+  /// Each half of the rows judges the other's.
+  private static func crossChecked(_ rows: [[Double]]) -> [Double] {
+    let first = (rows.count + 1) / 2
+    let means = [mean(Array(rows[..<first])), mean(Array(rows[first...]))]
+    let kept = rows.indices.filter { place in
+      zip(rows[place], means[place < first ? 1 : 0]).reduce(0) { $0 + $1.0 * $1.1 } > 0
+    }
+    return kept.isEmpty ? rows[0].map { _ in 0 } : mean(kept.map { rows[$0] })
+  }
+
+  @Test(arguments: [2, 3, 11], [false, true])
+  func examplesThatTheOtherHalfContradictsAreLeftOut(_ batch: Int, _ isConvolutional: Bool) throws {
+    let network = try Network(batch: batch, dtype: .float64, isConvolutional: isConvolutional)
+    let rule = IndependentAgreement()
+    let expected = Self.crossChecked(try network.explicit())
+    for _ in 0..<2 {
+      try rule.aggregate(network.matrix(), network.store)
+      try expectClose(network.store.gradient, expected, shape: [network.store.count], rtol: 1e-8, atol: 1e-10)
+    }
+    #expect(rule.emptySteps == (expected.allSatisfy { $0 == 0 } ? 2 : 0))
+  }
+
+  @Test func frozenParametersDoNotJudge() throws {
+    let network = try Network(batch: 11, dtype: .float64, isConvolutional: false)
+    try network.store.freeze([network.store.entries[0].name, network.store.entries[3].name])
+    let frozen = network.store.frozenRanges
+    let rows = try network.explicit().map { row in
+      row.enumerated().map { column, value in frozen.contains { $0.contains(column) } ? 0 : value }
+    }
+    let expected = Self.crossChecked(rows)
+    try IndependentAgreement().aggregate(network.matrix(), network.store)
+    let found: [Double] = try network.store.gradient.values()
+    for column in expected.indices where !frozen.contains(where: { $0.contains(column) }) {
+      #expect(abs(found[column] - expected[column]) < 1e-9)
+    }
+  }
+
   /// What is frozen has no say in who agrees.
   @Test(arguments: [nil, 3] as [Int?]) func frozenParametersDoNotCount(_ groups: Int?) throws {
     let network = try Network(batch: 11, dtype: .float64, isConvolutional: false)
@@ -136,12 +173,14 @@ import Tensors
   @Test func wordsAndTheirMistakes() throws {
     for word in [
       "sand-mask:t=0.2", "sand-mask:t=1:k=0.5", "gaf:t=0.97", "gaf:t=1.1:k=5:mean", "sign-ema", "sign-ema:beta=0.99",
+      "agra",
     ] {
       #expect(try AggregatorSpecification(word).make().description == word)
     }
     for (word, part) in [
       ("sand-mask:t=2", "from 0 to 1"), ("sand-mask:t=0.1:k=0", "above 0"), ("gaf:t=3", "from 0 to 2"),
       ("gaf:k=1", "2 to 64"), ("gaf:median", "gaf:t=T or gaf:t=T:k=K"), ("sign-ema:beta=1", "below 1"),
+      ("agra:t=0", "agra"),
       ("sign-ema:scale=-1", "above 0"),
     ] {
       #expect { _ = try AggregatorSpecification(word) } throws: { "\($0)".contains(part) }

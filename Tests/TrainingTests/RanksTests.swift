@@ -66,7 +66,7 @@ import TestSupport
   private static let optimizers = [
     "sgd", "adam", "adamw", "rm3", "ra3", "m3:successive", "m3", "mom:k=5", "geomed:k=5", "winsorized:c=10",
     "winsorized:s=2", "trimmed:s=1", "and-mask:t=0.2", "and-mask:t=0.2:rescaled", "sand-mask:t=0.1:k=0.001", "gaf:t=1",
-    "gaf:t=1:k=4", "m3+adam", "rm3+adamw",
+    "gaf:t=1:k=4", "agra", "m3+adam", "rm3+adamw",
     "m3 elr", "sgd ema",
   ]
 
