@@ -13,7 +13,12 @@ final class RunningStatistics {
 
   init(of model: any Module) throws {
     layers = model.coupledLayers
-    count = layers.reduce(0) { $0 + 2 * $1.runningMean.value.count }
+    count = Self.count(of: model)
+  }
+
+  /// How many a model has.
+  static func count(of model: any Module) -> Int {
+    model.coupledLayers.reduce(0) { $0 + 2 * $1.runningMean.value.count }
   }
 
   private var buffers: [(tensor: Tensor, momentum: Double)] {

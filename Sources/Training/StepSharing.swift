@@ -45,19 +45,25 @@ final class StepSharing {
       throw TrainingError(
         .configuration, "\(group.count) ranks compute on the CPU only; leave --device out, or start one process")
     }
+    try Self.check(store, ranks: group.count)
     shards = ShardPlan(count: store.count, ranks: group.count)
-    // More than one, as an array is taken for a shard's by its shape.
-    guard store.count >= Self.minimumShard * group.count, shards.range(of: group.count - 1).count > 1 else {
-      throw TrainingError(
-        .configuration,
-        "a model of \(store.count) parameters is too small to be divided among \(group.count) ranks; start fewer")
-    }
     shard = try store.shard(shards.range(of: group.rank))
     statistics = try RunningStatistics(of: model)
   }
 
   /// Of fewer parameters no rank would have something to do.
   private static let minimumShard = 16
+
+  /// Refuses more ranks than there are parameters for.
+  static func check(_ store: ParameterStore, ranks: Int) throws {
+    let last = ShardPlan(count: store.count, ranks: ranks).range(of: ranks - 1)
+    // More than one, as an array is taken for a shard's by its shape.
+    guard store.count >= minimumShard * ranks, last.count > 1 else {
+      throw TrainingError(
+        .configuration,
+        "a model of \(store.count) parameters is too small to be divided among \(ranks) ranks; start fewer")
+    }
+  }
 
   private var ranks: Range<Int> { 0..<group.count }
   private var own: Range<Int> { shards.range(of: group.rank) }

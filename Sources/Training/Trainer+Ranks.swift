@@ -18,7 +18,7 @@ extension Trainer {
 
   /// Gathers what the ranks keep of optimizer and aggregator; nothing to do alone.
   func gatherState() throws {
-    guard let sharing = passes.sharing else { return }
+    guard let sharing = trainingStep.sharing else { return }
     // The earlier one goes first: both would take twice the memory.
     gatheredState = nil
     let arrays = try sharing.gathered(updateState())

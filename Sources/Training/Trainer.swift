@@ -86,7 +86,8 @@ public final class Trainer {
   private(set) lazy var samples = EvaluationSamples(data, evaluations, seed: settings.seed)
   /// The source of dropout masks.
   let generator: Generator
-  let passes: TrainingStep
+  /// From a mini-batch to the aggregate of its gradients.
+  public let trainingStep: TrainingStep
   /// What is evaluated in place of the last weights; nil for those.
   let average: WeightAverage?
   /// What the loss remembers of earlier predictions; nil where it remembers nothing.
@@ -143,16 +144,17 @@ public final class Trainer {
     var dropout = SeededGenerator(seed: settings.seed, stream: .dropout)
     generator = try Generator(seed: dropout.next(), device: device)
     self.group = group.flatMap { $0.count > 1 ? $0 : nil }
-    passes = try TrainingStep(
+    trainingStep = try TrainingStep(
       model, store: store, aggregator: aggregator, linearPolicy: policy, generator: generator,
       batchNormGroups: settings.batchNormGroups, group: group)
-    try Self.checkBatches(of: sampler, for: passes)
+    try Self.checkBatches(of: sampler, for: trainingStep)
     loader = BatchLoader(
       data.train, indices: data.trainIndices, augmentation: settings.augmentation, seed: settings.seed,
-      part: passes.part)
-    try optimizer.prepare(passes.updated)
+      part: trainingStep.part)
+    try optimizer.prepare(trainingStep.updated)
     activationMemory =
-      device == .cpu ? try passes.activationMemory(exampleShape: data.train.exampleShape, linearPolicy: policy) : nil
+      device == .cpu
+      ? try trainingStep.activationMemory(exampleShape: data.train.exampleShape, linearPolicy: policy) : nil
     var evaluator = Evaluator(linearPolicy: policy, device: device)
     if let activationMemory { evaluator.chunkSize = activationMemory.evaluationChunk(maximum: evaluator.chunkSize) }
     self.evaluator = evaluator
@@ -226,7 +228,7 @@ public final class Trainer {
     shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
   ) throws -> TrainingOutcome {
     try synchronize()
-    passes.sharing?.begin()
+    trainingStep.sharing?.begin()
     if step == 0, !hasBegun {
       try observe(.evaluated(evaluateAsPlanned(evaluations.extent(at: 0) ?? .whole)))
       try probe(observe)
@@ -235,7 +237,7 @@ public final class Trainer {
       try observe(.completedStep(0))
     }
     while !isFinished {
-      if let sharing = passes.sharing {
+      if let sharing = trainingStep.sharing {
         // Ranks end together, after the step in which one of them has said so.
         if sharing.agreed.isStopWanted { return .interrupted }
         sharing.wish = .init(
@@ -248,12 +250,12 @@ public final class Trainer {
       try observe(.stepped(record))
       if let extent = presentExtent { try observe(.evaluated(evaluateAsPlanned(extent))) }
       try probe(observe)
-      if let agreed = passes.sharing?.agreed, agreed.isStateWanted || agreed.isStopWanted || isFinished {
+      if let agreed = trainingStep.sharing?.agreed, agreed.isStateWanted || agreed.isStopWanted || isFinished {
         try gatherState()
       }
       try observe(.completedStep(step))
       // A whole copy of what is divided: of the last step alone it may be asked for later.
-      if !isFinished, passes.sharing?.agreed.isStopWanted != true { gatheredState = nil }
+      if !isFinished, trainingStep.sharing?.agreed.isStopWanted != true { gatheredState = nil }
     }
     return .completed
   }
@@ -287,21 +289,21 @@ public final class Trainer {
     for _ in 0..<aggregator.batchesPerStep {
       let batch = try loader.next(&sampler, device: store.values.device)
       let targets = batch.indices.map { data.labels.assigned[$0] }
-      let part = passes.part(targets.count)
+      let part = trainingStep.part(targets.count)
       let labels = try Tensor(Array(targets[part]), device: store.values.device)
-      let result = try passes.aggregate(batch.images, ofBatch: targets.count) { [settings, predictions] logits in
+      let result = try trainingStep.aggregate(batch.images, ofBatch: targets.count) { [settings, predictions] logits in
         let memory = try predictions?.targets(of: Array(batch.indices[part]), logits)
         return try settings.loss.losses(logits, targets: labels, memory: memory)
       }
       try predictions?.didVisit(batch.indices, result.output.detach())
       total += try note(result, batch.indices, targets, rate: rate)
       count += batch.indices.count
-      let updated = passes.updated
+      let updated = trainingStep.updated
       let aggregate = try settings.clipNorm.map { limit in
         try NormClipping.clipped(result.aggregate, updated, to: limit) { try group?.sum([$0])[0] ?? $0 }
       }
       let isFinite = try optimizer.step(updated, aggregate ?? result.aggregate, learningRate: rate)
-      guard try passes.didStep(isFinite: isFinite) else {
+      guard try trainingStep.didStep(isFinite: isFinite) else {
         throw divergence("a parameter is no longer a finite number", rate: rate)
       }
     }

@@ -92,9 +92,9 @@ extension Trainer {
     }
     let arrays = Dictionary(state.arrays.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
     // Every rank has what belongs to its parameters.
-    let own = try passes.sharing?.divided(arrays) ?? arrays
-    try optimizer.restore(own.part("optimizer."), afterSteps: state.step, passes.updated)
-    try aggregator.restore(own.part("aggregator."), afterSteps: state.step, passes.updated)
+    let own = try trainingStep.sharing?.divided(arrays) ?? arrays
+    try optimizer.restore(own.part("optimizer."), afterSteps: state.step, trainingStep.updated)
+    try aggregator.restore(own.part("aggregator."), afterSteps: state.step, trainingStep.updated)
     guard let bytes = arrays["generator"], let first = arrays["learning.first"], let last = arrays["learning.last"],
       let forgetting = arrays["learning.forgetting"],
       let record = try LearningRecord(

@@ -10,7 +10,7 @@ import Tensors
 /// aggregator needs. The update is the optimizer's.
 public final class TrainingStep {
   /// What the passes compute for the aggregator.
-  private enum Route {
+  enum Route {
     case batchMean(any BatchMeanAggregator)
     case gradientMatrix(any GradientMatrixAggregator, GradientPlan)
   }
@@ -33,9 +33,10 @@ public final class TrainingStep {
   public let aggregator: any Aggregator
   /// What the optimizer updates: the store, or this rank's shard of it.
   public var updated: ParameterStore { sharing?.shard ?? store }
-  private let route: Route
+  let route: Route
   private let linearPolicy: LinearPolicy
-  private let generator: Generator
+  let generator: Generator
+  let batchNormGroups: Int?
   private let divider: BatchDivider
   /// With whom the step is made; nil alone.
   let sharing: StepSharing?
@@ -56,7 +57,7 @@ public final class TrainingStep {
     generator: Generator, batchNormGroups: Int? = nil, group: ProcessGroup? = nil
   ) throws {
     (self.model, self.store, self.aggregator, self.generator) = (model, store, aggregator, generator)
-    self.linearPolicy = linearPolicy
+    (self.linearPolicy, self.batchNormGroups) = (linearPolicy, batchNormGroups)
     let divider = try Self.divider(model, aggregator, batchNormGroups: batchNormGroups, ranks: group?.count ?? 1)
     self.divider = divider
     sharing = try group.flatMap {
@@ -73,7 +74,7 @@ public final class TrainingStep {
   }
 
   /// How mini-batches are divided.
-  private static func divider(
+  static func divider(
     _ model: any Module, _ aggregator: any Aggregator, batchNormGroups: Int?, ranks: Int
   ) throws -> BatchDivider {
     let own = (aggregator as? any GradientMatrixAggregator)?.groupCount

@@ -53,6 +53,23 @@ import Testing
     #expect(result.errors.isEmpty)
   }
 
+  @Test func aPlanTrainsNothing() throws {
+    let scratch = try Scratch()
+    let words = SmallData.options + ["--optimizer", "m3"]
+    let text = try train(words + ["--plan"]).output
+    for part in ["training and", "steps of 10 examples", "Memory: about", "a rank sends", "Computed:"] {
+      #expect(text.contains(part), "\(part) in \(text)")
+    }
+    let plan = try object(train(words + ["--plan", "--json"]).output)
+    #expect(plan["batch_size"] as? Int == 10 && (plan["seconds_per_step"] as? Double ?? 0) > 0)
+    let ranks = try #require(plan["ranks"] as? [[String: Any]])
+    #expect(ranks.map { $0["ranks"] as? Int } == [1, 2, 4, 8])
+    #expect(ranks[0]["bytes_sent"] as? Int == 0 && ranks[3]["examples"] as? Int == 2)
+    let refused = try Program.run(["train"] + words + ["--plan", "--out", scratch.path("run")])
+    #expect(refused.code != 0 && refused.errors.contains("leave out --out"))
+    #expect(!FileManager.default.fileExists(atPath: scratch.path("run")))
+  }
+
   @Test func theSavedConfigurationMakesTheSameRun() throws {
     let scratch = try Scratch()
     let odd = ["--lr", "0.12345678901234567", "--momentum", "0.3333333333333333", "--validation", "7"]

@@ -156,6 +156,38 @@ import TestSupport
     #expect(winsorized < 1.6, "\(winsorized)")
   }
 
+  /// What `--plan` says is what is sent.
+  @Test(arguments: ["sgd", "m3", "mom:k=4", "winsorized:s=2", "m3:successive"], [2, 3, 4])
+  func theTrafficOfAPlan(_ optimizer: String, _ count: Int) throws {
+    for model in ["mlp:64,32", "mlp:5"] {
+      let configuration = smallConfiguration {
+        ($0.model, $0.optimizer, $0.batchSize, $0.subset) = (model, optimizer, 12, 60)
+      }
+      let sent = try asRanks(count) { group -> Int in
+        let trainer = try ConfiguredTraining(configuration, group: group).trainer
+        let before = group.bytesSent
+        _ = try trainer.update()
+        return group.bytesSent - before
+      }
+      let trainer = try ConfiguredTraining(configuration).trainer
+      let planned = try trainer.trainingStep.traffic(
+        ranks: [1, count, 400_000], batchCount: 12, input: trainer.data.train.imageTensor(at: Array(0..<4)), outputs: 10
+      )
+      #expect(planned.possible.map(\.ranks) == [1, count])
+      #expect(planned.possible.first?.bytes == 0 && planned.possible.first?.examples == 12)
+      #expect(planned.possible.last?.bytes == sent.max(), "\(model): \(sent)")
+      #expect(planned.obstacle?.contains("too small to be divided") == true)
+    }
+  }
+
+  @Test func aPlanForBatchNormSaysWhatItNeeds() throws {
+    let trainer = try Self.convolutional(Mean(), groups: 3)
+    let planned = try trainer.trainingStep.traffic(
+      ranks: [1, 3, 4], batchCount: 12, input: trainer.data.train.imageTensor(at: Array(0..<4)), outputs: 10)
+    #expect(planned.possible.map(\.examples) == [12, 4])
+    #expect(planned.obstacle?.contains("set it to 4 or more") == true)
+  }
+
   // MARK: - Batch norm, dropout, convolutions
 
   /// A small network with every layer that ranks have to treat apart.

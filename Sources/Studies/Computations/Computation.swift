@@ -5,13 +5,6 @@ import RunStore
 import Runs
 import Training
 
-/// How long something takes.
-func seconds(_ body: () throws -> Void) rethrows -> Double {
-  let begun = DispatchTime.now().uptimeNanoseconds
-  try body()
-  return Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
-}
-
 /// What a cell computes without training.
 public enum Computation: Sendable, Equatable {
   /// The linear example of On the Generalization Mystery, exactly.

@@ -25,9 +25,6 @@ public struct CellEstimate: Codable, Sendable, Equatable {
 
 /// Estimates the cost of cells. Cells of the same shape (data, model, batch, optimizer) are measured once.
 public struct CellEstimator {
-  private static let steps = 2
-  /// Examples that evaluation is timed on.
-  private static let evaluated = 256
   /// A mini-batch that takes more bytes than this is timed in part: what may not fit must not be found out by taking it.
   private static let timedBytes = 1 << 29
   /// Fewer examples say too little about the time of many.
@@ -112,32 +109,12 @@ public struct CellEstimator {
       timed.batchSize = min(configuration.batchSize, max(least, Int(clamping: share * Double(configuration.batchSize))))
       timed.validation = 0
       // Without a smaller rest at the end.
-      timed.subset = min(train, timed.batchSize * (Self.steps + 1)) / timed.batchSize * timed.batchSize
+      timed.subset = min(train, timed.batchSize * (Trainer.timedSteps + 1)) / timed.batchSize * timed.batchSize
       trainer = try self.training(timed).trainer
     }
-    let (step, example) = try Self.time(trainer)
+    let (step, example) = try trainer.timed()
     return Cost(
       step: step * Double(configuration.batchSize) / Double(timed.batchSize), example: example, memory: memory,
       train: train, test: test, disk: estimate.map { $0.parameters + $0.optimizer })
-  }
-
-  /// Seconds of a step and of the evaluation of an example.
-  private static func time(_ trainer: Trainer) throws -> (step: Double, example: Double) {
-
-    var step = Double.infinity
-    // The first step makes the libraries' plans.
-    do {
-      for _ in 0...Self.steps where trainer.step < trainer.steps {
-        step = min(step, try seconds { _ = try trainer.update() })
-      }
-    } catch let error as TrainingError where error.kind == .divergence {
-      // What the run itself will find out, and keep as its result.
-    }
-    let count = min(Self.evaluated, trainer.data.test.count)
-    let evaluation = try seconds {
-      _ = try trainer.evaluator.evaluate(
-        trainer.model, on: trainer.data.test, indices: Array(0..<count), labels: trainer.data.test.labels)
-    }
-    return (step.isFinite ? step : 0, count > 0 ? evaluation / Double(count) : 0)
   }
 }

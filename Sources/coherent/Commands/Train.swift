@@ -41,11 +41,20 @@ struct Train: ParsableCommand {
   @OptionGroup(title: TrainingOptions.Records.title) private var keeping: Keeping
   @OptionGroup(title: TrainingOptions.Machine.title) private var limits: Limits
 
+  @Flag(help: "Only estimate time and memory, and what several processes would send each other; train nothing.")
+  var plan = false
+
   @Flag(help: "Print the results as JSON.") var json = false
 
   @Flag(name: .shortAndLong, help: "Show no progress.") var quiet = false
 
   func validate() throws {
+    if plan {
+      guard place.out == nil, keeping.resume == nil else {
+        throw ValidationError("--plan writes nothing: leave out --out and --resume.")
+      }
+      return
+    }
     guard (place.out == nil) != (keeping.resume == nil) else {
       throw ValidationError("Give either --out RUN for a new run or --resume RUN to continue one.")
     }
@@ -60,6 +69,12 @@ struct Train: ParsableCommand {
 
   func run() throws {
     Runtime.keepFreedMemory()
+    if plan {
+      // Every rank would say the same.
+      guard try Launch().rank == 0 else { return }
+      let result = PlanResult(try TrainingPlan(agreed(nil)))
+      return try json ? Console.json(result) : Console.print(result.text)
+    }
     // Nobody may be left to read what is said here: that ends no training.
     signal(SIGPIPE, SIG_IGN)
     let parent = ParentProcessMonitor()
