@@ -46,7 +46,8 @@ public struct TrainingPlan {
   /// - Throws: as `ConfiguredTraining`.
   public init(_ configuration: TrainingConfiguration, ranks: [Int] = [1, 2, 4, 8, 16, 32, 64]) throws {
     let training = try ConfiguredTraining(configuration, parameterLimit: MemoryLimit.current())
-    (self.configuration, trainer, memory) = (training.configuration, training.trainer, training.memoryEstimate)
+    let trainer = training.trainer
+    (self.configuration, self.trainer, memory) = (training.configuration, trainer, training.memoryEstimate)
     try memory?.check(against: MemoryLimit.current(), batchSize: configuration.batchSize)
     let measured = try trainer.timed()
     cost = measured
