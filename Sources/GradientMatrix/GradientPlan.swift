@@ -95,9 +95,12 @@ public final class GradientPlan {
         members.append(next)
         parameters.formUnion(next.parameters.map(ObjectIdentifier.init))
       }
+      // Parameters of the model itself go by their own names, where there are others.
+      let isRoot = first.name.isEmpty && owners.count > 1
       groups.append(
         Group(
-          name: first.name, members: members.map(\.module), memberNames: members.map(\.name),
+          name: isRoot ? entries.first { parameters.contains(ObjectIdentifier($0.parameter)) }?.name ?? "" : first.name,
+          members: members.map(\.module), memberNames: members.map(\.name),
           entries: parameters.compactMap { places[$0] }.sorted { $0.range.lowerBound < $1.range.lowerBound },
           isUnknown: members.contains { !($0.module is any FactoredModule) }))
     }

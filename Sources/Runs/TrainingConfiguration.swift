@@ -19,7 +19,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var allowMissing = false
   /// Whether pixels are normalised: "auto", as is usual for the data set, or "none", bytes / 255.
   public var normalize = PixelNormalization.auto
-  /// The share of every class held out to test on where a folder has no test pictures; a fifth by default.
+  /// The share of every class held out to test on where a folder has no test pictures, or of all pairs of modular:P; a
+  /// fifth by default.
   public var testFraction: Double?
   /// Height and width of the images; see `resolvedImageSize`.
   public var imageSize: Int?
@@ -283,12 +284,13 @@ extension TrainingConfiguration {
   }
 
   private func validateImages() throws {
-    let isFolder = try DatasetCatalog.entry(named: dataset).format == .folder
+    let entry = try DatasetCatalog.entry(named: dataset)
+    let isFolder = entry.format == .folder
     try require(
       isFolder || (resize == nil && !skipBad), "resize and skip-bad are for image folders, not for \(dataset)")
     if let size = resolvedImageSize { _ = try ImageTransform(size: size, resize: resize) }
     try require(
-      isFolder || testFraction == nil,
+      entry.holdsOut || testFraction == nil,
       "test-fraction is for image folders without val and test; \(dataset) has test examples of its own")
     try require(
       testFraction.map { $0 >= 0 && $0 < 1 } ?? true,
@@ -297,6 +299,15 @@ extension TrainingConfiguration {
       split == nil || testFraction == nil,
       "give split or test-fraction, not both: a split file already says which examples to test on")
     let augmentation = try Augmentation(augment)
+    try require(
+      !entry.isOfTokens || augmentation == .none,
+      "augment changes pictures, but the examples of \(dataset) are tokens; leave augment out")
+    try require(
+      !entry.isOfTokens || imageSize == nil, "image-size is for pictures, but the examples of \(dataset) are tokens")
+    try require(
+      !entry.isOfTokens || noise == 0 || noiseKind != .instance,
+      "noise-kind instance depends on pictures, but the examples of \(dataset) are tokens; choose permute, uniform or "
+        + "asymmetric")
     try require(
       isFolder || augmentation.crop != .resized,
       "augment: random-resized-crop needs the pictures of an image folder; use crop for \(dataset)")
