@@ -133,8 +133,8 @@ public enum DatasetCatalog {
     guard let found = all.first(where: { $0.name == name }) else {
       throw DatasetError(
         "There is no data set called \"\(name)\".",
-        remedy: "Known data sets: \(all.map(\.name).joined(separator: ", ")), glyphs:K with K classes, and modular:P for "
-          + "sums modulo P.")
+        remedy: "Known data sets: \(all.map(\.name).joined(separator: ", ")), glyphs:K with K classes, and modular:P "
+          + "for sums modulo P.")
     }
     return found
   }

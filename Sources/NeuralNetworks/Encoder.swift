@@ -120,8 +120,8 @@ final class Encoder: FactoredModule {
     guard input.rank == 3, input.size(2) == width, input.size(1) <= most else {
       throw TensorError(
         kind: .invalid, operation: "Encoder", operands: [input.summary],
-        reason: "the model was made for at most \(most) positions of \(width) numbers: shorten the examples, or make the "
-          + "model for longer ones")
+        reason: "the model was made for at most \(most) positions of \(width) numbers: shorten the examples, or make "
+          + "the model for longer ones")
     }
     let count = input.size(1)
     let own = try context.value(of: positions).narrow(1, from: 0, length: count).expand(input.shape)

@@ -12,7 +12,9 @@ import Testing
   private func reference(_ layer: MultiheadAttention, _ input: Tensor, visible: [[Bool]]? = nil) throws -> [Double] {
     let (batch, count, width) = (input.size(0), input.size(1), input.size(2))
     let x: [Double] = try input.values()
-    let (weight, bias): ([Double], [Double]) = try (layer.projection.value.values(), layer.projectionBias.value.values())
+    let (weight, bias): ([Double], [Double]) = try (
+      layer.projection.value.values(), layer.projectionBias.value.values()
+    )
     let (last, lastBias): ([Double], [Double]) = try (
       layer.output.weight.value.values(), layer.output.bias?.value.values() ?? []
     )
@@ -131,10 +133,12 @@ import Testing
   @Test(arguments: [
     ("transformer:", "no setting \"\""), ("transformer:layers=2,,heads=1", "no setting \"\""),
     ("transformer:layers=0", "layers must be a whole number from 1 to 1000, not \"0\""),
-    ("transformer:width=1.5", "width must be a whole number"), ("transformer:width=99999999999999999999", "width must be"),
+    ("transformer:width=1.5", "width must be a whole number"),
+    ("transformer:width=99999999999999999999", "width must be"),
     ("transformer:width=10,heads=4", "a width of 10 does not divide into 4 heads; heads=2 would fit it"),
     ("transformer:layers=1,layers=2", "layers occurs twice"), ("transformer:layer=1", "did you mean \"layers\"?"),
-    ("transformer:tied=1", "tied must be yes or no"), ("transformer:dropout=1", "dropout must be at least 0 and below 1"),
+    ("transformer:tied=1", "tied must be yes or no"),
+    ("transformer:dropout=1", "dropout must be at least 0 and below 1"),
     ("transformer:dropout=nan", "dropout must be"), ("transformer:depth", "no setting \"depth\""),
     ("transformers", "did you mean \"transformer\"?"),
   ]) func impossibleWordsAreRefused(_ word: String, _ part: String) {

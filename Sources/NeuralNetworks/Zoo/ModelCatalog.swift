@@ -36,7 +36,8 @@ public struct ModelEntry: Sendable {
 /// The architectures for images that are known by name.
 public enum ModelCatalog {
   /// All of them, family by family.
-  public static let all: [ModelEntry] = smallResNets + resNets + vggs + [inception] + efficientNets + [alexNet]
+  public static let all: [ModelEntry] =
+    smallResNets + resNets + vggs + [inception] + efficientNets + [alexNet]
     + visionTransformers
 
   /// The one of a name; nil when there is none.
@@ -105,11 +106,11 @@ public enum ModelCatalog {
 
   private static let visionTransformers = [
     (
-      "vit_tiny", "vision transformer of 12 layers of 192 numbers for small images, patches of 4×4 (Touvron et al., 2021)",
+      "vit_tiny", "vision transformer of 12 layers, width 192, patches of 4×4 for small images (Touvron et al., 2021)",
       32, 4, EncoderShape(layers: 12, width: 192, heads: 3, hidden: 768)
     ),
     (
-      "vit_b_16", "vision transformer of 12 layers of 768 numbers, patches of 16×16 (Dosovitskiy et al., 2021)", 224, 16,
+      "vit_b_16", "vision transformer of 12 layers, width 768, patches of 16×16 (Dosovitskiy et al., 2021)", 224, 16,
       EncoderShape(layers: 12, width: 768, heads: 12, hidden: 3072)
     ),
   ].map { name, summary, side, patch, shape in

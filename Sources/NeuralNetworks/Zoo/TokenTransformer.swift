@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import GradientBlocks
 import Tensors
 
 /// The size of a transformer for tokens as a word: "transformer:layers=2,width=128,heads=4".
@@ -50,12 +49,14 @@ public struct TransformerSpecification: Sendable, Equatable, CustomStringConvert
         dropout = share
       default:
         guard let range = Self.ranges[String(key)] else {
-          let hint = nearest(to: String(key), in: Self.keys).map { "; did you mean \"\($0)\"?" } ?? ""
+          let hint = nearest(to: String(key), in: Self.keys).map { "; did you mean \"\($0)\"? Or" } ?? ""
           throw failure(
-            "there is no setting \"\(key)\"\(hint) Write \(Self.usage), and mlp=512, dropout=0.1 or tied=yes as you like")
+            "there is no setting \"\(key)\"\(hint.isEmpty ? ";" : hint) write \(Self.usage), and mlp=512, dropout=0.1 "
+              + "or tied=yes as you like")
         }
         guard let number = Int(value), range.contains(number) else {
-          throw failure("\(key) must be a whole number from \(range.lowerBound) to \(range.upperBound), not \"\(value)\"")
+          throw failure(
+            "\(key) must be a whole number from \(range.lowerBound) to \(range.upperBound), not \"\(value)\"")
         }
         switch key {
         case "layers": layers = number
@@ -119,7 +120,8 @@ final class TokenTransformer: Module {
   ) throws {
     guard !specification.isTied || classes <= vocabulary else {
       throw ModelError(
-        "\(specification): its table of \(vocabulary) tokens cannot make the logits of \(classes) classes; leave tied out")
+        "\(specification): its table of \(vocabulary) tokens cannot make the logits of \(classes) classes; leave tied "
+          + "out")
     }
     embedding = try Embedding(count: vocabulary, size: specification.width, generator: factory.generator)
     try embedding.weight.value.detach().multiply(by: 0.02)
