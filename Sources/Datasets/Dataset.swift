@@ -43,6 +43,8 @@ public struct Dataset: Sendable {
   /// The number of different tokens where the examples are tokens, a byte each, which are handed out as they are; nil for
   /// images.
   public var vocabulary: Int?
+  /// Whether every token of an example is to be predicted from those before it, and its label is what follows the last.
+  public var predictsAll = false
   /// The share of every class that was held out to test on; nil where the data set has test examples of its own.
   public internal(set) var testFraction: Double?
   /// The paths of the examples' files below the data folder, in the order of the examples; nil where they have none.
@@ -158,7 +160,7 @@ public struct Dataset: Sendable {
     other.paths = paths
     other.testFraction = testFraction
     other.normalization = normalization
-    other.vocabulary = vocabulary
+    (other.vocabulary, other.predictsAll) = (vocabulary, predictsAll)
     other.notes = notes
     return other
   }

@@ -281,7 +281,9 @@ extension GradientPlan {
         let own = try model.forward(input.narrow(0, from: index, length: 1), in: context)
         let before = try constant.narrow(0, from: 0, length: index)
         let after = try constant.narrow(0, from: index + 1, length: batch - index - 1)
-        let loss = try losses(Tensor.concatenate([before, own, after])).select(0, index)
+        let loss = try context.completed(
+          losses(Tensor.concatenate([before, own, after])).narrow(0, from: index, length: 1)
+        ).sum()
         let gradients = try loss.gradients(withRespectTo: parameters.map(\.value))
         for (parameter, gradient) in zip(parameters, gradients) where gradient != nil {
           reached.insert(ObjectIdentifier(parameter))

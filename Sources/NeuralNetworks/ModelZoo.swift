@@ -162,24 +162,25 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
   ///   - exampleShape: the extents of one example: channels × height × width for images, the number of tokens for tokens.
   ///   - classes: the number of logits.
   ///   - vocabulary: the number of different tokens; nil where the examples are no tokens.
+  ///   - predictsAll: whether every token is predicted from those before it, rather than what follows the last alone.
   ///   - norm: which normalisation follows convolutions.
   ///   - initializer: how weights are drawn; by default as the architecture's authors or torchvision draw them, and
   ///     `xavierScaled` for perceptrons.
   ///   - generator: the source of the draws.
   /// - Throws: `ModelError` when examples or normalisation do not fit the model; `TensorError` when memory runs out.
   public func build(
-    exampleShape: [Int], classes: Int, vocabulary: Int? = nil, norm: NormalizationChoice = .batch,
-    initializer: Initializer? = nil, generator: Generator
+    exampleShape: [Int], classes: Int, vocabulary: Int? = nil, predictsAll: Bool = false,
+    norm: NormalizationChoice = .batch, initializer: Initializer? = nil, generator: Generator
   ) throws -> any Module {
     try build(
-      exampleShape: exampleShape, classes: classes, vocabulary: vocabulary, norm: norm, initializer: initializer,
-      generator: generator, drops: true)
+      exampleShape: exampleShape, classes: classes, vocabulary: vocabulary, predictsAll: predictsAll, norm: norm,
+      initializer: initializer, generator: generator, drops: true)
   }
 
   /// As above; without `drops` neither dropout nor stochastic depth is random.
   func build(
-    exampleShape: [Int], classes: Int, vocabulary: Int? = nil, norm: NormalizationChoice, initializer: Initializer?,
-    generator: Generator, drops: Bool
+    exampleShape: [Int], classes: Int, vocabulary: Int? = nil, predictsAll: Bool = false, norm: NormalizationChoice,
+    initializer: Initializer?, generator: Generator, drops: Bool
   ) throws -> any Module {
     try check(norm: norm)
     try check(exampleShape: exampleShape, vocabulary: vocabulary)
@@ -197,7 +198,7 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
     if let transformer {
       return try TokenTransformer(
         transformer, positions: exampleShape[0], vocabulary: vocabulary ?? 0, classes: classes,
-        factory: factory(TokenTransformer.weights))
+        predictsAll: predictsAll, factory: factory(TokenTransformer.weights))
     }
     var inputs = 1
     for extent in exampleShape {

@@ -114,7 +114,8 @@ extension TrainingConfiguration {
     try specification.check(exampleShape: examples.exampleShape, of: dataset, vocabulary: examples.vocabulary)
     let model = try specification.build(
       exampleShape: examples.exampleShape, classes: examples.classCount, vocabulary: examples.vocabulary,
-      norm: NormalizationChoice(norm), initializer: initializer, generator: generator)
+      predictsAll: examples.predictsAll, norm: NormalizationChoice(norm), initializer: initializer, generator: generator
+    )
     if let file { try PretrainedWeights(file: file).load(into: model, specification, head: weightsHead) }
     return model
   }

@@ -137,7 +137,8 @@ extension TrainedModel {
   static func build(_ configuration: TrainingConfiguration, for dataset: Dataset) throws -> any Module {
     try ModelSpecification(configuration.model).build(
       exampleShape: dataset.exampleShape, classes: dataset.classCount, vocabulary: dataset.vocabulary,
-      norm: NormalizationChoice(configuration.norm), initializer: configuration.initializer,
+      predictsAll: dataset.predictsAll, norm: NormalizationChoice(configuration.norm),
+      initializer: configuration.initializer,
       generator: Generator(seed: 0))
   }
 

@@ -22,6 +22,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   /// The share of every class held out to test on where a folder has no test pictures, or of all pairs of modular:P; a
   /// fifth by default.
   public var testFraction: Double?
+  /// What an example of a text is; a token by default.
+  public var example: ExampleMeaning?
   /// Height and width of the images; see `resolvedImageSize`.
   public var imageSize: Int?
   /// The shorter side of a folder's pictures before they are cropped; image-size·256/224 by default.
@@ -234,6 +236,7 @@ extension TrainingConfiguration {
     (options.imageSize, options.resize) = (resolvedImageSize, resize)
     (options.testFraction, options.testSeed, options.keepsFolderWhole) = (testFraction, seed, split != nil)
     (options.workers, options.prefetch) = (workers, prefetch)
+    options.example = example ?? .token
     return options
   }
 
@@ -257,7 +260,7 @@ extension TrainingConfiguration {
   static let manifestEntries = [
     "split", "weights", "norm", "augment", "loss", "ema", "bn_groups", "drop_last", "clip_norm", "freeze",
     "frozen_parameters",
-    "memory_estimate_bytes", "ranks",
+    "memory_estimate_bytes", "ranks", "example",
   ]
 
   /// What adds up and is multiplied on the way: far above every data set, far below what an `Int` holds.
@@ -299,6 +302,9 @@ extension TrainingConfiguration {
       split == nil || testFraction == nil,
       "give split or test-fraction, not both: a split file already says which examples to test on")
     let augmentation = try Augmentation(augment)
+    try require(
+      entry.format == .text || example == nil,
+      "example says what an example of text is; leave it out for \(dataset)")
     try require(
       !entry.isOfTokens || augmentation == .none,
       "augment changes pictures, but the examples of \(dataset) are tokens; leave augment out")

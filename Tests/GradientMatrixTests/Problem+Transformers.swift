@@ -60,6 +60,18 @@ extension Problem {
     transformer("layers=1,width=6,heads=2", tokens: [0, 1, 5, 2, 2, 5, 4, 0, 5]),
     transformer("layers=2,width=4,heads=1,mlp=7", count: 1, tokens: [3, 0, 3]),
     transformer("layers=1,width=6,heads=3,tied=yes", tokens: [0, 1, 5, 2, 2, 5, 4, 0, 5, 5, 5, 5]),
+    Problem("transformer that predicts every token") {
+      let model = try ModelSpecification("transformer:layers=1,width=4,heads=2").build(
+        exampleShape: [4], classes: 5, vocabulary: 5, predictsAll: true, generator: $0.generator)
+      try $0.unsettle(model)
+      return .init(model: model, input: try Tensor([1, 2, 3, 4, 4, 0, 0, 1, 2, 2, 2, 2], shape: [3, 4]))
+    },
+    Problem("transformer that predicts every token by a tied table") {
+      let model = try ModelSpecification("transformer:layers=1,width=4,heads=1,tied=yes").build(
+        exampleShape: [4], classes: 5, vocabulary: 5, predictsAll: true, generator: $0.generator)
+      try $0.unsettle(model)
+      return .init(model: model, input: try Tensor([1, 2, 3, 4, 4, 0, 0, 1, 2, 2, 2, 2], shape: [3, 4]))
+    },
     Problem("transformer over padding") {
       let specification = try ModelSpecification("transformer:layers=1,width=4,heads=2")
       let model = try TokenTransformer(

@@ -175,8 +175,15 @@ import Testing
       _ = try model.forward(Tensor.zeros([2, 5]), in: .evaluation())
     }
     expectError("at least one token") { _ = try model.forward(Tensor.zeros([2, 0]), in: .evaluation()) }
-    #expect(throws: TensorError.self) { try model.forward(Tensor([0, 7], shape: [1, 2]), in: .evaluation()) }
-    #expect(throws: TensorError.self) { try model.forward(Tensor([0, -1], shape: [1, 2]), in: .evaluation()) }
+    for token in [7, -1] {
+      expectError("a token \(token)", "vocabulary is 0 to 6", "larger") {
+        _ = try model.forward(Tensor([0, token], shape: [1, 2]), in: .evaluation())
+      }
+    }
+    expectError("cannot predict every token of 7", "5 classes", "example: token") {
+      _ = try ModelSpecification("transformer").build(
+        exampleShape: [4], classes: 5, vocabulary: 7, predictsAll: true, generator: Generator(seed: 1))
+    }
   }
 
   /// What follows a position has no say in it: the model of the first tokens is that of all.
@@ -192,6 +199,35 @@ import Testing
     try expectClose(padded, short.values(as: Double.self), shape: [1, 4], rtol: 1e-5, atol: 1e-6)
     let other = try model.forward(Tensor([3, 1, 4], shape: [1, 3]), in: .evaluation())
     #expect(try other.values(as: Float.self) != short.values(as: Float.self))
+  }
+
+  /// The loss of a sequence is the mean of the losses of its tokens, each from a pass over what comes before it.
+  @Test(arguments: ["", ",tied=yes"]) func everyTokenIsPredictedFromThoseBefore(_ tied: String) throws {
+    let word = try ModelSpecification("transformer:layers=1,width=6,heads=2" + tied)
+    func build(_ predictsAll: Bool) throws -> any Module {
+      let model = try word.build(
+        exampleShape: [4], classes: 7, vocabulary: 7, predictsAll: predictsAll, generator: Generator(seed: 5))
+      _ = try ParameterStore(model, dtype: .float64)
+      return model
+    }
+    let (all, one) = try (build(true), build(false))
+    let (tokens, labels) = ([[3, 1, 2, 6], [0, 0, 5, 4]], [2, 0])
+    let context = ForwardContext.evaluation()
+    let logits = try all.forward(Tensor(tokens.flatMap { $0 }, shape: [2, 4]), in: context)
+    let losses = try context.completed(logits.crossEntropy(targets: Tensor(labels)))
+    let expected = try zip(tokens, labels).map { tokens, label -> Double in
+      let each = try (1...4).map { count -> Double in
+        let before = try Tensor(Array(tokens.prefix(count)), shape: [1, count])
+        let target = count < 4 ? tokens[count] : label
+        return try one.forward(before, in: .evaluation()).crossEntropy(targets: Tensor([target])).sum().item()
+      }
+      return each.reduce(0.0, +) / 4
+    }
+    try expectClose(losses, expected, shape: [2], rtol: 1e-11, atol: 1e-12)
+    // A model that has no losses of its own leaves those of its output as they are.
+    let plain = ForwardContext.evaluation()
+    _ = try one.forward(Tensor([3, 1], shape: [1, 2]), in: plain)
+    #expect(try plain.completed(Tensor([0.5])).values(as: Double.self) == [0.5])
   }
 
   @Test func dropoutNeedsAGeneratorInTrainingAlone() throws {

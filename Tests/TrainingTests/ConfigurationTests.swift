@@ -192,6 +192,7 @@ import TestSupport
     full.testSubset = 17
     full.noisyTestProbes = true
     (full.testFraction, full.warmup, full.freeze) = (0.1 + 0.2, 7, ["layer1.*", "*.bias", "fc?"])
+    full.example = .sequence
     (full.imageSize, full.resize, full.augment, full.skipBad) = (64, 80, "flip+crop", true)
     (full.clipNorm, full.corrections) = (1.5, "corrections.csv")
     (full.workers, full.prefetch, full.allowMissing, full.normalize) = (3, 0, true, .none)

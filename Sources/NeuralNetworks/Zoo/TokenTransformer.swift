@@ -94,7 +94,8 @@ public struct TransformerSpecification: Sendable, Equatable, CustomStringConvert
 /// a table of tokens, learned positions, layers with causal attention, a normalisation, and logits.
 ///
 /// The logits are those of what follows the last token: [B, T] to [B, K]. A token that is `padding` is seen by no other,
-/// and the last token is the last that is none.
+/// and the last token is the last that is none. Where every token is predicted, the others' losses are the model's own:
+/// Σₜ −ln softmax(zₜ)[xₜ₊₁] over t < T, which `ForwardContext.completed` adds to that of the output.
 final class TokenTransformer: Module {
   /// As GPT-2 starts: σ = 0.02, biases 0.
   static let weights = InitialWeights(
@@ -104,7 +105,9 @@ final class TokenTransformer: Module {
   private let encoder: Encoder
   private let head: Linear
   private let classes: Int
+  private let vocabulary: Int
   private let padding: Int?
+  private let predictsAll: Bool
 
   /// - Parameters:
   ///   - specification: how large it is.
@@ -112,12 +115,19 @@ final class TokenTransformer: Module {
   ///   - vocabulary: the number of tokens.
   ///   - classes: K, the number of logits.
   ///   - padding: the token that fills up examples; nil where all have the same length.
+  ///   - predictsAll: whether every token is predicted from those before it, rather than what follows the last alone.
   ///   - factory: makes the layers.
-  /// - Throws: `ModelError` when the table of tokens is to be the last layer's and has too few.
+  /// - Throws: `ModelError` when the table of tokens is to be the last layer's and has too few, or tokens are to be
+  ///   predicted that are no classes or may be padding.
   init(
     _ specification: TransformerSpecification, positions: Int, vocabulary: Int, classes: Int, padding: Int? = nil,
-    factory: LayerFactory
+    predictsAll: Bool = false, factory: LayerFactory
   ) throws {
+    guard !predictsAll || classes == vocabulary && padding == nil else {
+      throw ModelError(
+        "\(specification) cannot predict every token of \(vocabulary) by the logits of \(classes) classes; predict what "
+          + "follows the last one (example: token)")
+    }
     guard !specification.isTied || classes <= vocabulary else {
       throw ModelError(
         "\(specification): its table of \(vocabulary) tokens cannot make the logits of \(classes) classes; leave tied "
@@ -129,7 +139,8 @@ final class TokenTransformer: Module {
     head =
       try specification.isTied
       ? Linear(weight: embedding.weight) : factory.linear(specification.width, classes)
-    (self.classes, self.padding) = (classes, padding)
+    (self.classes, self.vocabulary) = (classes, vocabulary)
+    (self.padding, self.predictsAll) = (padding, predictsAll)
   }
 
   var members: [ModuleMember] {
@@ -145,11 +156,41 @@ final class TokenTransformer: Module {
     // Data sets hand out real numbers, which are whole here.
     let tokens = try input.to(.int64)
     let isReal = try padding.map { try tokens.equal(Tensor([$0], device: tokens.device)).logicalNot() }
-    let vectors = try embedding(tokens, in: context)
+    let vectors = try looked(up: tokens, in: context)
     let hidden = try encoder.forward(vectors, visible: isReal, in: context)
     context.observer?(encoder, vectors, hidden)
+    if predictsAll { return try last(ofAll: head(hidden, in: context), tokens, in: context) }
     let logits = try head(last(of: hidden, isReal: isReal), in: context)
     return logits.size(-1) == classes ? logits : try logits.narrow(-1, from: 0, length: classes)
+  }
+
+  private func looked(up tokens: Tensor, in context: ForwardContext) throws -> Tensor {
+    do {
+      return try embedding(tokens, in: context)
+    } catch let error as TensorError {
+      guard tokens.count > 0 else { throw error }
+      let flat = try tokens.reshape([-1])
+      let (most, least) = try (flat.largest(0).item(), -flat.negated().largest(0).item())
+      guard least < 0 || most >= Double(vocabulary) else { throw error }
+      let worst = Int(exactly: least < 0 ? least : most) ?? .max
+      throw TensorError(
+        kind: .invalid, operation: "transformer", operands: [tokens.summary],
+        reason:
+          "there is a token \(worst), but the vocabulary is 0 to \(vocabulary - 1): make the model for a larger one")
+    }
+  }
+
+  /// The logits [B, K] of what follows the last token, from those of all, [B, T, K]; the others' losses are the model's
+  /// own.
+  private func last(ofAll logits: Tensor, _ tokens: Tensor, in context: ForwardContext) throws -> Tensor {
+    let (batch, count) = (logits.size(0), logits.size(1))
+    if count > 1, batch > 0 {
+      let before = try logits.narrow(1, from: 0, length: count - 1).reshape([batch * (count - 1), classes])
+      let targets = try tokens.narrow(1, from: 1, length: count - 1).reshape([batch * (count - 1)])
+      context.addLosses(
+        try before.crossEntropy(targets: targets).reshape([batch, count - 1]).sum([1]), count: count - 1)
+    }
+    return try logits.select(1, count - 1)
   }
 
   /// The vectors [B, D] at the last tokens that are no padding; at the first where all are.
