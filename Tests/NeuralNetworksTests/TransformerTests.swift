@@ -230,6 +230,34 @@ import Testing
     #expect(try plain.completed(Tensor([0.5])).values(as: Double.self) == [0.5])
   }
 
+  /// A file may have the table of a tied model twice, if both are the same, and under either name.
+  @Test func tiedWeightsOfAFileHaveOneValue() throws {
+    let word = try ModelSpecification("transformer:layers=1,width=4,heads=2,tied=yes")
+    func build(_ seed: UInt64) throws -> any Module {
+      try word.build(exampleShape: [3], classes: 5, vocabulary: 5, generator: Generator(seed: seed))
+    }
+    let (source, target) = try (build(1), build(2))
+    var tensors = Dictionary(uniqueKeysWithValues: source.namedParameters.map { ($0.name, $0.parameter.value) })
+    let table = try #require(tensors["embedding.weight"])
+    #expect(target.sharedParameterNames.map(\.name) == ["head.weight"])
+    func load() throws { try PretrainedWeights(tensors: tensors, source: "w.safetensors").load(into: target, word) }
+    for names in [["embedding.weight"], ["head.weight"], ["embedding.weight", "head.weight"]] {
+      for name in ["embedding.weight", "head.weight"] { tensors[name] = names.contains(name) ? table : nil }
+      for (_, parameter) in target.namedParameters { try parameter.value.detach().fill(0) }
+      try load()
+      let loaded = try #require(target.namedParameters.first { $0.name == "embedding.weight" })
+      #expect(try loaded.parameter.value.values(as: Float.self) == table.values(as: Float.self))
+    }
+    for other in [try table.detach() * 2, try Tensor.zeros([6, 4])] {
+      tensors["head.weight"] = other
+      expectError("w.safetensors", "embedding.weight and head.weight differ", "without tied weights") { try load() }
+    }
+    // Where nothing is tied, two names are two tensors.
+    let untied = try ModelSpecification("transformer:layers=1,width=4,heads=2").build(
+      exampleShape: [3], classes: 5, vocabulary: 5, generator: Generator(seed: 1))
+    #expect(untied.sharedParameterNames.isEmpty)
+  }
+
   @Test func dropoutNeedsAGeneratorInTrainingAlone() throws {
     let model = try build("transformer:layers=1,width=4,heads=2,dropout=0.5")
     let input = try Tensor([1, 2, 3, 4], shape: [1, 4])

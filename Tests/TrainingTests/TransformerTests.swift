@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import GradientMatrix
 import NeuralNetworks
 import RunStore
+import Tensors
 import TestSupport
 import Testing
 
@@ -59,6 +61,35 @@ import Testing
     })
     #expect(try resumeRun(scratch.path("part")).train() == .completed)
     try expectSameEnd(scratch.path("whole"), scratch.path("part"))
+  }
+
+  /// The noise scale of layer normalisation alone is that of the rows' columns that belong to it.
+  @Test func noiseScalesAreThoseOfTheExplicitRows() throws {
+    let trainer = try Trainer.make(configuration { $0.noise = 0 })
+    for _ in 0..<3 { _ = try trainer.update() }
+    let plan = try GradientPlan(trainer.model, store: trainer.store)
+    let sample = try trainer.setup(plan).trainSample(30)
+    let images = try trainer.data.train.imageTensor(at: sample.indices)
+    let targets = try Tensor(sample.indices.map { trainer.data.train.labels[$0] })
+    let rows = try plan.exampleGradients(input: images) { try $0.crossEntropy(targets: targets) }.to(.float64)
+    func noiseScale(_ ranges: [Range<Int>]) throws -> Double {
+      let own = try Tensor.concatenate(
+        ranges.map { try rows.narrow(1, from: $0.lowerBound, length: $0.count) }, dimension: 1)
+      let (sum, m) = (try own.sum([0]), 30.0)
+      let (square, all) = try (sum.dot(sum), own.rowSquaredNorms().sum().item())
+      let trace = (all - square / m) / (m - 1)
+      return trace / (square / (m * m) - trace / m)
+    }
+    let norms = trainer.store.entries.filter { $0.name.contains(".ln") }.map(\.range)
+    let measures = Dictionary(
+      try sample.relatedMeasures(plan).values.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+    for (name, expected) in [
+      ("noise_scale", try noiseScale([0..<trainer.store.count])), ("noise_scale_layer_norm", try noiseScale(norms)),
+    ] {
+      let value = measures[name] ?? nil
+      // Of a difference that is not positive there is none.
+      #expect(expected > 0 ? abs((value ?? 0) / expected - 1) < 1e-2 : value == nil, "\(name): \(expected)")
+    }
   }
 
   @Test func aTrainedModelIsMeasuredAgain() throws {
