@@ -3,7 +3,8 @@
 import Tensors
 
 extension Dataset {
-  /// The images of some examples as float32 [indices.count, channels, height, width], normalised as the data set says.
+  /// The images of some examples as float32 [indices.count, channels, height, width], normalised as the data set says, or
+  /// their tokens as whole numbers [indices.count, tokens], float32 too.
   ///
   /// - Throws: `TensorError` when an index is outside the data set or the device fails; `DatasetError` that names a file
   ///   that cannot be decoded.
@@ -41,9 +42,10 @@ extension Dataset {
   /// The examples at `indices` of a table of bytes, all of them by default, as normalised float32.
   func tensor(_ table: UnsafeRawBufferPointer, at indices: [Int]? = nil, device: Device) throws -> Tensor {
     let indices = indices ?? Array(0..<(table.count / exampleSize))
+    let scales = vocabulary == nil ? normalization?.scales ?? [1 / 255] : [1]
     let rows = try Tensor.gatherRows(
-      table, features: exampleSize, indices: indices, scales: normalization?.scales ?? [1 / 255],
-      offsets: normalization?.offsets ?? [0])
+      table, features: exampleSize, indices: indices, scales: scales,
+      offsets: vocabulary == nil ? normalization?.offsets ?? [0] : [0])
     return try rows.reshape([indices.count] + exampleShape).to(device: device)
   }
 }

@@ -19,7 +19,7 @@ public enum ExampleStorage: Sendable {
   case files(ImageFiles)
 }
 
-/// Labelled images, and the labels as the data set gives them, in data set order.
+/// Labelled images or tokens, and the labels as the data set gives them, in data set order.
 ///
 /// Copying a value shares the images.
 public struct Dataset: Sendable {
@@ -27,7 +27,7 @@ public struct Dataset: Sendable {
   public let name: String
   /// Which half this is.
   public let split: Split
-  /// Channels, height, width of one example, for example `[1, 28, 28]`.
+  /// Channels, height, width of one example, for example `[1, 28, 28]`; the number of its tokens where it has those.
   public let exampleShape: [Int]
   /// One name for each class; their number is the number of classes.
   public let classNames: [String]
@@ -40,6 +40,11 @@ public struct Dataset: Sendable {
   public internal(set) var sourceChecksums: [String: String]
   /// How pixels become numbers; nil for byte / 255.
   public var normalization: Normalization?
+  /// The number of different tokens where the examples are tokens, a byte each, which are handed out as they are; nil for
+  /// images.
+  public var vocabulary: Int?
+  /// Whether every token of an example is to be predicted from those before it, and its label is what follows the last.
+  public var predictsAll = false
   /// The share of every class that was held out to test on; nil where the data set has test examples of its own.
   public internal(set) var testFraction: Double?
   /// The paths of the examples' files below the data folder, in the order of the examples; nil where they have none.
@@ -155,6 +160,7 @@ public struct Dataset: Sendable {
     other.paths = paths
     other.testFraction = testFraction
     other.normalization = normalization
+    (other.vocabulary, other.predictsAll) = (vocabulary, predictsAll)
     other.notes = notes
     return other
   }

@@ -70,6 +70,10 @@ public struct DatasetEntry: Sendable, Equatable, Codable {
     case cifar
     /// A folder of pictures for each class.
     case folder
+    /// Not at all: the program makes the tokens.
+    case tokens
+    /// A text file, or a folder of them.
+    case text
   }
 
   /// The name on the command line.
@@ -96,7 +100,11 @@ public struct DatasetEntry: Sendable, Equatable, Codable {
   public let normalization: Normalization?
 
   /// Whether it is drawn by the program itself and needs no files.
-  public var isBuiltIn: Bool { format == .builtIn }
+  public var isBuiltIn: Bool { format == .builtIn || format == .tokens }
+  /// Whether its examples are tokens rather than pictures.
+  public var isOfTokens: Bool { format == .tokens || format == .text }
+  /// Whether a share of its examples is held out to test on: it has no test examples of its own.
+  public var holdsOut: Bool { format == .folder || isOfTokens }
   /// Bytes to download in all.
   public var downloadSize: Int { archive?.size ?? files.reduce(0) { $0 &+ $1.size } }
 
@@ -123,10 +131,13 @@ public enum DatasetCatalog {
   /// - Throws: `DatasetError` that lists the known names.
   public static func entry(named name: String) throws -> DatasetEntry {
     if let classes = try SyntheticDigits.glyphCount(in: name) { return glyphs(classes) }
+    if let modulus = try ModularAddition.modulus(in: name) { return try modular(modulus) }
+    if let length = try TextWindows.length(in: name) { return text(name, length) }
     guard let found = all.first(where: { $0.name == name }) else {
       throw DatasetError(
         "There is no data set called \"\(name)\".",
-        remedy: "Known data sets: \(all.map(\.name).joined(separator: ", ")), and glyphs:K with K classes.")
+        remedy: "Known data sets: \(all.map(\.name).joined(separator: ", ")), glyphs:K with K classes, modular:P "
+          + "for sums modulo P, and text for text files.")
     }
     return found
   }
@@ -144,6 +155,25 @@ public enum DatasetCatalog {
       name: "glyphs:\(classes)", title: "\(classes) invented characters, drawn as the digits are; built in",
       citation: "Part of this project", exampleShape: SyntheticDigits.exampleShape,
       classNames: (0..<classes).map { String($0) }, counts: digits.counts, files: [], mirrors: [])
+  }
+
+  /// Sums modulo P, of which a fifth is held out.
+  static func modular(_ modulus: Int) throws -> DatasetEntry {
+    let (held, count) = (try HeldOutShare(DatasetOptions()), modulus * modulus)
+    return DatasetEntry(
+      name: "modular:\(modulus)", title: "a + b modulo \(modulus) for every pair, as the tokens a, b and =; built in",
+      citation: "Part of this project", exampleShape: [ModularAddition.length],
+      classNames: (0..<modulus).map { String($0) },
+      counts: [
+        "train": held.range(of: .train, count: count).count, "test": held.range(of: .test, count: count).count,
+      ], files: [], mirrors: [], format: .tokens)
+  }
+
+  /// Windows of so many bytes.
+  static func text(_ name: String, _ length: Int) -> DatasetEntry {
+    DatasetEntry(
+      name: name, title: "Your own text files: windows of \(length) bytes, and the byte that follows", citation: "",
+      exampleShape: [length], classNames: TextWindows.classNames, counts: [:], files: [], mirrors: [], format: .text)
   }
 
   static let mnist = DatasetEntry(

@@ -7,7 +7,7 @@ public enum DatasetLoader {
   /// Loads one split of a known data set.
   ///
   /// - Parameters:
-  ///   - name: one of `DatasetCatalog.all`, or glyphs:K.
+  ///   - name: one of `DatasetCatalog.all`, glyphs:K, modular:P, or text[:LENGTH].
   ///   - split: training or test examples.
   ///   - directory: the folder with the files, raw or compressed; not used by built-in data.
   ///   - seed: the seed of built-in drawings; files do not depend on it.
@@ -20,6 +20,10 @@ public enum DatasetLoader {
     options: DatasetOptions = DatasetOptions()
   ) throws -> Dataset {
     let entry = try DatasetCatalog.entry(named: name)
+    if let modulus = try ModularAddition.modulus(in: name) {
+      let whole = try ModularAddition.load(modulus: modulus, split: split, options: options)
+      return try count.map { try whole.subset(first: $0) } ?? whole
+    }
     if entry.isBuiltIn {
       return try SyntheticDigits.draw(
         split: split, count: count, seed: seed, glyphs: SyntheticDigits.glyphCount(in: name)
@@ -30,13 +34,18 @@ public enum DatasetLoader {
         "\(name) is read from files, but no data folder was given.",
         remedy: entry.format == .folder
           ? "Give one with --data-dir D."
-          : "Give one with --data-dir D; `coherent data fetch \(name) --data-dir D` fills it.")
+          : entry.format == .text
+            ? "Give a text file or a folder of them with --data-dir."
+            : "Give one with --data-dir D; `coherent data fetch \(name) --data-dir D` fills it.")
     }
     var dataset: Dataset
     switch entry.format {
     case .folder: dataset = try ImageFolder.load(directory, split: split, count: count, options: options)
     case .cifar: dataset = try CIFAR.load(entry, split: split, directory: directory, count: count, options: options)
-    case .idx, .builtIn:
+    case .text:
+      return try TextWindows.load(
+        directory, length: entry.exampleShape[0], split: split, count: count, options: options)
+    case .idx, .builtIn, .tokens:
       let whole = try loadIDX(entry, split: split, directory: directory)
       dataset = try count.map { try whole.subset(first: $0) } ?? whole
     }

@@ -27,6 +27,8 @@ public struct DatasetOptions: Sendable, Equatable {
   public var testSeed: UInt64 = 1
   /// Whether such a folder is not divided but all of it training examples, as a split file takes them.
   public var keepsFolderWhole = false
+  /// What an example of a text is.
+  public var example = ExampleMeaning.token
   /// Whether images that cannot be decoded are left out of a folder; they are an error otherwise.
   public var skipsBadImages = false
   /// Threads that decode; as many as the machine has cores when nil.

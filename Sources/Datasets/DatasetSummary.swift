@@ -10,8 +10,10 @@ public struct DatasetSummary: Sendable, Codable, Equatable {
   public let split: Split
   /// Number of examples.
   public let count: Int
-  /// Channels, height, width.
+  /// Channels, height, width; the number of its tokens where an example has those.
   public let exampleShape: [Int]
+  /// The number of different tokens; nil for images.
+  public let vocabulary: Int?
   /// One name for each class.
   public let classNames: [String]
   /// Examples of each class, in class order.
@@ -35,6 +37,7 @@ public struct DatasetSummary: Sendable, Codable, Equatable {
     split = dataset.split
     count = dataset.count
     exampleShape = dataset.exampleShape
+    vocabulary = dataset.vocabulary
     classNames = dataset.classNames
     var counts = [Int](repeating: 0, count: dataset.classCount)
     for label in dataset.labels { counts[label] += 1 }

@@ -98,11 +98,20 @@ public struct LinearBlock: GradientBlock {
 
   /// The clipped sum, from rows formed in registers where the kernels allow it.
   public func clippedSum(into target: Tensor, _ clipping: Clipping) throws {
-    guard positions == 1 else {
-      return try RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows)
-        .clippedSum(into: target, clipping)
-    }
     let (weight, bias) = try split(target)
+    guard positions == 1 else {
+      if let bias { try bias.setClippedSum(ofRows: delta.sum([1]).contiguous(), clipping) }
+      // Explicit rows, some outputs at a time.
+      let size = max(1, explicitBudget / max(1, exampleCount * inputs))
+      for first in stride(from: 0, to: outputs, by: size) {
+        let count = min(size, outputs - first)
+        let some = LinearBlock(
+          input: input, delta: try delta.narrow(2, from: first, length: count), hasBias: false)
+        try weight.narrow(0, from: first, length: count).reshape([count * inputs])
+          .setClippedSum(ofRows: some.rows(0..<exampleCount).contiguous(), clipping)
+      }
+      return
+    }
     try weight.setClippedSum(outputGradient: delta.squeeze(1), input: input.squeeze(1), bias: bias, clipping)
   }
 

@@ -198,7 +198,7 @@ public struct GradientMatrix {
     return try withGradients {
       try plan.withConstantUnknowns {
         let output = try plan.reading(recorder) { try plan.model.forward(input, in: context) }
-        let perExample = try losses(output)
+        let perExample = try context.completed(losses(output))
         guard perExample.shape == [input.size(0)] else {
           throw GradientMatrixError(
             "the loss function gave shape \(perExample.shape) for \(input.size(0)) examples; it must give one loss each"

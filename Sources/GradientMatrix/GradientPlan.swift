@@ -95,9 +95,12 @@ public final class GradientPlan {
         members.append(next)
         parameters.formUnion(next.parameters.map(ObjectIdentifier.init))
       }
+      // Parameters of the model itself go by their own names, where there are others.
+      let isRoot = first.name.isEmpty && owners.count > 1
       groups.append(
         Group(
-          name: first.name, members: members.map(\.module), memberNames: members.map(\.name),
+          name: isRoot ? entries.first { parameters.contains(ObjectIdentifier($0.parameter)) }?.name ?? "" : first.name,
+          members: members.map(\.module), memberNames: members.map(\.name),
           entries: parameters.compactMap { places[$0] }.sorted { $0.range.lowerBound < $1.range.lowerBound },
           isUnknown: members.contains { !($0.module is any FactoredModule) }))
     }
@@ -278,7 +281,9 @@ extension GradientPlan {
         let own = try model.forward(input.narrow(0, from: index, length: 1), in: context)
         let before = try constant.narrow(0, from: 0, length: index)
         let after = try constant.narrow(0, from: index + 1, length: batch - index - 1)
-        let loss = try losses(Tensor.concatenate([before, own, after])).select(0, index)
+        let loss = try context.completed(
+          losses(Tensor.concatenate([before, own, after])).narrow(0, from: index, length: 1)
+        ).sum()
         let gradients = try loss.gradients(withRespectTo: parameters.map(\.value))
         for (parameter, gradient) in zip(parameters, gradients) where gradient != nil {
           reached.insert(ObjectIdentifier(parameter))

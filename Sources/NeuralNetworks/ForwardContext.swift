@@ -30,6 +30,8 @@ public final class ForwardContext {
   public let groups: [Range<Int>]
   /// What of the mini-batch the input is, where other processes have the rest: random masks are those of the whole.
   public let part: BatchPart?
+  /// The losses that the model has beside that of its output, as the last forward pass left them; nil for none.
+  private var ownLosses: (sum: Tensor, count: Int)?
   /// Told of every module that is applied inside the model, with its input and output, in the order of their ends.
   public var observer: ((_ module: any Module, _ input: Tensor, _ output: Tensor) -> Void)?
 
@@ -53,6 +55,24 @@ public final class ForwardContext {
   /// see `withoutGradients`.
   public static func evaluation(linearPolicy: LinearPolicy = .native) -> ForwardContext {
     ForwardContext(isTraining: false, linearPolicy: linearPolicy)
+  }
+
+  /// Takes note of losses that the model has beside that of its output, such as those of the tokens before the last one.
+  /// A model that has some calls this in every forward pass.
+  ///
+  /// - Parameters:
+  ///   - sum: their sum for each example, [B].
+  ///   - count: how many an example has.
+  public func addLosses(_ sum: Tensor, count: Int) { ownLosses = (sum, count) }
+
+  /// Each example's own loss: the mean of that of its output and those that the model has beside it, (l + Σₜ lₜ)/(1 + n).
+  ///
+  /// - Parameter losses: l, the losses of the last forward pass's output, [B].
+  /// - Returns: [B]; the same where the model has no others.
+  /// - Throws: `TensorError` when there is not one loss for each example.
+  public func completed(_ losses: Tensor) throws -> Tensor {
+    guard let ownLosses, losses.shape == ownLosses.sum.shape else { return losses }
+    return try (losses + ownLosses.sum.to(device: losses.device)) * (1 / Double(1 + ownLosses.count))
   }
 
   /// A parameter as its layer should use it: writingGradient when gradients go to gradientViews, a constant when a recorder records.

@@ -47,19 +47,30 @@ public final class Linear: FactoredModule {
 
   /// As `forward`, followed by max(·, 0) in the same pass when `relu`.
   public func forward(_ input: Tensor, relu: Bool, in context: ForwardContext) throws -> Tensor {
-    let inputs = weight.value.size(1)
-    let plan = context.linearPolicy.plan(
-      batch: inputs > 0 ? input.count / inputs : 0, inputs: inputs, outputs: weight.value.size(0))
-    return try input.linear(
-      weight: weight.value, bias: bias?.value, relu: relu, plan: plan,
-      weightView: context.usesGradientViews ? weight.gradientView : nil,
-      biasView: context.usesGradientViews ? bias?.gradientView : nil,
-      capture: context.recorder?.capture(for: self))
+    try context.linear(input, weight: weight, bias: bias, relu: relu, of: self)
   }
 
   /// rowᵢ = Σₜ δᵢₜ ⊗ xᵢₜ over positions t, and Σₜ δᵢₜ for the bias; positions make several applications one.
   public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
     try LinearBlock(records.factors, hasBias: bias != nil)
+  }
+}
+
+extension ForwardContext {
+  /// x·Wᵀ + b over the last dimension, followed by max(·, 0) when `relu`, recorded as an application of `layer`, whose
+  /// block then has the rule of a linear layer.
+  func linear(
+    _ input: Tensor, weight: Parameter, bias: Parameter?, relu: Bool = false, of layer: any Module
+  ) throws -> Tensor {
+    let matrix = weight.value
+    let (outputs, inputs) = (matrix.size(0), matrix.size(1))
+    let plan = linearPolicy.plan(
+      batch: inputs > 0 ? input.count / inputs : 0, inputs: inputs, outputs: outputs)
+    return try input.linear(
+      weight: matrix, bias: bias?.value, relu: relu, plan: plan,
+      weightView: usesGradientViews ? weight.gradientView : nil,
+      biasView: usesGradientViews ? bias?.gradientView : nil,
+      capture: recorder?.capture(for: layer))
   }
 }
 

@@ -4,7 +4,7 @@ import Tensors
 
 /// The layers of a model as one example passes through them.
 public struct ModelSummary: Sendable, Equatable, Codable {
-  /// A layer, or another module without modules inside.
+  /// A layer, that is a module with parameters of its own, or another module without modules inside.
   public struct Layer: Sendable, Equatable, Codable {
     /// Its dotted name.
     public let name: String
@@ -12,10 +12,10 @@ public struct ModelSummary: Sendable, Equatable, Codable {
     public let kind: String
     /// The extents of its output for one example.
     public let outputShape: [Int]
-    /// The number of its trainable elements.
+    /// The number of its own trainable elements, without those of layers inside.
     public let parameters: Int
-    /// Floating-point operations for one example: two for each multiplication and addition of a convolution or linear
-    /// layer; other layers count 0.
+    /// Floating-point operations for one example: two for each multiplication and addition of a convolution, linear layer
+    /// or attention; other layers count 0.
     public let flops: Int
   }
 
@@ -35,11 +35,12 @@ public struct ModelSummary: Sendable, Equatable, Codable {
     var layers: [Layer] = []
     let context = ForwardContext.evaluation()
     context.observer = { module, input, output in
-      guard let name = names[ObjectIdentifier(module)], !module.hasModules else { return }
+      let own = module.ownParameterCount
+      guard let name = names[ObjectIdentifier(module)], own != nil || !module.hasModules else { return }
       layers.append(
         Layer(
           name: name, kind: String(describing: type(of: module)), outputShape: Array(output.shape.dropFirst()),
-          parameters: module.parameterCount, flops: Self.flops(of: module, output: output)))
+          parameters: own ?? 0, flops: Self.flops(of: module, output: output)))
     }
     try withoutGradients { _ = try model.forward(Tensor.zeros([1] + exampleShape), in: context) }
     self.layers = layers
@@ -51,6 +52,8 @@ public struct ModelSummary: Sendable, Equatable, Codable {
     switch module {
     case let layer as Conv2d: 2 * output.count * layer.weight.shape.dropFirst().reduce(1, *)
     case let layer as Linear: 2 * output.count * layer.weight.shape[1]
+    // Three projections of each number, then its products with all keys and of all shares with values.
+    case let layer as MultiheadAttention: output.count * (6 * layer.width + 4 * output.size(1))
     default: 0
     }
   }
@@ -58,4 +61,10 @@ public struct ModelSummary: Sendable, Equatable, Codable {
 
 extension Module {
   fileprivate var hasModules: Bool { members.contains { if case .module = $0 { true } else { false } } }
+
+  /// The number of its own trainable elements; nil where it has no parameters of its own.
+  fileprivate var ownParameterCount: Int? {
+    let own = members.compactMap { if case .parameter(_, let parameter) = $0 { parameter.count } else { nil } }
+    return own.isEmpty ? nil : own.reduce(0, +)
+  }
 }

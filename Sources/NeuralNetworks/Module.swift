@@ -81,6 +81,21 @@ extension Module {
     return found
   }
 
+  /// The further names of shared parameters, with the first one, under which `namedParameters` has them.
+  public var sharedParameterNames: [(name: String, first: String)] {
+    var firsts: [ObjectIdentifier: String] = [:]
+    var found: [(String, String)] = []
+    visit { name, member in
+      guard case .parameter(_, let parameter) = member else { return }
+      if let first = firsts[ObjectIdentifier(parameter)] {
+        found.append((name, first))
+      } else {
+        firsts[ObjectIdentifier(parameter)] = name
+      }
+    }
+    return found
+  }
+
   /// All buffers with dotted names.
   public var namedBuffers: [(name: String, buffer: Buffer)] {
     var found: [(String, Buffer)] = []

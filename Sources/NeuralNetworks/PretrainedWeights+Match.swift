@@ -30,11 +30,12 @@ extension PretrainedWeights {
     let parameters = model.namedParameters
     let given = shapes.filter { name, _ in !entry.ignoredWeights.contains { name.hasPrefix($0) } }
     guard given.count == parameters.count else { return false }
+    let first = parameters.firstIndex { $0.parameter.shape.count == 4 }
     return parameters.enumerated().allSatisfy { index, item in
       guard var shape = given[item.name] else { return false }
       var own = item.parameter.shape
-      // The first layer's inputs are the channels of the images.
-      if index == 0, shape.count == own.count, own.count > 1 { (shape[1], own[1]) = (0, 0) }
+      // The first convolution's inputs are the channels of the images.
+      if index == first, shape.count == own.count { (shape[1], own[1]) = (0, 0) }
       return shape == own
     }
   }

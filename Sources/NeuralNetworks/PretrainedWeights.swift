@@ -59,14 +59,37 @@ public struct PretrainedWeights {
     tensors[specification.head + ".weight"]?.shape.first
   }
 
-  /// Overwrites a model's parameters and buffers. Nothing is written unless everything fits.
+  /// The tensors under the names that a model has them by: those of shared parameters under the first of their names.
+  ///
+  /// - Throws: `ModelError` when the file has two values for one parameter.
+  private func joined(for model: any Module, _ specification: ModelSpecification) throws -> [String: Tensor] {
+    var tensors = tensors
+    for (name, first) in model.sharedParameterNames {
+      guard let other = tensors.removeValue(forKey: name) else { continue }
+      guard let own = tensors[first] else {
+        tensors[first] = other
+        continue
+      }
+      guard try own.shape == other.shape && own.equal(other).all().values() == [true] else {
+        throw ModelError(
+          "the weights in \(source) have two values for one parameter of \(specification): \(first) and \(name) differ, "
+            + "but are tied in the model; make them equal, or choose a model without tied weights")
+      }
+    }
+    return tensors
+  }
+
+  /// Overwrites a model's parameters and buffers. Nothing is written unless everything fits. Parameters that are shared
+  /// may be in the file under any of their names.
   ///
   /// - Parameters:
   ///   - model: the model.
   ///   - specification: its word, which tells the last layer and what else such files hold.
   ///   - head: what to do with the last layer.
-  /// - Throws: `ModelError` that lists what is missing, what belongs to no layer, and what has another shape.
+  /// - Throws: `ModelError` that lists what is missing, what belongs to no layer, and what has another shape, or names two
+  ///   values for one parameter.
   public func load(into model: any Module, _ specification: ModelSpecification, head: HeadPolicy = .require) throws {
+    let tensors = try joined(for: model, specification)
     let ownHead = specification.head + "."
     var targets: [(name: String, value: Tensor)] = model.namedParameters.map { ($0.name, $0.parameter.value) }
     targets += model.namedBuffers.map { ($0.name, $0.buffer.value) }

@@ -59,11 +59,13 @@ public struct ConfiguredTraining {
     try memoryEstimate?.check(against: memoryLimit, batchSize: min(configuration.batchSize, data.trainIndices.count))
   }
 
-  /// Refuses a perceptron whose parameters alone would not fit, before they are made: its widths are the user's.
+  /// Refuses a model whose parameters alone would not fit, before they are made, where its widths are the user's.
   private static func checkParameters(
     of specification: ModelSpecification, for examples: Dataset, kept: Int, base: Int, limit: Int?, batchSize: Int
   ) throws {
-    guard let count = specification.perceptronParameterCount(inputs: examples.exampleSize, classes: examples.classCount)
+    guard
+      let count = specification.parameterCount(
+        inputs: examples.exampleSize, classes: examples.classCount, vocabulary: examples.vocabulary)
     else { return }
     let bytes = count * 4
     try MemoryEstimate(base: base, parameters: bytes, gradient: bytes, optimizer: bytes * kept).check(
@@ -109,10 +111,11 @@ extension TrainingConfiguration {
   ) throws -> any Module {
     var streams = SeededGenerator(seed: seed, stream: .initialisation)
     let generator = try Generator(seed: streams.next())
-    try specification.check(exampleShape: examples.exampleShape, of: dataset)
+    try specification.check(exampleShape: examples.exampleShape, of: dataset, vocabulary: examples.vocabulary)
     let model = try specification.build(
-      exampleShape: examples.exampleShape, classes: examples.classCount, norm: NormalizationChoice(norm),
-      initializer: initializer, generator: generator)
+      exampleShape: examples.exampleShape, classes: examples.classCount, vocabulary: examples.vocabulary,
+      predictsAll: examples.predictsAll, norm: NormalizationChoice(norm), initializer: initializer, generator: generator
+    )
     if let file { try PretrainedWeights(file: file).load(into: model, specification, head: weightsHead) }
     return model
   }

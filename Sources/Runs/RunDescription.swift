@@ -61,6 +61,9 @@ public struct RunDescription: Sendable {
     extra["ema"] = trainer.settings.averagingDecay.map { "\($0)" }
     extra["bn_groups"] = trainer.settings.batchNormGroups.map { "\($0)" }
     extra["ranks"] = trainer.group.map { "\($0.count)" }
+    let data = trainer.data.train
+    extra["example"] =
+      data.vocabulary == nil ? nil : (data.predictsAll ? ExampleMeaning.sequence : .token).rawValue
     extra["drop_last"] = trainer.settings.dropsLast ? "true" : nil
     if trainer.store.frozenCount > 0 { extra["frozen_parameters"] = String(trainer.store.frozenCount) }
   }

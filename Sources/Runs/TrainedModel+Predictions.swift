@@ -26,7 +26,8 @@ extension TrainedModel {
     _ configuration: TrainingConfiguration, dataset: Dataset, split: Split, device: Device
   ) throws {
     let specification = try ModelSpecification(configuration.model)
-    try specification.check(exampleShape: dataset.exampleShape, of: dataset.name)
+    try specification.check(
+      exampleShape: dataset.exampleShape, of: dataset.name, vocabulary: dataset.vocabulary)
     let weights = try configuration.weights.map { try PretrainedWeights(file: $0) }
     if let count = weights?.classCount(of: specification), count != dataset.classCount {
       throw TrainingError(
@@ -86,7 +87,7 @@ extension TrainedModel {
     var configuration = change(try TrainingConfiguration(of: run))
     let manifest = try run.manifest()
     let entry = try DatasetCatalog.entry(named: configuration.dataset)
-    guard entry.format == .folder || entry.exampleShape.first == 3 else {
+    guard entry.format == .folder || entry.exampleShape.count == 3 && entry.exampleShape[0] == 3 else {
       throw TrainingError(
         .configuration,
         "\(run.url.path) was trained on \(configuration.dataset), whose examples are no colour pictures; name a run on a folder of "
@@ -135,8 +136,10 @@ extension TrainedModel {
 
   static func build(_ configuration: TrainingConfiguration, for dataset: Dataset) throws -> any Module {
     try ModelSpecification(configuration.model).build(
-      exampleShape: dataset.exampleShape, classes: dataset.classCount, norm: NormalizationChoice(configuration.norm),
-      initializer: configuration.initializer, generator: Generator(seed: 0))
+      exampleShape: dataset.exampleShape, classes: dataset.classCount, vocabulary: dataset.vocabulary,
+      predictsAll: dataset.predictsAll, norm: NormalizationChoice(configuration.norm),
+      initializer: configuration.initializer,
+      generator: Generator(seed: 0))
   }
 
   /// The logits of the model for its examples, in data set order.

@@ -19,8 +19,11 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var allowMissing = false
   /// Whether pixels are normalised: "auto", as is usual for the data set, or "none", bytes / 255.
   public var normalize = PixelNormalization.auto
-  /// The share of every class held out to test on where a folder has no test pictures; a fifth by default.
+  /// The share of every class held out to test on where a folder has no test pictures, or of all pairs of modular:P; a
+  /// fifth by default.
   public var testFraction: Double?
+  /// What an example of a text is; a token by default.
+  public var example: ExampleMeaning?
   /// Height and width of the images; see `resolvedImageSize`.
   public var imageSize: Int?
   /// The shorter side of a folder's pictures before they are cropped; image-size·256/224 by default.
@@ -233,6 +236,7 @@ extension TrainingConfiguration {
     (options.imageSize, options.resize) = (resolvedImageSize, resize)
     (options.testFraction, options.testSeed, options.keepsFolderWhole) = (testFraction, seed, split != nil)
     (options.workers, options.prefetch) = (workers, prefetch)
+    options.example = example ?? .token
     return options
   }
 
@@ -256,7 +260,7 @@ extension TrainingConfiguration {
   static let manifestEntries = [
     "split", "weights", "norm", "augment", "loss", "ema", "bn_groups", "drop_last", "clip_norm", "freeze",
     "frozen_parameters",
-    "memory_estimate_bytes", "ranks",
+    "memory_estimate_bytes", "ranks", "example",
   ]
 
   /// What adds up and is multiplied on the way: far above every data set, far below what an `Int` holds.
@@ -283,12 +287,13 @@ extension TrainingConfiguration {
   }
 
   private func validateImages() throws {
-    let isFolder = try DatasetCatalog.entry(named: dataset).format == .folder
+    let entry = try DatasetCatalog.entry(named: dataset)
+    let isFolder = entry.format == .folder
     try require(
       isFolder || (resize == nil && !skipBad), "resize and skip-bad are for image folders, not for \(dataset)")
     if let size = resolvedImageSize { _ = try ImageTransform(size: size, resize: resize) }
     try require(
-      isFolder || testFraction == nil,
+      entry.holdsOut || testFraction == nil,
       "test-fraction is for image folders without val and test; \(dataset) has test examples of its own")
     try require(
       testFraction.map { $0 >= 0 && $0 < 1 } ?? true,
@@ -297,6 +302,18 @@ extension TrainingConfiguration {
       split == nil || testFraction == nil,
       "give split or test-fraction, not both: a split file already says which examples to test on")
     let augmentation = try Augmentation(augment)
+    try require(
+      entry.format == .text || example == nil,
+      "example says what an example of text is; leave it out for \(dataset)")
+    try require(
+      !entry.isOfTokens || augmentation == .none,
+      "augment changes pictures, but the examples of \(dataset) are tokens; leave augment out")
+    try require(
+      !entry.isOfTokens || imageSize == nil, "image-size is for pictures, but the examples of \(dataset) are tokens")
+    try require(
+      !entry.isOfTokens || noise == 0 || noiseKind != .instance,
+      "noise-kind instance depends on pictures, but the examples of \(dataset) are tokens; choose permute, uniform or "
+        + "asymmetric")
     try require(
       isFolder || augmentation.crop != .resized,
       "augment: random-resized-crop needs the pictures of an image folder; use crop for \(dataset)")

@@ -144,12 +144,12 @@ extension TrainingConfiguration {
     // MARK: Main options
     .init(
       "dataset", .main, \.dataset,
-      "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, or folder (your own pictures, in train/CLASS and val/CLASS, or in CLASS alone). (default: mnist)"
+      "The data set: digits (built in), mnist, fashion-mnist, cifar10, cifar100, folder (your own pictures, in train/CLASS and val/CLASS, or in CLASS alone), modular:P (a + b modulo P as tokens, built in), or text[:LENGTH] (your own text files as windows of bytes). (default: mnist)"
     ),
-    .init("data-dir", .main, \.dataDir, "The folder with the data set's files."),
+    .init("data-dir", .main, \.dataDir, "The folder with the data set's files; of text a folder or one file."),
     .init(
       "model", .main, \.model,
-      "The model: mlp:WIDTH[,WIDTH...], linear, or a name that coherent model list shows, such as resnet32. (default: mlp:2048)"
+      "The model: mlp:WIDTH[,WIDTH...], linear, a name that coherent model list shows, such as resnet32, or for tokens transformer:layers=2,width=128,heads=4. (default: mlp:2048)"
     ),
     .init("noise", .main, \.noise, "The share of labels chosen for noise, 0 to 1. (default: 0)"),
     .init(
@@ -180,7 +180,11 @@ extension TrainingConfiguration {
     .init("skip-bad", .data, \.skipBad, "Leave out images of a folder that cannot be decoded."),
     .init(
       "test-fraction", .data, \.testFraction,
-      "The share of every class that is held out to test on, drawn by the seed, in a folder without val or test; 0 tests on the training pictures. (default: 0.2)"
+      "The share of every class that is held out to test on, drawn by the seed, in a folder without val or test, or of the pairs of modular:P, or the end of every text file; 0 tests on the training examples. (default: 0.2)"
+    ),
+    .init(
+      "example", .data, \.example,
+      "What an example of text is, so what the gradient of one is: token (the byte that follows a window; one window for every byte) or sequence (a window, with the mean loss of all its next bytes). (default: token)"
     ),
     .init("subset", .data, \.subset, "Train on the first N examples only."),
     .init("test-subset", .data, \.testSubset, "Test on the first N test examples only."),

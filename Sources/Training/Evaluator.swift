@@ -107,7 +107,7 @@ public struct Evaluator {
       try withoutGradients {
         let logits = try model.forward(images, in: context)
         let records = try logits.classificationRecords(targets: Tensor(indices[range].map { labels[$0] }))
-        losses += records.losses
+        losses += try context.completed(Tensor(records.losses)).values(as: Double.self)
         ranks += records.ranks
       }
     }

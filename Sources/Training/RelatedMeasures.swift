@@ -19,7 +19,9 @@ public struct RelatedMeasures: Sendable {
 
 extension ProbeSample {
   /// The measures related to coherence: stiffness (sign and cosine; of all pairs, within and between classes), gradient
-  /// confusion, the mean signal-to-noise ratio of the parameters, the simple noise scale and gradient diversity.
+  /// confusion, the mean signal-to-noise ratio of the parameters, the simple noise scale and gradient diversity. Where the
+  /// model has layer normalisation, the noise scale of those layers alone too (Gray et al., Normalization Layer Per-Example
+  /// Gradients are Sufficient to Predict Gradient Noise Scale in Transformers, 2024).
   ///
   /// All examples go through the model at once, since a pair can lie anywhere in the sample.
   ///
@@ -41,7 +43,8 @@ extension ProbeSample {
       try stiffness.add(gram: gram, classes: indices.map { labels[$0] })
       try confusion.add(gram: gram)
     }
-    let coherence = try accumulator.result().network.coherence
+    let result = try accumulator.result()
+    let coherence = result.network.coherence
     return RelatedMeasures(
       m: m,
       values: [
@@ -51,7 +54,20 @@ extension ProbeSample {
         ("confusion_min_cosine", confusion.minimumCosine), ("confusion_bound", confusion.bound),
         ("gsnr_mean", try signal.result().network.mean), ("noise_scale", coherence.simpleNoiseScale),
         ("gradient_diversity", coherence.gradientDiversity),
-      ])
+      ] + Self.normalizationNoiseScale(plan, result))
+  }
+
+  /// The simple noise scale over the parameters of layer normalisation; nothing where there are none.
+  private static func normalizationNoiseScale(
+    _ plan: GradientPlan, _ result: CoherenceResult
+  ) -> [(name: String, value: Double?)] {
+    let names = Set(plan.model.namedModules.filter { $0.module is LayerNorm }.map(\.name))
+    let own = result.layers.filter { names.contains($0.layer) }.map(\.coherence)
+    guard !own.isEmpty else { return [] }
+    let all = Coherence(
+      m: result.network.coherence.m, sumSquaredNorm: own.reduce(0) { $0 + $1.sumSquaredNorm },
+      squaredNormSum: own.reduce(0) { $0 + $1.squaredNormSum })
+    return [("noise_scale_layer_norm", all.simpleNoiseScale)]
   }
 
   static func checkPairs(_ m: Int) throws {

@@ -146,12 +146,11 @@ public final class TrainingStep {
     let passed: (output: Tensor, losses: Tensor)
     switch route {
     case .batchMean(let aggregator):
-      let output = try model.forward(
-        input,
-        in: ForwardContext(
-          isTraining: true, usesGradientViews: true, linearPolicy: linearPolicy, generator: generator,
-          groups: training.groups, part: training.part))
-      let own = try losses(output)
+      let context = ForwardContext(
+        isTraining: true, usesGradientViews: true, linearPolicy: linearPolicy, generator: generator,
+        groups: training.groups, part: training.part)
+      let output = try model.forward(input, in: context)
+      let own = try context.completed(losses(output))
       try store.backward(own, weights: Tensor.full([input.size(0)], 1 / Double(batchCount), device: input.device))
       try sharing?.sumGradients()
       return Result(aggregate: try aggregator.aggregate(updated), output: output, losses: own)

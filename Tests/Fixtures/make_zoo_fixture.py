@@ -10,7 +10,8 @@ norms of the running statistics after the pass.
 Weights and inputs are float32, the computation is float64. A ReLU so close to its kink that float32 falls on the other
 side changes gradients by more than rounding, so of a few inputs the one is taken on which float32 does best here;
 "single" says whether it does well enough to be compared at all. Dropout and stochastic depth are off. torchvision has
-no ResNet for CIFAR, so `SmallResNet` below is one.
+no ResNet for CIFAR, so `SmallResNet` below is one, and no small vision transformer, so vit_tiny is its class of other
+sizes.
 
     pip install torch==2.11.0 torchvision==0.26.0 numpy
     python make_zoo_fixture.py ../NeuralNetworksTests/Fixtures/Zoo [MODEL...]
@@ -127,6 +128,11 @@ def make(name):
         return small_stem(getattr(known, name[:-3])(num_classes=CLASSES))
     if name == "inception_v3":
         return known.inception_v3(num_classes=CLASSES, aux_logits=False, init_weights=False)
+    if name == "vit_tiny":
+        return known.VisionTransformer(
+            image_size=16, patch_size=4, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768, num_classes=CLASSES)
+    if name == "vit_b_16":
+        return known.vit_b_16(image_size=32, num_classes=CLASSES)
     return getattr(known, name)(num_classes=CLASSES)
 
 
@@ -156,6 +162,8 @@ MODELS = {
     "efficientnet_b0": (PLAIN, [(EVALUATE, [2, 3, 64, 48]), (TRAIN, [4, 3, 64, 64])]),
     **{f"efficientnet_b{index}": (PLAIN, [(EVALUATE, [2, 3, 32, 40])]) for index in range(1, 8)},
     "alexnet": (PLAIN, [(EVALUATE, [2, 3, 63, 95])]),
+    "vit_tiny": (RESIDUAL, [(EVALUATE, [2, 3, 16, 16])]),
+    "vit_b_16": (RESIDUAL, [(EVALUATE, [2, 3, 32, 32])]),
 }
 
 

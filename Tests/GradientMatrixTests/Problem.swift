@@ -40,7 +40,8 @@ struct Problem: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { name }
 
-  static let all: [Problem] = linear + convolution + normalization + gated + sharing + special
+  static let all: [Problem] =
+    linear + convolution + normalization + gated + sharing + special + transformers
 }
 
 /// The seeded numbers of a problem.

@@ -35,6 +35,8 @@ struct ZooTests {
   }
 
   static let cases: [Case] = ModelCatalog.all.flatMap { entry -> [Case] in
+    // Larger than vit_tiny, and no other: three rows of it take a gigabyte.
+    if entry.name == "vit_b_16" { return [] }
     let least = entry.name.hasPrefix("resnet") ? 32 : max(entry.minimumSide, 32)
     let all = entry.hasNormalization ? Treatment.allCases : [.running]
     // With one pixel left at the end, three values would make a channel's statistics.

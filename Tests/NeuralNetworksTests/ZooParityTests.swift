@@ -14,7 +14,7 @@ import Testing
     "resnet20", "resnet20-gray", "resnet32", "resnet44", "resnet56", "resnet18", "resnet18-32", "resnet18-group8",
     "resnet34", "resnet34-32", "resnet50", "resnet50-32", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn",
     "inception_v3", "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4",
-    "efficientnet_b5", "efficientnet_b6", "efficientnet_b7", "alexnet",
+    "efficientnet_b5", "efficientnet_b6", "efficientnet_b7", "alexnet", "vit_tiny", "vit_b_16",
   ]) func equalsTorchvision(_ name: String) throws {
     let fixture = try ZooFixture(name)
     let word = name.replacingOccurrences(of: "-gray", with: "").replacingOccurrences(of: "-group8", with: "")

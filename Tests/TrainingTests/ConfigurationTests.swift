@@ -58,6 +58,15 @@ import TestSupport
     ("test-fraction is for image folders", { $0.testFraction = 0.2 }),
     ("test-fraction must be at least 0", { ($0.dataset, $0.testFraction) = ("folder", 1) }),
     ("test-fraction must be at least 0", { ($0.dataset, $0.testFraction) = ("folder", .nan) }),
+    ("augment changes pictures", { ($0.dataset, $0.augment) = ("modular:7", "flip") }),
+    ("image-size is for pictures", { ($0.dataset, $0.imageSize) = ("modular:7", 32) }),
+    (
+      "noise-kind instance depends on pictures",
+      { ($0.dataset, $0.noise, $0.noiseKind) = ("modular:7", 0.5, .instance) }
+    ),
+    ("test-fraction must be at least 0", { ($0.dataset, $0.testFraction) = ("modular:7", 1) }),
+    ("modulus", { $0.dataset = "modular:1" }), ("heads", { $0.model = "transformer:width=10,heads=4" }),
+    ("no normalisation to choose", { ($0.model, $0.norm) = ("transformer", "group:4") }),
     ("split or test-fraction", { ($0.dataset, $0.testFraction, $0.split) = ("folder", 0.5, "s.csv") }),
     ("model", { $0.model = "resnet" }), ("width", { $0.model = "mlp" }), ("width", { $0.model = "mlp:0" }),
     ("width", { $0.model = "mlp:-1" }), ("width", { $0.model = "mlp:99999999999999999999" }),
@@ -183,6 +192,7 @@ import TestSupport
     full.testSubset = 17
     full.noisyTestProbes = true
     (full.testFraction, full.warmup, full.freeze) = (0.1 + 0.2, 7, ["layer1.*", "*.bias", "fc?"])
+    full.example = .sequence
     (full.imageSize, full.resize, full.augment, full.skipBad) = (64, 80, "flip+crop", true)
     (full.clipNorm, full.corrections) = (1.5, "corrections.csv")
     (full.workers, full.prefetch, full.allowMissing, full.normalize) = (3, 0, true, .none)

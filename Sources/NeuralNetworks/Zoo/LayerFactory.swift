@@ -8,6 +8,10 @@ struct InitialWeights: Sendable {
   enum Draw: Sendable {
     /// Normal, σ = √(2/(outputs · window)) (He et al., by fan out).
     case normalByFanOut
+    /// Normal, σ = 1/√(fan in).
+    case normalByFanIn
+    /// Uniform on ±√(6/(fan in + fan out)) (Glorot and Bengio).
+    case xavierUniform
     /// Normal with a fixed σ.
     case normal(Double)
     /// Uniform on ±1/√(fan in), PyTorch's default.
@@ -22,6 +26,10 @@ struct InitialWeights: Sendable {
   var linear: Draw
   /// Whether biases of linear layers are drawn by fan in; else they start at 0.
   var drawsLinearBias = true
+  /// Of what attention makes its output by; as linear layers when nil.
+  var attentionOutput: Draw?
+  /// Whether what each layer of a transformer adds starts smaller the more layers there are.
+  var shrinksResiduals = false
 }
 
 /// Makes the layers of an architecture: what all of one model's layers have in common, and where the layer stands.
@@ -66,6 +74,21 @@ struct LayerFactory {
     return layer
   }
 
+  /// Self-attention with biases of 0.
+  func attention(_ shape: EncoderShape) throws -> MultiheadAttention {
+    let layer = try MultiheadAttention(
+      width: shape.width, heads: shape.heads, isCausal: shape.isCausal, initializer: initializer ?? .pytorch,
+      generator: generator)
+    if initializer == nil {
+      try redraw(layer.projection, weights.linear, outputs: 3 * shape.width, window: 1)
+      try redraw(layer.output.weight, weights.attentionOutput ?? weights.linear, outputs: shape.width, window: 1)
+    }
+    return layer
+  }
+
+  /// Whether what each layer of a transformer adds starts smaller the more layers there are.
+  var shrinksResiduals: Bool { weights.shrinksResiduals && initializer == nil }
+
   /// The normalisation that the name of a part stands for.
   ///
   /// - Throws: `ModelError` that names the layer when its channels do not divide into the groups asked for.
@@ -96,6 +119,13 @@ struct LayerFactory {
     case .normalByFanOut:
       let deviation = (2 / (Double(outputs) * Double(window))).squareRoot()
       drawn = try .normal(shape, standardDeviation: deviation, generator: generator)
+    case .normalByFanIn:
+      let inputs = Double(shape.dropFirst().reduce(1, *))
+      drawn = try .normal(shape, standardDeviation: 1 / inputs.squareRoot(), generator: generator)
+    case .xavierUniform:
+      let (inputs, fed) = (Double(shape.dropFirst().reduce(1, *)), Double(outputs) * Double(window))
+      let bound = (6 / (inputs + fed)).squareRoot()
+      drawn = try .uniform(shape, -bound, bound, generator: generator)
     case .normal(let deviation): drawn = try .normal(shape, standardDeviation: deviation, generator: generator)
     case .uniformByOutputs:
       let bound = 1 / Double(outputs).squareRoot()

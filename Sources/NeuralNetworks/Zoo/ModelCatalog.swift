@@ -6,6 +6,8 @@ import Tensors
 struct ImagePlan {
   /// Channels of the images.
   let channels: Int
+  /// Their extents.
+  let height, width: Int
   /// The number of logits.
   let classes: Int
   let layers: LayerFactory
@@ -34,7 +36,9 @@ public struct ModelEntry: Sendable {
 /// The architectures for images that are known by name.
 public enum ModelCatalog {
   /// All of them, family by family.
-  public static let all: [ModelEntry] = smallResNets + resNets + vggs + [inception] + efficientNets + [alexNet]
+  public static let all: [ModelEntry] =
+    smallResNets + resNets + vggs + [inception] + efficientNets + [alexNet]
+    + visionTransformers
 
   /// The one of a name; nil when there is none.
   public static func entry(named name: String) -> ModelEntry? { byName[name] }
@@ -99,4 +103,21 @@ public enum ModelCatalog {
     hasNormalization: false, head: "classifier.6",
     weights: InitialWeights(convolution: .uniformByFanIn, linear: .uniformByFanIn)
   ) { try FeatureNetwork.alexNet($0) }
+
+  private static let visionTransformers = [
+    (
+      "vit_tiny", "vision transformer of 12 layers, width 192, patches of 4×4 for small images (Touvron et al., 2021)",
+      32, 4, EncoderShape(layers: 12, width: 192, heads: 3, hidden: 768)
+    ),
+    (
+      "vit_b_16", "vision transformer of 12 layers, width 768, patches of 16×16 (Dosovitskiy et al., 2021)", 224, 16,
+      EncoderShape(layers: 12, width: 768, heads: 12, hidden: 3072)
+    ),
+  ].map { name, summary, side, patch, shape in
+    ModelEntry(
+      name: name, summary: summary, usualSide: side, minimumSide: patch, hasNormalization: false, head: "heads.head",
+      weights: InitialWeights(
+        convolution: .normalByFanIn, linear: .xavierUniform, drawsLinearBias: false, attentionOutput: .uniformByFanIn)
+    ) { try VisionTransformer($0, shape, patch: patch, name: name) }
+  }
 }

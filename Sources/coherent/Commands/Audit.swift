@@ -118,6 +118,11 @@ struct AuditCommand: ParsableCommand {
     var asked = TrainingConfiguration()
     options.apply(to: &asked)
     let entry = try DatasetCatalog.entry(named: asked.dataset)
+    guard !entry.isOfTokens else {
+      throw ValidationError(
+        "An audit shows pictures, but the examples of \(asked.dataset) are tokens; train with --probe dynamics or --probe "
+          + "examples for scores of every example.")
+    }
     if entry.format == .folder, asked.split == nil, !opinions.retrain { asked.testFraction = asked.testFraction ?? 0 }
     let dataset = try DatasetLoader.load(
       name: asked.dataset, split: .train, directory: asked.dataDir, count: asked.subset, options: asked.datasetOptions

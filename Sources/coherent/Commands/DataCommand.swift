@@ -53,9 +53,14 @@ struct DataCommand: AsyncParsableCommand {
       for summary in summaries {
         Console.print(
           "\(summary.name) \(summary.split.rawValue): \(summary.count) examples of "
-            + summary.exampleShape.map(String.init).joined(separator: "×"))
-        Console.print(
-          String(format: "  pixel mean %.4f, standard deviation %.4f", summary.mean, summary.standardDeviation))
+            + summary.exampleShape.map(String.init).joined(separator: "×")
+            + (summary.vocabulary == nil ? "" : " tokens"))
+        if let vocabulary = summary.vocabulary {
+          Console.print("  tokens 0 to \(vocabulary - 1)")
+        } else {
+          Console.print(
+            String(format: "  pixel mean %.4f, standard deviation %.4f", summary.mean, summary.standardDeviation))
+        }
         let classes = zip(summary.classNames, summary.classCounts).map { "\($0) \($1)" }
         Console.print(Console.wrapped(classes.joined(separator: ", "), after: "  classes: ", indent: 4))
         Console.print("  content SHA-256 \(summary.contentChecksum)")

@@ -26,6 +26,10 @@ struct ModelCommand: ParsableCommand {
           Entry(
             name: "mlp:WIDTH[,WIDTH...]", summary: "fully connected layers of these widths, ReLU between them",
             usualSide: nil, minimumSide: nil),
+          Entry(
+            name: "transformer[:KEY=N,...]",
+            summary: "decoder-only transformer for tokens, such as \(TransformerSpecification.usage); also mlp=N, "
+              + "dropout=SHARE and tied=yes", usualSide: nil, minimumSide: nil),
         ]
         + ModelCatalog.all.map {
           Entry(name: $0.name, summary: $0.summary, usualSide: $0.usualSide, minimumSide: $0.minimumSide)
@@ -44,15 +48,19 @@ struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Show a model's layers, parameters, operations and memory.",
       discussion: """
-        FLOPs count one example's forward pass: two for each multiply-add of a convolution or linear \
-        layer, none for others. Activation memory is measured by passes of one and of two examples of zeros.
+        FLOPs count one example's forward pass: two for each multiply-add of a convolution, linear \
+        layer or attention, none for others. Activation memory is measured by passes of one and of two examples of zeros.
 
         Example: coherent model info resnet32 --batch-size 32
         """)
     @Argument(help: "The model, such as resnet32 or mlp:2048.") var name: String
-    @Option(help: "The shape of an example. (default: what the model was made for, 1x28x28 for mlp and linear)")
+    @Option(
+      help: "The shape of an example. (default: what the model was made for, 1x28x28 for mlp and linear, 3 tokens)")
     var input: ExampleShape?
     @Option(parsing: .unconditional, help: "The number of classes.") var classes = 10
+    @Option(
+      parsing: .unconditional, help: "The number of different tokens, for a transformer. (default: --classes + 1)")
+    var vocabulary: Int?
     @Option(help: "Which normalisation follows convolutions: batch or group:N.") var norm = "batch"
     @Option(parsing: .unconditional, help: "The mini-batch size to report memory for.") var batchSize = 32
     @Flag(help: "Print as JSON.") var json = false
@@ -61,6 +69,9 @@ struct ModelCommand: ParsableCommand {
       guard (1...1_000_000).contains(classes) else {
         throw ValidationError("--classes must be from 1 to 1000000, not \(classes).")
       }
+      guard (1...1_000_000).contains(vocabulary ?? 1) else {
+        throw ValidationError("--vocabulary must be from 1 to 1000000, not \(vocabulary ?? 0).")
+      }
       guard (1...1_000_000_000).contains(batchSize) else {
         throw ValidationError("--batch-size must be from 1 to a billion, not \(batchSize).")
       }
@@ -68,11 +79,17 @@ struct ModelCommand: ParsableCommand {
 
     func run() throws {
       let specification = try ModelSpecification(name)
-      let shape = input?.extents ?? specification.entry.map { [3, $0.usualSide, $0.usualSide] } ?? [1, 28, 28]
+      let isOfTokens = specification.transformer != nil
+      guard isOfTokens || vocabulary == nil else {
+        throw ValidationError("--vocabulary is for models of tokens, not for \(name).")
+      }
+      let shape =
+        input?.extents
+        ?? (isOfTokens ? [3] : specification.entry.map { [3, $0.usualSide, $0.usualSide] } ?? [1, 28, 28])
       // Uniform draws are the fastest; the values do not matter.
       let model = try specification.build(
-        exampleShape: shape, classes: classes, norm: NormalizationChoice(norm), initializer: .pytorch,
-        generator: Generator(seed: 1))
+        exampleShape: shape, classes: classes, vocabulary: isOfTokens ? vocabulary ?? classes + 1 : nil,
+        norm: NormalizationChoice(norm), initializer: .pytorch, generator: Generator(seed: 1))
       let store = try ParameterStore(model)
       let summary = try ModelSummary(of: model, exampleShape: shape)
       let memory = try ActivationMemory(of: model, store: store, exampleShape: shape)

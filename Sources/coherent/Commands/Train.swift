@@ -12,6 +12,7 @@ import Runs
 import Training
 
 extension NoiseKind: ExpressibleByArgument {}
+extension ExampleMeaning: ExpressibleByArgument {}
 extension PixelNormalization: ExpressibleByArgument {}
 extension Initializer: ExpressibleByArgument {}
 extension HeadPolicy: ExpressibleByArgument {}
