@@ -25,7 +25,7 @@ import Testing
     let measured = try Program.run(["measure", "--checkpoint", scratch.path("run"), "--examples", "20", "--json"])
     #expect(measured.code == 0, "\(measured.errors)")
     #expect(((try object(measured.output)["layers"] as? [[String: Any]]) ?? []).count > 10)
-    let evaluated = try Program.run(["evaluate", "--checkpoint", scratch.path("run"), "--json"])
+    let evaluated = try Program.run(["evaluate", scratch.path("run"), "--json"])
     #expect(evaluated.code == 0, "\(evaluated.errors)")
   }
 

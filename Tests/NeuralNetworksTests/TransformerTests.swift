@@ -294,6 +294,14 @@ import Testing
     #expect(attention.parameters == 3 * 8 * 9 && attention.flops == 2 * 3 * 8 * 24 + 2 * 2 * 3 * 3 * 8)
   }
 
+  @Test func theSummaryHasParametersOfTheModelItself() throws {
+    let model = try ModelSpecification("vit_tiny").build(
+      exampleShape: [3, 8, 8], classes: 2, initializer: .pytorch, generator: Generator(seed: 1))
+    let summary = try ModelSummary(of: model, exampleShape: [3, 8, 8])
+    #expect(summary.layers.reduce(0) { $0 + $1.parameters } == model.parameterCount)
+    #expect(summary.layers.last?.name == "(the model itself)" && summary.layers.last?.parameters == 192)
+  }
+
   @Test func imagesHaveToDivideIntoPatches() {
     for (word, shape) in [("vit_tiny", [3, 30, 32]), ("vit_b_16", [3, 40, 32])] {
       #expect {
