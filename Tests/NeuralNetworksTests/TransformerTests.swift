@@ -197,6 +197,14 @@ import Testing
     // Padding behind them changes nothing either.
     let padded = try model.forward(Tensor([3, 1, 2, 0, 0], shape: [1, 5]), in: .evaluation())
     try expectClose(padded, short.values(as: Double.self), shape: [1, 4], rtol: 1e-5, atol: 1e-6)
+    // One example without a token is no harm beside others; alone it is a mistake.
+    let beside = try model.forward(Tensor([3, 1, 2, 0, 0, 0], shape: [2, 3]), in: .evaluation())
+    try expectClose(
+      beside.narrow(0, from: 0, length: 1), short.values(as: Double.self), shape: [1, 4], rtol: 1e-5, atol: 1e-6)
+    #expect(try beside.isFinite().all().values() == [true])
+    expectError("nothing but padding", "the token 0") {
+      _ = try model.forward(Tensor([0, 0, 0, 0], shape: [2, 2]), in: .evaluation())
+    }
     let other = try model.forward(Tensor([3, 1, 4], shape: [1, 3]), in: .evaluation())
     #expect(try other.values(as: Float.self) != short.values(as: Float.self))
   }
