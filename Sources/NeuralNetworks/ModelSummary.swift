@@ -39,10 +39,16 @@ public struct ModelSummary: Sendable, Equatable, Codable {
       guard let name = names[ObjectIdentifier(module)], own != nil || !module.hasModules else { return }
       layers.append(
         Layer(
-          name: name, kind: String(describing: type(of: module)), outputShape: Array(output.shape.dropFirst()),
+          name: name.isEmpty ? "(the model itself)" : name, kind: String(describing: type(of: module)),
+          outputShape: Array(output.shape.dropFirst()),
           parameters: own ?? 0, flops: Self.flops(of: module, output: output)))
     }
-    try withoutGradients { _ = try model.forward(Tensor.zeros([1] + exampleShape), in: context) }
+    try withoutGradients {
+      let input = try Tensor.zeros([1] + exampleShape)
+      let output = try model.forward(input, in: context)
+      // Nobody else tells of the model itself, which may have parameters of its own.
+      if model.hasModules { context.observer?(model, input, output) }
+    }
     self.layers = layers
     parameters = model.parameterCount
     flops = layers.reduce(0) { $0 + $1.flops }

@@ -25,7 +25,7 @@ import Testing
     let measured = try Program.run(["measure", "--checkpoint", scratch.path("run"), "--examples", "20", "--json"])
     #expect(measured.code == 0, "\(measured.errors)")
     #expect(((try object(measured.output)["layers"] as? [[String: Any]]) ?? []).count > 10)
-    let evaluated = try Program.run(["evaluate", "--checkpoint", scratch.path("run"), "--json"])
+    let evaluated = try Program.run(["evaluate", scratch.path("run"), "--json"])
     #expect(evaluated.code == 0, "\(evaluated.errors)")
   }
 
@@ -33,6 +33,8 @@ import Testing
     (["--dataset", "modular:300"], Int32(1), "from 2 to 255"), (["--model", "mlp:8"], 1, "are tokens"),
     (["--model", "transformer:heads=3"], 1, "heads=2 would fit it"),
     (["--model", "transformer:depth=3"], 1, "no setting \"depth\""),
+    (["--example", "sequence"], 1, "leave it out for modular:7"), (["--example", "word"], 64, "sequence"),
+    (["--dataset", "text", "--data-dir", "/nowhere"], 1, "/nowhere does not exist"),
     (["--augment", "flip"], 1, "leave augment out"), (["--test-fraction", "2"], 1, "test-fraction must be"),
   ]) func mistakesAreNamed(_ arguments: [String], _ code: Int32, _ part: String) async throws {
     let scratch = try Scratch()
@@ -40,6 +42,21 @@ import Testing
       ["train"] + Self.options.overridden(by: arguments) + ["--out", scratch.path("run")])
     #expect(result.code == code && result.errors.contains(part), "\(result.errors)")
     #expect(!FileManager.default.fileExists(atPath: scratch.path("run")))
+  }
+
+  @Test(arguments: ["token", "sequence"]) func aTransformerLearnsText(_ example: String) throws {
+    let scratch = try Scratch()
+    let file = try scratch.write(String(repeating: "abcab cabba. ", count: 60), "text.txt")
+    let options = [
+      "--dataset", "text:8", "--data-dir", file, "--example", example, "--subset", "60", "--test-subset", "10",
+      "--batch-size", "10", "--probe", "coherence:m=20@log",
+    ]
+    let result = try Program.run(
+      ["train"] + Self.options.overridden(by: options) + ["--out", scratch.path("run"), "--json"])
+    #expect(result.code == 0, "\(result.errors)")
+    let manifest = try #require(try object(result.output)["manifest"] as? [String: Any])
+    #expect((manifest["extra"] as? [String: Any])?["example"] as? String == example)
+    #expect(try scratch.text("run/config.yaml").contains("example: \(example)\n"))
   }
 
   @Test func auditsNeedPictures() throws {

@@ -79,9 +79,9 @@ extension Problem {
         factory: LayerFactory(
           norm: .batch, weights: TokenTransformer.weights, initializer: nil, generator: $0.generator))
       try $0.unsettle(model)
-      // Shorter than the most positions that there are, and one row without a token.
+      // Shorter than the most positions that there are, and one row with padding at both ends.
       return .init(
-        model: model, input: try Tensor([1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0], shape: [4, 4]))
+        model: model, input: try Tensor([1, 2, 3, 4, 5, 0, 0, 0, 0, 3, 1, 0, 2, 0, 0, 0], shape: [4, 4]))
     },
     Problem("vision transformer") {
       let plan = ImagePlan(

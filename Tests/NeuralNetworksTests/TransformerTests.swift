@@ -197,6 +197,14 @@ import Testing
     // Padding behind them changes nothing either.
     let padded = try model.forward(Tensor([3, 1, 2, 0, 0], shape: [1, 5]), in: .evaluation())
     try expectClose(padded, short.values(as: Double.self), shape: [1, 4], rtol: 1e-5, atol: 1e-6)
+    // One example without a token is no harm beside others; alone it is a mistake.
+    let beside = try model.forward(Tensor([3, 1, 2, 0, 0, 0], shape: [2, 3]), in: .evaluation())
+    try expectClose(
+      beside.narrow(0, from: 0, length: 1), short.values(as: Double.self), shape: [1, 4], rtol: 1e-5, atol: 1e-6)
+    #expect(try beside.isFinite().all().values() == [true])
+    expectError("nothing but padding", "the token 0") {
+      _ = try model.forward(Tensor([0, 0, 0, 0], shape: [2, 2]), in: .evaluation())
+    }
     let other = try model.forward(Tensor([3, 1, 4], shape: [1, 3]), in: .evaluation())
     #expect(try other.values(as: Float.self) != short.values(as: Float.self))
   }
@@ -292,6 +300,14 @@ import Testing
     #expect(summary.layers.reduce(0) { $0 + $1.parameters } == model.parameterCount)
     let attention = try #require(summary.layers.first { $0.kind == "MultiheadAttention" })
     #expect(attention.parameters == 3 * 8 * 9 && attention.flops == 2 * 3 * 8 * 24 + 2 * 2 * 3 * 3 * 8)
+  }
+
+  @Test func theSummaryHasParametersOfTheModelItself() throws {
+    let model = try ModelSpecification("vit_tiny").build(
+      exampleShape: [3, 8, 8], classes: 2, initializer: .pytorch, generator: Generator(seed: 1))
+    let summary = try ModelSummary(of: model, exampleShape: [3, 8, 8])
+    #expect(summary.layers.reduce(0) { $0 + $1.parameters } == model.parameterCount)
+    #expect(summary.layers.last?.name == "(the model itself)" && summary.layers.last?.parameters == 192)
   }
 
   @Test func imagesHaveToDivideIntoPatches() {
