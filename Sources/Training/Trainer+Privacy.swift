@@ -10,6 +10,19 @@ extension Trainer {
   /// What a private training reveals so far; nil for a training of another kind.
   public var privacy: PrivateMean? { aggregator as? PrivateMean }
 
+  /// What a person should know about how the data was read, and about what a private training promises.
+  public var notes: [String] {
+    var notes = data.notes
+    if let privacy, privacy.epsilon(steps: steps).isInfinite {
+      notes.append("\(privacy) adds no noise, so that the weights promise no privacy")
+    } else if let privacy, privacy.delta * Double(sampler.count) >= 1 {
+      notes.append(
+        "delta \(privacy.delta) is no less than one in the \(sampler.count) training examples, so that all of one example "
+          + "may be revealed; a tenth of that or less is usual")
+    }
+    return notes
+  }
+
   /// Makes a private training ready.
   ///
   /// - Throws: `TrainingError` that names what would break the promise, with a remedy; `AggregationError` when no noise keeps
