@@ -48,7 +48,7 @@ public final class PrivateMean: GradientMatrixAggregator {
   /// - Throws: `AggregationError` unless C > 0, σ ≥ 0 or ε > 0, and 0 < δ < 1.
   public init(clip: Double, noise: Noise, delta: Double = usualDelta) throws {
     guard clip > 0, clip.isFinite else {
-      throw AggregationError("clip, the length that an example's gradient may have, must be a number above 0, not \(clip)")
+      throw AggregationError("clip, the length that a gradient may have, must be a number above 0, not \(clip)")
     }
     switch noise {
     case .multiplier(let sigma):
@@ -125,7 +125,8 @@ public final class PrivateMean: GradientMatrixAggregator {
     guard store.frozenCount > 0 else { return try matrix.rowSquaredNorms().total.map { $0.squareRoot() } }
     let trained = store.trainedRanges
     var squares = [Double](repeating: 0, count: matrix.exampleCount)
-    for layer in matrix.layers where layer.ranges.contains(where: { range in trained.contains { $0.overlaps(range) } }) {
+    for layer in matrix.layers where layer.ranges.contains(where: { range in trained.contains { $0.overlaps(range) } })
+    {
       let own: [Double] = try layer.block.rowSquaredNorms().values()
       for place in squares.indices { squares[place] += own[place] }
     }

@@ -21,7 +21,9 @@ import TestSupport
 
   /// Google's tests of dp_accounting: 50 steps by order, to the digits they give. At fractional orders theirs adds up the
   /// terms of the series without their signs, which is more.
-  @Test(arguments: [(1.5, 6.70579741e-4), (2.5, 1.08548710e-3), (5, 2.18075656e-3), (50, 2.38460375e-2), (100, 167.416308)])
+  @Test(arguments: [
+    (1.5, 6.70579741e-4), (2.5, 1.08548710e-3), (5, 2.18075656e-3), (50, 2.38460375e-2), (100, 167.416308),
+  ])
   func theNumbersOfDPAccounting(_ order: Double, _ expected: Double) {
     let found = 50 * PrivacyAccountant.divergence(order: order, noiseMultiplier: 2.5, sampleRate: 0.01)
     if order == order.rounded() {

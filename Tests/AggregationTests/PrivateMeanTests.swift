@@ -191,7 +191,8 @@ import Testing
       #expect(try AggregatorSpecification(word.replacing(",", with: ":")).make().description == word)
     }
     for (word, part) in [
-      ("dp-sgd", "clip is missing"), ("dp-sgd:noise=1", "clip is missing"), ("dp-sgd:clip=1", "noise or epsilon is missing"),
+      ("dp-sgd", "clip is missing"), ("dp-sgd:noise=1", "clip is missing"),
+      ("dp-sgd:clip=1", "noise or epsilon is missing"),
       ("dp-sgd:clip=1,noise=1,epsilon=3,delta=1e-5", "noise and epsilon decide the same"),
       ("dp-sgd:clip=1,epsilon=3", "epsilon needs a delta"), ("dp-sgd:clip=0,noise=1", "above 0"),
       ("dp-sgd:clip=-1,noise=1", "above 0"), ("dp-sgd:clip=nan,noise=1", "above 0"),

@@ -151,7 +151,7 @@ import Tensors
     for (part, change) in cases {
       let text = message { _ = try Trainer.make(configuration("dp-sgd:clip=1,noise=1", change)) }
       #expect(text.contains(part), "\(part): \(text)")
-      #expect(message { _ = try Trainer.make(configuration("sgd", change)) }.isEmpty || part == "drop-last", "\(part)")
+      #expect(message { _ = try Trainer.make(configuration("sgd", change)) }.isEmpty, "\(part)")
     }
     let text = message { _ = try Trainer.make(configuration("dp-sgd:clip=1,epsilon=1e-4,delta=1e-5")) }
     #expect(text.contains("no noise keeps 20 steps within epsilon"), "\(text)")
@@ -185,9 +185,11 @@ import Tensors
 
   /// Steps that saw every example in turn cannot be counted as if they had drawn them.
   @Test func shuffledStepsAreNotCountedAsDrawn() throws {
-    let (sgd, drawn) = (try Trainer.make(configuration("sgd")), try Trainer.make(configuration("dp-sgd:clip=1,noise=1")))
-    for _ in 0..<2 { _ = try (sgd.update(), drawn.update()) }
-    for (state, into) in [(try sgd.state(), "dp-sgd:clip=1,noise=1"), (try drawn.state(), "sgd")] {
+    let words = ["sgd", "dp-sgd:clip=1,noise=1"]
+    for (from, into) in zip(words, words.reversed()) {
+      let trainer = try Trainer.make(configuration(from))
+      for _ in 0..<2 { _ = try trainer.update() }
+      let state = try trainer.state()
       let other = try Trainer.make(configuration(into))
       expectError(.checkpoint, "sampling") { try other.restore(state, from: "state") }
     }
