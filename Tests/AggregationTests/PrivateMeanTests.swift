@@ -182,6 +182,18 @@ import Testing
 
   // MARK: - Words
 
+  @Test func numbersThatCannotBe() {
+    let cases: [(Double, PrivateMean.Noise, Double, String)] = [
+      (.nan, .multiplier(1), 0.1, "above 0"), (.infinity, .multiplier(1), 0.1, "above 0"),
+      (1, .multiplier(.nan), 0.1, "at least 0"), (1, .multiplier(.infinity), 0.1, "at least 0"),
+      (1, .budget(epsilon: .nan), 0.1, "epsilon must be"), (1, .budget(epsilon: .infinity), 0.1, "epsilon must be"),
+      (1, .multiplier(1), .nan, "below 1"),
+    ]
+    for (clip, noise, delta, part) in cases {
+      #expect { _ = try PrivateMean(clip: clip, noise: noise, delta: delta) } throws: { "\($0)".contains(part) }
+    }
+  }
+
   @Test func wordsAndTheirMistakes() throws {
     for word in [
       "dp-sgd:clip=1,noise=1.1", "dp-sgd:clip=0.5,noise=0", "dp-sgd:clip=1,noise=2,delta=1e-06",
@@ -195,11 +207,11 @@ import Testing
       ("dp-sgd:clip=1", "noise or epsilon is missing"),
       ("dp-sgd:clip=1,noise=1,epsilon=3,delta=1e-5", "noise and epsilon decide the same"),
       ("dp-sgd:clip=1,epsilon=3", "epsilon needs a delta"), ("dp-sgd:clip=0,noise=1", "above 0"),
-      ("dp-sgd:clip=-1,noise=1", "above 0"), ("dp-sgd:clip=nan,noise=1", "above 0"),
-      ("dp-sgd:clip=inf,noise=1", "above 0"), ("dp-sgd:clip=1,noise=-1", "at least 0"),
-      ("dp-sgd:clip=1,noise=nan", "at least 0"), ("dp-sgd:clip=1,epsilon=0,delta=1e-5", "epsilon must be"),
-      ("dp-sgd:clip=1,epsilon=nan,delta=1e-5", "epsilon must be"), ("dp-sgd:clip=1,epsilon=1,delta=1", "below 1"),
-      ("dp-sgd:clip=1,epsilon=1,delta=0", "above 0"), ("dp-sgd:clip=1,noise=1,delta=nan", "below 1"),
+      ("dp-sgd:clip=-1,noise=1", "above 0"), ("dp-sgd:clip=nan,noise=1", "not a valid value"),
+      ("dp-sgd:clip=inf,noise=1", "not a valid value"), ("dp-sgd:clip=1,noise=-1", "at least 0"),
+      ("dp-sgd:clip=1,noise=nan", "not a valid value"), ("dp-sgd:clip=1,epsilon=0,delta=1e-5", "epsilon must be"),
+      ("dp-sgd:clip=1,epsilon=nan,delta=1e-5", "not a valid value"), ("dp-sgd:clip=1,epsilon=1,delta=1", "below 1"),
+      ("dp-sgd:clip=1,epsilon=1,delta=0", "above 0"), ("dp-sgd:clip=1,noise=1,delta=nan", "not a valid value"),
       ("dp-sgd:clip=x,noise=1", "not a valid value for clip"), ("dp-sgd:clip=1,noise=1,q=1", "not understood"),
       ("dp-sgd:clip=1,clip=1,noise=1", "not understood"), ("dp-sgd:clip=1,,noise=1", "not understood"),
     ] {
