@@ -32,6 +32,7 @@ extension ReportPage {
     var optimizer = manifest.optimizer ?? "–"
     if let rate = manifest.learningRate { optimizer += ", lr \(rate)" }
     if let size = manifest.batchSize { optimizer += ", batch \(size)" }
+    if let epsilon = manifest.privacy?.epsilon { optimizer += ", ε = \(Wording.rounded(epsilon, digits: 3))" }
     var model = Wording.html(manifest.model)
     if let count = manifest.parameterCount {
       model += "<br><span class=\"quiet\">\(Wording.integer(count)) parameters</span>"

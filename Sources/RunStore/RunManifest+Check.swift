@@ -22,6 +22,7 @@ extension RunManifest {
     let finite = [(learningRate, "learning_rate"), (momentum, "momentum"), (weightDecay, "weight_decay")]
     for (number, key) in finite { try check.requireFinite(number, key) }
     try evaluation?.check(check)
+    try privacy?.check(check)
     try summary?.check(check)
   }
 }

@@ -227,6 +227,8 @@ public struct RunManifest: Codable, Sendable, Equatable {
   public var numerics: [String: String]
   /// How the run is evaluated; nil for runs from before there was a choice.
   public var evaluation: Evaluation?
+  /// What a private training promises; nil for a training of another kind.
+  public var privacy: Privacy?
   /// How far the run has come.
   public var status: Status
   /// The results so far.
@@ -257,7 +259,7 @@ public struct RunManifest: Codable, Sendable, Equatable {
 
   private enum CodingKeys: String, CodingKey {
     case tool, libtorch, machine, created, seed, dataset, model, optimizer, noise, numerics, status, summary, extra
-    case evaluation, optimization
+    case evaluation, optimization, privacy
     case momentum, schedule, warmup
     case weightDecay = "weight_decay"
     case commandLine = "command_line"

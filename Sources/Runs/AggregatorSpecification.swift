@@ -4,6 +4,7 @@ import Aggregation
 import Tensors
 
 /// An aggregator as a word: one of `known`, with numbers in place of capitals, such as "winsorized:c=2", "m3", "mom:k=5".
+/// Colons and commas both separate settings.
 public struct AggregatorSpecification: Sendable, Equatable, CustomStringConvertible {
   /// An aggregator that words name.
   private struct Row: Sendable {
@@ -13,11 +14,13 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     var more: Set<String> = []
     let make: @Sendable (AggregatorSpecification) throws -> any Aggregator
 
-    var name: String { String(words[0].prefix { $0 != ":" }) }
+    var name: String { String(words[0].prefix { !isSeparator($0) }) }
 
     /// Settings with a value, and those without.
     var settings: (valued: Set<String>, bare: Set<String>) {
-      let all = words.flatMap { $0.split(separator: ":").dropFirst() }.map { $0.split(separator: "=").map(String.init) }
+      let all = words.flatMap { $0.split(whereSeparator: isSeparator).dropFirst() }.map {
+        $0.split(separator: "=").map(String.init)
+      }
       return (
         Set(all.filter { $0.count == 2 }.map { $0[0] }).union(more), Set(all.filter { $0.count == 1 }.map { $0[0] })
       )
@@ -66,6 +69,7 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     Row(words: ["sum-sign"], more: ["scale"]) {
       try SumOfSigns(scale: $0.number("scale", Double.init) ?? usualSignScale)
     },
+    Row(words: ["dp-sgd:clip=C,noise=N", "dp-sgd:clip=C,epsilon=E,delta=D"]) { try $0.privateMean() },
   ]
 
   /// The words, for messages.
@@ -77,7 +81,7 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
   private let settings: [String: String]
 
   private static func row(_ word: String) -> Row? {
-    let name = word.prefix { $0 != ":" }
+    let name = word.prefix { !isSeparator($0) }
     return rows.first { $0.name == name }
   }
 
@@ -98,7 +102,7 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     }
     self.row = row
     var settings: [String: String] = [:]
-    for part in word.split(separator: ":", omittingEmptySubsequences: false).dropFirst() {
+    for part in word.split(omittingEmptySubsequences: false, whereSeparator: isSeparator).dropFirst() {
       let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       let allowed = sides.count == 2 ? row.settings.valued : row.settings.bare
       guard allowed.contains(sides[0]), settings[sides[0]] == nil else {
@@ -142,6 +146,25 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     }
   }
 
+  private func privateMean() throws -> any Aggregator {
+    func failure(_ what: String) -> AggregationError {
+      AggregationError(
+        "optimizer \"\(description)\": \(what); write \(row.name):clip=1,noise=1 for noise of that standard deviation, in units "
+          + "of clip, or \(row.name):clip=1,epsilon=3,delta=1e-5 for what all steps together may reveal")
+    }
+    guard let clip = try number("clip", Double.init) else { throw failure("clip is missing") }
+    let delta = try number("delta", Double.init)
+    switch (try number("noise", Double.init), try number("epsilon", Double.init)) {
+    case (let noise?, nil):
+      return try PrivateMean(clip: clip, noise: .multiplier(noise), delta: delta ?? PrivateMean.usualDelta)
+    case (nil, let epsilon?):
+      guard let delta else { throw failure("epsilon needs a delta") }
+      return try PrivateMean(clip: clip, noise: .budget(epsilon: epsilon), delta: delta)
+    case (nil, nil): throw failure("noise or epsilon is missing")
+    default: throw failure("noise and epsilon decide the same")
+    }
+  }
+
   private func decaysBefore() throws -> Bool {
     switch settings["decay"] {
     case nil, "before": return true
@@ -151,3 +174,6 @@ public struct AggregatorSpecification: Sendable, Equatable, CustomStringConverti
     }
   }
 }
+
+/// Whether a character ends a setting.
+private func isSeparator(_ character: Character) -> Bool { character == ":" || character == "," }

@@ -154,7 +154,7 @@ extension TrainingConfiguration {
     .init("noise", .main, \.noise, "The share of labels chosen for noise, 0 to 1. (default: 0)"),
     .init(
       "optimizer", .main, \.optimizer,
-      "How gradients become a step: \(AggregatorSpecification.known.joined(separator: ", ")) (c: a percentile, s and k: counts, t: a share); adam or adamw, alone or after one of these: m3+adamw. (default: sgd)"
+      "How gradients become a step: \(AggregatorSpecification.known.joined(separator: ", ")) (c: a percentile, s and k: counts, t: a share; dp-sgd: see docs/privacy.md); adam or adamw, alone or after one of these: m3+adamw. (default: sgd)"
     ),
     .init("lr", .main, \.lr, "The learning rate. (default: 0.1)"),
     .init("batch-size", .main, \.batchSize, "Examples in a mini-batch. (default: 100)"),

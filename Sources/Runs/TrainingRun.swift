@@ -112,7 +112,7 @@ public final class TrainingRun {
     (configuration, memoryEstimate) = (configured?.configuration, configured?.memoryEstimate)
     keepPolicy = keep
     checkpointSchedule = CheckpointSchedule(trainer, every: checkpointEvery)
-    warnings = trainer.data.notes
+    warnings = trainer.notes
     (directory, lock) = try RunDirectory.createLocked(at: path, existing: existing, held: held)
     manifest = try description.manifest(of: trainer, commandLine: commandLine, tool: tool)
     if let configuration { try directory.write(config: configuration.yaml()) }
@@ -192,7 +192,7 @@ public final class TrainingRun {
     self.trainer = trainer
     (configuration, memoryEstimate) = (training?.configuration, training?.memoryEstimate)
     checkpointSchedule = CheckpointSchedule(trainer, every: checkpointEvery)
-    warnings = trainer.data.notes
+    warnings = trainer.notes
     try Self.check(trainer, policy)
     try Self.checkData(trainer, against: manifest)
     try Self.checkLabels(trainer, in: directory)
@@ -277,6 +277,7 @@ public final class TrainingRun {
     if extensionNote != nil, let configuration { try directory.write(config: configuration.yaml()) }
     manifest.evaluation = trainer.evaluationPlan
     manifest.extra["ranks"] = trainer.group.map { "\($0.count)" }
+    manifest.privacy = .init(of: trainer)
     try directory.write(manifest: manifest)
     let log = try logs.map { try directory.logWriter(resumingAt: $0) } ?? directory.logWriter()
     try log.append(RunEvent(kind: logs == nil ? "started" : "resumed", step: trainer.step, message: extensionNote))
@@ -287,12 +288,15 @@ public final class TrainingRun {
       let outcome = try trainer.run(shouldStop: shouldStop) { event in
         switch event {
         case .stepped(let record):
-          if record.step % scalarDistance == 0 {
+          if record.step % scalarDistance == 0, !record.loss.isNaN {
             try log.scalar("batch/loss", record.loss, step: record.step)
             try log.scalar("batch/learning_rate", record.learningRate, step: record.step)
           }
         case .evaluated(let records):
           try log.append(records)
+          if let epsilon = RunManifest.Privacy(of: trainer)?.epsilon {
+            try log.scalar("privacy/epsilon", epsilon, step: trainer.step)
+          }
           try trainer.keep(keepPolicy, in: directory.checkpoints)
         case .measured(let results): try append(results, to: log)
         case .completedStep(let step): if trainer.hasState, isCheckpointDue(step) { try checkpoint(log) }
@@ -342,6 +346,7 @@ public final class TrainingRun {
     if status != .diverged { try log.append(RunEvent(kind: status.rawValue, step: trainer.step)) }
     let milestones = trainer.milestones
     manifest.status = status
+    manifest.privacy = .init(of: trainer)
     manifest.summary = RunSummary(
       last: milestones.last, best: milestones.best, validationSelected: milestones.selected, steps: trainer.step,
       wallSeconds: seconds, peakRSSBytes: Runtime.peakResidentBytes)

@@ -14,7 +14,7 @@ import Tensors
 public struct StepRecord: Sendable, Equatable {
   /// Updates made, this one included.
   public let step: Int
-  /// Mean loss of the mini-batch before the update.
+  /// Mean loss of the mini-batch before the update; not a number where no example was drawn for it.
   public let loss: Double
   /// The learning rate of the update.
   public let learningRate: Double
@@ -136,7 +136,11 @@ public final class Trainer {
     (self.aggregator, self.optimizer, self.learningRate) = (aggregator, optimizer, learningRate)
     self.linearPolicy = policy
     sampler = try BatchSampler(
-      count: data.trainIndices.count, batchSize: settings.batchSize, seed: settings.seed, dropLast: settings.dropsLast)
+      count: data.trainIndices.count, batchSize: settings.batchSize, seed: settings.seed, dropLast: settings.dropsLast,
+      sampling: aggregator is PrivateMean ? .poisson : .shuffled)
+    if let mean = aggregator as? PrivateMean {
+      try Self.prepare(mean, model, sampler, settings, device, ranks: group?.count ?? 1)
+    }
     learning = LearningRecord(count: data.train.count)
     average = try settings.averagingDecay.map { try WeightAverage(model, store: store, decay: $0) }
     predictions = try PredictionMemory(settings.loss, count: data.train.count, classes: data.train.classCount)
@@ -211,7 +215,7 @@ public final class Trainer {
         optimizer: parameters
           * (optimizer.bufferCount + aggregator.rememberedGradients + forming + (average == nil ? 0 : 2))
           + (predictions?.values.count ?? 0) * 4,
-        training: activations.trainingBytes(min(settings.batchSize, data.trainIndices.count)),
+        training: activations.trainingBytes(sampler.ampleBatchSize),
         evaluation: activations.evaluationBytes(evaluator.chunkSize))
     }
   }
@@ -295,9 +299,11 @@ public final class Trainer {
         let memory = try predictions?.targets(of: Array(batch.indices[part]), logits)
         return try settings.loss.losses(logits, targets: labels, memory: memory)
       }
-      try predictions?.didVisit(batch.indices, result.output.detach())
-      total += try note(result, batch.indices, targets, rate: rate)
-      count += batch.indices.count
+      if !batch.indices.isEmpty {
+        try predictions?.didVisit(batch.indices, result.output.detach())
+        total += try note(result, batch.indices, targets, rate: rate)
+        count += batch.indices.count
+      }
       let updated = trainingStep.updated
       let aggregate = try settings.clipNorm.map { limit in
         try NormClipping.clipped(result.aggregate, updated, to: limit) { try group?.sum([$0])[0] ?? $0 }

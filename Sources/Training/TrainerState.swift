@@ -85,10 +85,11 @@ extension Trainer {
   /// - Throws: `TrainingError` of kind checkpoint when it belongs to other parts.
   public func restore(_ state: TrainerState, from source: String) throws {
     guard state.sampler.count == sampler.count, state.sampler.batchSize == sampler.batchSize,
-      state.sampler.seed == sampler.seed, (0...steps).contains(state.step)
+      state.sampler.seed == sampler.seed, state.sampler.sampling == sampler.sampling, (0...steps).contains(state.step)
     else {
       throw TrainingError(
-        .checkpoint, "the checkpoint's data, batch size, seed or length are not those of the configuration")
+        .checkpoint,
+        "the checkpoint's data, batch size, sampling, seed or length are not those of the configuration")
     }
     let arrays = Dictionary(state.arrays.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
     // Every rank has what belongs to its parameters.

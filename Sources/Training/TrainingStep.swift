@@ -126,6 +126,11 @@ public final class TrainingStep {
     _ input: Tensor, ofBatch batchCount: Int? = nil, losses: @escaping (Tensor) throws -> Tensor
   ) throws -> Result {
     let count = batchCount ?? input.size(0)
+    if count == 0, let mean = aggregator as? PrivateMean {
+      try mean.aggregateNothing(store)
+      let nothing = try Tensor.zeros([0], device: store.values.device)
+      return Result(aggregate: .gradient, output: nothing, losses: nothing)
+    }
     let division = try divider.division(of: count)
     var training = TrainingPass(generator: generator)
     if divider.keepsGroupsWhole { training.groups = division.pieces(of: sharing?.group.rank ?? 0).map(\.examples) }

@@ -21,7 +21,7 @@ import Testing
     ("winsorized:c=0", .batchMean), ("trimmed:s=2", .gradientMatrix), ("m3", .groupMeans(3)),
     ("m3:successive", .batchMean), ("rm3", .batchMean), ("rm3:decay=after", .batchMean), ("ra3", .batchMean),
     ("mom:k=7", .groupMeans(7)), ("geomed:k=4", .groupMeans(4)), ("sign-sum", .batchMean),
-    ("sum-sign:scale=0.01", .gradientMatrix),
+    ("sum-sign:scale=0.01", .gradientMatrix), ("dp-sgd:clip=1,noise=0.5", .gradientMatrix),
   ])
   private func wordsAreUnderstood(_ word: String, _ need: Need) throws {
     let aggregator = try AggregatorSpecification(word).make()

@@ -81,6 +81,99 @@ import Testing
   }
 }
 
+/// Batches that every example gets into by itself.
+@Suite struct PoissonSamplingTests {
+  private func sampler(_ count: Int, _ size: Int, seed: UInt64 = 3) throws -> BatchSampler {
+    try BatchSampler(count: count, batchSize: size, seed: seed, sampling: .poisson)
+  }
+
+  /// Sizes, and how often each example and each pair of batches has one, within five standard deviations of a binomial.
+  @Test func everyExampleIsDrawnByItself() throws {
+    let (count, size, draws) = (200, 10, 4000)
+    let rate = Double(size) / Double(count)
+    var sampler = try sampler(count, size)
+    let batches = (0..<draws).map { _ in sampler.next() }
+    #expect(batches.allSatisfy { $0 == Set($0).sorted() && $0.allSatisfy((0..<count).contains) })
+    let sizes = batches.map { Double($0.count) }
+    let mean = sizes.reduce(0, +) / Double(draws)
+    let variance = sizes.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(draws)
+    let expected = Double(count) * rate * (1 - rate)
+    #expect(abs(mean - Double(size)) < 5 * (expected / Double(draws)).squareRoot())
+    #expect(abs(variance / expected - 1) < 5 * (2 / Double(draws)).squareRoot())
+    func deviation(_ found: Int, _ trials: Int, _ share: Double) -> Double {
+      abs(Double(found) - Double(trials) * share) / (Double(trials) * share * (1 - share)).squareRoot()
+    }
+    for example in 0..<count { #expect(deviation(batches.count { $0.contains(example) }, draws, rate) < 5) }
+    let repeated = zip(batches, batches.dropFirst()).reduce(0) { $0 + Set($1.0).intersection($1.1).count }
+    #expect(deviation(repeated, (draws - 1) * count, rate * rate) < 5)
+  }
+
+  @Test func manyBatchesOfOneAreEmpty() throws {
+    var sampler = try sampler(60, 1)
+    let empty = (0..<3000).count { _ in sampler.next().isEmpty }
+    // (1 − 1/60)⁶⁰ = 0.3648.
+    #expect(abs(Double(empty) - 3000 * 0.3648) < 5 * (3000 * 0.3648 * 0.6352).squareRoot())
+  }
+
+  @Test func aBatchOfAllHasAll() throws {
+    var sampler = try sampler(7, 7)
+    for _ in 0..<5 { #expect(sampler.next() == Array(0..<7)) }
+    #expect(sampler.epoch == 5 && sampler.ampleBatchSize == 7)
+  }
+
+  @Test func epochsAreAsLongAsOfOtherBatches() throws {
+    var sampler = try sampler(23, 4)
+    #expect(sampler.batchesPerEpoch == 6)
+    for _ in 0..<6 {
+      #expect(sampler.epoch == 0)
+      _ = sampler.next()
+    }
+    #expect(sampler.epoch == 1 && sampler.position == 0)
+    #expect(sampler.ampleBatchSize == 16)
+    #expect(try BatchSampler(count: 23, batchSize: 4, seed: 1).ampleBatchSize == 4)
+  }
+
+  @Test func resumesAnywhere() throws {
+    var sampler = try sampler(23, 4)
+    for _ in 0..<30 {
+      var copy = try JSONDecoder().decode(BatchSampler.self, from: JSONEncoder().encode(sampler))
+      #expect(copy == sampler && copy.sampling == .poisson)
+      var original = sampler
+      for _ in 0..<15 { #expect(copy.next() == original.next()) }
+      _ = sampler.next()
+    }
+    // A state of the usual kind is written as ever.
+    let usual = try BatchSampler(count: 23, batchSize: 4, seed: 3)
+    #expect(!String(decoding: try JSONEncoder().encode(usual), as: UTF8.self).contains("sampling"))
+    #expect(usual != (try self.sampler(23, 4)))
+  }
+
+  @Test func thereIsNoLastBatch() {
+    expectError("no short last one") {
+      _ = try BatchSampler(count: 10, batchSize: 4, seed: 1, dropLast: true, sampling: .poisson)
+    }
+    let json = #"{"count":10,"batchSize":4,"seed":1,"dropLast":false,"epoch":0,"position":0,"sampling":"drawn"}"#
+    #expect(throws: DecodingError.self) { try JSONDecoder().decode(BatchSampler.self, from: Data(json.utf8)) }
+  }
+
+  /// Empty batches too, from memory and from files, augmented or not.
+  @Test(arguments: [false, true]) func loadersTakeWhatTheSamplerDraws(_ isAugmented: Bool) throws {
+    let digits = try DatasetLoader.load(name: "digits", split: .train, count: 20)
+    let loader = BatchLoader(
+      digits, indices: Array((0..<20).reversed()), augmentation: isAugmented ? try Augmentation("crop") : .none)
+    var (one, two) = (try sampler(20, 1), try sampler(20, 1))
+    var empty = 0
+    for _ in 0..<40 {
+      let batch = try loader.next(&one)
+      let expected = two.next()
+      #expect(batch.indices == expected.map { 19 - $0 })
+      #expect(batch.images.shape == [expected.count] + digits.exampleShape)
+      if expected.isEmpty { empty += 1 }
+    }
+    #expect(empty > 5 && empty < 30)
+  }
+}
+
 @Suite struct HoldOutTests {
   @Test(arguments: [0, 1, 30, 99]) func partsCoverTheWhole(held: Int) throws {
     let parts = try HoldOut(count: 100, validationCount: held, seed: 2)

@@ -60,6 +60,21 @@ import TestSupport
     #expect(!String(decoding: without, as: UTF8.self).contains("class_map"))
   }
 
+  @Test func thePromiseOfAPrivateTrainingIsKept() throws {
+    var manifest = sampleManifest()
+    #expect(!String(decoding: try JSONEncoder().encode(manifest), as: UTF8.self).contains("privacy"))
+    manifest.privacy = .init(
+      clip: 1, noiseMultiplier: 1.1, sampleRate: 0.01, delta: 1e-5, steps: 300, epsilon: 1.25, plannedEpsilon: 3)
+    let text = try JSONEncoder().encode(manifest)
+    #expect(try JSONDecoder().decode(RunManifest.self, from: text).privacy == manifest.privacy)
+    let written = String(decoding: text, as: UTF8.self)
+    for part in [
+      "\"noise_multiplier\":1.1", "\"sample_rate\":0.01", "\"sampler\":\"poisson\"", "\"accountant\":\"rdp\"",
+      "\"neighbours\":\"add or remove one example\"", "\"epsilon\":1.25", "\"planned_epsilon\":3",
+    ] { #expect(written.contains(part)) }
+    #expect(!written.contains("target_epsilon"))
+  }
+
   @Test func aFolderWithRunsInItNamesThem() throws {
     let scratch = try Scratch()
     for name in ["b", "a"] { _ = try scratch.newRun("study/runs/" + name) }

@@ -49,6 +49,11 @@ import TestSupport
       ($0.optimizer, $0.lr, $0.weightDecay, $0.checkpointEvery) = ("rm3+adam:beta2=0.99", 0.01, 0.1, 1)
       $0.freeze = ["fc1.weight"]
     },
+    // Mini-batches of any size, some empty, and noise that goes on where it was.
+    smallConfiguration {
+      ($0.optimizer, $0.batchSize, $0.lr, $0.checkpointEvery) = ("dp-sgd:clip=0.5,noise=1+adam", 2, 0.01, 4)
+      $0.probe = ["dynamics"]
+    },
     // Changes are counted from the predictions before the stop on.
     smallConfiguration { ($0.checkpointEvery, $0.probe) = (4, ["changes:m=40@every:3"]) },
     // The cumulative contributions go on from where they were.

@@ -56,6 +56,7 @@ public final class BatchLoader {
     guard let batch = try stream?.next() else { throw DatasetError("There are no more batches of \(dataset.name).") }
     let chosen = sampler.next().map { indices[$0] }
     expected = sampler
+    guard !chosen.isEmpty else { return try nothing(device) }
     return LoadedBatch(
       indices: chosen,
       images: try dataset.tensor(UnsafeRawBufferPointer(batch.bytes), device: device))
@@ -64,12 +65,18 @@ public final class BatchLoader {
   private func gather(_ sampler: inout BatchSampler, _ device: Device) throws -> LoadedBatch {
     let epoch = sampler.epoch
     let chosen = sampler.next().map { indices[$0] }
+    guard !chosen.isEmpty else { return try nothing(device) }
     let own = Array(chosen[part(chosen.count)])
     guard augmentation != .none else {
       return LoadedBatch(indices: chosen, images: try dataset.imageTensor(at: own, device: device))
     }
     let bytes = try dataset.augmentedBytes(of: own, augmentation, seed: seed, epoch: epoch)
     return LoadedBatch(indices: chosen, images: try bytes.withUnsafeBytes { try dataset.tensor($0, device: device) })
+  }
+
+  /// The mini-batch that no example was drawn for.
+  private func nothing(_ device: Device) throws -> LoadedBatch {
+    LoadedBatch(indices: [], images: try Tensor.zeros([0] + dataset.exampleShape, device: device))
   }
 }
 
@@ -83,6 +90,6 @@ private struct SamplerPlan: DecodePlan {
   mutating func next() -> DecodeRequest? {
     let epoch = isAugmented ? sampler.epoch : nil
     let chosen = sampler.next()
-    return DecodeRequest(indices: chosen[part(chosen.count)].map { indices[$0] }, epoch: epoch)
+    return DecodeRequest(indices: chosen.isEmpty ? [] : chosen[part(chosen.count)].map { indices[$0] }, epoch: epoch)
   }
 }

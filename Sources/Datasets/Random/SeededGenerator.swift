@@ -33,6 +33,10 @@ public enum SeedStream: UInt64, Sendable, Codable, CaseIterable {
   case noiseWeights = 14
   /// With what probability instance-dependent label noise changes an example, one index for each.
   case noiseRates = 15
+  /// Which examples get into mini-batches that are drawn by chance, one index for each mini-batch.
+  case poissonSampling = 16
+  /// The noise of private training.
+  case privacyNoise = 17
 }
 
 /// The project's random generator: xoshiro256** (Blackman and Vigna, 2018) seeded by SplitMix64.

@@ -21,6 +21,8 @@ public enum Computation: Sendable, Equatable {
   case stepCost(TrainingConfiguration, rounds: Int, stepsPerRound: Int)
   /// Whether early-learned examples are those with most in common, in the run of a cell.
   case learningOrder(run: String)
+  /// How well a threshold on the loss tells training from test examples, in the runs of cells.
+  case membership(runs: [String])
 
   /// Computes.
   ///
@@ -36,6 +38,7 @@ public enum Computation: Sendable, Equatable {
     case .stepCost(let configuration, let rounds, let steps):
       try StepCost.quantities(configuration, rounds: rounds, stepsPerRound: steps)
     case .learningOrder(let run): try LearningOrder.quantities(of: folder.run(of: run))
+    case .membership(let runs): try Membership.quantities(of: runs.map(folder.run))
     }
   }
 }

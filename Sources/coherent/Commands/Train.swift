@@ -172,6 +172,7 @@ struct Train: ParsableCommand {
     let memory = manifest.summary?.peakRSSBytes ?? 0
     lines.append(
       "\(manifest.summary?.steps ?? 0) steps in \(Console.duration(seconds)), peak memory \(Console.bytes(memory))")
+    if let privacy = manifest.privacy { lines.append(Self.promise(privacy)) }
     if let note = Self.sampleNote(manifest) { lines.append(note) }
     lines.append("Run: \(directory.url.path)")
     if FileManager.default.fileExists(atPath: directory.report.path) {
@@ -182,6 +183,15 @@ struct Train: ParsableCommand {
 }
 
 extension Train {
+  /// What the weights promise.
+  fileprivate static func promise(_ privacy: RunManifest.Privacy) -> String {
+    func digits(_ value: Double) -> String { String(format: "%.4g", value) }
+    guard let epsilon = privacy.epsilon else { return "Without noise the weights promise no privacy." }
+    return
+      "Privacy: epsilon \(digits(epsilon)) at delta \(digits(privacy.delta)) after \(privacy.steps) steps with noise "
+      + "\(digits(privacy.noiseMultiplier)), for the weights and nothing else in the run directory (docs/privacy.md)"
+  }
+
   /// Says so where the last accuracies are those of samples.
   fileprivate static func sampleNote(_ manifest: RunManifest) -> String? {
     guard let last = manifest.evaluation?.last, manifest.summary?.last?.step == manifest.plannedSteps else {

@@ -34,7 +34,8 @@ final class TrainingProgress {
     pace.note(event, now: now)
     switch event {
     case .stepped(let record):
-      loss = record.loss
+      // A step that no example was drawn for has none.
+      if !record.loss.isNaN { loss = record.loss }
       draw(step: record.step, now)
     case .evaluated(let records):
       report(records)
