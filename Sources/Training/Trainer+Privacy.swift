@@ -28,13 +28,11 @@ extension Trainer {
   /// - Throws: `TrainingError` that names what would break the promise, with a remedy; `AggregationError` when no noise keeps
   ///   the steps within the budget.
   static func prepare(
-    _ mean: PrivateMean, _ model: any Module, _ sampler: BatchSampler, _ settings: TrainingSettings, _ device: Device,
-    ranks: Int
+    _ mean: PrivateMean, _ model: any Module, _ sampler: BatchSampler, _ settings: TrainingSettings, _ device: Device
   ) throws {
     func require(_ condition: Bool, _ reason: String) throws {
       if !condition { throw TrainingError(.configuration, "\(mean) \(reason)") }
     }
-    try require(ranks == 1, "is not divided among \(ranks) ranks; start one process")
     let coupled = model.coupledLayers
     try require(
       coupled.isEmpty,

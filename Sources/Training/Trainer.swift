@@ -139,7 +139,7 @@ public final class Trainer {
       count: data.trainIndices.count, batchSize: settings.batchSize, seed: settings.seed, dropLast: settings.dropsLast,
       sampling: aggregator is PrivateMean ? .poisson : .shuffled)
     if let mean = aggregator as? PrivateMean {
-      try Self.prepare(mean, model, sampler, settings, device, ranks: group?.count ?? 1)
+      try Self.prepare(mean, model, sampler, settings, device)
     }
     learning = LearningRecord(count: data.train.count)
     average = try settings.averagingDecay.map { try WeightAverage(model, store: store, decay: $0) }

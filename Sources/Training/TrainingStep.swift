@@ -85,6 +85,9 @@ public final class TrainingStep {
         "\(aggregator) takes batch statistics over its own \(own ?? 0) groups; leave bn-groups out, or give that number"
       )
     }
+    guard ranks == 1 || !(aggregator is PrivateMean) else {
+      throw refuse("\(aggregator) is not divided among \(ranks) ranks; start one process")
+    }
     guard ranks > 1, isCoupled else {
       return BatchDivider(ranks: ranks, groupCount: own ?? batchNormGroups, keepsGroupsWhole: isCoupled)
     }
