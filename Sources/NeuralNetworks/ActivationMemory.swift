@@ -75,7 +75,8 @@ public struct ActivationMemory: Sendable, Equatable {
           try backward(input, context)
           return (0, [meter.takePeak()])
         }
-        let output = try model.forward(input, in: context).sum()
+        var output = try model.forward(input, in: context).sum()
+        if let own = context.ownLosses { output = try output + own.sum.sum() }
         let kept = meter.live
         stretches.append(meter.takePeak())
         if isTraining {

@@ -31,7 +31,7 @@ public final class ForwardContext {
   /// What of the mini-batch the input is, where other processes have the rest: random masks are those of the whole.
   public let part: BatchPart?
   /// The losses that the model has beside that of its output, as the last forward pass left them; nil for none.
-  private var ownLosses: (sum: Tensor, count: Int)?
+  private(set) var ownLosses: (sum: Tensor, count: Int)?
   /// Told of every module that is applied inside the model, with its input and output, in the order of their ends.
   public var observer: ((_ module: any Module, _ input: Tensor, _ output: Tensor) -> Void)?
 
