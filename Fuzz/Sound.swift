@@ -45,7 +45,8 @@ enum Sound {
       for name in try FileManager.default.subpathsOfDirectory(atPath: folder.path) where !name.hasSuffix(".lock") {
         if let data = try? readFile(folder.appendingPathComponent(name)) { files[name] = data }
       }
-      let top = files.filter { !$0.key.contains("/") && ["csv", "json", "jsonl", "yaml"].contains(($0.key as NSString).pathExtension) }
+      let endings = ["csv", "json", "jsonl", "yaml"]
+      let top = files.filter { !$0.key.contains("/") && endings.contains(($0.key as NSString).pathExtension) }
       return Run(folder: folder, files: files, top: top)
     } catch {
       require(false, "no run to begin with: \(error)")
@@ -62,12 +63,14 @@ enum Sound {
       let suspects = (0..<4).map { place in
         SuspectRecord(
           rank: place + 1, index: 3 - place, file: place == 1 ? nil : "\(place),.png", given: place % 3,
-          suggested: (place + 1) % 3, suspicion: 1 - Double(place) / 4, isFlagged: place < 2, scores: [place == 2 ? nil : 0.5])
+          suggested: (place + 1) % 3, suspicion: 1 - Double(place) / 4, isFlagged: place < 2,
+          scores: [place == 2 ? nil : 0.5])
       }
       let record = AuditRecord(
         created: Date(timeIntervalSince1970: 1.7e9), dataset: "small", count: 4, classes: classes,
         scores: [.init(name: "margin", title: "Margin", formula: "x", source: "y")],
-        estimate: .init(errors: 1, low: 0, high: 2, method: "z"), flagged: 2, precision: [.init(count: 1, precision: 0.9)],
+        estimate: .init(errors: 1, low: 0, high: 2, method: "z"), flagged: 2,
+        precision: [.init(count: 1, precision: 0.9)],
         confused: [.init(given: "cat", suggested: "dog, big", count: 1)],
         duplicates: [.init(indices: [0, 1], labels: ["cat", "dog, big"])], run: "run")
       let neighbours = AuditNeighbours(
@@ -88,19 +91,25 @@ enum Sound {
     }
   }()
 
-  /// Inputs to begin with, each with its first byte, in a folder for each reader.
-  static func writeSeeds(into place: URL) {
-    func write(_ bytes: Data, _ reader: String, _ name: String) {
-      let folder = place.appendingPathComponent(reader)
-      try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  /// Inputs that a reader begins with, each with its first byte.
+  static func writeSeeds(of reader: String, into folder: URL) {
+    func write(_ bytes: Data, _ name: String) {
       try? bytes.write(to: folder.appendingPathComponent(name.replacingOccurrences(of: "/", with: "-")))
     }
-    for (number, name) in run.top.keys.sorted().enumerated() { write(Data([UInt8(number)]) + (run.top[name] ?? Data()), "run", name) }
-    for (number, name) in audit.keys.sorted().enumerated() { write(Data([UInt8(number)]) + (audit[name] ?? Data()), "audit", name) }
-    for (name, data) in run.files where name.hasPrefix("checkpoints/") {
-      let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
-      let kind: UInt8 = name.hasSuffix(".json") ? 0 : name.hasSuffix(".state.safetensors") ? 1 : 2
-      write(Data([kind]) + (kind == 0 ? data : data.dropFirst(8).prefix(length)), "checkpoint", name)
+    func write(_ files: [String: Data]) {
+      for (number, file) in files.sorted(by: { $0.key < $1.key }).enumerated() {
+        write(Data([UInt8(number)]) + file.value, file.key)
+      }
+    }
+    switch reader {
+    case "run": write(run.top)
+    case "audit": write(audit)
+    default:
+      for (name, data) in run.files where name.hasPrefix("checkpoints/") {
+        let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+        let kind: UInt8 = name.hasSuffix(".json") ? 0 : name.hasSuffix(".state.safetensors") ? 1 : 2
+        write(Data([kind]) + (kind == 0 ? data : data.dropFirst(8).prefix(length)), name)
+      }
     }
     try? FileManager.default.removeItem(at: run.folder)
   }
