@@ -341,7 +341,6 @@ private let chosen: (reader: Reader, folder: URL) = {
   }
   let folder = FileManager.default.temporaryDirectory.appendingPathComponent("fuzz-\(name)-\(getpid())")
   try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  atexit { try? FileManager.default.removeItem(at: chosen.folder) }
   return (reader, folder)
 }()
 

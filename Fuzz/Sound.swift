@@ -20,23 +20,23 @@ enum Sound {
   /// A few steps of a small training with every probe, stopped in the middle. The folder is the fuzzer's to change.
   static let run: Run = {
     do {
-      let folder = FileManager.default.temporaryDirectory.appendingPathComponent("fuzz-run-\(getpid())")
+      let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sound-run-\(getpid())")
       try? FileManager.default.removeItem(at: folder)
       let configuration = try TrainingConfiguration(
         yaml: """
           dataset: digits
-          subset: 12
+          subset: 16
           test-subset: 4
           validation: 4
           noise: 0.5
           model: mlp:3
-          batch-size: 4
+          batch-size: 3
           steps: 6
           eval-every: 2
           checkpoint-every: 2
           momentum: 0.9
           threads: 1
-          probe: [coherence:m=4@every:2, contributions:m=4@every:2, measures:m=4@every:2, push:m=4@every:2]
+          probe: [coherence:m=4@every:2, contributions:m=4@every:2, measures:m=4@every:2, push:m=2@every:2]
           """, source: "seed")
       let run = try TrainingRun(
         configuration, at: folder.path, commandLine: ["x"], tool: .init(version: "0"), checksMemory: false)
@@ -57,7 +57,7 @@ enum Sound {
   /// An audit of a few examples with names that need care.
   static let audit: [String: Data] = {
     do {
-      let folder = FileManager.default.temporaryDirectory.appendingPathComponent("fuzz-audit-\(getpid())")
+      let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sound-audit-\(getpid())")
       defer { try? FileManager.default.removeItem(at: folder) }
       let classes = ["cat", "dog, big", "=1"]
       let suspects = (0..<4).map { place in
@@ -111,6 +111,5 @@ enum Sound {
         write(Data([kind]) + (kind == 0 ? data : data.dropFirst(8).prefix(length)), name)
       }
     }
-    try? FileManager.default.removeItem(at: run.folder)
   }
 }
