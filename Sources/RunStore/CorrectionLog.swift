@@ -123,7 +123,6 @@ public final class CorrectionLog: Sendable {
         error.problem,
         remedy: "The decision was not saved, the earlier ones are untouched; solve this, then decide again.")
     }
-    if text.lines == 0 { flushFolder(url.deletingLastPathComponent().path) }
     text.note(record, bytes: line.count)
   }
 }
