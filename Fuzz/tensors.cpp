@@ -310,7 +310,11 @@ void arithmetic(Choices &c) {
   using Two = ct_status *(*)(ct_tensor **, const ct_tensor *, const ct_tensor *);
   static const Two twos[] = {ct_add, ct_subtract, ct_multiply, ct_divide, ct_minimum, ct_maximum, ct_equal, ct_less,
                              ct_greater, ct_logical_and, ct_matmul, ct_embedding, ct_cross_entropy};
-  switch (c.byte() % 16) {
+  switch (c.byte() % 20) {
+    case 15: return ended(ct_leaky_relu(out.out(), a, c.real()));
+    case 16: return ended((c.one_in(2) ? ct_add_scalar : ct_multiply_scalar)(out.out(), a, c.real()));
+    case 17: return ended(ct_multiply_in_place(a, c.real()));
+    case 18: return ended(ct_to(out.out(), a, type_of(c), {c.one_in(4) ? CT_CUDA : CT_CPU, int32_t(c.number())}));
     case 0: case 1: case 2: return ended(ones[c.byte() % (sizeof ones / sizeof *ones)](out.out(), a));
     case 3: case 4: case 5: return ended(twos[c.byte() % (sizeof twos / sizeof *twos)](out.out(), a, b));
     case 6: {
@@ -505,7 +509,7 @@ void convolutions(Choices &c) {
 
 void classes(Choices &c) {
   const int64_t batch = c.size(), count = c.size();
-  T logits = about(c, {batch, count}), targets = made(c, {c.about(batch) % 512 < 0 ? 0 : batch}, CT_INT64);
+  T logits = about(c, {batch, count}), targets = made(c, {batch}, CT_INT64);
   T first, second, third;
   if (!logits || !targets) return;
   if (c.one_in(2)) return ended(ct_cross_entropy(first.out(), logits, targets));
@@ -573,8 +577,22 @@ void autograd(Choices &c) {
   Slot slot(true);
   T input = any(c);
   if (slot.handle == nullptr || !input) return;
+  // A visitor that wants to see the factors, or ends the pass.
+  static bool goes_on;
+  goes_on = c.one_in(2);
+  const auto visit = [](void *, ct_tensor *seen, ct_tensor *delta) {
+    ct_tensor_free(seen);
+    ct_tensor_free(delta);
+    return goes_on;
+  };
+  if (c.one_in(2)) ended(ct_slot_visit(slot.handle, visit, nullptr, nullptr));
   ended(ct_tap_output(out.out(), a, input, slot.handle));
   backward(c, out);
+  T parameter = about(c, {2, 3}), tapped, gradients = about(c, {2, 3});
+  Sink sink(parameter ? gradients.handle : nullptr);
+  if (sink.handle == nullptr) return;
+  ended(ct_tap(tapped.out(), parameter, sink.handle));
+  backward(c, tapped);
 }
 
 void print() { fprintf(stderr, "tensors: %" PRIu64 " calls, %" PRIu64 " of them with a result\n", calls, results); }
