@@ -424,7 +424,11 @@ void rows(Choices &c) {
 }
 
 void products(Choices &c) {
-  const int64_t examples = c.size(), step = c.one_in(4) ? 1 + c.byte() % 4 : 1, in = c.size(), outputs = c.size();
+  const int64_t examples = c.size(), in = c.size();
+  int64_t outputs = c.size();
+  const int64_t step = c.one_in(4) ? 1 + c.byte() % 4 : 1;
+  // Where all are wide the work is much, by right: two of them are enough.
+  if (examples * in * outputs > 1 << 20) outputs = outputs % 16;
   T target = about(c, {outputs, in}), bias, delta = about(c, {examples * step, outputs});
   T input = about(c, {examples * step, in});
   if (c.one_in(2)) bias = about(c, {outputs});
