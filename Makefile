@@ -7,11 +7,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 override ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 VERBOSE := $(if $(filter-out 0,$(V)),--verbose)
-SWIFT_SOURCES = $(wildcard $(addprefix $(ROOT)/,Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources))
+SWIFT_SOURCES = $(wildcard $(addprefix $(ROOT)/,Package.swift Sources Tests Examples Fuzz Benchmarks/Package.swift Benchmarks/Sources))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help python setup build test torture demo bench docs dist format lint clean
+.PHONY: help python setup build test torture fuzz demo bench docs dist format lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' '$(ROOT)/Makefile' | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -34,6 +34,9 @@ test: python ## the whole test suite; COHERENT_TEST_DATA=DIR adds the tests on r
 
 torture: build ## kill trainings, grids and audits at random moments and compare how they end; ROUNDS=N
 	@cd '$(ROOT)' && $(PYTHON) scripts/torture $(if $(ROUNDS),--rounds '$(ROUNDS)') $(TORTUREFLAGS)
+
+fuzz: setup ## feed the readers of files, and the tensor interface, with inputs made up under sanitizers; SECONDS=N each
+	@cd '$(ROOT)' && $(PYTHON) scripts/fuzz $(if $(SECONDS),--seconds '$(SECONDS)') $(FUZZFLAGS)
 
 demo: build ## train on built-in data with 0 %, 50 % and 100 % label noise, and write demo/report.html
 	@cd '$(ROOT)' && .build/release/coherent demo --out demo

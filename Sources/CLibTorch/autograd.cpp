@@ -110,7 +110,9 @@ ct_status *ct_slot_visit(ct_factor_slot *slot, ct_slot_visitor visitor, void *co
       slot->state->visit = nullptr;
       return;
     }
-    std::shared_ptr<void> kept(context, release);
+    const std::shared_ptr<void> kept(context, [release](void *given) {
+      if (release != nullptr) release(given);
+    });
     slot->state->visit = [visitor, kept](const at::Tensor &input, const at::Tensor &delta) {
       auto first = std::make_unique<ct_tensor>(input), second = std::make_unique<ct_tensor>(delta);
       TORCH_CHECK(visitor(kept.get(), first.release(), second.release()), "the factors of a layer were refused");

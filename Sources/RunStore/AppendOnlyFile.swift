@@ -8,6 +8,8 @@ final class AppendOnlyFile {
   let url: URL
   private(set) var size: Int
   private var descriptor: Int32
+  /// Whether the folder is on the disk with the file's name in it, which flushing the file alone does not bring about.
+  private var hasDurableName = false
 
   /// Opens the file for appending, creating it when it does not exist.
   init(_ url: URL) throws {
@@ -37,12 +39,15 @@ final class AppendOnlyFile {
 
   func append(_ text: String) throws { try append(Data(text.utf8)) }
 
-  /// Waits until the disk holds everything appended so far.
+  /// Waits until the disk holds everything appended so far, and the name of the file.
   func synchronize() throws {
     guard descriptor >= 0 else { return }
     if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS {
       throw RunStoreError.system("write", url.path, code: errno)
     }
+    // Once for every file opened: the name may be of a process that was killed before it came to this.
+    if !hasDurableName { flushFolder(url.deletingLastPathComponent().path) }
+    hasDurableName = true
   }
 
   func close() throws {

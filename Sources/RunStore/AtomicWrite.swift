@@ -105,7 +105,8 @@ package func openForReading(_ url: URL) throws -> FileHandle {
   return handle
 }
 
-/// Makes a folder, with those above it; one that is there stays as it is.
+/// Makes a folder, with those above it, and has the disk keep them: what is flushed inside of a folder is lost with it. One
+/// that is there stays as it is.
 ///
 /// - Throws: `RunStoreError` when it cannot be made.
 func makeFolder(_ folder: URL) throws {
@@ -115,7 +116,10 @@ func makeFolder(_ folder: URL) throws {
     missing.append(path)
     path = (path as NSString).deletingLastPathComponent
   }
-  for path in missing.reversed() where mkdir(path, 0o777) != 0 && errno != EEXIST {
-    throw RunStoreError.system("create the folder", folder.path, code: errno)
+  for path in missing.reversed() {
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+      throw RunStoreError.system("create the folder", folder.path, code: errno)
+    }
+    flushFolder((path as NSString).deletingLastPathComponent)
   }
 }

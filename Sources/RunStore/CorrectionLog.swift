@@ -69,7 +69,8 @@ public final class CorrectionLog: Sendable {
       return .refused(RunStoreError("The decision \(contradiction)", remedy: CorrectionRecord.remedy))
     }
     let record = CorrectionRecord(
-      index: index, file: examples.files.indices.contains(index) ? examples.files[index] : nil,
+      index: index,
+      file: examples.files.indices.contains(index) ? examples.files[index].map(LabelledExamples.oneLine) : nil,
       given: examples.given(index) ?? "", decision: decision, label: label,
       time: time.formatted(Date.ISO8601FormatStyle()))
     if let fault = examples.fault(in: record) {
@@ -122,7 +123,6 @@ public final class CorrectionLog: Sendable {
         error.problem,
         remedy: "The decision was not saved, the earlier ones are untouched; solve this, then decide again.")
     }
-    if text.lines == 0 { flushFolder(url.deletingLastPathComponent().path) }
     text.note(record, bytes: line.count)
   }
 }

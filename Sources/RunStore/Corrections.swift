@@ -160,7 +160,7 @@ public struct LabelledExamples: Sendable, Equatable {
   }
 
   /// A name as it reads back from a table.
-  private static func oneLine(_ name: String) -> String {
+  static func oneLine(_ name: String) -> String {
     name.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).joined(separator: " ")
   }
 }
@@ -285,7 +285,8 @@ struct CorrectionText {
     }
     func isBeginning(_ decision: LabelDecision, _ label: String? = nil) -> Bool {
       let record = CorrectionRecord(
-        index: index, file: examples.files[index], given: given, decision: decision, label: label)
+        index: index, file: examples.files[index].map(LabelledExamples.oneLine), given: given, decision: decision,
+        label: label)
       return CSV.lines([record]).utf8.dropLast(2).starts(with: line)
     }
     return [.keep, .drop, .undo].contains { isBeginning($0) } || examples.classes.contains { isBeginning(.relabel, $0) }

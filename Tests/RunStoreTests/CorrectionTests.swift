@@ -50,6 +50,22 @@ import TestSupport
     #expect(json?["5"]?["decision"] as? String == "relabel" && json?["2"]?["label"] as? String == "")
   }
 
+  /// A name with the end of a line in it, as tables keep it: decisions about its example were all refused.
+  @Test(arguments: ["a\nb.png", "a\u{2028}b.png", "a\u{85}b.png", "a\u{0B},b.png"]) func namesOfTwoLines(_ name: String)
+    throws
+  {
+    let scratch = try Scratch()
+    let url = scratch.url.appendingPathComponent("corrections.csv")
+    let examples = LabelledExamples(classes: ["cat", "dog"], labels: [0, 1], files: [name, "c.png"])
+    #expect(try revision(CorrectionLog(url, for: examples).append(index: 0, decision: .drop, previous: 0)) == 2)
+    #expect(try Corrections.read(url, for: examples).states[0]?.decision == .drop)
+    #expect(try Corrections.read(url, for: examples, isByFile: true).states[0]?.decision == .drop)
+    // What a killed process left of a decision is no fault of the file.
+    let text = try scratch.text("corrections.csv")
+    try Data((text + text.split(separator: "\n")[1].prefix(12)).utf8).write(to: url)
+    #expect(try Corrections.read(url, for: examples).states.count == 1)
+  }
+
   /// Whoever has not seen the last decision cannot overwrite it, be it of this process or of another one.
   @Test func staleDecisions() throws {
     let scratch = try Scratch()

@@ -79,6 +79,14 @@ import Testing
     #expect(throws: TensorError.self) { try factors.clippedSum(into: Tensor.zeros([54]), clipping) }
   }
 
+  /// Nothing to clip is no work, and no division of it: this ended the program.
+  @Test(arguments: [(0, 4), (4, 0), (0, 0)]) func clippedSumsOfNoNumbers(_ out: Int, _ input: Int) throws {
+    let (delta, rows, target) = (try ones([3, out]), try ones([3, input]), try Tensor.zeros([out, input]))
+    let bias = try Tensor.full([out], 7)
+    try target.setClippedSum(outputGradient: delta, input: rows, bias: bias, Clipping(low: 1, high: 0))
+    #expect(try bias.values(as: Float.self) == Array(repeating: 3, count: out))
+  }
+
   static let windows: [[[Int]]] = [
     [[2, 2], [3, 3], [0, 0], [1, 1]], [[1 << 40, 1], [1, 1], [0, 0], [1, 1]],
     [[1, 1], [1, 1], [1 << 62, 0], [1, 1]], [[3, 3], [5, 5], [0, 0], [1, 1]], [[2, 2], [9, 9], [0, 0], [4, 4]],

@@ -216,6 +216,8 @@ const Kernels &kernels() { return CT_CHOSEN(kernels); }
 
 void clipped_outer(float *target, const float *delta, const float *input, int64_t batch, int64_t out, int64_t in,
                    const Clip &clip) {
+  // No numbers, hence no blocks to divide the work by.
+  if (out == 0 || in == 0) return;
   const Kernels &k = kernels();
   const int64_t in_delta = nonzero(delta, batch * out), in_input = nonzero(input, batch * in);
   const bool keeps_zeros = in_delta < 0 || in_input < 0;

@@ -220,10 +220,11 @@ public struct DatasetFetcher: Sendable {
   // Moves the part into place when its checksum is right.
   private func install(_ part: String, as path: String, _ file: PublishedFile) throws -> Bool {
     guard try file.checksum.sum(of: part) == file.checksum.value else { return false }
-    // rename(2) replaces what is there in one step.
-    guard rename(part, path) == 0 else {
+    do {
+      try FileReading.move(part, to: path)
+    } catch {
       throw DatasetError(
-        "\(part) cannot be renamed to \(path): \(String(cString: strerror(errno))).", remedy: "Check the permissions.")
+        "\(part) cannot be renamed to \(path): \(FileReading.reason(error)).", remedy: "Check the permissions.")
     }
     return true
   }

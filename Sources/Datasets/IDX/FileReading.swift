@@ -58,18 +58,44 @@ enum FileReading {
     } catch { throw DatasetError("\(path) cannot be read: \(reason(error)).", remedy: "Check its permissions.") }
   }
 
-  /// Writes a file whole or not at all.
+  /// Writes a file whole or not at all, also where the power fails.
   static func write(_ data: Data, to path: String) throws {
+    let target = URL(fileURLWithPath: path)
+    let name = ".\(target.lastPathComponent).partial-\(ProcessInfo.processInfo.processIdentifier)"
+    let part = target.deletingLastPathComponent().appendingPathComponent(name, isDirectory: false)
     do {
-      try data.write(to: URL(fileURLWithPath: path), options: .atomic)
+      try data.write(to: part)
+      try move(part.path, to: path)
     } catch {
+      unlink(part.path)
       throw DatasetError(
         "\(path) cannot be written: \(reason(error)).", remedy: "Check the folder, its permissions and the free space.")
     }
   }
 
+  /// Gives a written file its name, replacing what is there in one step: the bytes are on the disk before the name is, or
+  /// a power failure could leave a name of good repute with nothing behind it.
+  ///
+  /// - Throws: `POSIXError`; the file is then where it was.
+  static func move(_ part: String, to path: String) throws {
+    try flush(part)
+    guard rename(part, path) == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+    // Not every file system can flush a folder.
+    try? flush(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+  }
+
+  private static func flush(_ path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS else {
+      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+    }
+  }
+
   /// What the system says went wrong, in few words.
   static func reason(_ error: any Error) -> String {
+    if let error = error as? POSIXError { return String(cString: strerror(error.code.rawValue)) }
     let error = error as NSError
     if let below = error.userInfo[NSUnderlyingErrorKey] as? NSError, below.domain == NSPOSIXErrorDomain {
       return String(cString: strerror(Int32(truncatingIfNeeded: below.code)))
