@@ -278,7 +278,8 @@ public struct GradientMatrix {
   public func rowProducts(_ vectors: [Tensor]) throws -> (products: [[Double]], squaredNorms: [Double]) {
     let columns = vectors.count + 1
     var sums = [[Double]](repeating: [Double](repeating: 0, count: exampleCount), count: columns)
-    for layer in layers {
+    // A process may have no columns of a layer.
+    for layer in layers where !layer.ranges.isEmpty {
       let parts = try vectors.map { try layer.part(of: $0).reshape([1, layer.block.columnCount]) }
       let found =
         try parts.isEmpty

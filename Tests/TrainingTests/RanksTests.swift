@@ -157,7 +157,7 @@ import TestSupport
   }
 
   /// What `--plan` says is what is sent.
-  @Test(arguments: ["sgd", "m3", "mom:k=4", "winsorized:s=2", "m3:successive"], [2, 3, 4])
+  @Test(arguments: ["sgd", "m3", "mom:k=5", "winsorized:s=2", "m3:successive"], [2, 3, 4])
   func theTrafficOfAPlan(_ optimizer: String, _ count: Int) throws {
     for model in ["mlp:64,32", "mlp:5"] {
       let configuration = smallConfiguration {
