@@ -135,6 +135,24 @@ import TestSupport
     #expect(try run.recordedStep() == 12)
   }
 
+  /// A disk that lost power may keep the size of a log without its bytes: a run that had come to no checkpoint then starts
+  /// anew, where it could neither be continued nor read. Other damage stays an error.
+  @Test(arguments: [true, false]) func zerosOfAPowerFailureAreNoProgress(_ isZero: Bool) throws {
+    let scratch = try Scratch()
+    let run = try scratch.newRun()
+    var manifest = try run.manifest()
+    (manifest.status, manifest.summary) = (.running, nil)
+    try run.write(manifest: manifest)
+    try run.logWriter().close()
+    let lost = isZero ? Data(repeating: 0, count: 40) + Data("\n1,2\n".utf8) : Data("\n1,2\n".utf8)
+    try lost.write(to: run.file(MetricRecord.file))
+    if isZero {
+      #expect(try run.recordedStep() == nil)
+    } else {
+      #expect(throws: RunStoreError.self) { _ = try run.recordedStep() }
+    }
+  }
+
   @Test func replacingRefusesAFolderThatIsNoRun() throws {
     let scratch = try Scratch()
     try Data("mine".utf8).write(to: URL(fileURLWithPath: scratch.path("thesis.tex")))
