@@ -196,6 +196,17 @@ import TestSupport
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.url.path) == ["a.txt"])
   }
 
+  /// A link under the name of the file that is being written does not lead elsewhere.
+  @Test func atomicWriteFollowsNoLinks() throws {
+    let scratch = try Scratch()
+    let (target, mine) = (URL(fileURLWithPath: scratch.path("a.txt")), URL(fileURLWithPath: scratch.path("mine")))
+    try Data("mine".utf8).write(to: mine)
+    let link = scratch.path(temporaryName(for: "a.txt"))
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: mine.path)
+    #expect(throws: RunStoreError.self) { try writeAtomically(Data("one".utf8), to: target) }
+    #expect(try text(mine) == "mine")
+  }
+
   @Test func exampleAndLabelRoundTrip() throws {
     let scratch = try Scratch()
     let run = try scratch.newRun()
