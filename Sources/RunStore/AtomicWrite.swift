@@ -10,7 +10,8 @@ public func writeAtomically(_ data: Data, to destination: URL) throws {
   let path = destination.path
   let folder = destination.deletingLastPathComponent().path
   let temporary = folder + "/" + temporaryName(for: destination.lastPathComponent)
-  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+  // A link that somebody put there would lead elsewhere.
+  let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o666)
   guard descriptor >= 0 else { throw RunStoreError.system("write", path, code: errno) }
   var failure = writeAll(data, to: descriptor)
   if failure == 0, fsync(descriptor) != 0, errno != EINVAL { failure = errno }
@@ -41,7 +42,7 @@ public func checkWritable(_ destination: URL) throws {
   }
   let folder = destination.deletingLastPathComponent()
   let probe = folder.appendingPathComponent(temporaryName(for: "probe"), isDirectory: false)
-  let descriptor = open(probe.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
+  let descriptor = open(probe.path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
   guard descriptor >= 0 else { throw RunStoreError.system("write", destination.path, code: errno) }
   close(descriptor)
   unlink(probe.path)

@@ -138,7 +138,15 @@ extension RunDirectory {
   /// - Throws: `RunStoreError` when the manifest or a log is damaged.
   public func recordedStep() throws -> Int? {
     let manifest = try manifest()
-    func last<Record: LogRecord>(_: Record.Type) throws -> Int { try log(Record.self).map(\.step).max() ?? 0 }
+    func last<Record: LogRecord>(_: Record.Type) throws -> Int {
+      do {
+        return try log(Record.self).map(\.step).max() ?? 0
+      } catch {
+        // Zeros are what a power failure leaves of lines that no checkpoint waited for: no writer writes any.
+        guard (try? read(Record.file))?.contains(0) == true else { throw error }
+        return 0
+      }
+    }
     let steps = try logRecordTypes.map { try last($0) }
     let others = exampleGradientFiles().map(\.step) + [manifest.summary?.steps ?? 0]
     let last = (steps + others).max() ?? 0

@@ -135,6 +135,24 @@ import TestSupport
     #expect(try run.recordedStep() == 12)
   }
 
+  /// A disk that lost power may keep the size of a log without its bytes: a run that had come to no checkpoint then starts
+  /// anew, where it could neither be continued nor read. Other damage stays an error.
+  @Test(arguments: [true, false]) func zerosOfAPowerFailureAreNoProgress(_ isZero: Bool) throws {
+    let scratch = try Scratch()
+    let run = try scratch.newRun()
+    var manifest = try run.manifest()
+    (manifest.status, manifest.summary) = (.running, nil)
+    try run.write(manifest: manifest)
+    try run.logWriter().close()
+    let lost = isZero ? Data(repeating: 0, count: 40) + Data("\n1,2\n".utf8) : Data("\n1,2\n".utf8)
+    try lost.write(to: run.file(MetricRecord.file))
+    if isZero {
+      #expect(try run.recordedStep() == nil)
+    } else {
+      #expect(throws: RunStoreError.self) { _ = try run.recordedStep() }
+    }
+  }
+
   @Test func replacingRefusesAFolderThatIsNoRun() throws {
     let scratch = try Scratch()
     try Data("mine".utf8).write(to: URL(fileURLWithPath: scratch.path("thesis.tex")))
@@ -176,6 +194,17 @@ import TestSupport
     try writeAtomically(Data("two".utf8), to: target)
     #expect(try text(target) == "two")
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.url.path) == ["a.txt"])
+  }
+
+  /// A link under the name of the file that is being written does not lead elsewhere.
+  @Test func atomicWriteFollowsNoLinks() throws {
+    let scratch = try Scratch()
+    let (target, mine) = (URL(fileURLWithPath: scratch.path("a.txt")), URL(fileURLWithPath: scratch.path("mine")))
+    try Data("mine".utf8).write(to: mine)
+    let link = scratch.path(temporaryName(for: "a.txt"))
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: mine.path)
+    #expect(throws: RunStoreError.self) { try writeAtomically(Data("one".utf8), to: target) }
+    #expect(try text(mine) == "mine")
   }
 
   @Test func exampleAndLabelRoundTrip() throws {

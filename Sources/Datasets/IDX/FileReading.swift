@@ -64,7 +64,9 @@ enum FileReading {
     let name = ".\(target.lastPathComponent).partial-\(ProcessInfo.processInfo.processIdentifier)"
     let part = target.deletingLastPathComponent().appendingPathComponent(name, isDirectory: false)
     do {
-      try data.write(to: part)
+      // A link that somebody put there is not followed.
+      unlink(part.path)
+      try data.write(to: part, options: .withoutOverwriting)
       try move(part.path, to: path)
     } catch {
       unlink(part.path)
