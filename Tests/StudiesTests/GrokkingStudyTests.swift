@@ -110,9 +110,11 @@ import TestSupport
   }
 
   @Test func figuresOfTheStudy() throws {
-    let directories = try (runs() + runs("rm3+adamw", generalised: nil)).map { try $0.write(in: scratch) }
+    let layers = runs().map { run in run.with { $0.layers = [("embedding", { _ in 2 }), ("head", { _ in 3 })] } }
+    let directories = try (layers + runs("rm3+adamw", generalised: nil)).map { try $0.write(in: scratch) }
     let figures = try StudyFigures.figures(for: "beyond/grokking", runs: directories)
-    #expect(figures.map(\.id) == ["grokking", "grokking-optimizers", "grokking-moments"])
+    #expect(
+      figures.map(\.id) == ["grokking", "grokking-optimizers", "grokking-moments", "coherence-by-layer-1"])
     #expect(StudyFigures.figures(about: "GK-3", among: figures) == figures.map(\.id))
     #expect(try StudyFigures.figures(for: "beyond/grokking", runs: []).isEmpty)
   }

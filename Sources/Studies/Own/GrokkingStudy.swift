@@ -294,40 +294,35 @@ enum GrokkingFigures {
   private static let names = (train: "training pairs", test: "held-out pairs")
   private static let axis = FigureAxis("m-coherence r", scale: .logarithmic, including: [1])
 
-  @Sendable static func all(_ source: FigureSource) -> [Figure?] {
-    [courses(source), optimizers(source), moments(source)]
+  @Sendable static func all(_ source: FigureSource) throws -> [Figure?] {
+    let own = source.only { !GrokkingOptimizer.plain.runs(in: [$0]).isEmpty }
+    return [courses(own), optimizers(source), moments(source)] + (try own.reportFigures("coherence-by-layer"))
   }
 
   /// Accuracy and coherence of AdamW alone, side by side.
-  static func courses(_ source: FigureSource) -> Figure? {
-    let own = source.only { !GrokkingOptimizer.plain.runs(in: [$0]).isEmpty }
+  private static func courses(_ own: FigureSource) -> Figure? {
     func lines(_ curve: @escaping (RunHistory, String) -> Curve) -> [FigureLine] {
       [(names.train, "train"), (names.test, "test")].map { name, split in
         FigureLine(name, of: own.runs, along: .steps) { curve($0, split) }
       }
     }
-    let layers = unique(own.runs.flatMap { $0.layers(of: "train") })
     return FigureGrid(
       id: "grokking", title: "Accuracy and coherence, from memorising to generalising",
       caption: own.caption(
-        "AdamW alone: (a) accuracy on the pairs trained on and on those held out; (b) r of a fixed sample of each, (c) r of the "
-          + "training pairs by layer. r = ‖Σgᵢ‖²/Σ‖gᵢ‖² is 1 (dotted) where gradients are orthogonal. "
-          + FigureAxis.logarithmicStepsNote), section: section, layout: .lettered(columns: 3),
+        "AdamW alone: (a) accuracy on the pairs trained on and on those held out; (b) r of a fixed sample of each. "
+          + "r = ‖Σgᵢ‖²/Σ‖gᵢ‖² is 1 (dotted) where gradients are orthogonal. \(FigureAxis.logarithmicStepsNote)"),
+      section: section, layout: .lettered(columns: 2),
+      colors: .named([names.train: Palette.split("train"), names.test: Palette.split("test")]),
       panels: [
         FigurePanel(column: "Accuracy", x: .steps, y: .accuracy(), lines: lines { $0.accuracy($1) }),
         FigurePanel(
           column: "Coherence", x: .steps, y: axis, lines: lines { $0.positiveMCoherence($1) }, references: [1.0]),
-        FigurePanel(
-          column: "Coherence by layer", x: .steps, y: axis,
-          lines: layers.map { layer in
-            FigureLine(layer, of: own.runs, along: .steps) { $0.positiveMCoherence("train", layer: layer) }
-          }, references: [1.0]),
       ]
     ).figure()
   }
 
   /// The same by optimizer.
-  static func optimizers(_ source: FigureSource) -> Figure? {
+  private static func optimizers(_ source: FigureSource) -> Figure? {
     func lines(_ curve: @escaping (RunHistory) -> Curve) -> [FigureLine] {
       GrokkingOptimizer.all.map { FigureLine($0.title, of: $0.runs(in: source.runs), along: .steps, curve) }
     }
@@ -347,7 +342,7 @@ enum GrokkingFigures {
   }
 
   /// Steps to both moments, by optimizer; runs that never get there are counted above the bar.
-  static func moments(_ source: FigureSource) -> Figure? {
+  private static func moments(_ source: FigureSource) -> Figure? {
     func bars(_ moment: (GrokkingCourse) -> Int?) -> [FigureBar] {
       GrokkingOptimizer.all.compactMap { optimizer in
         let runs = optimizer.runs(in: source.runs).filter(\.hasEnded).onePerSeed
