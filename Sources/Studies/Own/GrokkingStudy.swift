@@ -64,7 +64,7 @@ struct GrokkingOptimizer {
   static let plain = GrokkingOptimizer(aggregator: "sgd", title: "AdamW", average: nil)
   static let m3 = GrokkingOptimizer(aggregator: "m3", title: "M3", average: "m3")
   static let others = [
-    GrokkingOptimizer(aggregator: "winsorized", title: "winsorized", average: "winsorized:c=2"),
+    GrokkingOptimizer(aggregator: "winsorized", title: "winsorizing", average: "winsorized:c=2"),
     GrokkingOptimizer(aggregator: "rm3", title: "RM3", average: "rm3"),
     GrokkingOptimizer(aggregator: "and-mask", title: "AND-mask", average: "and-mask:t=0.2"),
   ]
