@@ -58,9 +58,14 @@ public struct StudyReport {
     "cifar100": "CIFAR-100", "folder": "a folder of pictures",
   ]
 
+  private static func name(_ dataset: String) -> String {
+    let sums = "modular:"
+    return names[dataset] ?? (dataset.hasPrefix(sums) ? "sums modulo \(dataset.dropFirst(sums.count))" : dataset)
+  }
+
   /// A title with data sets, which take the place of one at its end.
   static func title(_ title: String, ranOn datasets: [String]) -> String {
-    let ran = Set(datasets).sorted().map { names[$0] ?? $0 }.joined(separator: " and ")
+    let ran = Set(datasets).sorted().map(name).joined(separator: " and ")
     guard !ran.isEmpty else { return title }
     let named = names.values.map { " on \($0)" }.first(where: title.hasSuffix)
     return named.map { "\(title.dropLast($0.count)) on \(ran)" } ?? "\(title): \(ran)"

@@ -147,7 +147,7 @@ private struct SampleCell: Sendable {
 
   @Test func unknownStudiesAreNamed() {
     #expect(throws: StudyError.self) { try StudyFigures.figures(for: "cg/nothing", runs: []) }
-    #expect(StudyFigures.studies.count == 26)
+    #expect(StudyFigures.studies.count == 27)
   }
 
   /// A page says what it ran on, which need not be the paper's data.
@@ -157,6 +157,7 @@ private struct SampleCell: Sendable {
     #expect(StudyReport.title("Early stopping", ranOn: ["cifar10"]) == "Early stopping: CIFAR-10")
     #expect(
       StudyReport.title("Early stopping", ranOn: ["mnist", "digits"]) == "Early stopping: built-in digits and MNIST")
+    #expect(StudyReport.title("Grokking", ranOn: ["modular:11"]) == "Grokking: sums modulo 11")
     #expect(StudyReport.title("The linear example", ranOn: []) == "The linear example")
   }
 

@@ -14,6 +14,7 @@ typealias Measurement = Studies.Measurement
 struct SampleRun: Sendable {
   typealias Course = @Sendable (Int) -> Double
 
+  var dataset = "mnist"
   var noise = 0.0
   var optimizer = "sgd"
   var seed: UInt64 = 1
@@ -85,7 +86,7 @@ struct SampleRun: Sendable {
     try run.write(
       manifest: RunManifest(
         tool: .init(version: "0.1.0"), commandLine: ["coherent"], seed: seed,
-        dataset: .init(name: "mnist", trainExamples: trainExamples, classes: 10), model: model, optimizer: optimizer,
+        dataset: .init(name: dataset, trainExamples: trainExamples, classes: 10), model: model, optimizer: optimizer,
         learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, schedule: schedule,
         batchSize: batchSize,
         plannedSteps: steps,
