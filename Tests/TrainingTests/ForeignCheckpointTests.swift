@@ -2,6 +2,7 @@
 
 import Foundation
 import RunStore
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -78,7 +79,7 @@ import Testing
   }
 
   /// A training replaces its checkpoints while others read: they get the newest, and no advice to delete one.
-  @Test func aTrainingThatGoesOnDoesNotDisturbReaders() async throws {
+  @Test func aTrainingThatGoesOnDoesNotDisturbReaders() throws {
     let scratch = try Scratch()
     let path = scratch.path("run")
     let run = try startRun(
@@ -88,20 +89,23 @@ import Testing
         $0.evalEvery = 400
       }, at: path)
     _ = try run.train(shouldStop: { run.trainer.step == 2 })
-    let reader = Task.detached { () -> (Int, String) in
-      var (count, failure) = (0, "")
-      let directory = try RunDirectory.open(at: path)
-      while !Task.isCancelled, failure.isEmpty {
+    let directory = try RunDirectory.open(at: path)
+    let state = Mutex((count: 0, failure: "", isOver: false))
+    let end = DispatchSemaphore(value: 0)
+    // A thread of its own: a task would wait for a free one where tests run beside each other.
+    Thread.detachNewThread {
+      defer { end.signal() }
+      while !state.withLock({ $0.isOver || !$0.failure.isEmpty }) {
         do {
           let (weights, tensors) = try SelectedWeights.read(of: directory, .last, step: nil)
-          if weights.step >= 2, !tensors.isEmpty { count += 1 }
-        } catch { failure = "\(error)" }
+          if weights.step >= 2, !tensors.isEmpty { state.withLock { $0.count += 1 } }
+        } catch { state.withLock { $0.failure = "\(error)" } }
       }
-      return (count, failure)
     }
     _ = try resumeRun(path).train()
-    reader.cancel()
-    let (count, failure) = try await reader.value
+    state.withLock { $0.isOver = true }
+    end.wait()
+    let (count, failure, _) = state.withLock { $0 }
     #expect(failure.isEmpty && count > 10, "\(count) \(failure)")
   }
 
