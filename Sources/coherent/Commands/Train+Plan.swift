@@ -56,7 +56,7 @@ struct PlanResult: Encodable {
       "\(model) on \(dataset): \(Console.count(parameters)) parameters, \(Console.count(trainExamples)) training and "
         + "\(Console.count(testExamples)) test examples.",
       "\(Console.count(steps)) steps of \(batchSize) examples, \(Console.count(stepsPerEpoch)) to an epoch.",
-      "Time: \(Console.milliseconds(secondsPerStep)) a step with \(threads) threads, so "
+      "Time: \(Console.milliseconds(secondsPerStep)) a step with \(threads) thread\(threads == 1 ? "" : "s"), so "
         + "\(Console.duration(secondsOfSteps)) for all steps and \(Console.duration(secondsOfEvaluations)) for "
         + "evaluations. Probes are not in it.",
     ]
