@@ -15,27 +15,32 @@ public enum AuditDefaults {
 
   /// The settings for a data set.
   ///
-  /// The optimizer is M3 with mini-batches of 96, medians of groups of 32: what few examples share hardly gets into a
-  /// median of three, so that wrong labels are learned late or never (Weak and Strong Gradient Directions; the study
-  /// ws/group-size has the sizes of groups for which that holds).
+  /// Perceptrons are trained with M3, medians of groups of 32: what few examples share hardly gets into a median of three,
+  /// so that wrong labels are learned late or never (Weak and Strong Gradient Directions; the study ws/group-size has the
+  /// sizes of groups for which that holds). Residual networks, which learn slowly and memorise late, rank better after SGD
+  /// with momentum in three of four comparisons (docs/audit.md has them).
   ///
   /// - Parameters:
   ///   - exampleShape: channels, height and width of an example; nil for a folder of pictures.
   ///   - count: the number of training examples.
-  public static func configuration(exampleShape: [Int]?, count: Int) -> TrainingConfiguration {
+  ///   - optimizer: what was asked for; rate and momentum are then those that suit it. Nil for what suits the data.
+  public static func configuration(
+    exampleShape: [Int]?, count: Int, optimizer: String? = nil
+  ) -> TrainingConfiguration {
     var settings = TrainingConfiguration()
     let isGrey = exampleShape.map { $0.count == 3 && $0[0] == 1 && $0[1] <= perceptronSize } ?? false
-    settings.optimizer = "m3"
     // The rest of an epoch would have groups of another size, or too few examples for three; it is another one each time.
     (settings.batchSize, settings.dropLast) = (max(3, min(96, count / 4)), true)
     settings.schedule = "cosine"
     settings.epochs = Double(max(epochs.lowerBound, min(epochs.upperBound, visits / max(1, count))))
     settings.keep = "last"
     if isGrey {
-      (settings.model, settings.lr) = ("mlp:512,512", 0.1)
+      (settings.model, settings.optimizer, settings.lr) = ("mlp:512,512", optimizer ?? "m3", 0.1)
     } else {
-      (settings.model, settings.lr, settings.augment) = ("resnet20", 0.2, "flip+crop")
-      settings.weightDecay = 5e-4
+      (settings.model, settings.optimizer) = ("resnet20", optimizer ?? "sgd")
+      (settings.weightDecay, settings.augment) = (5e-4, "flip+crop")
+      // Robust averages were studied without momentum.
+      (settings.lr, settings.momentum) = settings.optimizer == "sgd" ? (0.05, 0.9) : (0.2, 0)
       if exampleShape == nil { settings.imageSize = folderSize }
     }
     return settings

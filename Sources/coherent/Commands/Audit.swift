@@ -130,7 +130,8 @@ struct AuditCommand: ParsableCommand {
     // A mistake in it is better found before hours of training.
     _ = try truth(of: dataset, asked)
     var configuration = AuditDefaults.configuration(
-      exampleShape: entry.format == .folder ? nil : entry.exampleShape, count: dataset.count)
+      exampleShape: entry.format == .folder ? nil : entry.exampleShape, count: dataset.count,
+      optimizer: options.gives("optimizer") ? asked.optimizer : nil)
     // Every label is to be looked at; only a comparison needs pictures apart.
     if entry.format == .folder, !opinions.retrain, asked.split == nil { configuration.testFraction = 0 }
     options.apply(to: &configuration)

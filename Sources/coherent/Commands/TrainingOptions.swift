@@ -39,6 +39,9 @@ struct TrainingOptions: ParsableArguments {
   /// Whether any option was given.
   var isAnySet: Bool { !given.isEmpty }
 
+  /// Whether an option was given.
+  func gives(_ key: String) -> Bool { given.contains { $0.option.key == key } }
+
   /// Whether any option was given beside the length of the run.
   var isMoreThanLengthSet: Bool { given.contains { !["steps", "epochs"].contains($0.option.key) } }
 
