@@ -43,6 +43,15 @@ void check_window(const int64_t *kernel, const int64_t *geometry) {
                     " is none: numbers from 1 (padding from 0) to ", greatest, " are");
 }
 
+std::array<int64_t, 6> plain_geometry(const int64_t *kernel, const int64_t *geometry) {
+  std::array<int64_t, 6> result;
+  std::copy(geometry, geometry + 6, result.begin());
+  for (int axis = 0; axis < 2; ++axis) {
+    if (kernel[axis] == 1) result[4 + axis] = 1;
+  }
+  return result;
+}
+
 void check_convolution(const at::Tensor &x, const at::Tensor &d, const int64_t *kernel, const int64_t *geometry,
                        int64_t groups) {
   check_window(kernel, geometry);

@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <vector>
 
 #include "CLibTorch.h"
@@ -19,6 +20,10 @@ std::vector<int64_t> group_ends(const ct_range *groups, int64_t count, int64_t r
 // Throws unless a window is at least one number high and wide, and its strides, padding (not negative) and dilation are
 // numbers that sums and products of a few of them leave within 64 bits. `geometry` is stride, padding and dilation.
 void check_window(const int64_t *kernel, const int64_t *geometry);
+
+// The same geometry, but without a dilation where the window is one number long, which then has nothing to spread: oneDNN's
+// kernel for channels-last images reads memory that is not there otherwise (libtorch 2.11, one column, stride 2, padding 1).
+std::array<int64_t, 6> plain_geometry(const int64_t *kernel, const int64_t *geometry);
 
 // Throws unless an input [B, C, H, W] and the gradient [B, O, H', W'] at the output belong to a convolution with this
 // window, which is nowhere larger than the padded input, and its weight can be counted.

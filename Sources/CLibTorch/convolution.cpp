@@ -16,8 +16,9 @@ ct_status *ct_convolution(ct_tensor **out, const ct_tensor *input, const ct_tens
   return producing(out, [&] {
     TORCH_CHECK_VALUE(weight->value.dim() == 4, "the weight must be [O, C, kh, kw], not ", weight->value.sizes());
     coherent::check_window(weight->value.sizes().data() + 2, geometry);
-    return at::conv2d(input->value, weight->value, optional(bias), pair(geometry), pair(geometry + 2),
-                      pair(geometry + 4), groups);
+    const auto plain = coherent::plain_geometry(weight->value.sizes().data() + 2, geometry);
+    return at::conv2d(input->value, weight->value, optional(bias), pair(&plain[0]), pair(&plain[2]), pair(&plain[4]),
+                      groups);
   });
 }
 

@@ -110,6 +110,17 @@ import Testing
     #expect(throws: TensorError.self) { _ = try input.convolution(weight: weight, bias: nil, geometry) }
   }
 
+  /// A window of one number has nothing to dilate; oneDNN read memory that is not there where it was asked to.
+  @Test(arguments: [1, 2, 3]) func dilatedWindowsOfOneColumn(_ height: Int) throws {
+    let (input, weight) = (try ones([2, 4, 8, 1]).channelsLast(), try ones([4, 4, height, 1]).channelsLast())
+    func result(_ dilation: [Int]) throws -> [Float] {
+      let geometry = try ConvolutionGeometry(
+        kernel: [height, 1], stride: [2, 2], padding: [1, 1], dilation: dilation)
+      return try input.convolution(weight: weight, bias: ones([4]), geometry).values(as: Float.self)
+    }
+    #expect(try result([height == 1 ? 2 : 1, 2]) == result([1, 1]))
+  }
+
   /// Words for people, not where in its sources the allocator failed.
   @Test func memoryThatCannotBeHad() {
     do {

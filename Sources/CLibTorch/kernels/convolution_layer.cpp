@@ -85,10 +85,11 @@ ct_status *ct_convolution_layer(ct_tensor **out, const ct_tensor *input, const c
     TORCH_CHECK_VALUE((bias == nullptr) == (bias_sink == nullptr), "a bias and its sink come together");
     check_sink(*weight_sink->state, w, "weight");
     if (b) check_sink(*bias_sink->state, *b, "bias");
+    const auto plain = plain_geometry(w.sizes().data() + 2, geometry);
     at::Tensor result;
     {
       at::AutoDispatchBelowAutograd below;
-      result = at::conv2d(x, w, b, pair(geometry), pair(geometry + 2), pair(geometry + 4), groups);
+      result = at::conv2d(x, w, b, pair(&plain[0]), pair(&plain[2]), pair(&plain[4]), groups);
     }
     const bool tracked =
         b ? torch::autograd::compute_requires_grad(x, w, *b) : torch::autograd::compute_requires_grad(x, w);
@@ -97,7 +98,7 @@ ct_status *ct_convolution_layer(ct_tensor **out, const ct_tensor *input, const c
     node->set_next_edges(b ? torch::autograd::collect_next_edges(x, w, *b) : torch::autograd::collect_next_edges(x, w));
     node->input = SavedVariable(x, false);
     node->weight = SavedVariable(w, false);
-    std::copy_n(geometry, 6, node->geometry.begin());
+    node->geometry = plain;
     node->groups = groups;
     node->weight_sink = weight_sink->state;
     if (bias_sink != nullptr) node->bias_sink = bias_sink->state;
