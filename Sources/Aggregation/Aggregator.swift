@@ -109,6 +109,10 @@ public protocol GradientMatrixAggregator: Aggregator {
   /// at a time, as the backward pass comes by them. False by default.
   var isLayerwise: Bool { get }
 
+  /// Whether it takes sums over all columns (`GradientMatrix.sumOverShards`), which several processes add up together:
+  /// once, or for every layer where it goes layer by layer. False by default.
+  var sumsOverShards: Bool { get }
+
   /// From the gradient matrix into the store's gradient.
   func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws
 }
@@ -117,6 +121,7 @@ public protocol GradientMatrixAggregator: Aggregator {
 extension GradientMatrixAggregator {
   public var groupCount: Int? { nil }
   public var isLayerwise: Bool { false }
+  public var sumsOverShards: Bool { false }
   /// The group means, where there are any.
   public var rememberedGradients: Int { groupCount ?? 0 }
 

@@ -52,6 +52,9 @@ public final class AgreementFilter: GradientMatrixAggregator {
   /// Two to compare.
   public var minimumBatchSize: Int { groupCount ?? 2 }
 
+  /// Inner products.
+  public var sumsOverShards: Bool { true }
+
   /// The combination of the gradients that agree.
   public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
     let gradient = store.gradient

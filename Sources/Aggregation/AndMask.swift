@@ -35,6 +35,9 @@ public final class AndMask: GradientMatrixAggregator {
   /// The votes.
   public var rememberedGradients: Int { 1 }
 
+  /// A layer's kept coordinates, when rescaled.
+  public var sumsOverShards: Bool { isRescaled }
+
   /// The masked mean of the rows.
   public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
     let (gradient, count) = (store.gradient, Double(matrix.exampleCount))

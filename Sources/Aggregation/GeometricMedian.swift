@@ -61,6 +61,9 @@ public final class GeometricMedian: GradientMatrixAggregator {
   /// The most iterations where no number is given.
   public static let usualIterations = 200
 
+  /// Inner products.
+  public var sumsOverShards: Bool { true }
+
   /// The geometric median of the group means.
   public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
     let points: Tensor

@@ -26,6 +26,9 @@ public final class IndependentAgreement: GradientMatrixAggregator {
   /// The halves' means.
   public var rememberedGradients: Int { 2 }
 
+  /// Inner products.
+  public var sumsOverShards: Bool { true }
+
   /// The mean of the gradients that agree with the other half's.
   public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
     let (gradient, count) = (store.gradient, matrix.exampleCount)

@@ -42,6 +42,9 @@ public final class SandMask: GradientMatrixAggregator {
   /// Votes and squares.
   public var rememberedGradients: Int { 2 }
 
+  /// A layer's masks.
+  public var sumsOverShards: Bool { true }
+
   /// The softly masked mean of the rows.
   public func aggregate(_ matrix: GradientMatrix, _ store: ParameterStore) throws {
     let (gradient, count) = (store.gradient, Double(matrix.exampleCount))

@@ -33,6 +33,21 @@ public struct EmbeddingBlock: GradientBlock {
 
   /// ‖rowᵢ‖² without forming a row where that is cheaper: float64 [B].
   public func rowSquaredNorms() throws -> Tensor {
+    let (count, positions) = (exampleCount, indices.size(1))
+    // T² numbers an example, some examples at a time.
+    let size = max(1, explicitBudget / max(1, positions * positions))
+    guard count > size else { return try pairedSquaredNorms() }
+    return try Tensor.concatenate(
+      stride(from: 0, to: count, by: size).map { first in
+        let length = min(size, count - first)
+        return try EmbeddingBlock(
+          indices: indices.narrow(0, from: first, length: length),
+          outputGradient: delta.narrow(0, from: first, length: length), vectorCount: vectorCount
+        ).pairedSquaredNorms()
+      })
+  }
+
+  private func pairedSquaredNorms() throws -> Tensor {
     // Only positions that looked up the same vector meet.
     let same = try indices.unsqueeze(1).equal(indices.unsqueeze(2)).to(.float64)
     // Rounding must not make a square negative.
@@ -62,8 +77,9 @@ public struct EmbeddingBlock: GradientBlock {
   /// Some rows made explicit: [range.count, C].
   public func rows(_ range: Range<Int>) throws -> Tensor {
     let own = try indices.narrow(0, from: range.lowerBound, length: range.count)
-    let first = try Tensor.arange(0..<range.count, device: indices.device).unsqueeze(1) * Double(vectorCount)
-    let places = try (own + first.to(.int64)).reshape([-1])
+    // As whole numbers: floats of such a size would not be exact.
+    let first = try Tensor((0..<range.count).map { $0 * vectorCount }, device: indices.device).unsqueeze(1)
+    let places = try (own + first).reshape([-1])
     return try delta.narrow(0, from: range.lowerBound, length: range.count).reshape([-1, size])
       .indexAdd(rows: range.count * vectorCount, places).reshape([range.count, columnCount])
   }

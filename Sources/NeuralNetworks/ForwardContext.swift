@@ -71,7 +71,12 @@ public final class ForwardContext {
   /// - Returns: [B]; the same where the model has no others.
   /// - Throws: `TensorError` when there is not one loss for each example.
   public func completed(_ losses: Tensor) throws -> Tensor {
-    guard let ownLosses, losses.shape == ownLosses.sum.shape else { return losses }
+    guard let ownLosses else { return losses }
+    guard losses.shape == ownLosses.sum.shape else {
+      throw TensorError(
+        kind: .invalid, operation: "completed", operands: [losses.summary, ownLosses.sum.summary],
+        reason: "there must be one loss for each example of the last forward pass")
+    }
     return try (losses + ownLosses.sum.to(device: losses.device)) * (1 / Double(1 + ownLosses.count))
   }
 

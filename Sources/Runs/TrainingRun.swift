@@ -294,7 +294,8 @@ public final class TrainingRun {
           }
         case .evaluated(let records):
           try log.append(records)
-          if let epsilon = RunManifest.Privacy(of: trainer)?.epsilon {
+          try notePrivacy()
+          if let epsilon = manifest.privacy?.epsilon {
             try log.scalar("privacy/epsilon", epsilon, step: trainer.step)
           }
           try trainer.keep(keepPolicy, in: directory.checkpoints)
@@ -333,11 +334,19 @@ public final class TrainingRun {
   private func checkpoint(_ log: RunLogWriter) throws {
     let begin = ContinuousClock.now
     let lengths = try log.flush()
+    try notePrivacy()
     try Checkpoint.save(trainer, model: manifest.model, in: directory.checkpoints, logs: lengths, seconds: seconds)
     logs = lengths
     try directory.discardReplaced()
     lastCheckpoint = ContinuousClock.now
     checkpointSchedule.cost = begin.secondsAgo
+  }
+
+  /// Says what weights reveal before they are kept: a kill in between then leaves no promise that is broken.
+  private func notePrivacy() throws {
+    guard let privacy = RunManifest.Privacy(of: trainer) else { return }
+    manifest.privacy = privacy
+    try directory.write(manifest: manifest)
   }
 
   /// Writes what is known at the end; on divergence the examples stay as of the last checkpoint.

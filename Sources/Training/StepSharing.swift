@@ -41,10 +41,6 @@ final class StepSharing {
   /// - Throws: `TrainingError` when the parameters or the device do not allow it.
   init(_ group: ProcessGroup, model: any Module, store: ParameterStore, divider: BatchDivider) throws {
     (self.group, self.divider, whole) = (group, divider, store)
-    guard store.values.device == .cpu else {
-      throw TrainingError(
-        .configuration, "\(group.count) ranks compute on the CPU only; leave --device out, or start one process")
-    }
     try Self.check(store, ranks: group.count)
     shards = ShardPlan(count: store.count, ranks: group.count)
     shard = try store.shard(shards.range(of: group.rank))
@@ -54,8 +50,13 @@ final class StepSharing {
   /// Of fewer parameters no rank would have something to do.
   private static let minimumShard = 16
 
-  /// Refuses more ranks than there are parameters for.
+  /// Refuses ranks on another device than the CPU, and more than there are parameters for.
   static func check(_ store: ParameterStore, ranks: Int) throws {
+    guard ranks > 1 else { return }
+    guard store.values.device == .cpu else {
+      throw TrainingError(
+        .configuration, "\(ranks) ranks compute on the CPU only; leave --device out, or start one process")
+    }
     let last = ShardPlan(count: store.count, ranks: ranks).range(of: ranks - 1)
     // More than one, as an array is taken for a shard's by its shape.
     guard store.count >= minimumShard * ranks, last.count > 1 else {

@@ -12,7 +12,7 @@ public struct StepTraffic: Sendable, Equatable {
   public let ranks: Int
   /// The most examples that a rank has of a mini-batch.
   public let examples: Int
-  /// The most bytes that a rank sends in a step.
+  /// The most bytes that a rank sends in a step, but for the few numbers of sums over columns.
   public let bytes: Int
   /// Exchanges in a step: at each of them the ranks wait for each other.
   public let exchanges: Int
@@ -32,7 +32,7 @@ extension TrainingStep {
   /// How layers are sent, found by a pass over some examples; empty where the aggregator asks for no examples' gradients.
   func sentLayers(_ input: Tensor) throws -> [SentLayer] {
     guard case .gradientMatrix(let aggregator, let plan) = route, aggregator.groupCount == nil else { return [] }
-    let targets = try Tensor(Array(repeating: 0, count: input.size(0)))
+    let targets = try Tensor(Array(repeating: 0, count: input.size(0)), device: input.device)
     var layers: [SentLayer] = []
     _ = try GradientMatrix.visit(
       plan, input: input, training: TrainingPass(generator: generator),
@@ -91,11 +91,10 @@ extension TrainingStep {
         layers.reduce(0) { $0 + division.parts[rank].count * $1.sent(by: rank, shards) }
       }
     }
-    let exchanges: Int
-    if case .gradientMatrix(let aggregator, _) = route, aggregator.groupCount == nil {
-      exchanges = layers.count + 2
-    } else {
-      exchanges = 3
+    var exchanges = 3
+    if case .gradientMatrix(let aggregator, _) = route {
+      if aggregator.groupCount == nil { exchanges = layers.count + 2 }
+      if aggregator.sumsOverShards { exchanges += aggregator.isLayerwise ? layers.count : 1 }
     }
     return StepTraffic(
       ranks: count, examples: most,

@@ -13,6 +13,11 @@ extension Trainer {
   /// What a person should know about how the data was read, and about what a private training promises.
   public var notes: [String] {
     var notes = data.notes
+    if privacy != nil, settings.seed < 1 << 32 {
+      notes.append(
+        "the noise follows from the seed, and \(settings.seed) is easily guessed: whoever does can take the noise off "
+          + "again. Draw one, such as --seed $(od -An -N8 -tu8 /dev/urandom), and keep it to yourself")
+    }
     if let privacy, privacy.epsilon(steps: steps).isInfinite {
       notes.append("\(privacy) adds no noise, so that the weights promise no privacy")
     } else if let privacy, privacy.delta * Double(sampler.count) >= 1 {

@@ -156,7 +156,7 @@ import Testing
     #expect(throws: DecodingError.self) { try JSONDecoder().decode(BatchSampler.self, from: Data(json.utf8)) }
   }
 
-  /// Empty batches too, from memory and from files, augmented or not.
+  /// Empty batches too, augmented or not.
   @Test(arguments: [false, true]) func loadersTakeWhatTheSamplerDraws(_ isAugmented: Bool) throws {
     let digits = try DatasetLoader.load(name: "digits", split: .train, count: 20)
     let loader = BatchLoader(

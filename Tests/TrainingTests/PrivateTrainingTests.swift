@@ -69,7 +69,7 @@ import Tensors
     #expect(mean.accountant?.sampleRate == 1.0 / 60)
   }
 
-  /// A whole run, evaluations and records included, with empty steps, from files and with every kind of update.
+  /// A whole run, evaluations and records included, with empty steps and with every kind of update.
   @Test(arguments: ["", "+adam", "+adamw"]) func runs(_ update: String) throws {
     let scratch = try Scratch()
     let run = try startRun(

@@ -180,6 +180,43 @@ import TestSupport
     }
   }
 
+  /// Sums over columns are a few numbers more.
+  @Test(arguments: ["agra", "geomed:k=3", "sand-mask:t=0.1:k=0.001", "gaf:t=1", "and-mask:t=0.2:rescaled"])
+  func sumsOverColumnsAreExchangesToo(_ optimizer: String) throws {
+    let configuration = smallConfiguration {
+      ($0.model, $0.optimizer, $0.batchSize, $0.subset) = ("mlp:64,32", optimizer, 12, 60)
+    }
+    let sent = try asRanks(2) { group -> Int in
+      let trainer = try ConfiguredTraining(configuration, group: group).trainer
+      let before = group.bytesSent
+      _ = try trainer.update()
+      return group.bytesSent - before
+    }
+    let trainer = try ConfiguredTraining(configuration).trainer
+    let planned = try trainer.trainingStep.traffic(
+      ranks: [2], batchCount: 12, input: trainer.data.train.imageTensor(at: Array(0..<4)), outputs: 10
+    ).possible[0]
+    #expect(abs(Double(planned.bytes) / Double(sent.max() ?? 0) - 1) < 0.03, "\(planned.bytes), \(sent)")
+    let isLayerwise = optimizer.hasPrefix("sand") || optimizer.hasPrefix("and")
+    #expect(planned.exchanges == (optimizer.hasPrefix("geomed") ? 4 : isLayerwise ? 8 : 6))
+  }
+
+  /// Tokens at several positions, tables and tied weights over ranks.
+  @Test(arguments: ["sgd", "m3", "winsorized:s=1", "agra", "m3+adamw"], ["no", "yes"], [2, 3])
+  func transformersOverRanks(_ optimizer: String, _ tied: String, _ count: Int) throws {
+    let configuration = smallConfiguration {
+      ($0.dataset, $0.dataDir, $0.subset, $0.testSubset) = ("modular:7", nil, nil, nil)
+      ($0.model, $0.noise) = ("transformer:layers=1,width=8,heads=2,tied=\(tied)", 0)
+      ($0.optimizer, $0.batchSize, $0.steps, $0.dropLast) = (optimizer, 9, 6, true)
+    }
+    let alone = try Self.end(configuration)
+    let ends = try asRanks(count) { try Self.end(configuration, $0) }
+    for end in ends {
+      #expect(end.weights == ends[0].weights)
+      #expect(distance(end.weights, alone.weights) < 1e-4)
+    }
+  }
+
   @Test func aPlanForBatchNormSaysWhatItNeeds() throws {
     let trainer = try Self.convolutional(Mean(), groups: 3)
     let planned = try trainer.trainingStep.traffic(

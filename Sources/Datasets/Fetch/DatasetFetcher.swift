@@ -53,9 +53,9 @@ public struct DatasetFetcher: Sendable {
   ) async throws -> [String] {
     let bases = try (mirror.map { [$0] } ?? entry.mirrors).map(Self.base)
     if entry.isBuiltIn { return [] }
-    guard entry.format != .folder else {
+    guard entry.format != .folder, entry.format != .text else {
       throw DatasetError(
-        "\(entry.name) stands for your own pictures: there is nothing to download.",
+        "\(entry.name) stands for your own \(entry.format == .text ? "texts" : "pictures"): there is nothing to download.",
         remedy: "Give their folder with --data-dir.")
     }
     guard !bases.isEmpty else {

@@ -194,6 +194,8 @@ final class TokenTransformer: Module {
       let targets = try tokens.narrow(1, from: 1, length: count - 1).reshape([batch * (count - 1)])
       context.addLosses(
         try before.crossEntropy(targets: targets).reshape([batch, count - 1]).sum([1]), count: count - 1)
+    } else {
+      context.addLosses(try Tensor.zeros([batch], dtype: logits.dtype, device: logits.device), count: 0)
     }
     return try logits.select(1, count - 1)
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Aggregation
 import ArgumentParser
 import Audit
 import Datasets
@@ -122,6 +123,11 @@ struct AuditCommand: ParsableCommand {
       throw ValidationError(
         "An audit shows pictures, but the examples of \(asked.dataset) are tokens; train with --probe dynamics or --probe "
           + "examples for scores of every example.")
+    }
+    guard try !(OptimizerSpecification(asked.optimizer).aggregator.make() is PrivateMean) else {
+      throw ValidationError(
+        "\(asked.optimizer) draws examples by chance, so that an audit may see some of them never, and what an audit shows "
+          + "of single examples is not private; leave --optimizer out, or take another.")
     }
     if entry.format == .folder, asked.split == nil, !opinions.retrain { asked.testFraction = asked.testFraction ?? 0 }
     let dataset = try DatasetLoader.load(

@@ -73,7 +73,10 @@ struct Train: ParsableCommand {
     if plan {
       // Every rank would say the same.
       guard try Launch().rank == 0 else { return }
-      let result = PlanResult(try TrainingPlan(agreed(nil)))
+      let plan = try TrainingPlan(
+        agreed(nil), memoryLimit: limits.ignoreMemoryEstimate ? nil : MemoryLimit.current())
+      plan.trainer.notes.forEach { Console.note("Warning: \($0).") }
+      let result = PlanResult(plan)
       return try json ? Console.json(result) : Console.print(result.text)
     }
     // Nobody may be left to read what is said here: that ends no training.
