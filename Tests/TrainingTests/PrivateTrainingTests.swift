@@ -132,12 +132,30 @@ import Tensors
     #expect(try #require(privacy.epsilon) > before)
   }
 
+  /// The manifest is ahead of the weights that are kept, never behind: who is killed has broken no promise.
+  @Test func whatIsKeptIsAccountedFor() throws {
+    let scratch = try Scratch()
+    let run = try startRun(
+      configuration("dp-sgd:clip=1,noise=1") { ($0.steps, $0.checkpointEvery) = (12, 4) }, at: scratch.path("run"))
+    struct Killed: Error {}
+    #expect(throws: Killed.self) {
+      try run.train(shouldStop: { false }) { event in
+        if case .completedStep(9) = event { throw Killed() }
+      }
+    }
+    let privacy = try #require(try run.directory.manifest().privacy)
+    #expect(privacy.steps >= 8, "\(privacy.steps)")
+    #expect(try #require(privacy.epsilon) > 0)
+  }
+
   @Test func notesSayWhatIsNotPromised() throws {
     let noiseless = try Trainer.make(configuration("dp-sgd:clip=1,noise=0"))
     #expect(noiseless.notes.contains { $0.contains("promise no privacy") })
     let large = try Trainer.make(configuration("dp-sgd:clip=1,noise=1,delta=0.1"))
     #expect(large.notes.contains { $0.contains("one in the 60 training examples") })
-    #expect(try Trainer.make(configuration("dp-sgd:clip=1,noise=1")).notes.isEmpty)
+    let guessable = try Trainer.make(configuration("dp-sgd:clip=1,noise=1"))
+    #expect(guessable.notes.count == 1 && guessable.notes[0].contains("follows from the seed"))
+    #expect(try Trainer.make(configuration("dp-sgd:clip=1,noise=1") { $0.seed = 0x5ec2_e700_0000_0001 }).notes.isEmpty)
   }
 
   // MARK: - Refusals
