@@ -31,6 +31,16 @@ import TestSupport
     }
   }
 
+  @Test func auditsAreNotPrivate() throws {
+    let scratch = try Scratch()
+    let audit = try Program.run([
+      "audit", "--dataset", "digits", "--subset", "60", "--optimizer", "dp-sgd:clip=1,noise=1", "--out",
+      scratch.path("audit"),
+    ])
+    #expect(audit.code != 0 && audit.errors.contains("leave --optimizer out"), "\(audit.errors)")
+    #expect(!FileManager.default.fileExists(atPath: scratch.path("audit/run")))
+  }
+
   @Test func groupNormTakesTheBatchesPlace() throws {
     let scratch = try Scratch()
     let word = "dp-sgd:clip=1,noise=1+adam"
