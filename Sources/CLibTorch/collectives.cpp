@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <thread>
@@ -89,6 +90,9 @@ struct ct_group {
       : host(options.host), port(options.port), rank(options.rank), count(options.count), timeout(options.timeout_ms) {
     // c10d tells of every attempt to connect on stderr.
     FLAGS_caffe2_log_level = 3;
+    // Its recorder of past calls costs a stack trace for each, and is no good to several groups in one process: it looks
+    // groups up before it takes its lock (FlightRecorder::recordWithResetEnabled).
+    [[maybe_unused]] static const int once = setenv("TORCH_FR_BUFFER_SIZE", "0", 0);
     open();
     try {
       store->set(coherent::key("present", rank), coherent::bytes(options.name));
