@@ -33,21 +33,15 @@ public struct EmbeddingBlock: GradientBlock {
 
   /// ‖rowᵢ‖² without forming a row where that is cheaper: float64 [B].
   public func rowSquaredNorms() throws -> Tensor {
-    let (count, positions) = (exampleCount, indices.size(1))
+    let positions = indices.size(1)
     // T² numbers an example, some examples at a time.
     let size = max(1, explicitBudget / max(1, positions * positions))
-    guard count > size else { return try pairedSquaredNorms() }
-    return try Tensor.concatenate(
-      stride(from: 0, to: count, by: size).map { first in
-        let length = min(size, count - first)
-        return try EmbeddingBlock(
-          indices: indices.narrow(0, from: first, length: length),
-          outputGradient: delta.narrow(0, from: first, length: length), vectorCount: vectorCount
-        ).pairedSquaredNorms()
-      })
-  }
-
-  private func pairedSquaredNorms() throws -> Tensor {
+    guard exampleCount <= size else {
+      return try Tensor.concatenate(
+        stride(from: 0, to: exampleCount, by: size).map {
+          try group($0..<min(exampleCount, $0 + size)).rowSquaredNorms()
+        })
+    }
     // Only positions that looked up the same vector meet.
     let same = try indices.unsqueeze(1).equal(indices.unsqueeze(2)).to(.float64)
     // Rounding must not make a square negative.

@@ -156,6 +156,16 @@ import TestSupport
     #expect(winsorized < 1.6, "\(winsorized)")
   }
 
+  /// What each rank sends.
+  private func bytesOfAStep(_ configuration: TrainingConfiguration, ranks count: Int) throws -> [Int] {
+    try asRanks(count) { group in
+      let trainer = try ConfiguredTraining(configuration, group: group).trainer
+      let before = group.bytesSent
+      _ = try trainer.update()
+      return group.bytesSent - before
+    }
+  }
+
   /// What `--plan` says is what is sent.
   @Test(arguments: ["sgd", "m3", "mom:k=5", "winsorized:s=2", "m3:successive"], [2, 3, 4])
   func theTrafficOfAPlan(_ optimizer: String, _ count: Int) throws {
@@ -163,12 +173,7 @@ import TestSupport
       let configuration = smallConfiguration {
         ($0.model, $0.optimizer, $0.batchSize, $0.subset) = (model, optimizer, 12, 60)
       }
-      let sent = try asRanks(count) { group -> Int in
-        let trainer = try ConfiguredTraining(configuration, group: group).trainer
-        let before = group.bytesSent
-        _ = try trainer.update()
-        return group.bytesSent - before
-      }
+      let sent = try bytesOfAStep(configuration, ranks: count)
       let trainer = try ConfiguredTraining(configuration).trainer
       let planned = try trainer.trainingStep.traffic(
         ranks: [1, count, 400_000], batchCount: 12, input: trainer.data.train.imageTensor(at: Array(0..<4)), outputs: 10
@@ -186,12 +191,7 @@ import TestSupport
     let configuration = smallConfiguration {
       ($0.model, $0.optimizer, $0.batchSize, $0.subset) = ("mlp:64,32", optimizer, 12, 60)
     }
-    let sent = try asRanks(2) { group -> Int in
-      let trainer = try ConfiguredTraining(configuration, group: group).trainer
-      let before = group.bytesSent
-      _ = try trainer.update()
-      return group.bytesSent - before
-    }
+    let sent = try bytesOfAStep(configuration, ranks: 2)
     let trainer = try ConfiguredTraining(configuration).trainer
     let planned = try trainer.trainingStep.traffic(
       ranks: [2], batchCount: 12, input: trainer.data.train.imageTensor(at: Array(0..<4)), outputs: 10
