@@ -35,6 +35,26 @@ public protocol FusedAggregate {
   func formed(_ gradient: Tensor) throws -> Tensor
 }
 
+/// What an aggregator may need to know of a run before its first step.
+public struct AggregatedRun: Sendable {
+  /// n, the examples that are trained on.
+  public var exampleCount: Int
+  /// B, those that a step is expected to see.
+  public var batchSize: Int
+  /// The steps of the whole run.
+  public var plannedSteps: Int
+  /// Of what the aggregator draws by chance.
+  public var seed: UInt64
+  /// Where gradients are computed.
+  public var device: Device
+
+  /// A run of so many examples and steps.
+  public init(exampleCount: Int, batchSize: Int, plannedSteps: Int, seed: UInt64, device: Device = .cpu) {
+    (self.exampleCount, self.batchSize, self.plannedSteps) = (exampleCount, batchSize, plannedSteps)
+    (self.seed, self.device) = (seed, device)
+  }
+}
+
 /// Turns the gradients of a step into one: from the gradient of the mini-batch (`BatchMeanAggregator`) or from every
 /// example's own (`GradientMatrixAggregator`). An aggregator of one's own conforms to one of the two.
 ///
@@ -49,6 +69,21 @@ public protocol Aggregator: AnyObject, CustomStringConvertible {
 
   /// Gradients of the whole model that it keeps in memory beside the store's.
   var rememberedGradients: Int { get }
+
+  /// Whether the weights are to promise something about every single example; false by default. Mini-batches are then drawn
+  /// example by example, each with probability B/n, so that they have any number of them, also none; and what is
+  /// learned of examples on the way may not decide about the run.
+  var isPrivate: Bool { get }
+
+  /// Called before the first step with what depends on the run; nothing by default.
+  ///
+  /// - Parameters:
+  ///   - run: what it needs to know.
+  /// - Throws: `AggregationError` when it does not suit the run; `TensorError`.
+  func prepare(for run: AggregatedRun) throws
+
+  /// The aggregate of a mini-batch without examples; by default no update.
+  func aggregateNothing(_ store: ParameterStore) throws -> Aggregate
 
   /// The arrays that a checkpoint needs after a step; none by default.
   var state: [(name: String, tensor: Tensor)] { get }
@@ -66,6 +101,9 @@ extension Aggregator {
   public var minimumBatchSize: Int { 1 }
   public var supportsMomentum: Bool { true }
   public var rememberedGradients: Int { 0 }
+  public var isPrivate: Bool { false }
+  public func prepare(for run: AggregatedRun) throws {}
+  public func aggregateNothing(_ store: ParameterStore) throws -> Aggregate { .none }
   public var state: [(name: String, tensor: Tensor)] { [] }
   public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {}
 

@@ -78,25 +78,23 @@ public final class PrivateMean: GradientMatrixAggregator {
   /// The noise.
   public var rememberedGradients: Int { 1 }
 
-  /// Fixes what depends on the run: σ from a budget, and the stream of noise. To be called before the first step.
+  /// True.
+  public var isPrivate: Bool { true }
+
+  /// Fixes what depends on the run: σ from a budget, and the stream of noise. Whoever knows the run's seed can take the
+  /// noise off again.
   ///
-  /// - Parameters:
-  ///   - examples: n, those that are trained on.
-  ///   - batchSize: B, those that a step is expected to see.
-  ///   - plannedSteps: the steps of the whole run.
-  ///   - seed: of the noise; whoever knows it can take the noise off again.
-  ///   - device: where gradients are computed.
   /// - Throws: `AggregationError` when no noise keeps the steps within the budget; `TensorError`.
-  public func prepare(examples: Int, batchSize: Int, plannedSteps: Int, seed: UInt64, device: Device = .cpu) throws {
-    let rate = Double(batchSize) / Double(max(examples, 1))
+  public func prepare(for run: AggregatedRun) throws {
+    let rate = Double(run.batchSize) / Double(max(run.exampleCount, 1))
     let sigma =
       switch noise {
       case .multiplier(let sigma): sigma
       case .budget(let epsilon):
-        try PrivacyAccountant.noiseMultiplier(epsilon: epsilon, delta: delta, sampleRate: rate, steps: plannedSteps)
+        try PrivacyAccountant.noiseMultiplier(epsilon: epsilon, delta: delta, sampleRate: rate, steps: run.plannedSteps)
       }
     accountant = try PrivacyAccountant(noiseMultiplier: sigma, sampleRate: rate)
-    (generator, expectedCount, steps) = (try Generator(seed: seed, device: device), batchSize, 0)
+    (generator, expectedCount, steps) = (try Generator(seed: run.seed, device: run.device), run.batchSize, 0)
     try noteState()
   }
 
@@ -114,10 +112,11 @@ public final class PrivateMean: GradientMatrixAggregator {
     try finish(store)
   }
 
-  /// The step of a mini-batch that no example got into: noise alone.
-  public func aggregateNothing(_ store: ParameterStore) throws {
+  /// Noise alone.
+  public func aggregateNothing(_ store: ParameterStore) throws -> Aggregate {
     try store.gradient.fill(0)
     try finish(store)
+    return .gradient
   }
 
   /// ‖gᵢ‖ over what is trained, [B].

@@ -125,8 +125,8 @@ extension TrainingConfiguration {
   fileprivate func settings(steps: Int) throws -> TrainingSettings {
     TrainingSettings(
       steps: steps, batchSize: batchSize, dropsLast: dropLast, augmentation: try Augmentation(augment), seed: seed,
-      evaluationDistance: evalEvery, evaluationPolicy: evalSchedule, stopAccuracy: stopAccuracy, labelWave: labelWave,
-      clipNorm: clipNorm, batchNormGroups: bnGroups,
+      evaluationDistance: evalEvery, evaluationPolicy: evalSchedule, stopAccuracy: stopAccuracy,
+      stop: try stop.map { try StoppingRule($0) }, clipNorm: clipNorm, batchNormGroups: bnGroups,
       averagingDecay: ema, loss: try ClassificationLoss(loss))
   }
 

@@ -103,8 +103,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var epochs: Double?
   /// The accuracy on all training examples at which the run is complete, from the first evaluation on that reaches it.
   public var stopAccuracy: Double?
-  /// Passes that Label Wave averages changes of predictions over; the run is complete when they have turned.
-  public var labelWave: Int?
+  /// When the run is complete before its last step, without held-out labels: label-wave[:K] or coherence[:m=N,k=K].
+  public var stop: String?
   /// The seed of every random choice.
   public var seed: UInt64 = 1
   /// Threads for the computation; the machine's cores by default.
@@ -168,7 +168,7 @@ extension TrainingConfiguration {
     _ = try ClassificationLoss(loss)
     try TrainingSettings.check(averagingDecay: ema)
     try TrainingSettings.check(clipNorm: clipNorm)
-    try TrainingSettings.check(labelWave: labelWave)
+    if let stop { _ = try StoppingRule(stop) }
     try TrainingSettings.check(batchNormGroups: bnGroups)
     _ = try optimization.makeOptimizer(momentum: momentum, nesterov: nesterov, weightDecay: weightDecay)
     // Adam normalises what the decay adds to the gradient; everywhere else a step multiplies weights by 1 − ηλ.

@@ -253,8 +253,8 @@ extension TrainingConfiguration {
     .init(
       "stop-accuracy", .optimization, \.stopAccuracy, "Stop once training accuracy reaches this value, above 0 to 1."),
     .init(
-      "label-wave", .optimization, \.labelWave, valueName: "passes",
-      "Stop once predictions for training examples, which change less and less from pass to pass, begin to change more again: the mean over so many passes has been above its least for as many. Needs no held-out labels."
+      "stop", .optimization, \.stop, valueName: "rule",
+      "Stop without held-out labels once what falls from pass to pass begins to rise again, the mean over K passes having been above its least for as many: label-wave[:K] watches how many predictions for training examples change, coherence[:m=N,k=K] the m-coherence of N of them."
     ),
     // MARK: Measuring
     .init(

@@ -242,8 +242,8 @@ public final class TrainingRun {
     guard steps != planned else { return }
     guard steps == done || !trainer.isFinished else {
       let reason =
-        trainer.labelWave?.hasTurned == true
-        ? "the changes of its predictions turned (label-wave \(before.labelWave ?? 0))"
+        trainer.isEndedByProbe
+        ? "what \(before.stop.map { "stop \($0)" } ?? "a probe") watches has turned"
         : "its training accuracy reached stop-accuracy \(before.stopAccuracy ?? 1)"
       throw TrainingError(
         .configuration,

@@ -41,6 +41,9 @@ public protocol Probe: AnyObject, CustomStringConvertible {
   /// Called after every update, whether the probe measures after it or not.
   func didStep(_ record: StepRecord) throws
 
+  /// Whether the training is complete as far as the probe is concerned, asked after every update; false by default.
+  var endsTraining: Bool { get }
+
   /// Called when the run is complete, after the last measurement.
   func finish(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws
 
@@ -60,6 +63,7 @@ extension Probe {
   public func prepare(_ setup: ProbeSetup) throws {}
   public func didVisit(_ visit: TrainingVisit) {}
   public func didStep(_ record: StepRecord) throws {}
+  public var endsTraining: Bool { false }
   public func finish(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {}
   public func state() throws -> [(name: String, tensor: Tensor)] { [] }
   public func restore(_ state: [String: Tensor]) throws {}
@@ -136,6 +140,8 @@ public struct ProbeSetup {
   public let seed: UInt64
   /// Examples in a mini-batch.
   public let batchSize: Int
+  /// Steps to one pass over the training examples.
+  public let stepsPerEpoch: Int
   /// Examples in a pass of the probe.
   public let chunkSize: Int
   /// The loss whose gradients are taken, that of the training.

@@ -35,9 +35,8 @@ final class Probes {
       let usual = policy == .batch ? batchSize : ProbeSample.usualChunkSize
       try probe.prepare(
         ProbeSetup(
-          data: data, seed: seed, batchSize: batchSize, chunkSize: min(chunkSize ?? .max, usual), loss: loss,
-          plan: plan,
-          leadingPolicy: leading))
+          data: data, seed: seed, batchSize: batchSize, stepsPerEpoch: stepsPerEpoch,
+          chunkSize: min(chunkSize ?? .max, usual), loss: loss, plan: plan, leadingPolicy: leading))
       return (probe, plan)
     }
   }
@@ -65,6 +64,9 @@ final class Probes {
 
   /// Tells every probe of an update.
   func didStep(_ record: StepRecord) throws { for (probe, _) in probes { try probe.didStep(record) } }
+
+  /// Whether one of them ends the training.
+  var endTraining: Bool { probes.contains { $0.probe.endsTraining } }
 
   /// The part of the state that earlier steps decide, by name.
   func state() throws -> [(name: String, tensor: Tensor)] {
@@ -95,8 +97,8 @@ enum ProbeState {
   static var mismatch: TrainingError {
     TrainingError(
       .checkpoint,
-      "the checkpoint's probes are not those of the configuration; restore the original probe settings, "
-        + "or start over with --force")
+      "the checkpoint's probes are not those of the configuration; restore the original settings of "
+        + "probe and stop, or start over with --force")
   }
 
   static func encode(_ value: some Encodable) throws -> Tensor {

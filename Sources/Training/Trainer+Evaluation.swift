@@ -92,10 +92,10 @@ extension Trainer {
     isAccurateEnough(milestones.last?.trainAccuracy) ? .whole : presentExtent ?? evaluations.early
   }
 
-  /// What is to be evaluated after the present step, if anything: the schedule says, and Label Wave may end the run
-  /// between two evaluations.
+  /// What is to be evaluated after the present step, if anything: the schedule says, and a probe may end the run between
+  /// two evaluations.
   var presentExtent: EvaluationExtent? {
-    labelWave?.hasTurned == true ? evaluations.last : evaluations.extent(at: step)
+    isEndedByProbe ? evaluations.last : evaluations.extent(at: step)
   }
 
   /// How the run evaluates, for its manifest.

@@ -5,7 +5,7 @@ import Datasets
 import NeuralNetworks
 import Tensors
 
-/// What a private training may not do, and what its aggregator has to know of it.
+/// What a private training may not do, and what it promises.
 extension Trainer {
   /// What a private training reveals so far; nil for a training of another kind.
   public var privacy: PrivateMean? { aggregator as? PrivateMean }
@@ -28,15 +28,10 @@ extension Trainer {
     return notes
   }
 
-  /// Makes a private training ready.
-  ///
-  /// - Throws: `TrainingError` that names what would break the promise, with a remedy; `AggregationError` when no noise keeps
-  ///   the steps within the budget.
-  static func prepare(
-    _ mean: PrivateMean, _ model: any Module, _ sampler: BatchSampler, _ settings: TrainingSettings, _ device: Device
-  ) throws {
+  /// - Throws: `TrainingError` that names what would break the promise of a private training, with a remedy.
+  static func requirePrivacy(of aggregator: any Aggregator, _ model: any Module, _ settings: TrainingSettings) throws {
     func require(_ condition: Bool, _ reason: String) throws {
-      if !condition { throw TrainingError(.configuration, "\(mean) \(reason)") }
+      if !condition { throw TrainingError(.configuration, "\(aggregator) \(reason)") }
     }
     let coupled = model.coupledLayers
     try require(
@@ -50,15 +45,11 @@ extension Trainer {
       "cannot end at a training accuracy, which no noise hides: when it ends would tell about examples; leave "
         + "stop-accuracy out")
     try require(
-      settings.labelWave == nil,
-      "cannot end by predictions of training examples, which no noise hides; leave label-wave out")
+      settings.stop == nil,
+      "cannot end by predictions or gradients of training examples, which no noise hides; leave stop out")
     if case .earlyLearning = settings.loss {
       try require(
         false, "does not count what the loss elr remembers of an example between steps; choose another loss")
     }
-    var seeds = SeededGenerator(seed: settings.seed, stream: .privacyNoise)
-    try mean.prepare(
-      examples: sampler.count, batchSize: sampler.batchSize, plannedSteps: settings.steps, seed: seeds.next(),
-      device: device)
   }
 }

@@ -75,8 +75,6 @@ public final class Trainer {
   public internal(set) var milestones = Milestones()
   /// What the last evaluation found of training examples.
   public internal(set) var lastTrainEvaluation: TrainEvaluation?
-  /// How many predictions change from pass to pass; nil where nothing depends on it.
-  public internal(set) var labelWave: LabelWave?
   /// Whether the evaluation before the first update is made, here or before the checkpoint was taken.
   var hasBegun = false
 
@@ -137,14 +135,16 @@ public final class Trainer {
     self.linearPolicy = policy
     sampler = try BatchSampler(
       count: data.trainIndices.count, batchSize: settings.batchSize, seed: settings.seed, dropLast: settings.dropsLast,
-      sampling: aggregator is PrivateMean ? .poisson : .shuffled)
-    if let mean = aggregator as? PrivateMean {
-      try Self.prepare(mean, model, sampler, settings, device)
-    }
+      sampling: aggregator.isPrivate ? .poisson : .shuffled)
+    if aggregator.isPrivate { try Self.requirePrivacy(of: aggregator, model, settings) }
+    var noise = SeededGenerator(seed: settings.seed, stream: .privacyNoise)
+    try aggregator.prepare(
+      for: AggregatedRun(
+        exampleCount: sampler.count, batchSize: sampler.batchSize, plannedSteps: settings.steps, seed: noise.next(),
+        device: device))
     learning = LearningRecord(count: data.train.count)
     average = try settings.averagingDecay.map { try WeightAverage(model, store: store, decay: $0) }
     predictions = try PredictionMemory(settings.loss, count: data.train.count, classes: data.train.classCount)
-    labelWave = settings.labelWave.map { LabelWave(window: $0, count: data.train.count) }
     var dropout = SeededGenerator(seed: settings.seed, stream: .dropout)
     generator = try Generator(seed: dropout.next(), device: device)
     self.group = group.flatMap { $0.count > 1 ? $0 : nil }
@@ -170,7 +170,8 @@ public final class Trainer {
         train: data.trainIndices.count, test: data.test.count, validation: data.validationIndices.count),
       every: settings.evaluationDistance, policy: settings.evaluationPolicy)
     self.probes = try Probes(
-      probes, data: data, seed: settings.seed, batchSize: settings.batchSize,
+      probes + [settings.stop?.makeProbe()].compactMap(\.self), data: data, seed: settings.seed,
+      batchSize: settings.batchSize,
       chunkSize: activationMemory?.trainingChunk(maximum: max(ProbeSample.usualChunkSize, batchSize)),
       loss: settings.loss,
       plan: { try GradientPlan(model, store: store, batchNormPolicy: $0, linearPolicy: policy) },
@@ -264,9 +265,12 @@ public final class Trainer {
     return .completed
   }
 
+  /// Whether a probe ends the run, be it at the last step or before.
+  public var isEndedByProbe: Bool { probes?.endTraining == true }
+
   /// Whether the last step is made, or the accuracy or the turn reached at which the run is complete.
   public var isFinished: Bool {
-    if step >= steps || labelWave?.hasTurned == true { return true }
+    if step >= steps || isEndedByProbe { return true }
     guard let last = milestones.last, last.step == step else { return false }
     return isAccurateEnough(last.trainAccuracy)
   }
@@ -315,7 +319,6 @@ public final class Trainer {
     }
     step += 1
     try average?.didStep()
-    if step.isMultiple(of: stepsPerEpoch) { labelWave?.endPass() }
     return StepRecord(step: step, loss: total / Double(count), learningRate: rate)
   }
 
@@ -335,9 +338,6 @@ public final class Trainer {
     for (position, index) in batch.enumerated() {
       let row = scores[position * classes..<(position + 1) * classes]
       learning.observe(index, isCorrect: isTop(row, targets[position]), step: step)
-      if labelWave != nil, let largest = row.indices.max(by: { row[$0] < row[$1] }) {
-        labelWave?.observe(index, predicted: largest - row.startIndex)
-      }
     }
     return sum
   }

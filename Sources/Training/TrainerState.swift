@@ -48,33 +48,8 @@ extension Trainer {
         ("learning.first", Tensor(learning.firstLearned)),
         ("learning.last", Tensor(learning.lastLearned)),
         ("learning.forgetting", Tensor(learning.forgettingEvents)),
-      ] + labelWaveState() + (predictions.map { [("loss.predictions", $0.values)] } ?? [])
+      ] + (predictions.map { [("loss.predictions", $0.values)] } ?? [])
         + (average?.state() ?? []) + (probes?.state() ?? []))
-  }
-
-  private func labelWaveState() throws -> [(name: String, tensor: Tensor)] {
-    guard let state = labelWave?.state else { return [] }
-    return try [
-      ("label-wave.predictions", Tensor(state.predictions)), ("label-wave.pass", Tensor(state.pass)),
-      ("label-wave.changes", Tensor(state.changes)),
-    ]
-  }
-
-  /// Nil where nothing depends on it; throws where the checkpoint lacks it.
-  private func restoredLabelWave(_ arrays: [String: Tensor], from source: String) throws -> LabelWave? {
-    guard let window = settings.labelWave else { return nil }
-    guard let predictions = arrays["label-wave.predictions"], let pass = arrays["label-wave.pass"],
-      let changes = arrays["label-wave.changes"],
-      let wave = try LabelWave(
-        window: window, count: data.train.count, predictions: predictions.values(), pass: pass.values(),
-        changes: changes.values())
-    else {
-      throw TrainingError(
-        .checkpoint,
-        "the checkpoint's \(source) knows nothing of changed predictions, or of those of other data; leave "
-          + "label-wave out to continue it")
-    }
-    return wave
   }
 
   /// Continues from a state, whose weights the model already has.
@@ -102,7 +77,6 @@ extension Trainer {
         firstLearned: first.values(), lastLearned: last.values(), forgettingEvents: forgetting.values()),
       record.firstLearned.count == data.train.count
     else { throw TrainingError(.checkpoint, "the checkpoint's \(source) is incomplete, damaged or of other data") }
-    let wave = try restoredLabelWave(arrays, from: source)
     if let predictions {
       guard let saved = arrays["loss.predictions"], saved.shape == predictions.values.shape else {
         throw TrainingError(
@@ -120,7 +94,7 @@ extension Trainer {
     try average?.restore(arrays, from: source)
     try probes?.restore(arrays)
     try generator.restore(state: bytes.values())
-    (learning, labelWave) = (record, wave)
+    learning = record
     (sampler, milestones, step) = (state.sampler, state.milestones, state.step)
     hasBegun = true
     if group?.rank == 0 { restoredState = state }

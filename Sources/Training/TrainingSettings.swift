@@ -21,8 +21,8 @@ public struct TrainingSettings: Sendable, Equatable {
   public var evaluationPolicy = EvaluationPolicy.auto
   /// The accuracy on all training examples at which the run is complete, from the first evaluation on that reaches it.
   public var stopAccuracy: Double?
-  /// Passes that Label Wave averages changes of predictions over, k; nil to go on to the last step. See `LabelWave`.
-  public var labelWave: Int?
+  /// When the run is complete before its last step, judged without held-out labels; nil to go on to that step.
+  public var stop: StoppingRule?
   /// The length that the aggregate of a step may have, C; nil for any.
   public var clipNorm: Double?
   /// The groups of consecutive examples of a mini-batch that batch normalisation takes its statistics over, G, each by
@@ -38,12 +38,12 @@ public struct TrainingSettings: Sendable, Equatable {
   public init(
     steps: Int = 1000, batchSize: Int = 100, dropsLast: Bool = false, augmentation: Augmentation = .none,
     seed: UInt64 = 1, evaluationDistance: Int? = nil, evaluationPolicy: EvaluationPolicy = .auto,
-    stopAccuracy: Double? = nil, labelWave: Int? = nil, clipNorm: Double? = nil, batchNormGroups: Int? = nil,
+    stopAccuracy: Double? = nil, stop: StoppingRule? = nil, clipNorm: Double? = nil, batchNormGroups: Int? = nil,
     averagingDecay: Double? = nil, loss: ClassificationLoss = .crossEntropy
   ) {
     (self.steps, self.batchSize, self.dropsLast) = (steps, batchSize, dropsLast)
     (self.augmentation, self.seed, self.evaluationDistance) = (augmentation, seed, evaluationDistance)
-    (self.evaluationPolicy, self.stopAccuracy, self.labelWave) = (evaluationPolicy, stopAccuracy, labelWave)
+    (self.evaluationPolicy, self.stopAccuracy, self.stop) = (evaluationPolicy, stopAccuracy, stop)
     (self.clipNorm, self.batchNormGroups, self.loss) = (clipNorm, batchNormGroups, loss)
     self.averagingDecay = averagingDecay
   }
@@ -62,17 +62,12 @@ public struct TrainingSettings: Sendable, Equatable {
       stopAccuracy.map { $0 > 0 && $0 <= 1 } ?? true,
       "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
     try Self.check(clipNorm: clipNorm)
-    try Self.check(labelWave: labelWave)
+    try require(
+      (stop?.window ?? 1) >= 1, "stop averages over at least one pass, not \(stop?.window ?? 0); 3 is usual")
     try Self.check(batchNormGroups: batchNormGroups)
     try Self.check(averagingDecay: averagingDecay)
     if let problem = loss.problem { throw TrainingError(.configuration, "loss: \(problem)") }
     try require((evaluationDistance ?? 1) >= 1, "eval-every must be at least 1, not \(evaluationDistance ?? 0)")
-  }
-
-  /// - Throws: `TrainingError` unless there is a pass to average over.
-  package static func check(labelWave: Int?) throws {
-    guard let labelWave, labelWave < 1 else { return }
-    throw TrainingError(.configuration, "label-wave must be at least 1, not \(labelWave); 3 is usual")
   }
 
   /// - Throws: `TrainingError` unless a decay is above 0 and below 1.

@@ -85,7 +85,7 @@ public final class TrainingStep {
         "\(aggregator) takes batch statistics over its own \(own ?? 0) groups; leave bn-groups out, or give that number"
       )
     }
-    guard ranks == 1 || !(aggregator is PrivateMean) else {
+    guard ranks == 1 || !aggregator.isPrivate else {
       throw refuse("\(aggregator) is not divided among \(ranks) ranks; start one process")
     }
     guard ranks > 1, isCoupled else {
@@ -129,10 +129,9 @@ public final class TrainingStep {
     _ input: Tensor, ofBatch batchCount: Int? = nil, losses: @escaping (Tensor) throws -> Tensor
   ) throws -> Result {
     let count = batchCount ?? input.size(0)
-    if count == 0, let mean = aggregator as? PrivateMean {
-      try mean.aggregateNothing(store)
+    guard count > 0 else {
       let nothing = try Tensor.zeros([0], device: store.values.device)
-      return Result(aggregate: .gradient, output: nothing, losses: nothing)
+      return Result(aggregate: try aggregator.aggregateNothing(store), output: nothing, losses: nothing)
     }
     let division = try divider.division(of: count)
     var training = TrainingPass(generator: generator)

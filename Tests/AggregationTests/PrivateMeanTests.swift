@@ -27,7 +27,8 @@ import Testing
 
   private static func mean(clip: Double, noise: Double = 0, expected: Int, seed: UInt64 = 1) throws -> PrivateMean {
     let mean = try PrivateMean(clip: clip, noise: .multiplier(noise))
-    try mean.prepare(examples: 100, batchSize: expected, plannedSteps: 10, seed: seed)
+    try mean.prepare(
+      for: AggregatedRun(exampleCount: 100, batchSize: expected, plannedSteps: 10, seed: seed))
     return mean
   }
 
@@ -96,7 +97,7 @@ import Testing
     let mean = try Self.mean(clip: 2, noise: 1.5, expected: 4, seed: 9)
     var draws: [Double] = []
     for _ in 0..<10 {
-      try mean.aggregateNothing(store)
+      _ = try mean.aggregateNothing(store)
       draws += try store.gradient.values(as: Double.self)
     }
     let (count, deviation) = (Double(draws.count), 1.5 * 2 / 4)
@@ -116,7 +117,7 @@ import Testing
   @Test func theNoiseIsAddedToTheSum() throws {
     let network = try Network(batch: 5, dtype: .float64)
     let (noisy, alone) = (try Self.mean(clip: 1, noise: 2, expected: 5), try Self.mean(clip: 1, noise: 2, expected: 5))
-    try alone.aggregateNothing(network.store)
+    _ = try alone.aggregateNothing(network.store)
     let noise: [Double] = try network.store.gradient.values()
     try noisy.aggregate(network.matrix(), network.store)
     let expected = zip(Self.reference(try network.explicit(), clip: 1, expected: 5), noise).map { $0 + $1 }
@@ -127,14 +128,14 @@ import Testing
   @Test func goesOnFromItsState() throws {
     let store = try store(inputs: 9, outputs: 7)
     let mean = try Self.mean(clip: 1, noise: 1, expected: 4)
-    for _ in 0..<3 { try mean.aggregateNothing(store) }
+    for _ in 0..<3 { _ = try mean.aggregateNothing(store) }
     let state = Dictionary(uniqueKeysWithValues: try mean.state.map { ($0.name, try $0.tensor.clone()) })
-    try mean.aggregateNothing(store)
+    _ = try mean.aggregateNothing(store)
     let next: [Double] = try store.gradient.values()
     let other = try Self.mean(clip: 1, noise: 1, expected: 4, seed: 77)
     try other.restore(state, afterSteps: 3, store)
     #expect(other.steps == 3 && other.epsilon() < mean.epsilon())
-    try other.aggregateNothing(store)
+    _ = try other.aggregateNothing(store)
     #expect(try store.gradient.values() as [Double] == next)
     #expect(other.steps == 4 && other.epsilon() == mean.epsilon())
 
@@ -153,12 +154,12 @@ import Testing
     let store = try store(inputs: 9, outputs: 7)
     func budget(_ steps: Int) throws -> PrivateMean {
       let mean = try PrivateMean(clip: 1, noise: .budget(epsilon: 3), delta: 1e-5)
-      try mean.prepare(examples: 1000, batchSize: 10, plannedSteps: steps, seed: 1)
+      try mean.prepare(for: AggregatedRun(exampleCount: 1000, batchSize: 10, plannedSteps: steps, seed: 1))
       return mean
     }
     let mean = try budget(500)
     #expect(mean.epsilon(steps: 500) <= 3 && mean.epsilon(steps: 500) > 2.99)
-    try mean.aggregateNothing(store)
+    _ = try mean.aggregateNothing(store)
     let state = Dictionary(uniqueKeysWithValues: mean.state.map { ($0.name, $0.tensor) })
     try budget(500).restore(state, afterSteps: 1, store)
     let other = try budget(600)
@@ -169,7 +170,7 @@ import Testing
     let mean = try PrivateMean(clip: 1, noise: .multiplier(1))
     #expect(mean.state.isEmpty && mean.epsilon() == .infinity)
     let store = try store(inputs: 9, outputs: 7)
-    #expect { try mean.aggregateNothing(store) } throws: { "\($0)".contains("call prepare") }
+    #expect { _ = try mean.aggregateNothing(store) } throws: { "\($0)".contains("call prepare") }
   }
 
   @Test func nothingIsLeaked() throws {

@@ -170,7 +170,7 @@ import TestSupport
     full.norm = "batch"
     full.weights = "weights.safetensors"
     (full.weightsHead, full.select, full.keep, full.evalSchedule) = (.replace, .best, "last", .dense)
-    full.labelWave = 3
+    full.stop = "coherence:m=500,k=2"
     full.bnGroups = 4
     full.ema = 0.99
     full.loss = "gce:0.7"

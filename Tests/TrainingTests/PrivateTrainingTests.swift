@@ -164,7 +164,7 @@ import Tensors
   @Test func whatBreaksThePromiseIsRefused() {
     let cases: [(String, (inout TrainingConfiguration) -> Void)] = [
       ("drop-last", { $0.dropLast = true }), ("stop-accuracy", { $0.stopAccuracy = 0.5 }),
-      ("label-wave", { $0.labelWave = 3 }), ("bn-groups", { $0.bnGroups = 2 }), ("elr", { $0.loss = "elr:3,0.7" }),
+      ("stop", { $0.stop = "label-wave" }), ("bn-groups", { $0.bnGroups = 2 }), ("elr", { $0.loss = "elr:3,0.7" }),
     ]
     for (part, change) in cases {
       let text = message { _ = try Trainer.make(configuration("dp-sgd:clip=1,noise=1", change)) }

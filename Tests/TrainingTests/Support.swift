@@ -121,8 +121,7 @@ extension Trainer {
   /// What a probe of this trainer can draw on.
   func setup(_ plan: GradientPlan, chunkSize: Int = ProbeSample.usualChunkSize) -> ProbeSetup {
     ProbeSetup(
-      data: data, seed: settings.seed, batchSize: settings.batchSize, chunkSize: chunkSize, loss: settings.loss,
-      plan: plan,
-      leadingPolicy: .running)
+      data: data, seed: settings.seed, batchSize: settings.batchSize, stepsPerEpoch: stepsPerEpoch,
+      chunkSize: chunkSize, loss: settings.loss, plan: plan, leadingPolicy: .running)
   }
 }

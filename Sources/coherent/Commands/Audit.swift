@@ -124,7 +124,7 @@ struct AuditCommand: ParsableCommand {
         "An audit shows pictures, but the examples of \(asked.dataset) are tokens; train with --probe dynamics or --probe "
           + "examples for scores of every example.")
     }
-    guard try !(OptimizerSpecification(asked.optimizer).aggregator.make() is PrivateMean) else {
+    guard try !(OptimizerSpecification(asked.optimizer).aggregator.make().isPrivate) else {
       throw ValidationError(
         "\(asked.optimizer) draws examples by chance, so that an audit may see some of them never, and what an audit shows "
           + "of single examples is not private; leave --optimizer out, or take another.")
