@@ -117,10 +117,10 @@ struct GridRequest {
 
   var profile: StudyProfile { settings.profile }
 
-  /// The seeds wished for, or so many from 11 on: what seeds 1 to 3 gave suggested how claims are judged now, and a rule
-  /// is not judged by the runs that it was made from.
-  func seeds(_ count: Int) -> [UInt64] {
-    settings.seeds ?? (profile == .smoke ? [1] : (0..<max(1, count)).map { UInt64($0 + 11) })
+  /// The seeds wished for, or so many from a first one on: what seeds 1 to 3 gave suggested how claims are judged now, and
+  /// a rule is not judged by the runs that it was made from.
+  func seeds(_ count: Int, from first: UInt64 = 11) -> [UInt64] {
+    settings.seeds ?? (profile == .smoke ? [1] : (0..<UInt64(max(1, count))).map { $0 + first })
   }
 
   /// The value for the profile.
