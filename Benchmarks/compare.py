@@ -108,12 +108,32 @@ def conv_own_step_row(work, optimizer, batch, at_most):
                shared=["--batch", str(batch), "--image", "32"], at_most=at_most)
 
 
+def agreement_row(optimizer):
+    return own_step_row(f"{optimizer} step, 784-256x3-10", optimizer, PERCEPTRON, 100, 1.5)
+
+
+def conv_agreement_row(optimizer):
+    """With group norm, so that every example has a gradient of its own in either step."""
+    return Row(f"{optimizer} step ResNet-32 with group norm, B=32, in SGD steps", f"conv-{optimizer}-resnet32",
+               base="conv-sgd-resnet32", shared=["--batch", "32", "--image", "32", "--norm", "group:8"], at_most=1.5)
+
+
+def transformer_row(against, peer, reach=None):
+    return Row(f"coherence of 512 sequences of 64 bytes, transformer of 10 M parameters, against {against}",
+               f"tokens-alpha-{TRANSFORMER}", "transformer_alpha.py", [], ["--examples", "512", "--batch", "16"], peer=peer,
+               reach=reach, rounds=3)
+
+
 def ranks_row(work, optimizer, batch, at_most):
     """A process for each thread, against one process with all threads."""
     return Row(f"{work} ResNet-32, B={batch}, a process a thread, in steps of one process", f"ranks-{optimizer}-resnet32",
                base=f"conv-{optimizer}-resnet32", shared=["--batch", str(batch), "--image", "32"], at_most=at_most)
 
 
+PERCEPTRON = "784-256-256-256-10"
+TRANSFORMER = "transformer:layers=8,width=320,heads=8,tied=yes"
+PRIVATE = "dp-sgd:clip=1,noise=1"
+AGREEMENT = ["and-mask:t=0.2", "sand-mask:t=0.2", "gaf:t=0.97", "agra", "sign-ema"]
 CLIPPED = "s=2"  # in ResNet-32's winsorized rows; a percentile, which of 32 examples clips one at each end
 ORDER_STATISTICS = "vmap with topk, sort or kthvalue"
 BY_HAND = "vmap with minima and maxima by hand"
@@ -165,6 +185,21 @@ ROWS = [
         ["--examples", "2000"], peer="plain", reach=None, rounds=3),
     Row("coherence of 2000 examples, ResNet-32, in plain passes", "conv-alpha-resnet32", base="conv-pass-resnet32",
         shared=["--examples", "2000"], at_most=1.2, rounds=3),
+    *(agreement_row(optimizer) for optimizer in AGREEMENT),
+    *(conv_agreement_row(optimizer) for optimizer in AGREEMENT),
+    own_step_row("private step 784-256x3-10", PRIVATE, PERCEPTRON, 100, 1.25),
+    Row("private step 784-256x3-10, B=100, against Opacus", f"robust-{PRIVATE}-{PERCEPTRON}", "private_step.py",
+        ["--model", PERCEPTRON], ["--batch", "100"]),
+    Row("private step ResNet-20 with group norm, B=32, in SGD steps", f"conv-{PRIVATE}-resnet20", base="conv-sgd-resnet20",
+        shared=["--batch", "32", "--image", "32", "--norm", "group:8"], at_most=1.25),
+    Row("private step ResNet-20 with group norm, B=32, against Opacus", f"conv-{PRIVATE}-resnet20", "private_step.py",
+        ["--model", "resnet20"], ["--batch", "32", "--image", "32", "--norm", "group:8"]),
+    transformer_row("ghost norms by hooks", "ghost", reach=1.0),
+    transformer_row("vmap", "vmap", reach=1.0),
+    Row("plain pass over 512 sequences, transformer of 10 M parameters", f"tokens-pass-{TRANSFORMER}",
+        "transformer_alpha.py", [], ["--examples", "512", "--batch", "16"], peer="plain", reach=None, rounds=3),
+    Row("coherence of 512 sequences, transformer of 10 M parameters, in plain passes", f"tokens-alpha-{TRANSFORMER}",
+        base=f"tokens-pass-{TRANSFORMER}", shared=["--examples", "512", "--batch", "16"], at_most=1.1, rounds=3),
     ranks_row("SGD step", "sgd", 96, 1.15),
     ranks_row("M3 step", "m3", 96, None),
 ]

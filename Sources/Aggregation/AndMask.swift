@@ -48,18 +48,13 @@ public final class AndMask: GradientMatrixAggregator {
     try matrix.columnSum(
       into: gradient, weights: Tensor.full([matrix.exampleCount], 1 / count, dtype: dtype, device: device))
     // Votes are whole numbers: half a vote less than the threshold asks for is no rounding.
-    let needed = try Tensor.full([1], (threshold * count - 1e-6).rounded(.up) - 0.5, dtype: dtype, device: device)
+    let needed = (threshold * count - 1e-6).rounded(.up) - 0.5
     for layer in matrix.layers {
-      let masks = try layer.parts(of: votes).map { try needed.less($0.magnitude()) }
-      var factor = 1.0
-      if isRescaled {
-        let kept = try masks.reduce(0) { try $0 + $1.to(.float64).sum().item() }
-        let sums = try matrix.sumOverShards([kept, Double(layer.columnCount)])
-        factor = sums[0] > 0 ? sums[1] / sums[0] : 0
-      }
-      for (own, mask) in zip(try layer.parts(of: gradient), masks) {
-        try own.copy(from: own * mask.to(dtype) * factor)
-      }
+      let parts = try layer.parts(of: gradient)
+      let kept = try zip(parts, layer.parts(of: votes)).reduce(0) { try $0 + $1.0.mask(byVotes: $1.1, above: needed) }
+      guard isRescaled else { continue }
+      let sums = try matrix.sumOverShards([Double(kept), Double(layer.columnCount)])
+      for part in parts { try part.multiply(by: sums[0] > 0 ? sums[1] / sums[0] : 0) }
     }
   }
 }

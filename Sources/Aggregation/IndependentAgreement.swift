@@ -38,14 +38,14 @@ public final class IndependentAgreement: GradientMatrixAggregator {
     let means =
       try self.means ?? (0..<2).map { _ in try Tensor.zeros([store.count], dtype: dtype, device: device) }
     self.means = means
+    let halves = try [0..<first, first..<count].map { try matrix.group($0) }
     // Only the sign of a product counts, so sums do for means.
-    for (half, mean) in means.enumerated() {
-      try matrix.columnSum(into: mean, weights: weights((0..<count).map { ($0 < first) == (half == 0) ? 1 : 0 }))
+    for (half, mean) in zip(halves, means) {
+      try half.columnSum(into: mean)
       // Only what is trained agrees or disagrees.
       for range in store.frozenRanges { try mean.narrow(0, from: range.lowerBound, length: range.count).fill(0) }
     }
-    let own = try matrix.rowProducts(means).products
-    let products = try matrix.sumOverShards((0..<count).map { own[$0 < first ? 1 : 0][$0] })
+    let products = try matrix.sumOverShards(halves[0].totalProduct(means[1]) + halves[1].totalProduct(means[0]))
     let kept = products.count { $0 > 0 }
     if kept == 0 { emptySteps += 1 }
     try matrix.columnSum(into: gradient, weights: weights(products.map { $0 > 0 ? 1 / Double(kept) : 0 }))

@@ -38,8 +38,9 @@ public final class PrivateMean: GradientMatrixAggregator {
   public private(set) var steps = 0
   /// B; nil before `prepare`.
   private var expectedCount: Int?
-  private var generator: Generator?
-  /// The steps counted, what they were made with, and where the noise goes on.
+  /// Of the noise; each step has a stream of its own.
+  private var seed: UInt64 = 0
+  /// The steps counted, what they were made with, and the seed of the noise.
   public private(set) var state: [(name: String, tensor: Tensor)] = []
 
   /// The δ where none is given; it should be well below 1/n.
@@ -75,9 +76,6 @@ public final class PrivateMean: GradientMatrixAggregator {
     }
   }
 
-  /// The noise.
-  public var rememberedGradients: Int { 1 }
-
   /// True.
   public var isPrivate: Bool { true }
 
@@ -94,7 +92,7 @@ public final class PrivateMean: GradientMatrixAggregator {
         try PrivacyAccountant.noiseMultiplier(epsilon: epsilon, delta: delta, sampleRate: rate, steps: run.plannedSteps)
       }
     accountant = try PrivacyAccountant(noiseMultiplier: sigma, sampleRate: rate)
-    (generator, expectedCount, steps) = (try Generator(seed: run.seed, device: run.device), run.batchSize, 0)
+    (seed, expectedCount, steps) = (run.seed, run.batchSize, 0)
     try noteState()
   }
 
@@ -132,32 +130,30 @@ public final class PrivateMean: GradientMatrixAggregator {
     return squares.map { $0.squareRoot() }
   }
 
-  private func prepared() throws -> (accountant: PrivacyAccountant, generator: Generator, expectedCount: Int) {
-    guard let accountant, let generator, let expectedCount else {
+  private func prepared() throws -> (accountant: PrivacyAccountant, expectedCount: Int) {
+    guard let accountant, let expectedCount else {
       throw AggregationError("\(self) needs to know the run before its first step: call prepare")
     }
-    return (accountant, generator, expectedCount)
+    return (accountant, expectedCount)
   }
 
   /// Adds the noise, and counts the step.
   private func finish(_ store: ParameterStore) throws {
-    let (accountant, generator, expectedCount) = try prepared()
+    let (accountant, expectedCount) = try prepared()
     let deviation = accountant.noiseMultiplier * clip / Double(expectedCount)
     if deviation > 0 {
-      try store.gradient.add(
-        Tensor.normal(
-          [store.count], standardDeviation: deviation, dtype: store.gradient.dtype, generator: generator))
+      try store.gradient.addGaussian(standardDeviation: deviation, seed: seed, stream: UInt64(steps))
     }
     steps += 1
     try noteState()
   }
 
   private func noteState() throws {
-    let (accountant, generator, _) = try prepared()
+    let accountant = try prepared().accountant
     state = [
       ("steps", try Tensor([steps])),
       ("mechanism", try Tensor([accountant.noiseMultiplier, clip, accountant.sampleRate])),
-      ("noise", try Tensor(generator.state())),
+      ("noise", try Tensor([Int(bitPattern: UInt(seed))])),
     ]
   }
 
@@ -167,9 +163,9 @@ public final class PrivateMean: GradientMatrixAggregator {
   /// - Throws: `AggregationError` when the earlier steps were not private, or private in another way: what they revealed
   ///   cannot be counted as if they were these.
   public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {
-    let (accountant, generator, _) = try prepared()
+    let accountant = try prepared().accountant
     guard let counted: [Int] = try arrays["steps"]?.values(), counted == [steps],
-      let bytes: [UInt8] = try arrays["noise"]?.values(),
+      let noise: [Int] = try arrays["noise"]?.values(), noise.count == 1,
       let mechanism: [Double] = try arrays["mechanism"]?.values(), mechanism.count == 3
     else {
       throw AggregationError(
@@ -179,12 +175,12 @@ public final class PrivateMean: GradientMatrixAggregator {
     for (place, name) in ["noise", "clip", "share of the examples in a step"].enumerated()
     where !(abs(mechanism[place] - own[place]) <= 1e-5 * own[place]) {
       var text = "the run's private steps were made with the \(name) \(mechanism[place]), not \(own[place])"
-      if case .budget = noise, place == 0 {
+      if case .budget = self.noise, place == 0 {
         text += ": its noise was chosen for another number of steps; keep that number, or start another run"
       }
       throw AggregationError(text)
     }
-    try generator.restore(state: bytes)
+    seed = UInt64(UInt(bitPattern: noise[0]))
     self.accountant = try PrivacyAccountant(noiseMultiplier: mechanism[0], sampleRate: accountant.sampleRate)
     self.steps = steps
     try noteState()

@@ -58,22 +58,13 @@ public final class SandMask: GradientMatrixAggregator {
       into: gradient, weights: Tensor.full([matrix.exampleCount], 1 / count, dtype: dtype, device: device))
     for layer in matrix.layers {
       let parts = try layer.parts(of: gradient)
-      let masks = try zip(parts, zip(layer.parts(of: squares), layer.parts(of: votes))).map { own, sums in
-        // B/(B − 1)·(mean of squares − square of the mean), where rounding must leave no negative.
-        let mean = try own.to(.float64)
-        let variance =
-          try (sums.0.to(.float64) * (1 / count) - mean.squared()).clamp(0, .infinity)
-          * (count / (count - 1))
-        let agreement = try sums.1.to(.float64).magnitude() * (1 / count) + -threshold
-        // Equal gradients have the variance 0: there the mask is 1 or 0.
-        return try (agreement / (variance + 1e-300) * sharpness).clamp(0, 1e6).tanh()
+      let total = try zip(parts, zip(layer.parts(of: votes), layer.parts(of: squares))).reduce(0) { total, own in
+        try total
+          + own.0.maskSoftly(
+            byVotes: own.1.0, squares: own.1.1, count: matrix.exampleCount, threshold: threshold, sharpness: sharpness)
       }
-      let total = try masks.reduce(0) { try $0 + $1.sum().item() }
       let sums = try matrix.sumOverShards([total, Double(layer.columnCount)])
-      let factor = sums[0] > 0 ? sums[1] / sums[0] : 0
-      for (own, mask) in zip(parts, masks) {
-        try own.copy(from: own * (mask * factor).to(dtype))
-      }
+      for part in parts { try part.multiply(by: sums[0] > 0 ? sums[1] / sums[0] : 0) }
     }
   }
 }

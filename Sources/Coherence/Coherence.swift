@@ -120,6 +120,8 @@ public struct CoherenceResult: Sendable, Equatable {
   public let network: LayerCoherence
   /// The layers in the order of the parameters.
   public let layers: [LayerCoherence]
+  /// Parts of layers, such as heads, where they were asked for: they are in their layers too.
+  public internal(set) var parts: [LayerCoherence] = []
   /// m-coherence of the network estimated from sums over disjoint batches alone, as a cross-check.
   public let fromBatches: Double?
 }

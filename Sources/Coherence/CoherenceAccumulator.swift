@@ -19,6 +19,7 @@ public final class CoherenceAccumulator {
   private let expectedCount: Int
   private let groupCount: Int
   private var groups: GroupSums?
+  private var parts: PartSums?
   /// Why there will be no intervals, when they were asked for.
   public private(set) var intervalProblem: String?
   private static let largestGroup = 10_000
@@ -28,9 +29,12 @@ public final class CoherenceAccumulator {
   ///   - plan: the model as it is looked at. Measuring leaves its store as it is, so it can happen amid training.
   ///   - expectedCount: m in the end; it decides where the groups of the jackknife are cut.
   ///   - groupCount: groups for the jackknife; 0 for none.
+  ///   - dividesLayers: whether parts of layers, such as heads, are measured by themselves, too. That takes the norms of
+  ///     these layers' rows once more.
   /// - Throws: `TensorError` when memory runs out.
-  public init(_ plan: GradientPlan, expectedCount: Int, groupCount: Int = 10) throws {
+  public init(_ plan: GradientPlan, expectedCount: Int, groupCount: Int = 10, dividesLayers: Bool = false) throws {
     self.plan = plan
+    parts = dividesLayers ? PartSums() : nil
     self.expectedCount = expectedCount
     let (whole, rest) = max(expectedCount, 0).quotientAndRemainder(dividingBy: Self.largestGroup)
     self.groupCount = max(groupCount, whole + (rest > 0 ? 1 : 0), 1)
@@ -64,6 +68,7 @@ public final class CoherenceAccumulator {
           "the gradient of example \(count + bad) of the sample is not finite in layer \(matrix.layers[layer].name)")
       }
     }
+    try parts?.add(matrix)
     let sums = norms.map { $0.reduce(0, +) }
     for layer in sums.indices { squaredNorms[layer] += sums[layer] }
     let group = count * groupCount / max(expectedCount, 1)
@@ -108,6 +113,7 @@ public final class CoherenceAccumulator {
     count += other.count
     for layer in squaredNorms.indices { squaredNorms[layer] += other.squaredNorms[layer] }
     if layers.isEmpty { layers = other.layers }
+    if let theirs = other.parts { parts?.merge(theirs) }
     if let theirs = other.groups {
       try withGroups { try $0.absorb(theirs) }
     } else {
@@ -151,11 +157,12 @@ public final class CoherenceAccumulator {
     let network = Coherence(
       m: count, sumSquaredNorm: byLayer.reduce(0) { $0 + $1.coherence.sumSquaredNorm }, squaredNormSum: all)
     let allProducts = products.map { Self.added($0) }
-    return CoherenceResult(
+    return try CoherenceResult(
       network: LayerCoherence(
         layer: "all", coherence: network, share: all > 0 ? 1 : nil,
         unbiasedInterval: interval(network, products: allProducts) { $0.reduce(0, +) }),
-      layers: byLayer, fromBatches: fromBatches(network, products: allProducts))
+      layers: byLayer, parts: parts?.coherence(m: count, total: total, all: all) ?? [],
+      fromBatches: fromBatches(network, products: allProducts))
   }
 
   /// The delete-one-group jackknife: ‖S − Sₖ‖² = ‖S‖² − 2⟨S, Sₖ⟩ + ‖Sₖ‖².

@@ -35,6 +35,23 @@ extension GradientMatrix {
     }
   }
 
+  /// Some consecutive rows as a matrix of their own; they share its memory.
+  ///
+  /// - Throws: `GradientMatrixError` when there are no such rows.
+  public func group(_ range: Range<Int>) throws -> GradientMatrix {
+    guard !range.isEmpty, range.lowerBound >= 0, range.upperBound <= exampleCount else {
+      throw GradientMatrixError("rows \(range) were requested from a batch of \(exampleCount)")
+    }
+    func rows(_ tensor: Tensor) throws -> Tensor {
+      try tensor.narrow(0, from: range.lowerBound, length: range.count)
+    }
+    return GradientMatrix(
+      shard: try layers.map {
+        Layer(name: $0.name, ranges: $0.ranges, block: try $0.block.group(range), columnParts: $0.columnParts)
+      }, exampleCount: range.count, parameterCount: parameterCount, passed: (try rows(output), try rows(losses)),
+      batchNormPolicy: batchNormPolicy, sumOverShards: sumOverShards)
+  }
+
   /// Σᵢ sign Gᵢⱼ for every parameter j, into a flat buffer [P].
   public func signSum(into target: Tensor) throws {
     try delivering(to: target) { block, part, _ in try block.signSum(into: part) }

@@ -49,10 +49,40 @@ public struct GradientMatrix {
     public let ranges: [Range<Int>]
     /// The block.
     public let block: any GradientBlock
+    /// Parts of it that may be looked at by themselves, such as heads, by dotted name, with their columns in the block.
+    public let columnParts: [(name: String, columns: [Range<Int>])]
 
     /// A layer from its name, places and block.
-    public init(name: String, ranges: [Range<Int>], block: any GradientBlock) {
-      (self.name, self.ranges, self.block) = (name, ranges, block)
+    public init(
+      name: String, ranges: [Range<Int>], block: any GradientBlock,
+      columnParts: [(name: String, columns: [Range<Int>])] = []
+    ) {
+      (self.name, self.ranges, self.block, self.columnParts) = (name, ranges, block, columnParts)
+    }
+
+    /// ‖gᵢ‖² over some columns of the block, [B].
+    ///
+    /// - Throws: `GradientMatrixError` when the block does not come apart into columns.
+    public func rowSquaredNorms(ofColumns columns: [Range<Int>]) throws -> [Double] {
+      guard let factored = block as? any FactoredBlock else {
+        throw GradientMatrixError(
+          "the gradients of layer \(name) do not come apart into columns: make its block a FactoredBlock")
+      }
+      let norms = try columns.map { try factored.block(ofColumns: $0).rowSquaredNorms().values(as: Double.self) }
+      return GradientMatrix.added(norms, count: block.exampleCount)
+    }
+
+    /// Where some columns of the block lie in the flat buffer.
+    public func places(of columns: [Range<Int>]) -> [Range<Int>] {
+      columns.flatMap { columns -> [Range<Int>] in
+        var start = 0
+        return ranges.compactMap { range in
+          defer { start += range.count }
+          let own = columns.clamped(to: start..<start + range.count)
+          let shift = range.lowerBound - start
+          return own.isEmpty ? nil : own.lowerBound + shift..<own.upperBound + shift
+        }
+      }
     }
 
     /// The number of its columns.

@@ -192,7 +192,11 @@ public final class GradientPlan {
           + "\(exampleCount) examples by \(columnCount) parameters were expected: the first dimension of every "
           + "layer's input must count the examples")
     }
-    return GradientMatrix.Layer(name: group.name, ranges: ranges, block: block)
+    // The columns of layers that share parameters are not a single layer's.
+    let parts = group.members.count == 1 ? (group.members[0] as? any PartitionedModule)?.columnParts ?? [] : []
+    return GradientMatrix.Layer(
+      name: group.name, ranges: ranges, block: block,
+      columnParts: parts.map { ("\(group.name).\($0.name)", $0.columns) })
   }
 
   private func group(of layer: any Module) -> Group? {

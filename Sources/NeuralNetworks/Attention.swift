@@ -13,7 +13,7 @@ import Tensors
 ///
 /// W and b follow the per-example rule of a linear layer over positions, and so do O and o, which are a layer inside:
 /// all that lies between has no parameters.
-public final class MultiheadAttention: FactoredModule {
+public final class MultiheadAttention: PartitionedModule {
   /// W, [3·D, D]: the rows of queries, keys and values, each head by head.
   public let projection: Parameter
   /// b, [3·D].
@@ -98,6 +98,21 @@ public final class MultiheadAttention: FactoredModule {
   /// rowᵢ = Σₜ δᵢₜ ⊗ xᵢₜ over positions t for W, and Σₜ δᵢₜ for b, with δ the gradient at [Q K V].
   public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
     try LinearBlock(records.factors, hasBias: true)
+  }
+
+  /// The heads: of each the rows of W and the numbers of b that make its queries, keys and values. What of O it is
+  /// multiplied by is not in it.
+  public var columnParts: [(name: String, columns: [Range<Int>])] {
+    let size = width / heads
+    return (0..<heads).map { head in
+      let rows = (0..<3).map { third in
+        let first = third * width + head * size
+        return first..<first + size
+      }
+      let weights = rows.map { $0.lowerBound * width..<$0.upperBound * width }
+      let biases = rows.map { 3 * width * width + $0.lowerBound..<3 * width * width + $0.upperBound }
+      return ("head_\(head)", weights + biases)
+    }
   }
 
   /// softmax(scores) over the keys that are seen, [B, H, T, T]; 0 throughout for a query that `canBeBlind` and sees none.

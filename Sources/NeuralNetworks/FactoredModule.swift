@@ -39,6 +39,12 @@ public protocol FactoredModule: Module {
   var isUsedDuringBackward: Bool { get }
 }
 
+/// A layer with parts that may be measured by themselves, such as the heads of attention.
+public protocol PartitionedModule: FactoredModule {
+  /// The parts by name, each with its columns in the layer's block (which is a `FactoredBlock`), in ascending ranges.
+  var columnParts: [(name: String, columns: [Range<Int>])] { get }
+}
+
 extension FactoredModule {
   /// Kept until the end of the backward pass.
   public var isUsedDuringBackward: Bool { false }

@@ -134,7 +134,7 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// The number of parameters of a perceptron or a transformer for tokens, whose sizes are the user's; nil for other
-  /// models, and when there are more than can be counted.
+  /// models. Sizes beyond 10¹⁷ are 10¹⁷: no machine has them.
   ///
   /// - Parameters:
   ///   - inputs: the values or tokens of an example.
@@ -152,7 +152,7 @@ public struct ModelSpecification: Sendable, Equatable, CustomStringConvertible {
         width = Double(next)
       }
     }
-    return total < 1e17 ? Int(exactly: total.rounded()) : nil
+    return Int(exactly: min(total, 1e17).rounded())
   }
 
   /// Builds the model: fully connected layers fc1, fc2, ... with ReLU between them for a perceptron, a transformer for

@@ -71,6 +71,8 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   public let normPolicy: BatchNormPolicy?
   /// Permutations of who is corrupt, for contributions; nil for the usual number.
   public let nullCount: Int?
+  /// Whether coherence is measured of every head of attention, too.
+  public let dividesLayers: Bool
   /// When it is measured.
   public let schedule: ProbeSchedule
   /// Whether fewer examples do where there are not so many: nobody who asked for a preset named a number.
@@ -107,7 +109,7 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     }
     self.kind = kind
     schedule = try halves.count == 2 ? ProbeSchedule(halves[1]) : kind.usualSchedule
-    var (count, policy, nulls): (Int?, BatchNormPolicy?, Int?)
+    var (count, policy, nulls, heads): (Int?, BatchNormPolicy?, Int?, Bool?)
     for setting in names.count == 2 ? names[1].split(separator: ",", omittingEmptySubsequences: false) : [] {
       let sides = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       let value = sides.count == 2 ? sides[1] : ""
@@ -125,15 +127,18 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
           nulls = number
           continue
         }
+      case "heads" where heads == nil && kind == .coherence && ["yes", "no"].contains(value):
+        heads = value == "yes"
+        continue
       default: break
       }
       throw TrainingError(
         .configuration,
         "probe \"\(text)\": \"\(setting)\" is not known; write m=N with N of at least 2, such as m=2000, or bn=running "
-          + "or bn=batch, or for contributions nulls=N with N from \(Self.nullCountRange.lowerBound) to "
-          + "\(Self.nullCountRange.upperBound), each once, joined by commas")
+          + "or bn=batch, or for coherence heads=yes, or for contributions nulls=N with N from "
+          + "\(Self.nullCountRange.lowerBound) to \(Self.nullCountRange.upperBound), each once, joined by commas")
     }
-    (sampleSize, normPolicy, nullCount) = (count, policy, nulls)
+    (sampleSize, normPolicy, nullCount, dividesLayers) = (count, policy, nulls, heads ?? false)
     _ = try makeProbe()
   }
 
@@ -146,7 +151,9 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   public func makeProbe() throws -> any Probe {
     let (size, policy) = (sampleSize.map { mayShrink ? .atMost($0) : SampleSize($0) }, normPolicy ?? .running)
     switch kind {
-    case .coherence: return CoherenceProbe(m: size ?? CoherenceProbe.usualSize, at: schedule, batchNorm: policy)
+    case .coherence:
+      return CoherenceProbe(
+        m: size ?? CoherenceProbe.usualSize, at: schedule, batchNorm: policy, dividesLayers: dividesLayers)
     case .contributions:
       return ContributionProbe(
         m: size ?? ContributionProbe.usualSize, nullCount: nullCount ?? ContributionProbe.usualNullCount, at: schedule,
@@ -174,7 +181,8 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   /// The word.
   public var description: String {
     let settings = [
-      sampleSize.map { "m=\($0)" }, normPolicy.map { "bn=\($0.rawValue)" }, nullCount.map { "nulls=\($0)" },
+      sampleSize.map { "m=\($0)" }, normPolicy.map { "bn=\($0.rawValue)" }, dividesLayers ? "heads=yes" : nil,
+      nullCount.map { "nulls=\($0)" },
     ].compactMap(\.self)
     return kind.rawValue + (settings.isEmpty ? "" : ":" + settings.joined(separator: ",")) + "@\(schedule)"
   }

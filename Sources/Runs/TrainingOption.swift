@@ -266,7 +266,7 @@ extension TrainingConfiguration {
     ),
     .init(
       "probe", .measuring, \.probe, expects: "a list of words such as [coherence@log]",
-      "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence (with bn=batch: under the statistics of mini-batches), contributions (nulls=N: so many permutations), examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others), median (what the median of three group means keeps of mini-batches' mean gradients), changes (how many training examples are classified otherwise than before), push (by how much a pass lowers the loss of pristine and corrupt examples) or stability (a qualitative bound: only its order between runs of the same length is meaningful), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
+      "Measure along the way: KIND[:m=N]@WHEN with KIND one of coherence (with bn=batch: under the statistics of mini-batches; with heads=yes: of every head of attention, too), contributions (nulls=N: so many permutations), examples (every example's gradient against the mean), measures (stiffness, confusion, noise scale and others), median (what the median of three group means keeps of mini-batches' mean gradients), changes (how many training examples are classified otherwise than before), push (by how much a pass lowers the loss of pristine and corrupt examples) or stability (a qualitative bound: only its order between runs of the same length is meaningful), N examples, and WHEN such as log, every:100, epoch or dense:0-50,log; or economy, business, full. May be repeated."
     ),
     .init(
       "noisy-test-probes", .measuring, \.noisyTestProbes,

@@ -105,7 +105,8 @@ extension Trainer {
       least = min(
         least,
         try seconds {
-          let result = try trainingStep.aggregate(input) { try $0.crossEntropy(targets: targets) }
+          let result = try trainingStep.aggregate(input) { [settings] in try settings.loss.losses($0, targets: targets)
+          }
           // A device is done when its numbers are here.
           _ = try (result.losses.values(as: Float.self), trainingStep.updated.gradient.sum().item())
         })

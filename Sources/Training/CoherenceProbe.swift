@@ -8,6 +8,7 @@ import GradientMatrix
 public final class CoherenceProbe: SampledProbe {
   /// The sample where its size is not given.
   public static let usualSize = SampleSize.atMost(1000)
+  private let dividesLayers: Bool
   private var samples: [ProbeSample] = []
   /// Whether intervals and norms are kept; a second treatment of batch normalisation leaves α by layer alone, beside the
   /// first one's.
@@ -17,14 +18,20 @@ public final class CoherenceProbe: SampledProbe {
   ///   - m: examples of each sample.
   ///   - schedule: when it measures.
   ///   - batchNorm: what batch normalisation does in its passes.
+  ///   - dividesLayers: whether parts of layers, the heads of attention, are measured by themselves, too.
   public init(
-    m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running
-  ) { super.init(m, schedule, batchNorm) }
+    m: SampleSize = usualSize, at schedule: ProbeSchedule = .logarithmic, batchNorm: BatchNormPolicy = .running,
+    dividesLayers: Bool = false
+  ) {
+    self.dividesLayers = dividesLayers
+    super.init(m, schedule, batchNorm)
+  }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 extension CoherenceProbe: Probe {
   public var name: String { "coherence" }
+  public var description: String { word(m: size, dividesLayers ? [("heads", "yes")] : []) }
 
   public func prepare(_ setup: ProbeSetup) throws {
     samples = try [setup.trainSample(size), setup.testSample(size)]
@@ -36,7 +43,8 @@ extension CoherenceProbe: Probe {
       // Under the statistics of the batch examples are coupled: there is no jackknife over them, whose groups would cut
       // the mini-batches up too.
       let hasIntervals = isLeading && plan.batchNormPolicy == .running
-      let found = try sample.coherence(plan, groupCount: hasIntervals ? 10 : 0)
+      let found = try sample.coherence(
+        plan, groupCount: hasIntervals ? 10 : 0, dividesLayers: dividesLayers)
       results.add(found.records(step: step, split: sample.split, policy: plan.batchNormPolicy))
       guard isLeading else { continue }
       results.add(found.intervalRecords(step: step, split: sample.split))

@@ -69,7 +69,7 @@ extension Probe {
   public func restore(_ state: [String: Tensor]) throws {}
 
   /// The word for a probe of a sample, with the settings that are not the usual ones.
-  func word(m: SampleSize, _ more: [(key: String, value: Int)] = []) -> String {
+  func word(m: SampleSize, _ more: [(key: String, value: any CustomStringConvertible)] = []) -> String {
     let settings =
       (m.word.map { ["m=\($0)"] } ?? []) + (batchNormPolicy == .running ? [] : ["bn=\(batchNormPolicy.rawValue)"])
       + more.map { "\($0.key)=\($0.value)" }

@@ -52,11 +52,11 @@ public struct ProbeResults: Sendable {
 }
 
 extension CoherenceResult {
-  private var parts: [LayerCoherence] { [network] + layers }
+  private var whole: [LayerCoherence] { [network] + layers }
 
-  /// The lines of coherence.csv: the network under "all", then its layers.
+  /// The lines of coherence.csv: the network under "all", then its layers, and parts of them that were asked for.
   func records(step: Int, split: String, policy: BatchNormPolicy) -> [CoherenceRecord] {
-    parts.map { part in
+    (whole + parts).map { part in
       CoherenceRecord(
         step: step, split: split, layer: part.layer, m: part.coherence.m, alpha: part.coherence.alpha,
         mCoherence: part.coherence.mCoherence, alphaUnbiased: part.coherence.alphaUnbiased, share: part.share,
@@ -66,7 +66,7 @@ extension CoherenceResult {
 
   /// The lines of coherence-intervals.csv, for the parts that have an interval.
   func intervalRecords(step: Int, split: String) -> [CoherenceIntervalRecord] {
-    parts.enumerated().compactMap { place, part in
+    whole.enumerated().compactMap { place, part in
       guard let unbiased = part.unbiasedInterval, let mCoherence = part.mCoherenceInterval else { return nil }
       return CoherenceIntervalRecord(
         step: step, split: split, layer: part.layer, m: part.coherence.m, alphaUnbiasedLow: unbiased.low,

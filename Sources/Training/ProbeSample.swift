@@ -74,9 +74,10 @@ public struct ProbeSample: Sendable {
 
   /// One pass: S and Q of the sample, and ‖gᵢ‖² of its examples.
   func accumulate(
-    _ plan: GradientPlan, groupCount: Int = 0
+    _ plan: GradientPlan, groupCount: Int = 0, dividesLayers: Bool = false
   ) throws -> (accumulator: CoherenceAccumulator, squaredNorms: [Double]) {
-    let accumulator = try CoherenceAccumulator(plan, expectedCount: indices.count, groupCount: groupCount)
+    let accumulator = try CoherenceAccumulator(
+      plan, expectedCount: indices.count, groupCount: groupCount, dividesLayers: dividesLayers)
     var squaredNorms: [Double] = []
     squaredNorms.reserveCapacity(indices.count)
     try grouped(groupCount).forEachChunk(plan) { matrix, _ in squaredNorms += try accumulator.add(matrix) }
@@ -88,9 +89,12 @@ public struct ProbeSample: Sendable {
   /// - Parameters:
   ///   - plan: how the examples' gradients are computed.
   ///   - groupCount: groups for the confidence intervals; 0 for none.
+  ///   - dividesLayers: whether parts of layers, such as heads, are measured by themselves, too.
   /// - Throws: `CoherenceError` when a gradient is not finite, named by layer and place in the sample.
-  public func coherence(_ plan: GradientPlan, groupCount: Int = 10) throws -> CoherenceResult {
-    try accumulate(plan, groupCount: groupCount).accumulator.result()
+  public func coherence(
+    _ plan: GradientPlan, groupCount: Int = 10, dividesLayers: Bool = false
+  ) throws -> CoherenceResult {
+    try accumulate(plan, groupCount: groupCount, dividesLayers: dividesLayers).accumulator.result()
   }
 
   /// How the sample's gradients stand to their mean ḡ over all weights, and the sample's coherence, which comes for

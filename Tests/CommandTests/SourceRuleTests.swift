@@ -97,4 +97,22 @@ import Testing
     }
     #expect(faults.isEmpty, "\(faults.map { $0.place + ": " + $0.text })")
   }
+
+  /// The clock may be set while a program runs: how long something takes comes from one that only goes forward. The
+  /// calendar is for the time of a record and for the age of a file.
+  @Test func durationsDoNotComeFromTheCalendar() throws {
+    let allowed = [
+      // The time of a record.
+      "RunStore/RunLogWriter.swift", "RunStore/RunDirectory+Files.swift", "RunStore/RunManifest.swift",
+      "RunStore/AuditRecord.swift", "RunStore/RunEvent.swift", "RunStore/CorrectionLog.swift",
+      "Dashboard/Pages/RunsPage.swift",
+      // The age of a file.
+      "Dashboard/Reading/FileStamp.swift", "Dashboard/Reading/RunRow.swift", "Studies/Grid/GridRunner.swift",
+    ]
+    let faults = try Self.lines().filter { line in
+      line.text.contains(/\bDate\(\)|Date\.now|timeIntervalSince|CLOCK_REALTIME|gettimeofday|CFAbsoluteTime/)
+        && !allowed.contains { line.place.hasPrefix($0 + ":") }
+    }
+    #expect(faults.isEmpty, "\(faults.map { $0.place + ": " + $0.text })")
+  }
 }

@@ -73,6 +73,8 @@ import Testing
     #expect(model.code == 0 && model.output.contains("MultiheadAttention"), "\(model.errors)")
     let refused = try Program.run(["model", "info", "resnet20", "--vocabulary", "3"])
     #expect(refused.code == 64 && refused.errors.contains("models of tokens"))
+    let large = try Program.run(["model", "info", "transformer:layers=1000,width=65536,heads=1"])
+    #expect(large.code == 64 && large.errors.contains("Choose smaller widths"), "\(large.errors)")
     #expect(try Program.run(["model", "list"]).output.contains("transformer[:KEY=N,...]"))
   }
 }

@@ -16,7 +16,7 @@ struct Benchmarks: ParsableCommand {
 
   @Argument(
     help:
-      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES, decode or train-mnist, with SIZES such as 784-2048-10; or conv-WORK-MODEL with WORK an optimizer, alpha or pass, such as conv-sgd-resnet32; or ranks-OPTIMIZER-MODEL, in as many processes as threads."
+      "sgd-SIZES, robust-OPTIMIZER-SIZES, alpha-SIZES, pass-SIZES, evaluate-SIZES, decode or train-mnist, with SIZES such as 784-2048-10; or conv-WORK-MODEL with WORK an optimizer, alpha or pass, such as conv-sgd-resnet32; or tokens-WORK-MODEL with a transformer; or ranks-OPTIMIZER-MODEL, in as many processes as threads."
   ) var name: String
   @Flag(help: "No effect here: the output is JSON lines in any case.") var json = false
   @Option(help: "Threads for the mathematics.") var threads = 2
@@ -29,6 +29,7 @@ struct Benchmarks: ParsableCommand {
   @Option(help: "Examples m, for alpha and pass.") var examples = 50_000
   @Option(help: "Examples in a mini-batch, for robust and conv.") var batch = 100
   @Option(help: "Height and width of an image, for conv; 224 for ResNets made for it, else 32.") var image: Int?
+  @Option(help: "Tokens of a sequence, for tokens.") var tokens = 64
   @Option(help: "Normalisation, for conv: batch or group:N.") var norm = "batch"
   @Option(help: "Steps between evaluations, for train-mnist.") var evalEvery = 500
 
@@ -37,7 +38,7 @@ struct Benchmarks: ParsableCommand {
     try Runtime.setThreadCount(threads)
     let parts = name.split(separator: "-").map(String.init)
     switch parts.first {
-    case "conv": try convolutional()
+    case "conv", "tokens": try network()
     case "ranks": try ranked()
     case "robust": try robustStep()
     case "sgd": try sgdStep(sizes: parts.dropFirst())

@@ -36,19 +36,19 @@ extension Benchmarks {
       }
     }
     let group = try ProcessGroup(launch, timeout: .seconds(120))
-    let work = try ConvolutionalWork(model: parts[2], batch: batch, image: image ?? 32, norm: norm)
+    let work = try NetworkWork(model: parts[2], batch: batch, image: image ?? 32, norm: norm)
     let aggregator = try AggregatorSpecification(parts[1]).make()
     let step = try TrainingStep(
       work.model, store: work.store, aggregator: aggregator, linearPolicy: work.policy, generator: Generator(seed: 3),
       batchNormGroups: norm == "batch" && (aggregator as? any GradientMatrixAggregator)?.groupCount == nil
         ? count : nil, group: group)
     let range = step.part(batch)
-    let images = try work.images.narrow(0, from: range.lowerBound, length: range.count)
+    let inputs = try work.inputs.narrow(0, from: range.lowerBound, length: range.count)
     let labels = try work.labels.narrow(0, from: range.lowerBound, length: range.count)
     let optimizer = try SGD()
     // As many steps on every rank.
     func update() throws {
-      let result = try step.aggregate(images, ofBatch: batch) { try $0.crossEntropy(targets: labels) }
+      let result = try step.aggregate(inputs, ofBatch: batch) { try $0.crossEntropy(targets: labels) }
       _ = try step.didStep(isFinite: optimizer.step(step.updated, result.aggregate, learningRate: 1e-3))
     }
     for _ in 0..<5 { try update() }

@@ -159,6 +159,26 @@ typedef struct ct_adam_options {
 CT_CALL ct_adam_step(CT_IN parameters, CT_IN gradient, CT_IN first, CT_IN second, ct_adam_options options,
                      bool *CT_NONNULL finite);
 
+// target += deviation·z, contiguous, with independent standard normal numbers z of which the i-th depends on seed, stream
+// and i alone.
+CT_CALL ct_add_gaussian(CT_IN target, double deviation, uint64_t seed, uint64_t stream);
+// The four words that Philox4x32-10 gives for a counter: what the normal numbers 4·counter and on are made from.
+CT_CALL ct_philox(uint32_t *CT_NONNULL words, uint64_t seed, uint64_t stream, uint64_t counter);
+
+// gradient becomes 0 wherever |votes| does not exceed `needed`; writes how many coordinates are left.
+CT_CALL ct_mask_by_votes(CT_IN gradient, CT_IN votes, double needed, int64_t *CT_NONNULL kept);
+
+typedef struct ct_soft_mask_options {
+  double count;  // B
+  double threshold;
+  double sharpness;
+} ct_soft_mask_options;
+
+// gradient, a mean over B examples, times max(0, tanh(sharpness·(|votes|/B − threshold)/variance)), the variance over the
+// examples from the sum of their squares; writes the sum of the masks.
+CT_CALL ct_mask_softly(CT_IN gradient, CT_IN squares, CT_IN votes, ct_soft_mask_options options,
+                       double *CT_NONNULL total);
+
 // One pass over flat buffers: d = median (or mean) of three gradients [P], then as ct_sgd_step. With decays_before the
 // newest becomes gradient + decay·parameter, and is kept so; otherwise decay·parameter is added to d.
 CT_CALL ct_three_gradient_step(CT_IN parameters, CT_IN current, CT_IN previous, CT_IN before, CT_OPTIONAL velocity,

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import NeuralNetworks
+import Runs
 import Tensors
 
 struct ModelCommand: ParsableCommand {
@@ -86,6 +87,7 @@ struct ModelCommand: ParsableCommand {
       let shape =
         input?.extents
         ?? (isOfTokens ? [3] : specification.entry.map { [3, $0.usualSide, $0.usualSide] } ?? [1, 28, 28])
+      try check(specification, shape)
       // Uniform draws are the fastest; the values do not matter.
       let model = try specification.build(
         exampleShape: shape, classes: classes, vocabulary: isOfTokens ? vocabulary ?? classes + 1 : nil,
@@ -100,6 +102,19 @@ struct ModelCommand: ParsableCommand {
         evaluationBytes: memory.evaluationBytes(batchSize))
       if json { return try Console.json(report) }
       Console.print(report.text)
+    }
+
+    /// Refuses a model whose parameters and gradient alone would not fit, before they are made.
+    private func check(_ specification: ModelSpecification, _ shape: [Int]) throws {
+      // In range: three extents of at most 100 000.
+      let inputs = shape.reduce(1, *)
+      guard let limit = MemoryLimit.current(),
+        let count = specification.parameterCount(
+          inputs: inputs, classes: classes, vocabulary: vocabulary ?? classes + 1), 8 * count > limit
+      else { return }
+      throw ValidationError(
+        "\(name) has \(count) parameters: with their gradient \(megabytes(8 * count)), but \(megabytes(limit)) of memory are "
+          + "available. Choose smaller widths, or a machine that has as much.")
     }
   }
 
@@ -143,6 +158,7 @@ struct ModelCommand: ParsableCommand {
       return ([Console.table(rows), ""] + sentences.map { Console.wrapped($0) }).joined(separator: "\n")
     }
 
-    private func megabytes(_ bytes: Int) -> String { String(format: "%.1f MB", Double(bytes) / Double(1 << 20)) }
   }
 }
+
+private func megabytes(_ bytes: Int) -> String { String(format: "%.1f MB", Double(bytes) / Double(1 << 20)) }
