@@ -194,12 +194,14 @@ std::string cuda_problem();
 // runtime beside libtorch's would oversubscribe the cores, so its TensorIterator does the splitting.
 void parallel_for_each(int64_t count, const std::function<void(int64_t)> &body);
 
-// Runs body(start, length) over spans of `count` numbers that each are worth a task.
+// Numbers that are worth a task.
+inline constexpr int64_t span_length = 1 << 15;
+
+// Runs body(start, length) over spans of `count` numbers, which start at multiples of `span_length`.
 template <typename Body>
 void for_each_span(int64_t count, const Body &body) {
-  constexpr int64_t span = 1 << 15;
-  parallel_for_each((count + span - 1) / span, [&](int64_t chunk) {
-    body(chunk * span, std::min(span, count - chunk * span));
+  parallel_for_each((count + span_length - 1) / span_length, [&](int64_t chunk) {
+    body(chunk * span_length, std::min(span_length, count - chunk * span_length));
   });
 }
 

@@ -107,6 +107,10 @@ public final class CoherenceAccumulator {
     guard other.squaredNorms.count == squaredNorms.count, other.total.count == total.count else {
       throw CoherenceError("accumulators of different models cannot be merged")
     }
+    guard (parts == nil) == (other.parts == nil) else {
+      throw CoherenceError(
+        "an accumulator that divides layers cannot be merged with one that does not: make both alike")
+    }
     try flush()
     try other.flush()
     try total.accumulate(other.total)

@@ -35,7 +35,8 @@ extension GradientMatrix {
     }
   }
 
-  /// Some consecutive rows as a matrix of their own; they share its memory.
+  /// Some consecutive rows as a matrix of their own; they share its memory. Where several processes share the columns,
+  /// output and losses stay those of the process's own examples.
   ///
   /// - Throws: `GradientMatrixError` when there are no such rows.
   public func group(_ range: Range<Int>) throws -> GradientMatrix {
@@ -43,7 +44,8 @@ extension GradientMatrix {
       throw GradientMatrixError("rows \(range) were requested from a batch of \(exampleCount)")
     }
     func rows(_ tensor: Tensor) throws -> Tensor {
-      try tensor.narrow(0, from: range.lowerBound, length: range.count)
+      guard tensor.size(0) == exampleCount else { return tensor }
+      return try tensor.narrow(0, from: range.lowerBound, length: range.count)
     }
     return GradientMatrix(
       shard: try layers.map {

@@ -293,7 +293,12 @@ public struct GradientMatrix {
 
   /// G·v for a vector over all parameters [P]: by layer, [B] each. Their sum over layers is the product.
   public func product(_ vector: Tensor) throws -> [[Double]] {
-    try layers.map { try $0.block.product($0.part(of: vector)).values(as: Double.self) }
+    // A process may have no columns of a layer.
+    try layers.map { layer in
+      try layer.ranges.isEmpty
+        ? [Double](repeating: 0, count: exampleCount)
+        : layer.block.product(layer.part(of: vector)).values(as: Double.self)
+    }
   }
 
   /// G·v summed over layers, [B].

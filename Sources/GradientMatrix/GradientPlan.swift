@@ -26,6 +26,10 @@ public final class GradientPlan {
   private let groups: [Group]
   /// Whether some layers have no rule and go through autograd one example at a time.
   public var usesOneByOne: Bool { groups.contains(where: \.isUnknown) }
+  /// Whether a layer has parts that may be measured by themselves, such as heads.
+  public var hasColumnParts: Bool {
+    groups.contains { $0.members.count == 1 && $0.members[0] is any PartitionedModule }
+  }
   /// The names of the layers, in the order of their columns.
   public var layerNames: [String] { groups.map(\.name) }
   /// The numbers of columns of the layers, in the same order.

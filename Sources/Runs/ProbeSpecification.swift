@@ -199,6 +199,9 @@ extension TrainingConfiguration {
   /// - Parameter trainingExamples: how many there are to train on; nil where that is not known yet.
   /// - Throws: `TrainingError` that says which probe asks for more.
   public func checkProbes(trainingExamples: Int?) throws {
-    for probe in try makeProbes() { try probe.check(trainingExamples: trainingExamples, batchSize: batchSize) }
+    let stop = try stop.map { try StoppingRule($0).makeProbe() }
+    for probe in try makeProbes() + [stop].compactMap(\.self) {
+      try probe.check(trainingExamples: trainingExamples, batchSize: batchSize)
+    }
   }
 }

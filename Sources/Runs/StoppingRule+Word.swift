@@ -9,6 +9,11 @@ extension StoppingRule {
   public init(_ text: String) throws {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     let settings = parts.count > 1 ? parts[1].split(separator: ",", omittingEmptySubsequences: false) : []
+    guard ["label-wave", "coherence"].contains(parts[0]) else {
+      throw TrainingError(
+        .configuration,
+        "there is no stop \"\(text)\"; choose label-wave[:K] or coherence[:m=N,k=K], such as label-wave:3")
+    }
     var (m, window): (Int?, Int?)
     for setting in settings {
       let sides = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -25,14 +30,9 @@ extension StoppingRule {
             + "average over and N = 2 examples")
       }
     }
-    switch parts[0] {
-    case "label-wave": self = .labelWave(window: window ?? Self.usualWindow)
-    case "coherence":
-      self = .coherence(m: m.map { SampleSize($0) } ?? CoherenceTurn.usualSize, window: window ?? Self.usualWindow)
-    default:
-      throw TrainingError(
-        .configuration,
-        "there is no stop \"\(text)\"; choose label-wave[:K] or coherence[:m=N,k=K], such as label-wave:3")
-    }
+    self =
+      parts[0] == "label-wave"
+      ? .labelWave(window: window ?? Self.usualWindow)
+      : .coherence(m: m.map { SampleSize($0) } ?? CoherenceTurn.usualSize, window: window ?? Self.usualWindow)
   }
 }

@@ -243,7 +243,7 @@ public final class TrainingRun {
     guard steps == done || !trainer.isFinished else {
       let reason =
         trainer.isEndedByProbe
-        ? "what \(before.stop.map { "stop \($0)" } ?? "a probe") watches has turned"
+        ? "what stop \(before.stop ?? "") watches has turned"
         : "its training accuracy reached stop-accuracy \(before.stopAccuracy ?? 1)"
       throw TrainingError(
         .configuration,

@@ -4,8 +4,8 @@ import CLibTorch
 
 extension Tensor {
   /// Adds σ·zᵢ to every number, with independent standard normal zᵢ that depend on seed, stream and place i alone: the same
-  /// whatever the number of threads. Four at a time come from Philox4x32-10 (Salmon et al., Parallel Random Numbers: As
-  /// Easy as 1, 2, 3, 2011) by the Box-Muller transform, from 31 bits each: |z| is at most 6.7.
+  /// whatever the number of threads, on one kind of processor. They are drawn on the CPU for any device. Four at a time come from Philox4x32-10 (Salmon et al., Parallel Random Numbers: As
+  /// Easy as 1, 2, 3, 2011) by the Box-Muller transform, from 31 bits where that matters: |z| is at most 6.7.
   ///
   /// - Parameters:
   ///   - standardDeviation: σ.

@@ -33,7 +33,11 @@ extension CoherenceProbe: Probe {
   public var name: String { "coherence" }
   public var description: String { word(m: size, dividesLayers ? [("heads", "yes")] : []) }
 
+  /// - Throws: `TrainingError` when heads are to be measured of a model without any.
   public func prepare(_ setup: ProbeSetup) throws {
+    guard !dividesLayers || setup.plan.hasColumnParts else {
+      throw TrainingError(.configuration, "probe \"\(self)\": the model has no layer of heads; leave heads=yes out")
+    }
     samples = try [setup.trainSample(size), setup.testSample(size)]
     isLeading = batchNormPolicy == setup.leadingPolicy
   }
@@ -52,7 +56,7 @@ extension CoherenceProbe: Probe {
       results.add(
         [
           ("gradient_norm2", network.sumSquaredNorm / (m * m)), ("example_norm2", network.squaredNormSum / m),
-        ], step: step, split: sample.split, m: network.m)
+        ] + found.partMeasures, step: step, split: sample.split, m: network.m)
     }
   }
 }

@@ -18,6 +18,9 @@ public protocol Probe: AnyObject, CustomStringConvertible {
   /// When it measures.
   var schedule: ProbeSchedule { get }
 
+  /// Whether it takes gradients of examples, for which every layer needs a rule; true by default.
+  var needsGradients: Bool { get }
+
   /// What batch normalisation does in its passes; the running statistics by default.
   var batchNormPolicy: BatchNormPolicy { get }
 
@@ -41,7 +44,8 @@ public protocol Probe: AnyObject, CustomStringConvertible {
   /// Called after every update, whether the probe measures after it or not.
   func didStep(_ record: StepRecord) throws
 
-  /// Whether the training is complete as far as the probe is concerned, asked after every update; false by default.
+  /// Whether the training is complete as far as the probe is concerned; false by default. It is asked after `didStep`, before
+  /// the step's evaluation and measurements, which are then the last: what `measure` finds counts from the next step on.
   var endsTraining: Bool { get }
 
   /// Called when the run is complete, after the last measurement.
@@ -56,6 +60,7 @@ public protocol Probe: AnyObject, CustomStringConvertible {
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 extension Probe {
+  public var needsGradients: Bool { true }
   public var batchNormPolicy: BatchNormPolicy { .running }
   /// Its name and schedule.
   public var description: String { "\(name)@\(schedule)" }

@@ -54,9 +54,16 @@ public struct ProbeResults: Sendable {
 extension CoherenceResult {
   private var whole: [LayerCoherence] { [network] + layers }
 
-  /// The lines of coherence.csv: the network under "all", then its layers, and parts of them that were asked for.
+  /// α and r of parts of layers that were asked for, by name: no layers, so that they are measures.
+  var partMeasures: [(name: String, value: Double?)] {
+    parts.flatMap { part in
+      [("alpha:\(part.layer)", part.coherence.alpha), ("m_coherence:\(part.layer)", part.coherence.mCoherence)]
+    }
+  }
+
+  /// The lines of coherence.csv: the network under "all", then its layers.
   func records(step: Int, split: String, policy: BatchNormPolicy) -> [CoherenceRecord] {
-    (whole + parts).map { part in
+    whole.map { part in
       CoherenceRecord(
         step: step, split: split, layer: part.layer, m: part.coherence.m, alpha: part.coherence.alpha,
         mCoherence: part.coherence.mCoherence, alphaUnbiased: part.coherence.alphaUnbiased, share: part.share,

@@ -14,12 +14,14 @@ final class Probes {
   /// - Parameters:
   ///   - chunkSize: examples in a pass, when there must be fewer than usual.
   ///   - loss: that of the training.
-  ///   - makePlan: how the examples' gradients are computed, for a treatment of batch normalisation.
+  ///   - makePlan: how the examples' gradients are computed, for a treatment of batch normalisation and of layers without
+  ///     a rule.
   /// - Throws: `TrainingError` when a sample is larger than its data set; `GradientMatrixError` when the model has a
   ///   layer without a rule.
   init?(
     _ probes: [any Probe], data: TrainingData, seed: UInt64, batchSize: Int, chunkSize: Int?,
-    loss: ClassificationLoss, plan makePlan: (BatchNormPolicy) throws -> GradientPlan, steps: Int, stepsPerEpoch: Int
+    loss: ClassificationLoss, plan makePlan: (BatchNormPolicy, UnknownLayers) throws -> GradientPlan, steps: Int,
+    stepsPerEpoch: Int
   ) throws {
     guard !probes.isEmpty else { return nil }
     self.steps = steps
@@ -28,8 +30,14 @@ final class Probes {
     let leading = probes.first { $0 is CoherenceProbe }?.batchNormPolicy ?? .running
     self.probes = try probes.map { probe in
       let policy = probe.batchNormPolicy
-      let plan = try plans[policy] ?? makePlan(policy)
-      plans[policy] = plan
+      let plan: GradientPlan
+      if probe.needsGradients {
+        plan = try plans[policy] ?? makePlan(policy, .refuse)
+        plans[policy] = plan
+      } else {
+        // Layers without a rule do no harm where no gradient is taken.
+        plan = try makePlan(policy, .oneByOne)
+      }
       try probe.check(trainingExamples: data.trainIndices.count, batchSize: batchSize)
       // Batch statistics are those of a pass, which is a mini-batch like those of the training where memory allows it.
       let usual = policy == .batch ? batchSize : ProbeSample.usualChunkSize

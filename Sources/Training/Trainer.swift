@@ -75,6 +75,8 @@ public final class Trainer {
   public internal(set) var milestones = Milestones()
   /// What the last evaluation found of training examples.
   public internal(set) var lastTrainEvaluation: TrainEvaluation?
+  /// Whether a probe has ended the run, be it with the last step or before.
+  public internal(set) var isEndedByProbe = false
   /// Whether the evaluation before the first update is made, here or before the checkpoint was taken.
   var hasBegun = false
 
@@ -174,7 +176,10 @@ public final class Trainer {
       batchSize: settings.batchSize,
       chunkSize: activationMemory?.trainingChunk(maximum: max(ProbeSample.usualChunkSize, batchSize)),
       loss: settings.loss,
-      plan: { try GradientPlan(model, store: store, batchNormPolicy: $0, linearPolicy: policy) },
+      plan: {
+        try GradientPlan(
+          model, store: store, batchNormPolicy: $0, linearPolicy: policy, unknownLayers: $1)
+      },
       steps: settings.steps, stepsPerEpoch: perEpoch)
   }
 
@@ -251,7 +256,7 @@ public final class Trainer {
         return .interrupted
       }
       let record = try update()
-      try probes?.didStep(record)
+      try noteProbes(of: record)
       try observe(.stepped(record))
       if let extent = presentExtent { try observe(.evaluated(evaluateAsPlanned(extent))) }
       try probe(observe)
@@ -265,8 +270,28 @@ public final class Trainer {
     return .completed
   }
 
-  /// Whether a probe ends the run, be it at the last step or before.
-  public var isEndedByProbe: Bool { probes?.endTraining == true }
+  /// Tells the probes of an update, and asks them whether it was the last; ranks act on what rank 0's say.
+  private func noteProbes(of record: StepRecord) throws {
+    guard let probes else { return }
+    try diverging { try probes.didStep(record) }
+    isEndedByProbe = probes.endTraining
+    if let group { isEndedByProbe = try group.sum([group.rank == 0 && isEndedByProbe ? 1 : 0])[0] > 0 }
+    guard isEndedByProbe, aggregator.isPrivate else { return }
+    throw TrainingError(
+      .configuration,
+      "a probe ends the training at step \(step) by what it saw of examples, which no noise hides: \(aggregator) needs a "
+        + "length that is fixed beforehand; leave the probe out")
+  }
+
+  /// What a probe finds of gradients that are not finite is a divergence of the training.
+  private func diverging<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as CoherenceError where error.isDivergence {
+      // The loss of the mini-batch may still have been finite.
+      throw divergence(error.description, rate: rate, at: step)
+    }
+  }
 
   /// Whether the last step is made, or the accuracy or the turn reached at which the run is complete.
   public var isFinished: Bool {
@@ -276,13 +301,7 @@ public final class Trainer {
   }
 
   private func probe(_ observe: (TrainingEvent) throws -> Void) throws {
-    let found: ProbeResults?
-    do {
-      found = try probes?.measure(step: step, isLast: isFinished)
-    } catch let error as CoherenceError where error.isDivergence {
-      // The loss of the mini-batch may still have been finite.
-      throw divergence(error.description, rate: rate, at: step)
-    }
+    let found = try diverging { try probes?.measure(step: step, isLast: isFinished) }
     guard let found, !found.isEmpty else { return }
     try observe(.measured(found))
   }

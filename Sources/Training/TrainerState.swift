@@ -93,6 +93,7 @@ extension Trainer {
     }
     try average?.restore(arrays, from: source)
     try probes?.restore(arrays)
+    isEndedByProbe = probes?.endTraining == true
     try generator.restore(state: bytes.values())
     learning = record
     (sampler, milestones, step) = (state.sampler, state.milestones, state.step)

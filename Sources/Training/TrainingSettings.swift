@@ -62,8 +62,7 @@ public struct TrainingSettings: Sendable, Equatable {
       stopAccuracy.map { $0 > 0 && $0 <= 1 } ?? true,
       "stop-accuracy must be above 0 and at most 1, not \(stopAccuracy ?? 0)")
     try Self.check(clipNorm: clipNorm)
-    try require(
-      (stop?.window ?? 1) >= 1, "stop averages over at least one pass, not \(stop?.window ?? 0); 3 is usual")
+    try stop?.makeProbe().check(trainingExamples: nil, batchSize: batchSize)
     try Self.check(batchNormGroups: batchNormGroups)
     try Self.check(averagingDecay: averagingDecay)
     if let problem = loss.problem { throw TrainingError(.configuration, "loss: \(problem)") }

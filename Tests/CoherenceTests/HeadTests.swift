@@ -90,5 +90,7 @@ struct HeadTests {
       #expect(isClose(found.coherence.mCoherence, part.coherence.mCoherence ?? .nan, 1e-11))
     }
     #expect(try plain.result().parts.isEmpty && plain.result().layers == whole.result().layers)
+    #expect(throws: CoherenceError.self) { try whole.merge(plain) }
+    #expect(throws: CoherenceError.self) { try plain.merge(whole) }
   }
 }

@@ -64,6 +64,21 @@ import Testing
     #expect(total > 1 && total <= 2)
   }
 
+  /// The update has to hear of them.
+  @Test(arguments: [DType.float32, .float64, .bfloat16]) func numbersThatAreNoneStay(_ dtype: DType) throws {
+    func gradient() throws -> Tensor { try Tensor([Double.nan, .infinity, 1, 2]).to(dtype) }
+    let votes = try Tensor([Double.nan, 1, 1, 5]).to(dtype)
+    let hard = try gradient()
+    _ = try hard.mask(byVotes: votes, above: 2.5)
+    let soft = try gradient()
+    _ = try soft.maskSoftly(
+      byVotes: votes, squares: Tensor([Double.nan, .infinity, 9, 9]).to(dtype), count: 5, threshold: 0.5, sharpness: 1)
+    for masked in [hard, soft] {
+      let found: [Double] = try masked.to(.float64).values()
+      #expect(!found[0].isFinite && !found[1].isFinite && found[2] == 0 && found[3] > 0)
+    }
+  }
+
   @Test func whatDoesNotFitIsRefused() throws {
     let gradient = try Tensor.zeros([4])
     #expect(throws: TensorError.self) { _ = try gradient.mask(byVotes: Tensor.zeros([3]), above: 1) }

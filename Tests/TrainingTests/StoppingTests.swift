@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Aggregation
+import Datasets
 import Foundation
+import GradientMatrix
+import NeuralNetworks
 import RunStore
+import Tensors
 import Testing
 import TestSupport
 
@@ -108,6 +113,51 @@ import TestSupport
     )
     for trainer in [watched, plain] { #expect(try trainer.run() == .completed && trainer.step == 6) }
     #expect(try watched.store.values.values() as [Float] == plain.store.values.values())
+  }
+
+  /// A probe of one's own that ends the training once it has seen a step, or has measured after it.
+  private final class Ending: Probe {
+    let name = "ending"
+    let schedule: ProbeSchedule = .every(1)
+    let needsGradients = false
+    let (last, decidesInMeasure): (Int, Bool)
+    private(set) var endsTraining = false
+    private(set) var finishedAt: Int?
+
+    init(after last: Int, inMeasure: Bool = false) { (self.last, decidesInMeasure) = (last, inMeasure) }
+
+    func didStep(_ record: StepRecord) { if !decidesInMeasure, record.step == last { endsTraining = true } }
+    func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) {
+      if decidesInMeasure, step == last { endsTraining = true }
+    }
+    func finish(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) { finishedAt = step }
+  }
+
+  private func trainer(_ probe: Ending, aggregator: any Aggregator = Mean()) throws -> Trainer {
+    let model = Sequential([
+      ("flatten", Flatten()), ("fc", try Linear(inputs: 784, outputs: 10, generator: Generator(seed: 1))),
+    ])
+    let digits = try DatasetLoader.load(name: "digits", split: .train, count: 60)
+    return try Trainer(
+      model: model, data: TrainingData(train: digits, test: digits), aggregator: aggregator, optimizer: SGD(),
+      learningRate: 0.1, probes: [probe],
+      settings: TrainingSettings(steps: 50, batchSize: 10, evaluationDistance: 40))
+  }
+
+  @Test func aProbeOfOnesOwnEndsTheTraining() throws {
+    // What is found by measuring counts from the next step on.
+    for (inMeasure, end) in [(false, 7), (true, 8)] {
+      let probe = Ending(after: 7, inMeasure: inMeasure)
+      let trainer = try trainer(probe)
+      #expect(try trainer.run() == .completed)
+      #expect(trainer.step == end && trainer.milestones.last?.step == end && probe.finishedAt == end)
+    }
+  }
+
+  @Test func aPrivateTrainingIsNotEndedByWhatItSaw() throws {
+    let mean = try PrivateMean(clip: 1, noise: .multiplier(1))
+    let trainer = try trainer(Ending(after: 3), aggregator: mean)
+    expectError(.configuration, "which no noise hides") { _ = try trainer.run() }
   }
 
   @Test func words() throws {

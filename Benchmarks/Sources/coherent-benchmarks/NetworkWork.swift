@@ -77,16 +77,12 @@ extension Benchmarks {
   /// conv-WORK-MODEL or tokens-WORK-MODEL with WORK an optimizer, `alpha` or `pass`, and MODEL a word such as resnet32 or
   /// transformer:layers=2,width=128,heads=4.
   func network() throws {
-    let parts = name.split(separator: "-").map(String.init)
-    guard parts.count >= 3, let kind = parts.first, let word = parts.last else {
-      throw ValidationError("There is no benchmark \(name): write conv-WORK-MODEL, such as conv-sgd-resnet32.")
-    }
+    let (kind, work, word) = try kindWorkAndModel()
     let side = image ?? (["resnet18", "resnet50", "resnet34"].contains(word) ? 224 : 32)
     let network =
       try kind == "tokens"
       ? NetworkWork(model: word, batch: batch, tokens: tokens)
       : NetworkWork(model: word, batch: batch, image: side, norm: norm)
-    let work = parts.dropFirst().dropLast().joined(separator: "-")
     let times: [Double]
     switch work {
     case "pass": times = try timeSamples(samples) { try network.plainPass(examples: examples) }
@@ -97,5 +93,16 @@ extension Benchmarks {
     default: times = try timeSamples(samples, try network.step(optimizer: work))
     }
     try Measurement(name: name, milliseconds: times).print()
+  }
+
+  /// KIND-WORK-MODEL taken apart: words of work and of models have hyphens of their own, and the longest end that is a model
+  /// is meant.
+  func kindWorkAndModel() throws -> (kind: String, work: String, model: String) {
+    let parts = name.split(separator: "-").map(String.init)
+    for cut in parts.indices.dropFirst(2) {
+      let word = parts[cut...].joined(separator: "-")
+      if (try? ModelSpecification(word)) != nil { return (parts[0], parts[1..<cut].joined(separator: "-"), word) }
+    }
+    throw ValidationError("There is no benchmark \(name): write KIND-WORK-MODEL, such as conv-sgd-resnet32.")
   }
 }

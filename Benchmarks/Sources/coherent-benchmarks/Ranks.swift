@@ -12,10 +12,7 @@ extension Benchmarks {
   /// ranks-OPTIMIZER-MODEL: a step of the batch that as many processes share as there are threads, each with a thread of
   /// its own. The first process starts the others.
   func ranked() throws {
-    let parts = name.split(separator: "-", maxSplits: 2).map(String.init)
-    guard parts.count == 3 else {
-      throw ValidationError("There is no benchmark \(name): write ranks-OPTIMIZER-MODEL, such as ranks-sgd-resnet32.")
-    }
+    let (_, optimizerWord, model) = try kindWorkAndModel()
     let count = threads
     try Runtime.setThreadCount(1)
     var launch = try Launch()
@@ -36,8 +33,8 @@ extension Benchmarks {
       }
     }
     let group = try ProcessGroup(launch, timeout: .seconds(120))
-    let work = try NetworkWork(model: parts[2], batch: batch, image: image ?? 32, norm: norm)
-    let aggregator = try AggregatorSpecification(parts[1]).make()
+    let work = try NetworkWork(model: model, batch: batch, image: image ?? 32, norm: norm)
+    let aggregator = try AggregatorSpecification(optimizerWord).make()
     let step = try TrainingStep(
       work.model, store: work.store, aggregator: aggregator, linearPolicy: work.policy, generator: Generator(seed: 3),
       batchNormGroups: norm == "batch" && (aggregator as? any GradientMatrixAggregator)?.groupCount == nil

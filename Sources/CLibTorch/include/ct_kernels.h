@@ -160,7 +160,7 @@ CT_CALL ct_adam_step(CT_IN parameters, CT_IN gradient, CT_IN first, CT_IN second
                      bool *CT_NONNULL finite);
 
 // target += deviation·z, contiguous, with independent standard normal numbers z of which the i-th depends on seed, stream
-// and i alone.
+// and i alone, to the last bits on one kind of processor. Drawn on the CPU for any device.
 CT_CALL ct_add_gaussian(CT_IN target, double deviation, uint64_t seed, uint64_t stream);
 // The four words that Philox4x32-10 gives for a counter: what the normal numbers 4·counter and on are made from.
 CT_CALL ct_philox(uint32_t *CT_NONNULL words, uint64_t seed, uint64_t stream, uint64_t counter);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gaussian noise from a counter: number i of a stream depends on seed, stream and i alone, so that threads share the work
-// and nothing has to be remembered between draws. Philox4x32-10 (Salmon et al., Parallel Random Numbers: As Easy as 1, 2,
+// Gaussian noise from a counter: on one kind of processor, number i of a stream depends on seed, stream and i alone, so that
+// threads share the work and nothing has to be remembered between draws. Philox4x32-10 (Salmon et al., Parallel Random Numbers: As Easy as 1, 2,
 // 3, 2011) gives four words for every counter, and the Box-Muller transform a normal number for each word.
 
 #include <cmath>
@@ -43,7 +43,8 @@ CT_INLINE void philox(Words &w, uint64_t seed, uint64_t stream, uint64_t first) 
   }
 }
 
-// -ln u of the number u in (0, 1) that a word stands for: 31 bits, so that numbers reach 6.6 standard deviations.
+// -ln u of the number u in (0, 1] that a word stands for: 31 bits where u is small, so that numbers reach 6.6 standard
+// deviations, and a float's 24 next to 1.
 CT_INLINE float minus_log(uint32_t word) {
   const float u = static_cast<float>(static_cast<int32_t>(word >> 1)) * 0x1p-31f + 0x1p-32f;
   uint32_t bits;

@@ -10,11 +10,12 @@ namespace coherent {
 namespace {
 
 template <typename scalar>
-CT_INLINE int64_t keep(scalar *__restrict gradient, const scalar *__restrict votes, int64_t count, scalar needed) {
+CT_INLINE int64_t keep(scalar *gradient, const scalar *votes, int64_t count, scalar needed) {
   int64_t kept = 0;
   for (int64_t i = 0; i < count; ++i) {
     const bool agrees = std::abs(votes[i]) > needed;
-    gradient[i] = agrees ? gradient[i] : scalar(0);
+    // By a product, which leaves what is no number as it is: the update has to hear of it.
+    gradient[i] *= agrees ? scalar(1) : scalar(0);
     kept += agrees ? 1 : 0;
   }
   return kept;
@@ -28,6 +29,7 @@ CT_CLONES int64_t keep_span(double *g, const double *v, int64_t n, double needed
 }
 
 // max(0, tanh x), which is 1 to the last bit from 20 on.
+// NaN stays NaN.
 inline double softly(double x) { return x <= 0 ? 0 : x >= 20 ? 1 : std::tanh(x); }
 
 // The mask of each coordinate is applied; their sum comes back.
@@ -49,7 +51,7 @@ double soften(scalar *gradient, const scalar *squares, const scalar *votes, int6
 void check_alike(const at::Tensor &g, const at::Tensor &other) {
   TORCH_CHECK_VALUE(g.numel() == other.numel() && g.scalar_type() == other.scalar_type() && g.is_contiguous() &&
                         other.is_contiguous() && g.device() == other.device(),
-                    "a gradient ", g.sizes(), " and votes ", other.sizes(), " must be alike and contiguous");
+                    "a gradient ", g.sizes(), " and what masks it, ", other.sizes(), ", must be alike and contiguous");
 }
 
 }  // namespace
@@ -64,7 +66,7 @@ ct_status *ct_mask_by_votes(const ct_tensor *gradient, const ct_tensor *votes, d
     at::NoGradGuard no_grad;
     if (!is_real_on_cpu(g)) {
       const at::Tensor mask = v.abs().gt(needed);
-      g.masked_fill_(mask.logical_not(), 0);
+      g.mul_(mask);
       *kept = mask.sum().item<int64_t>();
       return;
     }
@@ -100,10 +102,9 @@ ct_status *ct_mask_softly(const ct_tensor *gradient, const ct_tensor *squares, c
       return;
     }
     // Added up in the order of the spans, whoever took them.
-    constexpr int64_t span = 1 << 15;
-    std::vector<double> sums((g.numel() + span - 1) / span);
+    std::vector<double> sums((g.numel() + span_length - 1) / span_length);
     for_each_span(g.numel(), [&](int64_t start, int64_t count) {
-      sums[start / span] = with_scalar(g, [&](auto number) {
+      sums[start / span_length] = with_scalar(g, [&](auto number) {
         using scalar = decltype(number);
         return soften(g.data_ptr<scalar>() + start, read<scalar>(s) + start, read<scalar>(v) + start, count, options);
       });

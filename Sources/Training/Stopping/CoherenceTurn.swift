@@ -19,7 +19,7 @@ public final class CoherenceTurn: SampledProbe {
   /// The sample where its size is not given.
   public static let usualSize = SampleSize.atMost(1000)
   /// Measurements in a pass.
-  static let perPass = 3
+  package static let perPass = 3
   /// ln of r after every pass.
   public private(set) var turn: TurningPoint
   /// ln of r at the places of the present pass.
@@ -30,30 +30,36 @@ public final class CoherenceTurn: SampledProbe {
   /// - Parameters:
   ///   - m: training examples; results of different m are not comparable.
   ///   - window: the passes that ln r is averaged over, k, at least 1.
-  public init(m: SampleSize = usualSize, window: Int = 3) {
+  public init(m: SampleSize = usualSize, window: Int = StoppingRule.usualWindow) {
     turn = TurningPoint(window: window)
     super.init(m, .epoch, .running)
   }
 
   /// Takes note of r at a place of the pass; where all gradients are zero it is undefined, and left out.
   func observe(_ mCoherence: Double?) {
-    // Gradients that cancel have no logarithm: below what rounding leaves it makes no difference.
-    if let mCoherence, mCoherence.isFinite { present.append(log(max(mCoherence, 1e-12))) }
+    if let mCoherence, mCoherence.isFinite { present.append(Self.logarithm(mCoherence)) }
   }
+
+  /// ln r; gradients that cancel have none, and below what rounding leaves it makes no difference.
+  package static func logarithm(_ mCoherence: Double) -> Double { log(max(mCoherence, 1e-12)) }
 
   /// Takes note of the end of a pass.
   func endPass() {
-    let places = present.sorted()
-    if !places.isEmpty { turn.note((places[(places.count - 1) / 2] + places[places.count / 2]) / 2) }
+    if let median = TurningPoint.median(present) { turn.note(median) }
     present = []
   }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension CoherenceTurn: StoppingProbe {
+extension CoherenceTurn: Probe {
   public var name: String { "coherence-turn" }
   public var description: String { word(m: size, [("k", turn.window)]) }
   public var endsTraining: Bool { turn.hasTurned }
+
+  public func check(trainingExamples: Int?, batchSize: Int) throws {
+    try turn.check(self)
+    try size.check(of: trainingExamples)
+  }
 
   public func prepare(_ setup: ProbeSetup) throws {
     sample = (try setup.trainSample(size), setup.plan)

@@ -50,11 +50,15 @@ public final class LabelWave {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension LabelWave: StoppingProbe {
+extension LabelWave: Probe {
   public var name: String { "label-wave" }
   public var description: String { "\(name):\(turn.window)" }
   public var schedule: ProbeSchedule { .epoch }
   public var endsTraining: Bool { turn.hasTurned }
+  /// False.
+  public var needsGradients: Bool { false }
+
+  public func check(trainingExamples: Int?, batchSize: Int) throws { try turn.check(self) }
 
   public func prepare(_ setup: ProbeSetup) {
     prepare(count: setup.data.train.count, stepsPerEpoch: setup.stepsPerEpoch)

@@ -8,30 +8,16 @@ public enum StoppingRule: Sendable, Equatable {
   /// `CoherenceTurn`.
   case coherence(m: SampleSize, window: Int)
 
-  /// k where it is not given.
+  /// The passes to average over where they are not given.
   public static let usualWindow = 3
 
   /// The probe that watches for it.
-  func makeProbe() -> any StoppingProbe {
+  package func makeProbe() -> any Probe {
     switch self {
     case .labelWave(let window): LabelWave(window: window)
     case .coherence(let m, let window): CoherenceTurn(m: m, window: window)
     }
   }
-
-  /// k.
-  public var window: Int {
-    switch self {
-    case .labelWave(let window), .coherence(_, let window): window
-    }
-  }
-}
-
-/// A probe that ends a training when what it watches has turned. It watches as the training goes on, so that it knows of a
-/// turn before the step's evaluation, and gives to the log of measures what it has seen.
-protocol StoppingProbe: Probe {
-  /// What it has seen.
-  var turn: TurningPoint { get }
 }
 
 /// Where a quantity that falls from pass to pass, and then rises, has its least value.
@@ -43,25 +29,46 @@ public struct TurningPoint: Sendable, Equatable {
   public let window: Int
   /// The quantity after every pass.
   public private(set) var values: [Double]
+  /// Whether C has been above its least value for k passes.
+  public private(set) var hasTurned = false
 
   /// - Parameters:
-  ///   - window: k, at least 1.
+  ///   - window: k, at least 1; with less there is no turn.
   ///   - values: the quantity after the passes so far.
-  public init(window: Int, values: [Double] = []) { (self.window, self.values) = (window, values) }
+  public init(window: Int, values: [Double] = []) {
+    (self.window, self.values) = (window, values)
+    hasTurned = turned
+  }
 
   /// Takes note of a pass.
-  mutating func note(_ value: Double) { values.append(value) }
+  mutating func note(_ value: Double) {
+    values.append(value)
+    hasTurned = turned
+  }
+
+  /// - Throws: `TrainingError` unless there is a pass to average over.
+  func check(_ probe: any Probe) throws {
+    guard window < 1 else { return }
+    throw TrainingError(
+      .configuration,
+      "\(probe) averages over at least one pass, not \(window); \(StoppingRule.usualWindow) is usual")
+  }
 
   /// C of every pass that has k passes to average over.
   public var averages: [Double] {
-    guard values.count >= window else { return [] }
+    guard window >= 1, values.count >= window else { return [] }
     return (window...values.count).map { end in values[end - window..<end].reduce(0, +) / Double(window) }
   }
 
-  /// Whether C has been above its least value for k passes.
-  public var hasTurned: Bool {
+  private var turned: Bool {
     let averages = averages
     guard let least = averages.min(), let place = averages.lastIndex(of: least) else { return false }
     return averages.count - 1 - place >= window
+  }
+
+  /// The median of what was measured in a pass, in an order of its own; nil of nothing.
+  package static func median(_ values: [Double]) -> Double? {
+    let sorted = values.sorted()
+    return sorted.isEmpty ? nil : (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
   }
 }
