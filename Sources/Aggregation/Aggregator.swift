@@ -72,7 +72,7 @@ public protocol Aggregator: AnyObject, CustomStringConvertible {
 
   /// Whether the weights are to promise something about every single example; false by default. Mini-batches are then drawn
   /// example by example, each with probability B/n, so that they have any number of them, also none; and what is
-  /// learned of examples on the way may not decide about the run.
+  /// learned of examples on the way may not decide about the run. What it promises is recorded of `PrivateMean` alone.
   var isPrivate: Bool { get }
 
   /// Called before the first step with what depends on the run; nothing by default.

@@ -18,13 +18,38 @@ import TestSupport
     #expect(probe.sampleSize == 50 && probe.normPolicy == .batch && probe.nullCount == 999)
     #expect(probe.description == word)
     #expect(try ProbeSpecification.parse("coherence:bn=running").first?.description == "coherence:bn=running@log")
+    #expect(try ProbeSpecification.parse("coherence:heads=yes,m=9").first?.description == "coherence:m=9,heads=yes@log")
+    #expect(try ProbeSpecification.parse("coherence:heads=no").first?.description == "coherence@log")
     for bad in [
-      "coherence:m=2,m=3", "coherence:bn=none", "coherence:nulls=20", "contributions:nulls=1", "coherence:",
+      "coherence:heads=3", "coherence:heads=yes,heads=no", "measures:heads=yes", "coherence:m=2,m=3",
+      "coherence:bn=none", "coherence:nulls=20", "contributions:nulls=1", "coherence:",
       "coherence:m",
       "coherence:m=1", "coherence:m=4,", "contributions:nulls=10000",
     ] {
       expectError(.configuration, "is not known; write m=N") { _ = try ProbeSpecification.parse(bad) }
     }
+  }
+
+  /// Heads are measures of their own; a model without any has none to measure.
+  @Test func everyHeadByItself() throws {
+    let scratch = try Scratch()
+    func configuration(_ model: String, _ dataset: String) -> TrainingConfiguration {
+      smallConfiguration {
+        ($0.model, $0.dataset, $0.noise, $0.steps) = (model, dataset, 0, 2)
+        if dataset != "digits" { ($0.subset, $0.testSubset, $0.validation) = (nil, nil, 0) }
+        $0.probe = ["coherence:m=12,heads=yes@every:2"]
+      }
+    }
+    let run = try startRun(configuration("transformer:layers=1,width=8,heads=2", "modular:7"), at: scratch.path("run"))
+    _ = try run.train()
+    let measures = try run.directory.log(MeasureRecord.self).filter { $0.step == 2 && $0.split == "train" }
+    let names = measures.map(\.measure).filter { $0.contains("head_") }
+    let attention = "encoder.layers.encoder_layer_0.self_attention"
+    #expect(
+      names == (0..<2).flatMap { head in ["alpha", "m_coherence"].map { "\($0):\(attention).head_\(head)" } })
+    let layers = try run.directory.log(CoherenceRecord.self).map(\.layer)
+    #expect(layers.contains(attention) && !layers.contains { $0.contains("head_") })
+    expectError(.configuration, "no layer of heads") { _ = try Trainer.make(configuration("mlp:8", "digits")) }
   }
 
   /// Both treatments of batch normalisation at the same weights: that of the batch is what a pass over whole mini-batches
