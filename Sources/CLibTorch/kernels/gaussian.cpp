@@ -92,7 +92,9 @@ CT_INLINE void turn(uint32_t word, float &cosine, float &sine) {
 CT_INLINE void normals(float *__restrict out, const Words &w) {
   float x[4][lanes];
   for (int64_t i = 0; i < lanes; ++i) {
-    const float r = std::sqrt(2 * minus_log(w.a[i])), t = std::sqrt(2 * minus_log(w.c[i]));
+    // std::sqrt would have to set errno, and keep the loop from being a vector operation: four times as long.
+    const float r = __builtin_elementwise_sqrt(2 * minus_log(w.a[i]));
+    const float t = __builtin_elementwise_sqrt(2 * minus_log(w.c[i]));
     float c, s;
     turn(w.b[i], c, s);
     x[0][i] = r * c;
