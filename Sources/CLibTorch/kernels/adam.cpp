@@ -32,7 +32,9 @@ CT_INLINE bool update(scalar *__restrict parameter, const scalar *__restrict gra
     const scalar v = s.beta2 * second[i] + s.fresh2 * g * g;
     first[i] = m;
     second[i] = v;
-    const scalar next = s.kept * parameter[i] - s.rate * m / (std::sqrt(v) * s.root_correction + s.epsilon);
+    // std::sqrt would have to set errno, and keep the loop from being a vector operation: seven times as long.
+    const scalar root = __builtin_elementwise_sqrt(v) * s.root_correction;
+    const scalar next = s.kept * parameter[i] - s.rate * m / (root + s.epsilon);
     parameter[i] = next;
     largest = std::max(largest, magnitude(next));
   }
