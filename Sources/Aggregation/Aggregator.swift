@@ -45,13 +45,11 @@ public struct AggregatedRun: Sendable {
   public var plannedSteps: Int
   /// Of what the aggregator draws by chance.
   public var seed: UInt64
-  /// Where gradients are computed.
-  public var device: Device
 
   /// A run of so many examples and steps.
-  public init(exampleCount: Int, batchSize: Int, plannedSteps: Int, seed: UInt64, device: Device = .cpu) {
+  public init(exampleCount: Int, batchSize: Int, plannedSteps: Int, seed: UInt64) {
     (self.exampleCount, self.batchSize, self.plannedSteps) = (exampleCount, batchSize, plannedSteps)
-    (self.seed, self.device) = (seed, device)
+    self.seed = seed
   }
 }
 

@@ -54,4 +54,26 @@ extension Assessment {
     }
     return SeedMean(values)
   }
+
+  /// The mean over seeds of a run's value beside another's with the same seed: settings have images and first weights in
+  /// common then, which can move both values more than what the settings differ in.
+  ///
+  /// - Parameter control: the other values, by seed (`valuesBySeed`).
+  mutating func seedMean(
+    _ name: String, of runs: [RunHistory], beside control: [UInt64: Double], missing what: String,
+    _ value: (RunHistory) -> Double?, _ compare: (_ own: Double, _ control: Double) -> Double = { $0 - $1 }
+  ) -> SeedMean? {
+    seedMean(name, of: runs, missing: what) { run in
+      guard let own = value(run), let other = control[run.seed] else { return nil }
+      return compare(own, other)
+    }
+  }
+}
+
+extension [RunHistory] {
+  /// A value for each seed that has one.
+  func valuesBySeed(_ value: (RunHistory) -> Double?) -> [UInt64: Double] {
+    Dictionary(
+      onePerSeed.compactMap { run in value(run).map { (run.seed, $0) } }, uniquingKeysWith: { first, _ in first })
+  }
 }

@@ -142,8 +142,7 @@ public final class Trainer {
     var noise = SeededGenerator(seed: settings.seed, stream: .privacyNoise)
     try aggregator.prepare(
       for: AggregatedRun(
-        exampleCount: sampler.count, batchSize: sampler.batchSize, plannedSteps: settings.steps, seed: noise.next(),
-        device: device))
+        exampleCount: sampler.count, batchSize: sampler.batchSize, plannedSteps: settings.steps, seed: noise.next()))
     learning = LearningRecord(count: data.train.count)
     average = try settings.averagingDecay.map { try WeightAverage(model, store: store, decay: $0) }
     predictions = try PredictionMemory(settings.loss, count: data.train.count, classes: data.train.classCount)

@@ -242,20 +242,13 @@ struct GK3: GrokkingRule {
       if delay.mean < minimumDelay {
         assessment.notTested("AdamW alone generalises nearly as soon as it memorises; it takes fewer training pairs")
       }
-      let reference = Dictionary(
-        control.onePerSeed.map { ($0.seed, GrokkingCourse($0).generalised) }, uniquingKeysWith: { first, _ in first })
       let never = own.onePerSeed.count { GrokkingCourse($0).generalised == nil }
       assessment.note("seeds with which \(optimizer.title) never generalises", Double(never))
       let share = assessment.seedMean(
         "steps to generalisation with \(optimizer.title), as a share", of: own,
-        missing: "\(optimizer.title) beside AdamW alone"
-      ) { run in
-        guard let known = reference[run.seed], let known, let steps = GrokkingCourse(run).generalised ?? run.steps
-        else {
-          return nil
-        }
-        return Double(steps) / Double(known)
-      }
+        beside: control.valuesBySeed { GrokkingCourse($0).generalised.map(Double.init) },
+        missing: "\(optimizer.title) beside AdamW alone",
+        { (GrokkingCourse($0).generalised ?? $0.steps).map(Double.init) }, /)
       guard let share else { return }
       assessment.expect(
         share.isAbove(1).map(!),

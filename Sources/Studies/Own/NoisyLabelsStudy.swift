@@ -313,18 +313,10 @@ struct NL3: NoisyLabelsRule {
             guard last(NoisyRecipe.plain, NoisyRecipe.asymmetric, runs, &assessment) != nil,
               last(median, NoisyRecipe.asymmetric, runs, &assessment) != nil
             else { return }
-            // A seed has the same images, labels and first weights with every recipe.
-            let control = Dictionary(
-              NoisyRecipe.plain.runs(in: own).map { ($0.seed, $0.accuracy("test").last?.value) },
-              uniquingKeysWith: { first, _ in first })
+            func end(_ run: RunHistory) -> Double? { run.accuracy("test").last?.value }
             let help = assessment.seedMean(
-              "\(median.title) above SGD", of: median.runs(in: own), missing: "both with the same seed"
-            ) { run in
-              guard let value = run.accuracy("test").last?.value, let other = control[run.seed] ?? nil else {
-                return nil
-              }
-              return value - other
-            }
+              "\(median.title) above SGD", of: median.runs(in: own),
+              beside: NoisyRecipe.plain.runs(in: own).valuesBySeed(end), missing: "both with the same seed", end)
             guard let help else { return }
             assessment.expect(
               help.isAbove(Self.help).map(!), else: "\(median.title) ends higher by more than 0.02",

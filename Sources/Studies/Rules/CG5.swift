@@ -63,16 +63,11 @@ struct CG5: Rule {
     }
     for (before, after) in zip(levels, levels.dropFirst()) where !before.runs.isEmpty && !after.runs.isEmpty {
       let place = "from \(Level.text(before.level)) to \(Level.text(after.level))"
-      let twins = Dictionary(before.runs.onePerSeed.map { ($0.seed, $0) }, uniquingKeysWith: { first, _ in first })
       let change = assessment.seedMean(
-        "change of \(what) \(place)", of: after.runs, missing: "both levels with the same seed \(place)"
-      ) { run in
-        guard let own = Early(run).flatMap(value), let twin = twins[run.seed].flatMap({ Early($0) }).flatMap(value)
-        else {
-          return nil
-        }
-        return own - twin
-      }
+        "change of \(what) \(place)", of: after.runs,
+        beside: before.runs.valuesBySeed { Early($0).flatMap(value) },
+        missing: "both levels with the same seed \(place)",
+        { Early($0).flatMap(value) })
       guard let change else { continue }
       assessment.expect(
         change.isAbove(0).map(!), else: "it rises \(place)", open: "it is the same within two standard errors \(place)")
