@@ -12,8 +12,8 @@ import Testing
     let above: String
   }
 
-  private static func lines() throws -> [Line] {
-    let root = try #require(Program.root).appendingPathComponent("Sources")
+  private static func lines(of folder: String = "Sources") throws -> [Line] {
+    let root = try #require(Program.root).appendingPathComponent(folder)
     let files = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL }
     return try (files ?? []).filter { $0.pathExtension == "swift" }.sorted { $0.path < $1.path }.flatMap { file in
       let name = file.path.dropFirst(root.path.count + 1)
@@ -114,5 +114,18 @@ import Testing
         && !allowed.contains { line.place.hasPrefix($0 + ":") }
     }
     #expect(faults.isEmpty, "\(faults.map { $0.place + ": " + $0.text })")
+  }
+
+  /// Matrix products have one number of threads for the whole process: tests that set it run one at a time, and
+  /// `scripts/run-tests` has a list of those.
+  @Test func onlyTestsThatRunAloneSetThreads() throws {
+    let root = try #require(Program.root)
+    let script = try String(contentsOf: root.appendingPathComponent("scripts/run-tests"), encoding: .utf8)
+    let list = try #require(script.firstMatch(of: /alone='\^\((.*)\)\\\.'/))
+    let alone = list.output.1.split(separator: "|").map { $0 + "/" }
+    let faults = try Self.lines(of: "Tests").filter { line in
+      line.text.contains("Runtime.setThreadCount(") && !alone.contains { line.place.hasPrefix($0) }
+    }
+    #expect(alone.count > 1 && faults.isEmpty, "\(faults.map { $0.place + ": " + $0.text })")
   }
 }

@@ -78,6 +78,44 @@ import Testing
     #expect(page.contains("a/x</button>") && page.contains("Some of these runs are no longer there."))
   }
 
+  /// Zoomed in, all points of the steps that are seen are there, with one on either side.
+  @Test func moreOfFewerSteps() async throws {
+    let scratch = try Scratch()
+    let run = try scratch.run("run", steps: 6000)
+    let dashboard = try await RunningDashboard([scratch.url.path], scratch: scratch)
+    let id = FolderIndex.id(run.url.path)
+    func steps(_ address: String) async throws -> [String: [Int]] {
+      let answer = try await dashboard.get(address)
+      #expect(answer.status == 200 && answer.headers["content-type"] == "application/json")
+      let report = try JSONDecoder().decode(Report.self, from: Data(answer.body.utf8))
+      return try Dictionary(
+        uniqueKeysWithValues: report.figures.map { ($0.id, try #require($0.data[$0.id]?.series?.first?.x)) })
+    }
+    let seen = try await steps("/run/\(id)/figures?from=1000.5&to=1100")
+    #expect(seen["accuracy"] == Array(1000...1101) && seen["loss"] == Array(1000...1101))
+    #expect(seen["alpha-by-step"] == Array(stride(from: 1000, through: 1105, by: 5)))
+    #expect(try await steps("/compare/figures?run=\(id)&from=0&to=3")["test-loss"] == Array(0...4))
+    let all = try #require(try await steps("/run/\(id)/figures?from=-1e300&to=1e300")["accuracy"])
+    #expect(all.count < 3000 && all.first == 0 && all.last == 6000)
+    for query in ["", "?from=1", "?from=2&to=1", "?from=nan&to=1", "?from=0&to=inf", "?from=x&to=1"] {
+      let answer = try await dashboard.get("/run/\(id)/figures\(query)")
+      #expect(answer.status == 400 && answer.body.contains("from=STEP"), "\(query)")
+    }
+    #expect(try await dashboard.get("/compare/figures?run=gone&from=0&to=1").status == 404)
+  }
+
+  private struct Report: Decodable {
+    struct Figure: Decodable {
+      struct Data: Decodable {
+        struct Series: Decodable { let x: [Int] }
+        let series: [Series]?
+      }
+      let id: String
+      let data: [String: Data]
+    }
+    let figures: [Figure]
+  }
+
   @Test func settings() {
     let yaml = "a: 1\n# b: 2\nlist:\n- x\n- y: 3\nempty: []\nmap:\n  inner: \"z\"\nlast:\n"
     let values = RunSettings.lines(of: yaml)

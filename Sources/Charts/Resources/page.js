@@ -103,7 +103,7 @@ function zoomOf(chart, name, channel) {
 
 function setZoom(chart, name, channel, ends) {
   if (isPanels(chart.figure.chart)) chart.zoom[zoomKey(name, channel)] = ends;
-  else if (name === "x" && channel.title === "Training step") stepZoom = ends;
+  else if (name === "x" && channel.title === "Training step") setStepZoom(ends);
   else if (name === "y" && isAccuracy(chart.figure.chart)) accuracyZoom = ends;
   else chart.zoom[name] = ends;
 }
@@ -111,10 +111,26 @@ function setZoom(chart, name, channel, ends) {
 const isZoomed = () => Boolean(stepZoom || accuracyZoom) || charts.some(chart => Object.keys(chart.zoom).length > 0);
 
 function unzoom() {
-  stepZoom = accuracyZoom = null;
+  accuracyZoom = null;
+  setStepZoom(null);
   for (const chart of charts) chart.zoom = {};
   return redraw();
 }
+
+/* Whoever has more points of the steps that are seen may bring them; until then what is there is drawn. */
+function setStepZoom(ends) {
+  stepZoom = ends;
+  for (const chart of charts) Object.assign(chart, described(chart.figure));
+  document.dispatchEvent(new Event("zoomedsteps"));
+}
+globalThis.zoomedSteps = () => stepZoom;
+globalThis.refineFigures = figures => {
+  for (const chart of charts) {
+    const fine = figures.find(figure => figure.id === chart.figure.id);
+    if (fine) Object.assign(chart, described(chart.figure, fine.data));
+  }
+  return redraw();
+};
 
 /* Ticks of logarithmic axes, where these span enough for them. */
 function ticksWithin([low, high]) {
@@ -164,7 +180,7 @@ function specification(chart) {
   const figure = chart.figure;
   const spec = JSON.parse(JSON.stringify(figure.chart));
   if (isPanels(spec)) {
-    spec.datasets = Object.fromEntries(Object.entries(figure.data).map(([name, data]) => [name, unpacked(data)]));
+    spec.datasets = Object.fromEntries(Object.entries(chart.data).map(([name, data]) => [name, unpacked(data)]));
     for (const panel of spec.concat) {
       zoomViews(chart, panel.layer, mainLayer(panel));
       hover(panel);
@@ -188,7 +204,7 @@ function specification(chart) {
     if (isAccuracy(spec) && (whole || logarithmic)) encoding.y.scale = { domain: [0, 1] };
   }
   zoomViews(chart, views(spec), mainView(spec));
-  spec.datasets = Object.fromEntries(Object.entries(figure.data).map(([name, data]) => [name, unpacked(data)]));
+  spec.datasets = Object.fromEntries(Object.entries(chart.data).map(([name, data]) => [name, unpacked(data)]));
   return isDark() ? recolored(spec) : spec;
 }
 
@@ -422,12 +438,12 @@ function save(chart, format) {
 const back = document.getElementById("unzoom");
 back && back.addEventListener("click", unzoom);
 
-/* What drawing needs to know of a figure: its curves, and what its colours and its y axis mean. */
-function described(figure) {
-  const series = Object.values(figure.data).flatMap(data => data.curves ? data.series : [])
+/* What drawing needs to know of a figure: its data, its curves, and what its colours and its y axis mean. */
+function described(figure, data = figure.data) {
+  const series = Object.values(data).flatMap(data => data.curves ? data.series : [])
     .map(s => ({ ...s, index: REPORT.runs.indexOf(s.series) }));
   const { y, color } = isPanels(figure.chart) ? {} : mainView(figure.chart).encoding;
-  return { figure, series, byMeasure: Boolean(color) && color.field === "measure", percent: isShare(y) };
+  return { figure, data, series, byMeasure: Boolean(color) && color.field === "measure", percent: isShare(y) };
 }
 
 for (const figure of REPORT.figures) {
@@ -457,7 +473,8 @@ for (const figure of REPORT.figures) {
 /* New data for the figures of this page, as from a run that is still training; false when they are other figures. */
 globalThis.replaceFigures = figures => {
   if (figures.map(f => f.id).join() !== charts.map(chart => chart.figure.id).join()) return false;
-  figures.forEach((figure, i) => Object.assign(charts[i], described(figure)));
+  /* Zoomed in, what is drawn stays until there are points of these steps. */
+  figures.forEach((figure, i) => Object.assign(charts[i], described(figure, stepZoom ? charts[i].data : figure.data)));
   return redraw().then(() => true);
 };
 

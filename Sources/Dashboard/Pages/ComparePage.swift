@@ -21,16 +21,22 @@ struct ComparePage {
   /// What was left out, and why.
   let notes: [String]
 
+  /// The figures of the runs on common axes.
+  var figures: [Figure] {
+    RunFigures.figures(
+      comparing: zip(runs, zip(labels, shades)).map {
+        RunFigures.Compared(label: $1.0, shade: $1.1, curves: $0.curves)
+      })
+  }
+
+  private var shades: [Shade] { runs.indices.map { Palette.categorical[$0 % Palette.categorical.count] } }
+
   /// The page.
   ///
   /// - Parameter frame: what is around it.
   func html(in frame: SiteFrame) -> String {
-    let labels = self.labels
-    let shades = runs.indices.map { Palette.categorical[$0 % Palette.categorical.count] }
-    let compared = zip(runs, zip(labels, shades)).map {
-      RunFigures.Compared(label: $1.0, shade: $1.1, curves: $0.curves)
-    }
-    let figures = RunFigures.figures(comparing: compared)
+    let (labels, shades, figures) = (self.labels, self.shades, self.figures)
+    let query = runs.map { "run=\($0.entry.id)" }.joined(separator: "&amp;")
     let keys = zip(labels, shades).enumerated().map { index, key in
       """
       <button type="button" class="key" data-run="\(index)" aria-pressed="true" title="Show or hide this run">\
@@ -44,7 +50,7 @@ struct ComparePage {
         <h1>\(runs.count) runs</h1>
         \(notes.map(SiteFrame.notice).joined())
         <div class="toolbar"><div class="keys" role="group" aria-label="Runs">\(keys.joined())</div>
-        <div class="switches">\(PageFrame.zoomButton)
+        <div class="switches" data-figures="/compare/figures?\(query)">\(PageFrame.zoomButton)
         <button type="button" id="log" aria-pressed="false" title="Logarithmic step axis">log step</button></div></div>
         \(PageFrame.sections(of: figures))
         \(table(labels, shades))

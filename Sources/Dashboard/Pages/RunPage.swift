@@ -30,7 +30,7 @@ struct RunPage {
         \(problem.map(SiteFrame.notice) ?? "")
         <div class="toolbar"><div class="keys"><a class="button" href="/run/\(entry.id)/report">Full report</a>\
         \(Self.downloads(entry))</div>
-        <div class="switches">\(PageFrame.zoomButton)
+        <div class="switches" data-figures="/run/\(entry.id)/figures">\(PageFrame.zoomButton)
         <button type="button" id="log" aria-pressed="false" title="Logarithmic step axis">log step</button></div></div>
         \(figures.isEmpty && problem == nil ? nothing : drawn)
         \(events)

@@ -72,6 +72,17 @@ actor CurveStore {
     return report
   }
 
+  /// The curves of a run within some of its steps, with the points that curves over all of them leave out.
+  ///
+  /// - Parameters:
+  ///   - folder: the run directory.
+  ///   - steps: the steps that are seen.
+  /// - Throws: `RunStoreError` naming file and line of what cannot be read.
+  func curves(of folder: URL, within steps: ClosedRange<Double>) throws -> RunCurves {
+    let all = try reading(of: folder).curves
+    return items[folder.path]?.logs.curves(within: steps) ?? all
+  }
+
   private func forget(besides path: String) {
     var held = items.values.reduce(0) { $0 + $1.logs.count }
     for (other, item) in items.sorted(by: { $0.value.used < $1.value.used }) where held > limit && other != path {

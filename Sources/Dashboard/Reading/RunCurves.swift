@@ -31,14 +31,16 @@ final class RunLogs {
   }
 
   /// The curves, thinned for the screen.
-  func curves() -> RunCurves {
+  ///
+  /// - Parameter steps: the steps that are seen, of which more points are kept the fewer they are; nil for all.
+  func curves(within steps: ClosedRange<Double>? = nil) -> RunCurves {
     RunCurves(
-      loss: evaluations("loss"), accuracy: evaluations("acc1"), alpha: alpha(), layers: layers(),
-      contributions: shares())
+      loss: evaluations("loss", steps), accuracy: evaluations("acc1", steps), alpha: alpha(steps),
+      layers: layers(steps), contributions: shares(steps))
   }
 
   /// One curve for each split, and for each group where there is more than one in it.
-  private func evaluations(_ name: String) -> [RunCurves.Curve] {
+  private func evaluations(_ name: String, _ steps: ClosedRange<Double>?) -> [RunCurves.Curve] {
     let column = metrics.column(name)
     // Without corrupt examples the pristine ones are all.
     let splits = Set(metrics.series.filter { $0.key == ["train", "corrupt"] && !$0.steps.isEmpty }.map { $0.key[0] })
@@ -46,7 +48,7 @@ final class RunLogs {
       let (split, group) = (series.key[0], series.key[1])
       if group == "pristine", !splits.contains(split) { return nil }
       let name = group == "all" ? split : split == "train" ? group : "\(split) \(group)"
-      return RunCurves.Curve(name: name, points: Self.points(series, column))
+      return RunCurves.Curve(name: name, points: Self.points(series, column, steps))
     }
   }
 
@@ -55,20 +57,20 @@ final class RunLogs {
     coherence.series.filter { $0.key[2] == coherence.series.first?.key[2] }
   }
 
-  private func alpha() -> [RunCurves.Curve] {
+  private func alpha(_ steps: ClosedRange<Double>?) -> [RunCurves.Curve] {
     leading.filter { $0.key[1] == "all" }.map {
-      RunCurves.Curve(name: $0.key[0], points: Self.points($0, coherence.column("alpha")).filter { $0.y > 0 })
+      RunCurves.Curve(name: $0.key[0], points: Self.points($0, coherence.column("alpha"), steps).filter { $0.y > 0 })
     }
   }
 
-  private func layers() -> RunCurves.Layers? {
+  private func layers(_ steps: ClosedRange<Double>?) -> RunCurves.Layers? {
     guard let split = leading.contains(where: { $0.key[0] == "train" }) ? "train" : leading.first?.key[0] else {
       return nil
     }
     let series = leading.filter { $0.key[0] == split && $0.key[1] != "all" }
     let (alpha, share) = (coherence.column("alpha"), coherence.column("share"))
     let cells = series.flatMap { series in
-      series.steps.indices.compactMap { index -> RunCurves.Layers.Cell? in
+      Self.seen(series.steps, steps).compactMap { index -> RunCurves.Layers.Cell? in
         let value = series.values[alpha][index]
         guard value.isFinite, value > 0, let step = Int(exactly: series.steps[index]) else { return nil }
         return .init(
@@ -78,7 +80,7 @@ final class RunLogs {
     return cells.isEmpty ? nil : RunCurves.Layers(split: split, names: series.map { $0.key[1] }, cells: cells)
   }
 
-  private func shares() -> [RunCurves.Shares] {
+  private func shares(_ steps: ClosedRange<Double>?) -> [RunCurves.Shares] {
     unique(contributions.series.map { $0.key[0] }).compactMap { sample in
       let worlds = contributions.series.filter { $0.key[0] == sample }
       guard let actual = worlds.first(where: { $0.key[1] == "0" }) else { return nil }
@@ -92,7 +94,7 @@ final class RunLogs {
             range[step] = min(known.lowerBound, value)...max(known.upperBound, value)
           }
         }
-        let points = Self.points(actual, column).map { point in
+        let points = Self.points(actual, column, steps).map { point in
           FigurePoint(x: point.x, y: point.y, low: range[point.x]?.lowerBound, high: range[point.x]?.upperBound)
         }
         return RunCurves.Curve(name: name == "f_corrupt" ? "corrupt" : "pristine", points: points)
@@ -102,9 +104,21 @@ final class RunLogs {
     }
   }
 
-  private static func points(_ series: LogColumns.Series, _ column: Int) -> [FigurePoint] {
-    let values = series.values[column]
-    return Decimation.places(x: series.steps, y: values).map { FigurePoint(x: series.steps[$0], y: values[$0]) }
+  private static func points(
+    _ series: LogColumns.Series, _ column: Int, _ steps: ClosedRange<Double>?
+  ) -> [FigurePoint] {
+    let seen = seen(series.steps, steps)
+    let (x, y) = (Array(series.steps[seen]), Array(series.values[column][seen]))
+    return Decimation.places(x: x, y: y).map { FigurePoint(x: x[$0], y: y[$0]) }
+  }
+
+  /// The places of the steps that are seen, and of one on either side, so that lines leave the plot.
+  private static func seen(_ all: [Double], _ steps: ClosedRange<Double>?) -> Range<Int> {
+    guard let steps else { return all.indices }
+    let (first, end) = (
+      all.partitioningIndex { $0 >= steps.lowerBound }, all.partitioningIndex { $0 > steps.upperBound }
+    )
+    return max(0, first - 1)..<min(all.count, end + 1)
   }
 }
 

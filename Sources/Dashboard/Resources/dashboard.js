@@ -132,6 +132,26 @@ function runs(table) {
 const table = document.getElementById("runs");
 if (table) runs(table);
 
+/* Curves come thinned to what the screen shows; the server has all points of the steps that a reader zooms to. */
+const seen = document.querySelector("[data-figures]");
+let asked = 0;
+async function refine() {
+  const ends = globalThis.zoomedSteps(), turn = asked += 1;
+  if (!ends) return;
+  const address = new URL(seen.dataset.figures, location.href);
+  address.searchParams.set("from", ends[0]);
+  address.searchParams.set("to", ends[1]);
+  try {
+    const answer = await fetch(address, { cache: "no-store" });
+    if (!answer.ok) return;
+    const report = await answer.json();
+    if (turn !== asked) return;
+    await globalThis.refineFigures(report.figures);
+    document.documentElement.dataset.refined = ends.join();
+  } catch { /* the server is gone for now: what was thinned stays */ }
+}
+if (seen) document.addEventListener("zoomedsteps", refine);
+
 /* A run that is going on: its numbers and curves as they come. A hidden page asks for nothing. */
 function follow(live) {
   let source = null, drawn = document.getElementById("report").textContent;
@@ -148,6 +168,7 @@ function follow(live) {
         if (!REPORT.shades.some(known => known[0] === shade[0])) REPORT.shades.push(shade);
       }
       if (await globalThis.replaceFigures(report.figures) === false) location.reload();
+      refine();
       document.documentElement.dataset.updates = Number(document.documentElement.dataset.updates || 0) + 1;
     });
     source.addEventListener("end", () => { close(); location.reload(); });

@@ -66,6 +66,11 @@ extension Response {
     bytes(html.utf8, type: "text/html; charset=utf-8", status: status, keeping: .checked, policy: policy)
   }
 
+  /// What the script of an open page needs of figures.
+  ///
+  /// - Parameter text: the figures as `PageFrame` writes them.
+  static func report(_ text: String) -> Response { bytes(text.utf8, type: "application/json") }
+
   /// A value as JSON.
   ///
   /// - Parameters:

@@ -80,6 +80,7 @@ struct Site: HTTPResponder {
     case (nil, _): return await runs()
     case ("runs", 2) where parts[1] == "rows": return await rows(request)
     case ("compare", 1): return try await compare(request)
+    case ("compare", 2) where parts[1] == "figures": return try await comparedFigures(request)
     case ("studies", 1):
       let snapshot = await index.snapshot()
       return page(StudyPages(snapshot: snapshot, cards: scoreCards).list(in: frame(snapshot)))
@@ -138,9 +139,28 @@ struct Site: HTTPResponder {
 
   private func compare(_ request: Request) async throws -> Response {
     let snapshot = await index.snapshot()
+    let (runs, notes) = await compared(request, snapshot) { try await curves.reading(of: $0).curves }
+    guard !runs.isEmpty else {
+      throw Failure.unusable("Choose runs to compare in the table of runs: tick two or more, then press Compare.")
+    }
+    return page(ComparePage(runs: runs, notes: notes).html(in: frame(snapshot)), hasFigures: true)
+  }
+
+  /// The figures of runs that are compared, within some steps.
+  private func comparedFigures(_ request: Request) async throws -> Response {
+    let steps = try Self.steps(of: request)
+    let (runs, _) = await compared(request, await index.snapshot()) { try await curves.curves(of: $0, within: steps) }
+    guard !runs.isEmpty else { throw Failure.notFound }
+    return .report(PageFrame.report(of: ComparePage(runs: runs, notes: []).figures))
+  }
+
+  /// The runs that a request names, and what was left out.
+  private func compared(
+    _ request: Request, _ snapshot: FolderIndex.Snapshot, _ curves: (URL) async throws -> RunCurves
+  ) async -> (runs: [ComparePage.Run], notes: [String]) {
     let ids = unique(request.uri.queryParameters[values: "run"].map(String.init))
     var notes: [String] = []
-    var compared: [ComparePage.Run] = []
+    var runs: [ComparePage.Run] = []
     let entries = ids.compactMap { snapshot.entry($0, .run) }
     if entries.count < ids.count { notes.append("Some of these runs are no longer there.") }
     if entries.count > ComparePage.limit {
@@ -149,13 +169,21 @@ struct Site: HTTPResponder {
     for entry in entries.prefix(ComparePage.limit) {
       guard let row = snapshot.rows[entry.id] else { continue }
       do {
-        compared.append(.init(entry: entry, row: row, curves: try await curves.reading(of: entry.url).curves))
+        runs.append(.init(entry: entry, row: row, curves: try await curves(entry.url)))
       } catch { notes.append("\(error)") }
     }
-    guard !compared.isEmpty else {
-      throw Failure.unusable("Choose runs to compare in the table of runs: tick two or more, then press Compare.")
+    return (runs, notes)
+  }
+
+  /// The steps that a zoomed page sees: `from` and `to` of its query.
+  private static func steps(of request: Request) throws -> ClosedRange<Double> {
+    func end(_ name: String) -> Double? {
+      request.uri.queryParameters[name].flatMap { Double(String($0)) }.flatMap { $0.isFinite ? $0 : nil }
     }
-    return page(ComparePage(runs: compared, notes: notes).html(in: frame(snapshot)), hasFigures: true)
+    guard let low = end("from"), let high = end("to"), low <= high else {
+      throw Failure.unusable("The steps to show are from=STEP and to=STEP, the smaller one first.")
+    }
+    return low...high
   }
 
   private func run(_ id: String, _ rest: [String], _ request: Request) async throws -> Response {
@@ -170,6 +198,9 @@ struct Site: HTTPResponder {
       } catch { runPage.problem = "\(error)" }
       return page(runPage.html(in: frame(snapshot)), hasFigures: true)
     case ("events", 1): return events(of: entry, request)
+    case ("figures", 1):
+      let seen = try await curves.curves(of: entry.url, within: try Self.steps(of: request))
+      return .report(PageFrame.report(of: RunFigures.figures(of: seen)))
     case ("report", 1): return try report(of: entry)
     case ("file", 2...): return try file(Array(rest.dropFirst()), of: entry, request)
     default: throw Failure.notFound
