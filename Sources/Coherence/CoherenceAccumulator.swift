@@ -15,11 +15,14 @@ public final class CoherenceAccumulator {
   private let pending: Tensor
   private var pendingCount = 0
   private var squaredNorms: [Double]
-  private var layers: [(name: String, ranges: [Range<Int>])] = []
+  private let layers: [(name: String, ranges: [Range<Int>])]
+  /// The place in the whole sample of the first example that is taken in here.
+  private let first: Int
   private let expectedCount: Int
   private let groupCount: Int
   private var groups: GroupSums?
   private var parts: PartSums?
+  private var exchange: (any SampleExchange)?
   /// Why there will be no intervals, when they were asked for.
   public private(set) var intervalProblem: String?
   private static let largestGroup = 10_000
@@ -28,12 +31,17 @@ public final class CoherenceAccumulator {
   /// - Parameters:
   ///   - plan: the model as it is looked at. Measuring leaves its store as it is, so it can happen amid training.
   ///   - expectedCount: m in the end; it decides where the groups of the jackknife are cut.
+  ///   - first: the place in the sample of the first example that is taken in here, where other processes take the others
+  ///     (`combine`).
   ///   - groupCount: groups for the jackknife; 0 for none.
   ///   - dividesLayers: whether parts of layers, such as heads, are measured by themselves, too. That takes the norms of
   ///     these layers' rows once more.
   /// - Throws: `TensorError` when memory runs out.
-  public init(_ plan: GradientPlan, expectedCount: Int, groupCount: Int = 10, dividesLayers: Bool = false) throws {
-    self.plan = plan
+  public init(
+    _ plan: GradientPlan, expectedCount: Int, first: Int = 0, groupCount: Int = 10, dividesLayers: Bool = false
+  ) throws {
+    (self.plan, self.first) = (plan, first)
+    layers = Array(zip(plan.layerNames, plan.layerRanges))
     parts = dividesLayers ? PartSums() : nil
     self.expectedCount = expectedCount
     let (whole, rest) = max(expectedCount, 0).quotientAndRemainder(dividingBy: Self.largestGroup)
@@ -60,22 +68,21 @@ public final class CoherenceAccumulator {
   ///   finite; the accumulator is then of no further use.
   @discardableResult
   public func add(_ matrix: GradientMatrix) throws -> [Double] {
-    if layers.isEmpty { layers = matrix.layers.map { ($0.name, $0.ranges) } }
     let norms = try matrix.rowSquaredNorms(addingColumnSumTo: pending, accumulating: pendingCount > 0)
     for (layer, values) in norms.enumerated() {
       if let bad = values.firstIndex(where: { !$0.isFinite }) {
         throw CoherenceError.diverged(
-          "the gradient of example \(count + bad) of the sample is not finite in layer \(matrix.layers[layer].name)")
+          "the gradient of example \(first + count + bad) of the sample is not finite in layer \(matrix.layers[layer].name)")
       }
     }
     try parts?.add(matrix)
     let sums = norms.map { $0.reduce(0, +) }
     for layer in sums.indices { squaredNorms[layer] += sums[layer] }
-    let group = count * groupCount / max(expectedCount, 1)
+    let group = (first + count) * groupCount / max(expectedCount, 1)
     count += matrix.exampleCount
     pendingCount += matrix.exampleCount
     groups?.note(count: matrix.exampleCount, squaredNorms: sums)
-    let endsGroup = count * groupCount / max(expectedCount, 1) > group
+    let endsGroup = (first + count) * groupCount / max(expectedCount, 1) > group
     if endsGroup || pendingCount >= Self.largestGroup { try flush() }
     return norms.dropFirst().reduce(norms.first ?? []) { total, layer in zip(total, layer).map { $0 + $1 } }
   }
@@ -116,7 +123,6 @@ public final class CoherenceAccumulator {
     try total.accumulate(other.total)
     count += other.count
     for layer in squaredNorms.indices { squaredNorms[layer] += other.squaredNorms[layer] }
-    if layers.isEmpty { layers = other.layers }
     if let theirs = other.parts { parts?.merge(theirs) }
     if let theirs = other.groups {
       try withGroups { try $0.absorb(theirs) }
@@ -124,6 +130,29 @@ public final class CoherenceAccumulator {
       groups = nil
       intervalProblem = intervalProblem ?? other.intervalProblem
     }
+  }
+
+  /// Adds up what the processes saw that take parts of one sample, so that each has the result of all of it. The sums of the
+  /// jackknife's groups stay where they are: their products with the total are exchanged.
+  ///
+  /// - Parameter exchange: the processes. Each has taken in its part, which may be empty but for the first one's, and is
+  ///   done with adding.
+  /// - Throws: what the exchange throws.
+  public func combine(over exchange: any SampleExchange) throws {
+    try flush()
+    try exchange.sum(total)
+    let numbers = try exchange.gather([Double(count), groups == nil ? 1 : 0] + squaredNorms)
+    let sums = numbers.reduce([Double](repeating: 0, count: squaredNorms.count + 2)) { zip($0, $1).map(+) }
+    (count, squaredNorms) = (Int(exactly: sums[0]) ?? count, Array(sums[2...]))
+    if let own = parts {
+      parts = own.adding(try exchange.concatenated(own.squaredNorms))
+    }
+    if sums[1] > 0 {
+      if groups != nil { intervalProblem = "another process could not set its sums aside, so there are no confidence intervals" }
+      groups = nil
+    }
+    try groups?.share(over: exchange)
+    self.exchange = exchange
   }
 
   /// ḡ = Σgᵢ/m over the sample in the model's element type, [P].
@@ -144,7 +173,7 @@ public final class CoherenceAccumulator {
     try flush()
     let all = squaredNorms.reduce(0, +)
     var products: [[GroupSums.Products]]?
-    try withGroups { products = try $0.products(with: total, layers: layers.map(\.ranges)) }
+    try withGroups { products = try $0.products(with: total, layers: layers.map(\.ranges), over: exchange) }
     let byLayer = try layers.enumerated().map { index, layer in
       let sumSquaredNorm = try layer.ranges.reduce(0.0) {
         let part = try total.narrow(0, from: $1.lowerBound, length: $1.count)
@@ -174,7 +203,7 @@ public final class CoherenceAccumulator {
     _ whole: Coherence, products: [GroupSums.Products]?, squaredNorm: ([Double]) -> Double
   ) -> ConfidenceInterval? {
     guard let products, let groups, let estimate = whole.alphaUnbiased else { return nil }
-    let others = zip(groups.closed, products).compactMap { group, product in
+    let others = zip(groups.all, products).compactMap { group, product in
       Coherence(
         m: whole.m - group.count,
         // Rounding must not make a square negative.
@@ -182,12 +211,13 @@ public final class CoherenceAccumulator {
         squaredNormSum: whole.squaredNormSum - squaredNorm(group.squaredNorms)
       ).alphaUnbiased
     }
-    return others.count == groups.closed.count ? ConfidenceInterval(estimate: estimate, leavingOut: others) : nil
+    return others.count == groups.all.count ? ConfidenceInterval(estimate: estimate, leavingOut: others) : nil
   }
 
   private func fromBatches(_ network: Coherence, products: [GroupSums.Products]?) -> Double? {
-    guard let products, let size = groups?.closed.first?.count, groups?.closed.allSatisfy({ $0.count == size }) ?? false
-    else { return nil }
+    guard let products, let all = groups?.all, let size = all.first?.count, all.allSatisfy({ $0.count == size }) else {
+      return nil
+    }
     return Coherence.mCoherence(fromBatchSums: products.map(\.own), total: network.sumSquaredNorm, batchSize: size)
   }
 

@@ -14,6 +14,9 @@ public struct CoherenceError: Error, CustomStringConvertible, Sendable, Equatabl
     (self.description, self.isDivergence) = (description, isDivergence)
   }
 
+  /// The sentence of another process whose gradients are no longer finite.
+  public init(diverged sentence: String) { self.init(sentence, isDivergence: true) }
+
   /// Gradients that are no longer finite.
   ///
   /// - Parameter what: which, as a clause.

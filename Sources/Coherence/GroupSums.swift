@@ -13,6 +13,9 @@ final class GroupSums {
 
   /// The groups that are complete.
   private(set) var closed: [Group] = []
+  /// The groups of all processes that share the sample, in their order; those that are complete, where there is one.
+  var all: [Group] { shared ?? closed }
+  private var shared: [Group]?
   private var current = Group()
   private let descriptor: Int32
   private let parameterCount: Int
@@ -61,6 +64,18 @@ final class GroupSums {
     }
   }
 
+  /// Takes note of how many examples and which Σ‖gᵢ‖² the groups of the other processes have.
+  func share(over exchange: any SampleExchange) throws {
+    let own = closed.map { [Double($0.count)] + $0.squaredNorms }
+    let width = Int(exactly: try exchange.gather([Double(own.first?.count ?? 0)]).map { $0[0] }.max() ?? 0) ?? 0
+    let groups = try exchange.concatenated(own.flatMap(\.self)).flatMap { numbers in
+      stride(from: 0, to: numbers.count, by: max(1, width)).map { start in
+        Group(count: Int(exactly: numbers[start]) ?? 0, squaredNorms: Array(numbers[start + 1..<start + width]))
+      }
+    }
+    shared = groups
+  }
+
   /// How the sum Sₖ of one group stands to the sum S of all, over one layer's columns.
   struct Products {
     /// ‖Sₖ‖².
@@ -69,10 +84,25 @@ final class GroupSums {
     var withTotal = 0.0
   }
 
-  /// For each layer (by its columns) and then each group: its products with the sum of all groups, float64 [P].
-  ///
-  /// The file is read once; no more than a block of it is held.
-  func products(with total: Tensor, layers: [[Range<Int>]]) throws -> [[Products]] {
+  /// For each layer (by its columns) and then each group, of all processes where several share the sample: its products with
+  /// the sum of all groups, float64 [P].
+  func products(
+    with total: Tensor, layers: [[Range<Int>]], over exchange: (any SampleExchange)?
+  ) throws -> [[Products]] {
+    let own = try products(with: total, layers: layers)
+    guard let exchange else { return own }
+    // Group by group, so that those of all processes follow one another.
+    let numbers = closed.indices.flatMap { group in own.flatMap { [$0[group].own, $0[group].withTotal] } }
+    let groups = try exchange.concatenated(numbers).flatMap { numbers in
+      stride(from: 0, to: numbers.count, by: max(1, 2 * layers.count)).map { numbers[$0..<$0 + 2 * layers.count] }
+    }
+    return layers.indices.map { layer in
+      groups.map { Products(own: $0[$0.startIndex + 2 * layer], withTotal: $0[$0.startIndex + 2 * layer + 1]) }
+    }
+  }
+
+  /// The same of the groups here. The file is read once; no more than a block of it is held.
+  private func products(with total: Tensor, layers: [[Range<Int>]]) throws -> [[Products]] {
     try layers.map { ranges in
       try closed.indices.map { group in
         var sum = Products()

@@ -25,6 +25,18 @@ struct PartSums {
     }
   }
 
+  /// Q of each part.
+  var squaredNorms: [Double] { parts.map(\.squaredNorm) }
+
+  /// The sums with those of all processes that share the sample, this one's among them; what saw nothing knows no parts.
+  func adding(_ all: [[Double]]) -> PartSums {
+    var sums = self
+    for place in parts.indices {
+      sums.parts[place].squaredNorm = all.reduce(0) { $0 + (place < $1.count ? $1[place] : 0) }
+    }
+    return sums
+  }
+
   /// Takes in what was seen elsewhere.
   mutating func merge(_ other: PartSums) {
     guard !parts.isEmpty else { return self = other }

@@ -32,6 +32,8 @@ public final class GradientPlan {
   }
   /// The names of the layers, in the order of their columns.
   public var layerNames: [String] { groups.map(\.name) }
+  /// Where the layers' columns lie in the flat buffer, in the same order.
+  public var layerRanges: [[Range<Int>]] { groups.map { ParameterStore.joined($0.entries.map(\.range)) } }
   /// The numbers of columns of the layers, in the same order.
   public var layerColumnCounts: [Int] { groups.map { $0.entries.reduce(0) { $0 + $1.range.count } } }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Collectives
 import Datasets
 import GradientMatrix
 import NeuralNetworks
@@ -61,13 +62,16 @@ extension DynamicsProbe: Probe {
 
   public func didStep(_ record: StepRecord) { learningRate = record.learningRate }
 
+  /// Ranks take whole classes each.
   public func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
     guard step > 0, let sample else { return }
-    let groups = ClassGroups(dynamics.labels, classCount: dynamics.classCount, seed: seed)
+    let groups = ClassGroups(dynamics.labels, classCount: dynamics.classCount, seed: seed).all
     let device = plan.store.values.device
+    let ranks = sample.sharing(plan)
+    let own = Array(groups[ShardPlan(count: groups.count, ranks: ranks?.count ?? 1).range(of: ranks?.rank ?? 0)])
     func zeros() throws -> Tensor { try .zeros([plan.store.count], dtype: plan.store.values.dtype, device: device) }
     let mean = try zeros()
-    let keepsMeans = groups.all.count * plan.store.count <= Self.keptMeans
+    let keepsMeans = own.count * plan.store.count <= Self.keptMeans
     let shared = try zeros()
     func takeClassMean(_ group: ClassGroups.Group, into target: Tensor) throws -> Tensor {
       var part = sample
@@ -75,31 +79,40 @@ extension DynamicsProbe: Probe {
       try part.meanGradient(plan, into: target)
       return target
     }
-    let means = try groups.all.map { group in
+    let means = try own.map { group in
       let classMean = try takeClassMean(group, into: keepsMeans ? zeros() : shared)
       try mean.add(classMean, scale: Double(group.rows.count) / Double(dynamics.count))
       return classMean
     }
+    try ranks?.sum(mean)
     let square = try mean.dot(mean)
-    for (group, kept) in zip(groups.all, means) {
-      let classMean = try keepsMeans ? kept : takeClassMean(group, into: shared)
-      let classSquare = try classMean.dot(classMean)
-      let isSampled = Set(group.sampled)
-      let own = 1 / Double(group.sampled.count)
-      let share = own * Double(group.rows.count) / Double(dynamics.count)
-      var part = sample
-      part.indices = group.rows.map { sample.indices[$0] }
-      try part.forEachChunk(plan) { matrix, range in
-        let (products, norms) = try matrix.rowProducts([mean, classMean])
-        let (dots, classDots) = (products[0], products[1])
-        for (place, position) in range.enumerated() {
-          let row = group.rows[position]
-          let isIn = isSampled.contains(row)
-          note(
-            row, squaredNorm: norms[place],
-            all: .init(dot: dots[place], square: square, share: isIn ? share : 0),
-            ofClass: .init(dot: classDots[place], square: classSquare, share: isIn ? own : 0))
+    // ‖gᵢ‖², ⟨gᵢ, ḡ⟩, ⟨gᵢ, ḡ of the class⟩ and the square of that mean, class by class.
+    let found = try sample.gathered(plan, 4) {
+      var numbers: [Double] = []
+      for (group, kept) in zip(own, means) {
+        let classMean = try keepsMeans ? kept : takeClassMean(group, into: shared)
+        let classSquare = try classMean.dot(classMean)
+        var part = sample
+        part.indices = group.rows.map { sample.indices[$0] }
+        try part.forEachChunk(plan) { matrix, _ in
+          let (products, norms) = try matrix.rowProducts([mean, classMean])
+          for place in norms.indices { numbers += [norms[place], products[0][place], products[1][place], classSquare] }
         }
+      }
+      return numbers
+    }
+    var start = 0
+    for group in groups {
+      let isSampled = Set(group.sampled)
+      let part = 1 / Double(group.sampled.count)
+      let share = part * Double(group.rows.count) / Double(dynamics.count)
+      for row in group.rows {
+        let isIn = isSampled.contains(row)
+        note(
+          row, squaredNorm: found[start],
+          all: .init(dot: found[start + 1], square: square, share: isIn ? share : 0),
+          ofClass: .init(dot: found[start + 2], square: found[start + 3], share: isIn ? part : 0))
+        start += 4
       }
     }
     dynamics.moments += 1

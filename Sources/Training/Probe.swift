@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Collectives
 import Datasets
 import GradientMatrix
 import NeuralNetworks
@@ -149,6 +150,8 @@ public struct ProbeSetup {
   public let stepsPerEpoch: Int
   /// Examples in a pass of the probe.
   public let chunkSize: Int
+  /// Ranks that share passes over gradients; nil for this process alone.
+  let group: ProcessGroup?
   /// The loss whose gradients are taken, that of the training.
   public let loss: ClassificationLoss
   /// How the examples' gradients are computed, under the probe's treatment of batch normalisation.
@@ -163,7 +166,7 @@ public struct ProbeSetup {
     var sample = try ProbeSample(
       of: data.train, labels: data.labels.assigned, candidates: data.trainIndices, split: Split.train.rawValue,
       count: size.isLimit ? min(size.count, data.trainIndices.count) : size.count, seed: seed)
-    (sample.chunkSize, sample.loss) = (chunkSize, loss)
+    (sample.chunkSize, sample.loss, sample.group) = (chunkSize, loss, group)
     return sample
   }
 
@@ -174,7 +177,7 @@ public struct ProbeSetup {
     var sample = try ProbeSample(
       of: data.test, labels: data.testProbeLabels, candidates: Array(data.test.labels.indices),
       split: Split.test.rawValue, count: min(size.count, data.test.count), seed: seed)
-    (sample.chunkSize, sample.loss) = (chunkSize, loss)
+    (sample.chunkSize, sample.loss, sample.group) = (chunkSize, loss, group)
     return sample
   }
 }

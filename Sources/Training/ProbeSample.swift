@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Coherence
+import Collectives
 import Datasets
 import GradientMatrix
 import NeuralNetworks
 import Tensors
 
 /// A fixed sample of examples, always the same ones in the same order, and the passes over their gradients.
-public struct ProbeSample: Sendable {
+public struct ProbeSample {
   /// The data set.
   public let dataset: Dataset
   /// The labels that losses are taken against, one per example of the data set.
@@ -18,6 +19,8 @@ public struct ProbeSample: Sendable {
   public let split: String
   /// Examples in a pass, at most. Results do not depend on it beyond rounding.
   public var chunkSize = usualChunkSize
+  /// Ranks that share passes over the gradients, all of which make the same ones; nil for this process alone.
+  var group: ProcessGroup?
   /// Whose gradients are taken.
   public var loss = ClassificationLoss.crossEntropy
   /// What `chunkSize` is unless memory asks for less.
@@ -48,10 +51,14 @@ public struct ProbeSample: Sendable {
     }
   }
 
-  /// The gradient matrices of the sample, chunk by chunk.
-  func forEachChunk(_ plan: GradientPlan, _ body: (GradientMatrix, Range<Int>) throws -> Void) throws {
+  /// The gradient matrices of the sample, or of some of its places, chunk by chunk.
+  func forEachChunk(
+    _ plan: GradientPlan, of places: Range<Int>? = nil, _ body: (GradientMatrix, Range<Int>) throws -> Void
+  ) throws {
     let device = plan.store.values.device
-    try dataset.forEachBatch(of: indices, size: chunkSize, device: device) { images, range in
+    let places = places ?? indices.indices
+    try dataset.forEachBatch(of: Array(indices[places]), size: chunkSize, device: device) { images, part in
+      let range = places.lowerBound + part.lowerBound..<places.lowerBound + part.upperBound
       let targets = try Tensor(indices[range].map { labels[$0] }, device: device)
       let matrix = try GradientMatrix(plan, input: images) { try loss.losses($0, targets: targets) }
       try body(matrix, range)
@@ -64,23 +71,28 @@ public struct ProbeSample: Sendable {
     try target.multiply(by: 1 / Double(indices.count))
   }
 
-  /// The same sample with its chunks no larger than a group of the jackknife, whose groups end where chunks do.
-  private func grouped(_ groupCount: Int) -> ProbeSample {
-    guard groupCount >= 2, indices.count >= 2 * groupCount else { return self }
-    var probe = self
-    probe.chunkSize = min(chunkSize, indices.count / groupCount)
-    return probe
-  }
-
-  /// One pass: S and Q of the sample, and ‖gᵢ‖² of its examples.
+  /// One pass: S and Q of the sample, and ‖gᵢ‖² of its examples. Ranks take whole groups of the jackknife each.
   func accumulate(
     _ plan: GradientPlan, groupCount: Int = 0, dividesLayers: Bool = false
   ) throws -> (accumulator: CoherenceAccumulator, squaredNorms: [Double]) {
+    let hasGroups = groupCount >= 2 && indices.count >= 2 * groupCount
+    let groups = try hasGroups ? GradientMatrix.groups(of: indices.count, count: groupCount) : []
+    let own = ownShare(of: hasGroups ? groups : indices.indices.map { $0..<$0 + 1 }, plan)
     let accumulator = try CoherenceAccumulator(
-      plan, expectedCount: indices.count, groupCount: groupCount, dividesLayers: dividesLayers)
-    var squaredNorms: [Double] = []
-    squaredNorms.reserveCapacity(indices.count)
-    try grouped(groupCount).forEachChunk(plan) { matrix, _ in squaredNorms += try accumulator.add(matrix) }
+      plan, expectedCount: indices.count, first: own.lowerBound, groupCount: groupCount, dividesLayers: dividesLayers)
+    let squaredNorms = try gathered(plan, 1) {
+      var norms: [Double] = []
+      norms.reserveCapacity(own.count)
+      // The chunks of a group are of one size, and end where it does.
+      for range in hasGroups ? groups.filter({ own.overlaps($0) }) : [own] where !range.isEmpty {
+        var part = self
+        let chunks = (range.count + chunkSize - 1) / chunkSize
+        part.chunkSize = hasGroups ? (range.count + chunks - 1) / chunks : chunkSize
+        try part.forEachChunk(plan, of: range) { matrix, _ in norms += try accumulator.add(matrix) }
+      }
+      return norms
+    }
+    if let group = sharing(plan) { try accumulator.combine(over: group) }
     return (accumulator, squaredNorms)
   }
 
@@ -111,19 +123,27 @@ public struct ProbeSample: Sendable {
     let coherence = try accumulator.result()
     let mean = try accumulator.meanGradient()
     let targets = indices.map { labels[$0] }
-    var (dots, losses, margins, isCorrect): ([Double], [Float], [Float], [Bool]) = ([], [], [], [])
-    try forEachChunk(plan) { matrix, range in
-      dots += try matrix.totalProduct(mean)
-      let facts = try matrix.output.classificationRecords(
-        targets: Tensor(Array(targets[range]), device: matrix.output.device))
-      losses += try matrix.losses.to(.float32).values(as: Float.self)
-      margins += facts.margins.map { Float($0) }
-      isCorrect += facts.ranks.map { $0 == 0 }
+    let own = ownShare(of: indices.indices.map { $0..<$0 + 1 }, plan)
+    // ⟨gᵢ, ḡ⟩, loss, margin and whether it is right.
+    let found = try gathered(plan, 4) {
+      var numbers: [Double] = []
+      try forEachChunk(plan, of: own) { matrix, range in
+        let dots = try matrix.totalProduct(mean)
+        let facts = try matrix.output.classificationRecords(
+          targets: Tensor(Array(targets[range]), device: matrix.output.device))
+        let losses = try matrix.losses.to(.float32).values(as: Float.self)
+        for place in dots.indices {
+          numbers += [dots[place], Double(losses[place]), facts.margins[place], facts.ranks[place] == 0 ? 1 : 0]
+        }
+      }
+      return numbers
     }
+    func column(_ number: Int) -> [Double] { stride(from: number, to: found.count, by: 4).map { found[$0] } }
     let examples = ExampleGradients(
       split: split, indices: indices, labels: targets, isCorrupt: indices.map { labels[$0] != dataset.labels[$0] },
-      meanSquaredNorm: try mean.dot(mean), dots: dots, squaredNorms: squaredNorms, losses: losses, margins: margins,
-      isCorrect: isCorrect, files: dataset.file(at: 0).map { _ in indices.map { dataset.file(at: $0) ?? "" } })
+      meanSquaredNorm: try mean.dot(mean), dots: column(0), squaredNorms: squaredNorms,
+      losses: column(1).map { Float($0) }, margins: column(2).map { Float($0) }, isCorrect: column(3).map { $0 == 1 },
+      files: dataset.file(at: 0).map { _ in indices.map { dataset.file(at: $0) ?? "" } })
     return (examples, coherence)
   }
 }

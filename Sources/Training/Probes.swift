@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Collectives
 import Foundation
 import GradientMatrix
 import NeuralNetworks
@@ -13,6 +14,7 @@ final class Probes {
 
   /// - Parameters:
   ///   - chunkSize: examples in a pass, when there must be fewer than usual.
+  ///   - group: ranks that share passes over gradients; nil for this process alone.
   ///   - loss: that of the training.
   ///   - makePlan: how the examples' gradients are computed, for a treatment of batch normalisation and of layers without
   ///     a rule.
@@ -20,7 +22,7 @@ final class Probes {
   ///   layer without a rule.
   init?(
     _ probes: [any Probe], data: TrainingData, seed: UInt64, batchSize: Int, chunkSize: Int?,
-    loss: ClassificationLoss, plan makePlan: (BatchNormPolicy, UnknownLayers) throws -> GradientPlan, steps: Int,
+    group: ProcessGroup?, loss: ClassificationLoss, plan makePlan: (BatchNormPolicy, UnknownLayers) throws -> GradientPlan, steps: Int,
     stepsPerEpoch: Int
   ) throws {
     guard !probes.isEmpty else { return nil }
@@ -44,7 +46,7 @@ final class Probes {
       try probe.prepare(
         ProbeSetup(
           data: data, seed: seed, batchSize: batchSize, stepsPerEpoch: stepsPerEpoch,
-          chunkSize: min(chunkSize ?? .max, usual), loss: loss, plan: plan, leadingPolicy: leading))
+          chunkSize: min(chunkSize ?? .max, usual), group: group, loss: loss, plan: plan, leadingPolicy: leading))
       return (probe, plan)
     }
   }

@@ -174,7 +174,7 @@ public final class Trainer {
       probes + [settings.stop?.makeProbe()].compactMap(\.self), data: data, seed: settings.seed,
       batchSize: settings.batchSize,
       chunkSize: activationMemory?.trainingChunk(maximum: max(ProbeSample.usualChunkSize, batchSize)),
-      loss: settings.loss,
+      group: group, loss: settings.loss,
       plan: {
         try GradientPlan(
           model, store: store, batchNormPolicy: $0, linearPolicy: policy, unknownLayers: $1)

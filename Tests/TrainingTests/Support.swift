@@ -122,6 +122,6 @@ extension Trainer {
   func setup(_ plan: GradientPlan, chunkSize: Int = ProbeSample.usualChunkSize) -> ProbeSetup {
     ProbeSetup(
       data: data, seed: settings.seed, batchSize: settings.batchSize, stepsPerEpoch: stepsPerEpoch,
-      chunkSize: chunkSize, loss: settings.loss, plan: plan, leadingPolicy: .running)
+      chunkSize: chunkSize, group: group, loss: settings.loss, plan: plan, leadingPolicy: .running)
   }
 }

@@ -178,7 +178,7 @@ struct Site: HTTPResponder {
   /// The steps that a zoomed page sees: `from` and `to` of its query.
   private static func steps(of request: Request) throws -> ClosedRange<Double> {
     func end(_ name: String) -> Double? {
-      request.uri.queryParameters[name].flatMap { Double(String($0)) }.flatMap { $0.isFinite ? $0 : nil }
+      request.uri.queryParameters[Substring(name)].flatMap { Double(String($0)) }.flatMap { $0.isFinite ? $0 : nil }
     }
     guard let low = end("from"), let high = end("to"), low <= high else {
       throw Failure.unusable("The steps to show are from=STEP and to=STEP, the smaller one first.")

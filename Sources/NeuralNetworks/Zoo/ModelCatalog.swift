@@ -47,7 +47,7 @@ public enum ModelCatalog {
 
   private static let residualWeights = InitialWeights(convolution: .normalByFanOut, linear: .uniformByFanIn)
 
-  private static let smallResNets = [20, 32, 44, 56].map { layers in
+  private static let smallResNets = [8, 14, 20, 32, 44, 56].map { layers in
     ModelEntry(
       name: "resnet\(layers)", summary: "residual network of \(layers) layers for small images (He et al., 2016)",
       usualSide: 32, minimumSide: 4, hasNormalization: true, head: "fc", weights: residualWeights
