@@ -58,6 +58,8 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
     case changes
     /// What training shows of every example, for audits of labels.
     case dynamics
+    /// The length of all weights.
+    case weights
 
     /// When it is measured where the word does not say.
     var usualSchedule: ProbeSchedule { self == .dynamics ? DynamicsProbe.usualSchedule : .logarithmic }
@@ -174,6 +176,12 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
           .configuration, "probe \"\(self)\": an audit is of all training examples; leave m=\(sampleSize ?? 0) out")
       }
       return DynamicsProbe(at: schedule, batchNorm: policy)
+    case .weights:
+      guard sampleSize == nil, normPolicy == nil else {
+        throw TrainingError(
+          .configuration, "probe \"\(self)\": the length of the weights needs no examples; leave m and bn out")
+      }
+      return WeightsProbe(at: schedule)
     case .push: return PushProbe(m: size ?? PushProbe.usualSize, at: schedule, batchNorm: policy)
     }
   }

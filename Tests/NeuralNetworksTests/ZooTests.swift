@@ -27,7 +27,7 @@ import Testing
     } throws: { error in
       ["did you mean \"resnet20\"", "mlp:WIDTH", "alexnet"].allSatisfy { "\(error)".contains($0) }
     }
-    #expect(ModelCatalog.all.count == 28)
+    #expect(ModelCatalog.all.count == 30)
     for word in ["group", "group:0", "group:-1", "group:8 ", "group:x", "none", "", "Batch", "group:08"] {
       #expect(throws: ModelError.self) { try NormalizationChoice(word) }
     }

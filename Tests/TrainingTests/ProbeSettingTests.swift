@@ -52,6 +52,25 @@ import TestSupport
     expectError(.configuration, "no layer of heads") { _ = try Trainer.make(configuration("mlp:8", "digits")) }
   }
 
+  /// The length of the weights at each moment, which neither examples nor gradients are needed for.
+  @Test func theLengthOfTheWeights() throws {
+    let trainer = try Trainer.make(smallConfiguration { ($0.steps, $0.probe) = (6, ["weights@every:3"]) })
+    var found: [(record: MeasureRecord, norm: Double)] = []
+    _ = try trainer.run(shouldStop: { false }) { event in
+      guard case .measured(let results) = event else { return }
+      let square = try trainer.weights().reduce(0.0) { sum, entry in
+        try entry.tensor.to(.float64).reshape([entry.tensor.count]).values(as: Double.self).reduce(sum) { $0 + $1 * $1 }
+      }
+      found += results[MeasureRecord.self].map { ($0, square.squareRoot()) }
+    }
+    #expect(found.map(\.record.step) == [0, 3, 6] && found.allSatisfy { $0.record.measure == "weight_norm" })
+    for (record, norm) in found { #expect(abs(record.value / norm - 1) < 1e-6) }
+    #expect(Set(found.map(\.norm)).count == 3)
+    for word in ["weights:m=5", "weights:bn=batch"] {
+      expectError(.configuration, "needs no examples") { _ = try ProbeSpecification.parse(word) }
+    }
+  }
+
   /// Both treatments of batch normalisation at the same weights: that of the batch is what a pass over whole mini-batches
   /// gives, and only the first one has intervals.
   @Test func twoTreatmentsSideBySide() throws {

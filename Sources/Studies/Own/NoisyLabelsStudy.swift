@@ -44,7 +44,7 @@ extension StudyCatalog {
           // All that a rule could stop by is measured in every run: r some times a pass, the rest after it.
           $0.evalEvery = epoch
           $0.probe = [
-            "changes@every:\(epoch)", "coherence:m=\(m)@every:\(max(1, epoch / CoherenceTurn.perPass))",
+            "changes@every:\(epoch)", "weights@every:\(epoch)", "coherence:m=\(m)@every:\(max(1, epoch / CoherenceTurn.perPass))",
           ]
         }
       }
@@ -117,13 +117,14 @@ struct NoisyRecipe {
 struct StoppingMoments {
   /// What a rule looks at.
   enum Basis: CaseIterable {
-    case last, labelWave, coherence, validation, best
+    case last, labelWave, coherence, weights, validation, best
 
     var title: String {
       switch self {
       case .last: "last"
       case .labelWave: "label wave"
       case .coherence: "coherence"
+      case .weights: "weight norm"
       case .validation: "validation"
       case .best: "best"
       }
@@ -148,6 +149,9 @@ struct StoppingMoments {
       run.accuracy("validation").peak.flatMap { peak in
         run.accuracy("validation").firstStep(reaching: peak.value).flatMap { test[$0] }
       }
+    case .weights: run.measure("weight_norm").peak.flatMap { peak in
+      run.measure("weight_norm").firstStep(reaching: peak.value).flatMap { test[$0] }
+    }
     case .labelWave: accuracy(atTurnOf: labelWave)
     case .coherence: accuracy(atTurnOf: coherence)
     }
@@ -367,9 +371,9 @@ enum NoisyLabelsFigures {
       id: "noisy-labels-stops", title: "Stopping without clean labels",
       caption: source.caption(
         "Test accuracy of SGD with the cross entropy where each rule stops it, all from the same runs: at the last step; once the "
-          + "changes of predictions have turned (label wave) or m-coherence has, in means over \(StoppingMoments.window) passes; at "
-          + "the best accuracy on held-out examples with noisy labels (validation); and at the best test accuracy, which nobody "
-          + "knows."),
+          + "changes of predictions have turned (label wave) or m-coherence has, in means over \(StoppingMoments.window) passes; "
+          + "where the weights are longest (weight norm); at the best accuracy on held-out examples with noisy labels "
+          + "(validation); and at the best test accuracy, which nobody knows."),
       section: section, categories: "Stopped by", y: .accuracy(),
       panels: noises.map { noise in
         let runs = NoisyRecipe.plain.runs(in: noise.runs(in: source.runs)).onePerSeed
