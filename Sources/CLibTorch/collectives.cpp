@@ -262,14 +262,20 @@ struct ct_group {
       std::this_thread::sleep_for(coherent::silence);
       const auto after = beats();
       std::string lost;
+      std::vector<std::string> others;
       const std::string left = names_of_gone();
       for (int64_t r = 0; r < count; ++r) {
-        const bool is_silent = r != rank && before[r] == after[r] && !store->check({coherent::key("left", r)});
+        const bool has_left = store->check({coherent::key("left", r)});
+        const bool is_silent = r != rank && before[r] == after[r] && !has_left;
         if (is_silent) lost += (lost.empty() ? "" : ", ") + name(r);
+        if (r != rank && !is_silent && !has_left) others.push_back(coherent::key("left", r));
       }
       store->set(coherent::key("left", rank), coherent::bytes("1"));
-      // Long enough for the others to ask what became of us.
-      if (rank == 0) std::this_thread::sleep_for(coherent::silence);
+      // The others ask whose fault it was, and the store goes with rank 0.
+      const auto end = coherent::Clock::now() + 2 * coherent::silence;
+      while (rank == 0 && !others.empty() && !store->check(others) && coherent::Clock::now() < end) {
+        std::this_thread::sleep_for(20ms);
+      }
       if (!lost.empty()) return lost + " was lost" + rest;
       if (!left.empty()) return left + coherent::ended;
       return "a call among the ranks failed: " + reason;

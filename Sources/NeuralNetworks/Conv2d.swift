@@ -66,6 +66,10 @@ public final class Conv2d: FactoredModule {
 
   /// The convolution of a batch.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    if try context.isReduced(input) {
+      let output = try context.reduced(self, input, weight) { try $0.convolution(weight: $1, bias: nil, geometry) }
+      return try bias.map { try output + context.value(of: $0).reshape([1, $0.value.count, 1, 1]) } ?? output
+    }
     if context.recorder == nil, context.usesGradientViews, input.suitsChannelsLastKernels,
       let gradientView = weight.gradientView, bias == nil || bias?.gradientView != nil
     {

@@ -53,6 +53,10 @@ public final class GatedLinear: FactoredModule {
   /// [..., inputs] to [..., outputs].
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     func product(_ name: String, _ weight: Parameter, _ bias: Parameter) throws -> Tensor {
+      if try context.isReduced(input) {
+        return try context.reduced(self, named: name, input, weight) { try $0.matmul($1.transpose()) }
+          + context.value(of: bias)
+      }
       let output = try input.matmul(context.value(of: weight).transpose()) + context.value(of: bias)
       return try context.record(self, named: name, input: input, output: output)
     }

@@ -62,6 +62,11 @@ extension ForwardContext {
   func linear(
     _ input: Tensor, weight: Parameter, bias: Parameter?, relu: Bool = false, of layer: any Module
   ) throws -> Tensor {
+    if try isReduced(input) {
+      let output = try reduced(layer, input, weight) { try $0.matmul($1.transpose()) }
+      let shifted = try bias.map { try output + value(of: $0) } ?? output
+      return relu ? try shifted.relu() : shifted
+    }
     let matrix = weight.value
     let (outputs, inputs) = (matrix.size(0), matrix.size(1))
     let plan = linearPolicy.plan(

@@ -22,11 +22,12 @@ public struct LinearPolicy: Sendable, Codable, Equatable {
   public var rule: Rule
   /// From how many multiplications on `sized` leaves libtorch's choice.
   public var threshold: Int
+  /// The numbers that products are computed with, those of convolutions too. In bfloat16 all go to libtorch's choice.
+  public var precision: ProductPrecision
 
   /// A policy from its parts.
-  public init(rule: Rule, threshold: Int = 1_000_000) {
-    self.rule = rule
-    self.threshold = threshold
+  public init(rule: Rule, threshold: Int = 1_000_000, precision: ProductPrecision = .float32) {
+    (self.rule, self.threshold, self.precision) = (rule, threshold, precision)
   }
 
   /// libtorch's choice for everything.

@@ -130,12 +130,11 @@ extension TrainingConfiguration {
       averagingDecay: ema, loss: try ClassificationLoss(loss))
   }
 
-  /// Who computes the products of linear layers; nil for what suits the processor.
+  /// Who computes products, and with which numbers; nil for what suits the processor.
   var linearPolicy: LinearPolicy? {
-    switch linear {
-    case "native": .native
-    case "onednn": LinearPolicy(rule: .onednn)
-    default: nil
-    }
+    let rule = LinearPolicy.Rule(rawValue: linear)
+    guard precision != .float32 || rule != nil else { return nil }
+    return LinearPolicy(
+      rule: rule ?? LinearPolicy.suited(toVendor: Processor.current.vendor).rule, precision: precision)
   }
 }

@@ -142,6 +142,7 @@ public struct RunDescription: Sendable {
       numerics: [
         "linear_rule": trainer.linearPolicy.rule.rawValue,
         "linear_threshold": String(trainer.linearPolicy.threshold),
+        "precision": trainer.linearPolicy.precision.rawValue,
         "cpu_vendor": processor.vendor,
         "cpu_capability": try Runtime.cpuCapability(),
       ],

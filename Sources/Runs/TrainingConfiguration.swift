@@ -124,6 +124,8 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var device = "cpu"
   /// Who computes the products of linear layers: "auto", "native" or "onednn".
   public var linear = "auto"
+  /// The numbers that products of matrices and convolutions are computed with.
+  public var precision = ProductPrecision.float32
 
   /// What the run is for, by key, such as "study": words for the manifest. Changes no result.
   public var tags: [String: String] = [:]

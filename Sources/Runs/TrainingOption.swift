@@ -288,5 +288,9 @@ extension TrainingConfiguration {
     .init("threads", .machine, \.threads, "Threads for the computation. (default: the machine's cores)"),
     .init("device", .machine, \.device, "Where to compute: cpu or cuda[:INDEX]. (default: cpu)"),
     .init("linear", .machine, \.linear, "What computes linear layers: auto, native or onednn. (default: auto)"),
+    .init(
+      "precision", .machine, \.precision,
+      "The numbers that matrix products and convolutions are computed with; weights and all else are float32. (default: float32)"
+    ),
   ]
 }

@@ -19,7 +19,8 @@ extension TrainingRun {
     guard let rule = manifest.numerics["linear_rule"].flatMap(LinearPolicy.Rule.init(rawValue:)),
       let threshold = manifest.numerics["linear_threshold"].flatMap({ Int($0) })
     else { return nil }
-    return LinearPolicy(rule: rule, threshold: threshold)
+    let precision = manifest.numerics["precision"].flatMap(ProductPrecision.init(rawValue:))
+    return LinearPolicy(rule: rule, threshold: threshold, precision: precision ?? .float32)
   }
 
   /// A trainer that was made by a program has to compute as the run began.
@@ -27,9 +28,9 @@ extension TrainingRun {
     guard let policy, policy != trainer.linearPolicy else { return }
     throw TrainingError(
       .checkpoint,
-      "the run computes linear layers by the rule \(policy.rule.rawValue) from \(policy.threshold) multiplications on, the "
-        + "trainer by \(trainer.linearPolicy.rule.rawValue) from \(trainer.linearPolicy.threshold); give the trainer that "
-        + "linearPolicy")
+      "the run computes products by the rule \(policy.rule.rawValue) from \(policy.threshold) multiplications on in "
+        + "\(policy.precision.rawValue), the trainer by \(trainer.linearPolicy.rule.rawValue) from "
+        + "\(trainer.linearPolicy.threshold) in \(trainer.linearPolicy.precision.rawValue); give the trainer that linearPolicy")
   }
 
   /// The labels of a run never change under way: noise settings or a label file that now say otherwise are an error.

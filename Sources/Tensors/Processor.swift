@@ -23,7 +23,8 @@ public struct Processor: Sendable, Codable, Equatable {
     }
     let flags = Set((fields["flags"] ?? fields["Features"] ?? "").split(separator: " ").map(String.init))
     let wanted = [
-      "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve",
+      "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "sve",
+      "bf16",
     ]
     return Processor(
       vendor: fields["vendor_id"] ?? fields["CPU implementer"] ?? "unknown", model: fields["model name"] ?? "unknown",

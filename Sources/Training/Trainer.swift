@@ -134,6 +134,9 @@ public final class Trainer {
     let device = store.values.device
     (self.model, self.store, self.data, self.settings) = (model, store, data, settings)
     (self.aggregator, self.optimizer, self.learningRate) = (aggregator, optimizer, learningRate)
+    if let problem = policy.precision.problem(on: store.values.device) {
+      throw TrainingError(.configuration, "precision \(policy.precision.rawValue): \(problem); leave precision out")
+    }
     self.linearPolicy = policy
     sampler = try BatchSampler(
       count: data.trainIndices.count, batchSize: settings.batchSize, seed: settings.seed, dropLast: settings.dropsLast,

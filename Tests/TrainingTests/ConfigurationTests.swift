@@ -188,7 +188,7 @@ import TestSupport
     full.evalEvery = 4
     full.checkpointEvery = 5
     full.device = "cuda:1"
-    full.linear = "native"
+    (full.linear, full.precision) = ("native", .bfloat16)
     full.testSubset = 17
     full.noisyTestProbes = true
     (full.testFraction, full.warmup, full.freeze) = (0.1 + 0.2, 7, ["layer1.*", "*.bias", "fc?"])

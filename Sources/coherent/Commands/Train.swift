@@ -18,6 +18,7 @@ extension Initializer: ExpressibleByArgument {}
 extension HeadPolicy: ExpressibleByArgument {}
 extension EvaluationPolicy: ExpressibleByArgument {}
 extension WeightSelection: ExpressibleByArgument {}
+extension ProductPrecision: ExpressibleByArgument {}
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
