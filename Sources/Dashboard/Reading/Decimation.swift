@@ -4,8 +4,9 @@ import Charts
 
 /// Thins curves to what a plot can show: from the points that fall on one column of pixels the lowest and the highest.
 enum Decimation {
-  /// More columns than a plot of a card is wide, and so few that a card, which keeps 2000 points, thins no further.
-  static let columns = 640
+  /// As many columns as a plot of a card is wide before the page enlarges it: more points take longer to draw than to
+  /// read. A card keeps 2000 points, so that it thins no further.
+  static let columns = 400
 
   /// The places of the points that a plot shows, ascending: of each column of pixels the lowest and the highest, both on
   /// an even and on a logarithmic axis of steps, which readers switch between, and the first and the last point. Points
