@@ -21,7 +21,7 @@ extension StudyCatalog {
     scales: [
       .smoke: "500 built-in digits, 1×32, 60 steps, groups of 5 and 17",
       .small:
-        "MNIST, glyphs:10 and glyphs:100 (3×256), CIFAR-10 (2×512 and ResNet-8), 5000 to 20 000 images, groups of 8 to 128, 50 % noise, 3 seeds",
+        "MNIST, glyphs:10 and glyphs:100 (3×256), CIFAR-10 (2×512 and ResNet-8), 2500 to 20 000 images, groups of 8 to 128, 50 % noise, 3 seeds",
       .paper: "all of MNIST and CIFAR-10 and 60 000 glyphs, groups of 8 to 512, 50 % noise, 3 seeds",
     ], fixed: ["batch-size", "subset"], rules: [GS1(), GS2()], figures: OwnFigures.groupSize
   ) { request in
@@ -60,7 +60,7 @@ extension StudyCatalog {
     case .small:
       return [8, 32, 128].map { mnist(20_000, $0) } + [mnist(5000, 32, epochs: 60)]
         + [10, 100].map { mnist(20_000, 32, dataset: "glyphs:\($0)") }
-        + [cifar("mlp:512,512", 10_000, epochs: 40), cifar("resnet8", 5000, epochs: 50, lr: 0.1)]
+        + [cifar("mlp:512,512", 5000, epochs: 50), cifar("resnet8", 2500, epochs: 60, lr: 0.1)]
     case .paper:
       return [8, 32, 128, 512].map { mnist(nil, $0, epochs: 40) } + [mnist(10_000, 32, epochs: 60)]
         + [10, 100, 1000].map { mnist(nil, 32, dataset: "glyphs:\($0)", epochs: 40) }
