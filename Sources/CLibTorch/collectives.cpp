@@ -262,25 +262,41 @@ struct ct_group {
       std::this_thread::sleep_for(coherent::silence);
       const auto after = beats();
       std::string lost;
-      std::vector<std::string> others;
+      std::vector<int64_t> living;
       const std::string left = names_of_gone();
       for (int64_t r = 0; r < count; ++r) {
         const bool has_left = store->check({coherent::key("left", r)});
         const bool is_silent = r != rank && before[r] == after[r] && !has_left;
         if (is_silent) lost += (lost.empty() ? "" : ", ") + name(r);
-        if (r != rank && !is_silent && !has_left) others.push_back(coherent::key("left", r));
+        if (r != rank && !is_silent && !has_left) living.push_back(r);
       }
       store->set(coherent::key("left", rank), coherent::bytes("1"));
-      // The others ask whose fault it was, and the store goes with rank 0.
-      const auto end = coherent::Clock::now() + 2 * coherent::silence;
-      while (rank == 0 && !others.empty() && !store->check(others) && coherent::Clock::now() < end) {
-        std::this_thread::sleep_for(20ms);
-      }
+      if (rank == 0) await_questions(living, after);
       if (!lost.empty()) return lost + " was lost" + rest;
       if (!left.empty()) return left + coherent::ended;
       return "a call among the ranks failed: " + reason;
     } catch (const std::exception &) {
       return "rank 0 was lost, which keeps the addresses of all" + rest;
+    }
+  }
+
+  // The store goes with rank 0, and the others ask it whose fault it was, each when its own work lets it: as long as they
+  // live, and no longer than a call may take.
+  void await_questions(std::vector<int64_t> living, std::vector<int64_t> beats) {
+    const auto end = coherent::Clock::now() + timeout;
+    auto next = coherent::Clock::now() + coherent::silence;
+    while (!living.empty() && coherent::Clock::now() < end) {
+      std::this_thread::sleep_for(20ms);
+      const bool is_time = coherent::Clock::now() >= next;
+      if (is_time) next += coherent::silence;
+      std::erase_if(living, [&](int64_t r) {
+        if (store->check({coherent::key("left", r)})) return true;
+        if (!is_time) return false;
+        const int64_t now = store->add(coherent::key("beat", r), 0);
+        const bool is_silent = now == beats[r];
+        beats[r] = now;
+        return is_silent;
+      });
     }
   }
 

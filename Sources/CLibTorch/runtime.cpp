@@ -73,7 +73,16 @@ std::string load_cuda_library() {
   }
 #endif
   // hasCUDA() is about devices; this is about the library.
-  if (at::detail::getCUDAHooks().hasCUDART()) return "";
+  if (at::detail::getCUDAHooks().hasCUDART()) {
+    // float32 is float32 in every product, sums of bfloat16 products are float32, and cuDNN repeats its bits.
+    auto &context = at::globalContext();
+    context.setAllowTF32CuBLAS(false);
+    context.setAllowTF32CuDNN(false);
+    context.setAllowBF16ReductionCuBLAS(false);
+    context.setBenchmarkCuDNN(false);
+    context.setDeterministicCuDNN(true);
+    return "";
+  }
   return "libtorch was asked about CUDA before libtorch_cuda was loaded, and keeps its answer; ask for the CUDA devices "
          "before anything else";
 }

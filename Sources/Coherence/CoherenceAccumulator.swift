@@ -18,8 +18,7 @@ public final class CoherenceAccumulator {
   private let layers: [(name: String, ranges: [Range<Int>])]
   /// The place in the whole sample of the first example that is taken in here.
   private let first: Int
-  private let expectedCount: Int
-  private let groupCount: Int
+  private let cuts: [Range<Int>]
   private var groups: GroupSums?
   private var parts: PartSums?
   private var exchange: (any SampleExchange)?
@@ -43,16 +42,14 @@ public final class CoherenceAccumulator {
     (self.plan, self.first) = (plan, first)
     layers = Array(zip(plan.layerNames, plan.layerRanges))
     parts = dividesLayers ? PartSums() : nil
-    self.expectedCount = expectedCount
-    let (whole, rest) = max(expectedCount, 0).quotientAndRemainder(dividingBy: Self.largestGroup)
-    self.groupCount = max(groupCount, whole + (rest > 0 ? 1 : 0), 1)
+    cuts = Self.groups(of: expectedCount, count: groupCount)
     total = try Tensor.zeros([plan.store.count], dtype: .float64, device: plan.store.values.device)
     pending = try Tensor.zeros([plan.store.count], dtype: plan.store.values.dtype, device: plan.store.values.device)
     squaredNorms = Array(repeating: 0, count: plan.layerNames.count)
-    guard groupCount >= 2, expectedCount >= 2 * self.groupCount else { return }
-    guard plan.store.count < Self.largestFile / 4 / self.groupCount else {
+    guard groupCount >= 2, expectedCount >= 2 * cuts.count else { return }
+    guard plan.store.count < Self.largestFile / 4 / cuts.count else {
       intervalProblem =
-        "the sums of \(self.groupCount) groups of examples do not fit in 4 GB, so there are no confidence intervals"
+        "the sums of \(cuts.count) groups of examples do not fit in 4 GB, so there are no confidence intervals"
       return
     }
     do {
@@ -60,6 +57,19 @@ public final class CoherenceAccumulator {
     } catch let error as CoherenceError {
       intervalProblem = error.description
     }
+  }
+
+  /// Where the groups of a sample end: as many as asked for, of sizes that differ by at most one, and more where they would
+  /// have more than 10 000 examples. A group ends with the batch that reaches its end.
+  ///
+  /// - Parameters:
+  ///   - expectedCount: m.
+  ///   - groupCount: groups for the jackknife; 0 for none.
+  public static func groups(of expectedCount: Int, count groupCount: Int) -> [Range<Int>] {
+    let least = (max(expectedCount, 0) + largestGroup - 1) / largestGroup
+    let count = max(groupCount, least, 1)
+    guard expectedCount >= count else { return [0..<max(0, expectedCount)] }
+    return (try? GradientMatrix.groups(of: expectedCount, count: count)) ?? []
   }
 
   /// Takes in the gradients of a batch, and gives their squared norms over all parameters.
@@ -72,17 +82,18 @@ public final class CoherenceAccumulator {
     for (layer, values) in norms.enumerated() {
       if let bad = values.firstIndex(where: { !$0.isFinite }) {
         throw CoherenceError.diverged(
-          "the gradient of example \(first + count + bad) of the sample is not finite in layer \(matrix.layers[layer].name)")
+          "the gradient of example \(first + count + bad) of the sample is not finite in layer \(matrix.layers[layer].name)"
+        )
       }
     }
     try parts?.add(matrix)
     let sums = norms.map { $0.reduce(0, +) }
     for layer in sums.indices { squaredNorms[layer] += sums[layer] }
-    let group = (first + count) * groupCount / max(expectedCount, 1)
+    let before = first + count
     count += matrix.exampleCount
     pendingCount += matrix.exampleCount
     groups?.note(count: matrix.exampleCount, squaredNorms: sums)
-    let endsGroup = (first + count) * groupCount / max(expectedCount, 1) > group
+    let endsGroup = cuts.contains { $0.upperBound > before && $0.upperBound <= first + count }
     if endsGroup || pendingCount >= Self.largestGroup { try flush() }
     return norms.dropFirst().reduce(norms.first ?? []) { total, layer in zip(total, layer).map { $0 + $1 } }
   }
@@ -148,7 +159,7 @@ public final class CoherenceAccumulator {
       parts = own.adding(try exchange.concatenated(own.squaredNorms))
     }
     if sums[1] > 0 {
-      if groups != nil { intervalProblem = "another process could not set its sums aside, so there are no confidence intervals" }
+      intervalProblem = intervalProblem ?? (groups == nil ? nil : Self.otherProblem)
       groups = nil
     }
     try groups?.share(over: exchange)
@@ -172,8 +183,7 @@ public final class CoherenceAccumulator {
     // A sample smaller than expected ends amid a group, which has to count too.
     try flush()
     let all = squaredNorms.reduce(0, +)
-    var products: [[GroupSums.Products]]?
-    try withGroups { products = try $0.products(with: total, layers: layers.map(\.ranges), over: exchange) }
+    let products = try products()
     let byLayer = try layers.enumerated().map { index, layer in
       let sumSquaredNorm = try layer.ranges.reduce(0.0) {
         let part = try total.narrow(0, from: $1.lowerBound, length: $1.count)
@@ -197,6 +207,25 @@ public final class CoherenceAccumulator {
       layers: byLayer, parts: parts?.coherence(m: count, total: total, all: all) ?? [],
       fromBatches: fromBatches(network, products: allProducts))
   }
+
+  /// The products of every group, of all processes; nil without groups, and where those of one cannot be read back.
+  private func products() throws -> [[GroupSums.Products]]? {
+    let isShared = groups != nil
+    var products: [[GroupSums.Products]]?
+    try withGroups { products = try $0.products(with: total, layers: layers.map(\.ranges)) }
+    guard isShared, let exchange else { return products }
+    // All processes go on, or none.
+    guard try exchange.gather([products == nil ? 1 : 0]).allSatisfy({ $0[0] == 0 }), let own = products, let groups
+    else {
+      intervalProblem = intervalProblem ?? Self.otherProblem
+      groups = nil
+      return nil
+    }
+    return try groups.allProducts(own, over: exchange)
+  }
+
+  private static let otherProblem =
+    "another process could not keep the sums of its groups, so there are no confidence intervals"
 
   /// The delete-one-group jackknife: ‖S − Sₖ‖² = ‖S‖² − 2⟨S, Sₖ⟩ + ‖Sₖ‖².
   private func interval(

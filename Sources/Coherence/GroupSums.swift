@@ -84,25 +84,10 @@ final class GroupSums {
     var withTotal = 0.0
   }
 
-  /// For each layer (by its columns) and then each group, of all processes where several share the sample: its products with
-  /// the sum of all groups, float64 [P].
-  func products(
-    with total: Tensor, layers: [[Range<Int>]], over exchange: (any SampleExchange)?
-  ) throws -> [[Products]] {
-    let own = try products(with: total, layers: layers)
-    guard let exchange else { return own }
-    // Group by group, so that those of all processes follow one another.
-    let numbers = closed.indices.flatMap { group in own.flatMap { [$0[group].own, $0[group].withTotal] } }
-    let groups = try exchange.concatenated(numbers).flatMap { numbers in
-      stride(from: 0, to: numbers.count, by: max(1, 2 * layers.count)).map { numbers[$0..<$0 + 2 * layers.count] }
-    }
-    return layers.indices.map { layer in
-      groups.map { Products(own: $0[$0.startIndex + 2 * layer], withTotal: $0[$0.startIndex + 2 * layer + 1]) }
-    }
-  }
-
-  /// The same of the groups here. The file is read once; no more than a block of it is held.
-  private func products(with total: Tensor, layers: [[Range<Int>]]) throws -> [[Products]] {
+  /// For each layer (by its columns) and then each group: its products with the sum of all groups, float64 [P].
+  ///
+  /// The file is read once; no more than a block of it is held.
+  func products(with total: Tensor, layers: [[Range<Int>]]) throws -> [[Products]] {
     try layers.map { ranges in
       try closed.indices.map { group in
         var sum = Products()
@@ -116,6 +101,23 @@ final class GroupSums {
         }
         return sum
       }
+    }
+  }
+
+  /// The products of the groups of all processes, in their order.
+  ///
+  /// - Parameters:
+  ///   - own: those of the groups here, by layer and then group.
+  ///   - exchange: the processes.
+  func allProducts(_ own: [[Products]], over exchange: any SampleExchange) throws -> [[Products]] {
+    // Group by group, so that those of all processes follow one another.
+    let numbers = closed.indices.flatMap { group in own.flatMap { [$0[group].own, $0[group].withTotal] } }
+    let width = 2 * own.count
+    let groups = try exchange.concatenated(numbers).flatMap { numbers in
+      stride(from: 0, to: numbers.count, by: max(1, width)).map { Array(numbers[$0..<$0 + width]) }
+    }
+    return own.indices.map { layer in
+      groups.map { Products(own: $0[2 * layer], withTotal: $0[2 * layer + 1]) }
     }
   }
 

@@ -124,13 +124,20 @@ public final class ProcessGroup {
   /// - Parameter tensor: contiguous, on the CPU; of any shape.
   public func sum(_ tensor: Tensor) throws {
     guard connection != nil else { return }
-    let plan = ShardPlan(count: tensor.count, ranks: count)
-    let flat = try Tensor.zeros([plan.padded], dtype: tensor.dtype)
-    try flat.narrow(0, from: 0, length: tensor.count).copy(from: tensor.reshape([tensor.count]))
-    let shard = try sumOfRows(exchange(flat.reshape([count, plan.size])))
-    try gather(shard, into: flat)
-    try tensor.copy(from: flat.narrow(0, from: 0, length: tensor.count).reshape(tensor.shape))
+    let whole = try tensor.reshape([tensor.count])
+    for start in stride(from: 0, to: tensor.count, by: Self.slice) {
+      let length = min(Self.slice, tensor.count - start)
+      let plan = ShardPlan(count: length, ranks: count)
+      let part = try whole.narrow(0, from: start, length: length)
+      let flat = try Tensor.zeros([plan.padded], dtype: tensor.dtype)
+      try flat.narrow(0, from: 0, length: length).copy(from: part)
+      try gather(sumOfRows(exchange(flat.reshape([count, plan.size]))), into: flat)
+      try part.copy(from: flat.narrow(0, from: 0, length: length))
+    }
   }
+
+  /// Numbers that are summed at a time: what is sent takes as much memory again as these.
+  private static let slice = 1 << 22
 
   /// Σ of rows [N, S] one after the other: [S].
   public func sumOfRows(_ rows: Tensor) throws -> Tensor {

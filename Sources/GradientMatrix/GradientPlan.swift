@@ -281,7 +281,8 @@ extension GradientPlan {
   /// without one.
   ///
   func exampleGradients(_ parameters: [Parameter], input: Tensor, losses: (Tensor) throws -> Tensor) throws -> Tensor {
-    let context = ForwardContext(isTraining: false, linearPolicy: .native)
+    let context = ForwardContext(
+      isTraining: false, linearPolicy: LinearPolicy(rule: .native, precision: linearPolicy.precision))
     let batch = input.size(0)
     var reached = Set<ObjectIdentifier>()
     let result = try withGradients {

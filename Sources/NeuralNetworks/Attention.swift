@@ -89,7 +89,8 @@ public final class MultiheadAttention: PartitionedModule {
     let packed = try context.linear(input, weight: projection, bias: projectionBias, of: self)
     // [3, B, H, T, D/H].
     let parts = try packed.reshape([batch, count, 3, heads, size]).permute([2, 0, 3, 1, 4])
-    let scores = try context.matmul(parts.select(0, 0), parts.select(0, 1).transpose()) * (1 / Double(size).squareRoot())
+    let scores =
+      try context.matmul(parts.select(0, 0), parts.select(0, 1).transpose()) * (1 / Double(size).squareRoot())
     let shares = try Self.shares(scores, mask: mask(of: scores, visible: visible), canBeBlind: visible != nil)
     let mixed = try context.matmul(shares, parts.select(0, 2)).permute([0, 2, 1, 3]).reshape([batch, count, width])
     return try output(mixed, in: context)

@@ -2,8 +2,9 @@
 
 import Tensors
 
-/// The numbers that products of matrices and convolutions are computed with, forwards and backwards. Everything else, the
-/// weights that are updated among it, is float32 in any case.
+/// The numbers that products of matrices and convolutions are computed with, forwards and in the backward pass. Everything
+/// else is float32 in any case: the weights that are updated, and what is made of recorded factors, such as per-example
+/// gradients and the aggregates that are formed from them.
 public enum ProductPrecision: String, Sendable, Codable, CaseIterable {
   /// 24 significant bits.
   case float32
@@ -20,8 +21,7 @@ public enum ProductPrecision: String, Sendable, Codable, CaseIterable {
     guard self == .bfloat16, device == .cpu, !processor.vectorExtensions.contains(where: instructions.contains) else {
       return nil
     }
-    return "the processor (\(processor.model)) has no instructions for bfloat16 (avx512_bf16, amx_bf16), without which "
-      + "it is slower than float32"
+    return "the processor (\(processor.model)) has no instructions for bfloat16 (avx512_bf16, amx_bf16, or bf16 of ARM)"
   }
 }
 

@@ -132,9 +132,10 @@ extension TrainingConfiguration {
 
   /// Who computes products, and with which numbers; nil for what suits the processor.
   var linearPolicy: LinearPolicy? {
-    let rule = LinearPolicy.Rule(rawValue: linear)
-    guard precision != .float32 || rule != nil else { return nil }
-    return LinearPolicy(
-      rule: rule ?? LinearPolicy.suited(toVendor: Processor.current.vendor).rule, precision: precision)
+    switch linear {
+    case "native": .native
+    case "onednn": LinearPolicy(rule: .onednn)
+    default: precision == .float32 ? nil : LinearPolicy(rule: .native, precision: precision)
+    }
   }
 }

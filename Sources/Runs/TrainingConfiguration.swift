@@ -122,7 +122,7 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var keep = "best,selected,last"
   /// Where to compute.
   public var device = "cpu"
-  /// Who computes the products of linear layers: "auto", "native" or "onednn".
+  /// Who computes the products of linear layers in float32: "auto", "native" or "onednn".
   public var linear = "auto"
   /// The numbers that products of matrices and convolutions are computed with.
   public var precision = ProductPrecision.float32
@@ -199,6 +199,9 @@ extension TrainingConfiguration {
     try require(Device(device) != nil, "device must be cpu or cuda[:INDEX], not \"\(device)\"")
     try require(
       ["auto", "native", "onednn"].contains(linear), "linear must be auto, native or onednn, not \"\(linear)\"")
+    try require(
+      precision == .float32 || linear == "auto",
+      "precision \(precision.rawValue) leaves no choice of what computes linear layers; leave linear out")
   }
 
   /// Checks that an installed device and thread count can be had, and takes them into use.

@@ -30,7 +30,8 @@ extension TrainingRun {
       .checkpoint,
       "the run computes products by the rule \(policy.rule.rawValue) from \(policy.threshold) multiplications on in "
         + "\(policy.precision.rawValue), the trainer by \(trainer.linearPolicy.rule.rawValue) from "
-        + "\(trainer.linearPolicy.threshold) in \(trainer.linearPolicy.precision.rawValue); give the trainer that linearPolicy")
+        + "\(trainer.linearPolicy.threshold) in \(trainer.linearPolicy.precision.rawValue); give the trainer that linearPolicy"
+    )
   }
 
   /// The labels of a run never change under way: noise settings or a label file that now say otherwise are an error.

@@ -62,13 +62,13 @@ extension DynamicsProbe: Probe {
 
   public func didStep(_ record: StepRecord) { learningRate = record.learningRate }
 
-  /// Ranks take whole classes each.
+  /// Ranks take as many examples each, class by class, and the mean gradients of the classes that these are of.
   public func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {
     guard step > 0, let sample else { return }
     let groups = ClassGroups(dynamics.labels, classCount: dynamics.classCount, seed: seed).all
     let device = plan.store.values.device
     let ranks = sample.sharing(plan)
-    let own = Array(groups[ShardPlan(count: groups.count, ranks: ranks?.count ?? 1).range(of: ranks?.rank ?? 0)])
+    let own = Self.parts(of: groups, in: sample.ownShare(of: sample.indices.indices.map { $0..<$0 + 1 }, plan))
     func zeros() throws -> Tensor { try .zeros([plan.store.count], dtype: plan.store.values.dtype, device: device) }
     let mean = try zeros()
     let keepsMeans = own.count * plan.store.count <= Self.keptMeans
@@ -79,9 +79,10 @@ extension DynamicsProbe: Probe {
       try part.meanGradient(plan, into: target)
       return target
     }
-    let means = try own.map { group in
+    let means = try own.map { group, rows in
       let classMean = try takeClassMean(group, into: keepsMeans ? zeros() : shared)
-      try mean.add(classMean, scale: Double(group.rows.count) / Double(dynamics.count))
+      // Of the ranks that share a class the first one counts it.
+      if rows.lowerBound == 0 { try mean.add(classMean, scale: Double(group.rows.count) / Double(dynamics.count)) }
       return classMean
     }
     try ranks?.sum(mean)
@@ -89,11 +90,11 @@ extension DynamicsProbe: Probe {
     // ‖gᵢ‖², ⟨gᵢ, ḡ⟩, ⟨gᵢ, ḡ of the class⟩ and the square of that mean, class by class.
     let found = try sample.gathered(plan, 4) {
       var numbers: [Double] = []
-      for (group, kept) in zip(own, means) {
+      for ((group, rows), kept) in zip(own, means) {
         let classMean = try keepsMeans ? kept : takeClassMean(group, into: shared)
         let classSquare = try classMean.dot(classMean)
         var part = sample
-        part.indices = group.rows.map { sample.indices[$0] }
+        part.indices = group.rows[rows].map { sample.indices[$0] }
         try part.forEachChunk(plan) { matrix, _ in
           let (products, norms) = try matrix.rowProducts([mean, classMean])
           for place in norms.indices { numbers += [norms[place], products[0][place], products[1][place], classSquare] }
@@ -116,6 +117,18 @@ extension DynamicsProbe: Probe {
       }
     }
     dynamics.moments += 1
+  }
+
+  /// The classes that a range of the examples, class by class, meets, and which rows of each.
+  private static func parts(
+    of groups: [ClassGroups.Group], in range: Range<Int>
+  ) -> [(group: ClassGroups.Group, rows: Range<Int>)] {
+    var start = 0
+    return groups.compactMap { group in
+      defer { start += group.rows.count }
+      let rows = range.clamped(to: start..<start + group.rows.count)
+      return rows.isEmpty ? nil : (group, rows.lowerBound - start..<rows.upperBound - start)
+    }
   }
 
   private func note(

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Coherence
 import Collectives
 import Datasets
 import NeuralNetworks
@@ -85,11 +84,17 @@ public struct Evaluator {
     // Whole chunks, so that the bits are those of one process.
     let size = chunkSize(for: dataset)
     let chunks = ShardPlan(count: (indices.count + size - 1) / size, ranks: group.count)
-    let range = chunks.range(of: group.rank)
-    let examples = min(indices.count, range.lowerBound * size)..<min(indices.count, range.upperBound * size)
-    let own = try part(model, on: dataset, indices: Array(indices[examples]), labels: labels)
-    let all = try [own.losses, own.ranks.map(Double.init)].map { try group.concatenated($0).flatMap(\.self) }
-    return Evaluation(losses: all[0], ranks: all[1].map { Int(exactly: $0) ?? .max })
+    func examples(of rank: Int) -> Range<Int> {
+      let range = chunks.range(of: rank)
+      return min(indices.count, range.lowerBound * size)..<min(indices.count, range.upperBound * size)
+    }
+    let ranks = 0..<group.count
+    let own = try part(model, on: dataset, indices: Array(indices[examples(of: group.rank)]), labels: labels)
+    let most = ranks.map { examples(of: $0).count }.max() ?? 0
+    let rest = [Double](repeating: 0, count: most - own.losses.count)
+    let all = try group.gather(own.losses + rest + own.ranks.map(Double.init) + rest)
+    func joined(_ start: Int) -> [Double] { ranks.flatMap { all[$0][start..<start + examples(of: $0).count] } }
+    return Evaluation(losses: joined(0), ranks: joined(most).map { Int(exactly: $0) ?? .max })
   }
 
   /// What this process evaluates.

@@ -76,7 +76,7 @@ public struct ProbeSample {
     _ plan: GradientPlan, groupCount: Int = 0, dividesLayers: Bool = false
   ) throws -> (accumulator: CoherenceAccumulator, squaredNorms: [Double]) {
     let hasGroups = groupCount >= 2 && indices.count >= 2 * groupCount
-    let groups = try hasGroups ? GradientMatrix.groups(of: indices.count, count: groupCount) : []
+    let groups = hasGroups ? CoherenceAccumulator.groups(of: indices.count, count: groupCount) : []
     let own = ownShare(of: hasGroups ? groups : indices.indices.map { $0..<$0 + 1 }, plan)
     let accumulator = try CoherenceAccumulator(
       plan, expectedCount: indices.count, first: own.lowerBound, groupCount: groupCount, dividesLayers: dividesLayers)
@@ -96,7 +96,8 @@ public struct ProbeSample {
     return (accumulator, squaredNorms)
   }
 
-  /// Measures the coherence of the sample.
+  /// Measures the coherence of the sample. Where ranks train together, the samples of a probe are shared: all of them have
+  /// to call this.
   ///
   /// - Parameters:
   ///   - plan: how the examples' gradients are computed.
@@ -110,7 +111,7 @@ public struct ProbeSample {
   }
 
   /// How the sample's gradients stand to their mean ḡ over all weights, and the sample's coherence, which comes for
-  /// nothing. Two passes: ḡ and ‖gᵢ‖² first, then G·ḡ.
+  /// nothing. Two passes: ḡ and ‖gᵢ‖² first, then G·ḡ. All ranks have to call this, as `coherence`.
   ///
   /// - Parameters:
   ///   - plan: how the examples' gradients are computed.

@@ -22,7 +22,8 @@ final class Probes {
   ///   layer without a rule.
   init?(
     _ probes: [any Probe], data: TrainingData, seed: UInt64, batchSize: Int, chunkSize: Int?,
-    group: ProcessGroup?, loss: ClassificationLoss, plan makePlan: (BatchNormPolicy, UnknownLayers) throws -> GradientPlan, steps: Int,
+    group: ProcessGroup?, loss: ClassificationLoss,
+    plan makePlan: (BatchNormPolicy, UnknownLayers) throws -> GradientPlan, steps: Int,
     stepsPerEpoch: Int
   ) throws {
     guard !probes.isEmpty else { return nil }

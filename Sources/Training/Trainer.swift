@@ -135,7 +135,10 @@ public final class Trainer {
     (self.model, self.store, self.data, self.settings) = (model, store, data, settings)
     (self.aggregator, self.optimizer, self.learningRate) = (aggregator, optimizer, learningRate)
     if let problem = policy.precision.problem(on: store.values.device) {
-      throw TrainingError(.configuration, "precision \(policy.precision.rawValue): \(problem); leave precision out")
+      throw TrainingError(
+        .configuration,
+        "precision \(policy.precision.rawValue): \(problem); leave precision out, or continue a run that began with it on a "
+          + "machine that has them")
     }
     self.linearPolicy = policy
     sampler = try BatchSampler(

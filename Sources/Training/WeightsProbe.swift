@@ -7,7 +7,7 @@ import RunStore
 import Tensors
 
 /// ‖w‖ of all parameters: where weights decay, its peak has been proposed as the moment to stop before wrong labels are
-/// memorised. Without examples and without gradients.
+/// memorised (beside the cumulative sample gradient, 2026). Without examples and without gradients.
 public final class WeightsProbe {
   /// When it measures.
   public let schedule: ProbeSchedule

@@ -137,6 +137,24 @@ import TestSupport
       FigureBars(id: "", title: "", caption: "", section: "", categories: "", y: .steps, panels: []).figure() == nil)
   }
 
+  @Test func aTableOfNumbers() throws {
+    let figure = try #require(
+      FigureMatrix(
+        id: "table", title: "Table", caption: "", section: "", rows: ["a", "b"], columns: ["one", "two"],
+        value: "AUROC",
+        range: 0.5...1, values: [[0.9, 0.75], [0.95, nil]]
+      ).figure())
+    #expect(figure.csv == "panel,series,x,y,low,high\none,a,AUROC,0.9,,\ntwo,a,AUROC,0.75,,\none,b,AUROC,0.95,,\n")
+    // The largest number of each column stands out.
+    let cells = try (parsed(figure)["datasets"] as? [String: [[String: Any]]])?["cells"]
+    #expect(cells?.map { $0["largest"] as? Bool } == [false, true, true])
+    #expect(
+      FigureMatrix(
+        id: "", title: "", caption: "", section: "", rows: ["a"], columns: ["one"], value: "", range: 0...1,
+        values: [[nil]]
+      ).figure() == nil)
+  }
+
   @Test func wordsOverABarStandAboveTheLineAcrossItOnlyWhereTheyWouldMeet() throws {
     // The paper's line lies within the range, well above it, far below it, or where the words are.
     let bars = [1.01, 1.3, 0.5, 1.1].map { (line: Double) in

@@ -45,6 +45,41 @@ struct AccumulatorTests {
     #expect(isClose(interval.standardError, reference.standardError, 0.6))
   }
 
+  /// The numbers of two processes of which the second is as the first, until it fails.
+  private final class Twins: SampleExchange {
+    var hasFailed = false
+    func sum(_ tensor: Tensor) throws { try tensor.multiply(by: 2) }
+    func gather(_ values: [Double]) throws -> [[Double]] {
+      [values, hasFailed && values.count == 1 ? [1] : values]
+    }
+  }
+
+  @Test("Processes that share a sample have intervals together, or none")
+  func shared() throws {
+    let rows = try Population(dimensions: 6, deviation: 0.7).draw(120, generator: Generator(seed: 2))
+    let vectors = try Vectors(widths: [2, 4])
+    for hasFailed in [false, true] {
+      let accumulator = try CoherenceAccumulator(vectors.plan, expectedCount: 240, groupCount: 8)
+      try accumulator.add(vectors.matrix(rows.narrow(0, from: 0, length: 60)))
+      try accumulator.add(vectors.matrix(rows.narrow(0, from: 60, length: 60)))
+      let twins = Twins()
+      try accumulator.combine(over: twins)
+      #expect(accumulator.count == 240)
+      twins.hasFailed = hasFailed
+      let result = try accumulator.result()
+      #expect((result.network.unbiasedInterval == nil) == hasFailed)
+      #expect((accumulator.intervalProblem?.contains("another process") == true) == hasFailed)
+    }
+  }
+
+  @Test("Groups differ by one example at most, and have no more than ten thousand")
+  func groups() {
+    #expect(CoherenceAccumulator.groups(of: 23, count: 4) == [0..<6, 6..<12, 12..<18, 18..<23])
+    #expect(CoherenceAccumulator.groups(of: 123_457, count: 10).count == 13)
+    #expect(CoherenceAccumulator.groups(of: 3, count: 10) == [0..<3])
+    #expect(CoherenceAccumulator.groups(of: 50, count: 0) == [0..<50])
+  }
+
   @Test("Merging in the middle of a group loses nothing")
   func mergeOpen() throws {
     let rows = try Population(dimensions: 6, deviation: 0.7).draw(100, generator: Generator(seed: 3))

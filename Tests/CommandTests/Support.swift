@@ -93,6 +93,8 @@ final class Running {
     process.arguments = arguments
     if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
     var variables = ProcessInfo.processInfo.environment
+    // The one thread of tests that run side by side is not the program's.
+    variables["OMP_NUM_THREADS"] = nil
     variables["COLUMNS"] = "100"
     process.environment = variables.merging(environment) { $1 }
     errorPath = errors ?? scratch.path("errors")

@@ -46,7 +46,7 @@ import Testing
   @Test func aCardShowsAllThatIsKept() throws {
     let (x, y) = curve(200_000, step: 3)
     let kept = Decimation.places(x: x, y: y)
-    #expect(kept.count > 1200 && kept.count <= 2000)
+    #expect(kept.count > 800 && kept.count <= 2000)
     let curve = RunCurves.Curve(name: "test", points: kept.map { FigurePoint(x: x[$0], y: y[$0]) })
     let figures = RunFigures.figures(
       of: RunCurves(loss: [curve], accuracy: [], alpha: [], layers: nil, contributions: []))

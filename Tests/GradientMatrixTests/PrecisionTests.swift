@@ -52,7 +52,8 @@ import Testing
     let shifts = try #require(convolution.bias).value.to(.float64).reshape([1, 5, 1, 1])
     let expected = try withoutGradients {
       try rounded(
-        rounded(images).convolution(weight: rounded(convolution.weight.value), bias: nil, convolution.geometry)) + shifts
+        rounded(images).convolution(weight: rounded(convolution.weight.value), bias: nil, convolution.geometry))
+        + shifts
     }
     try expectClose(maps.to(.float64), expected, rtol: 1 / 128, atol: 1e-6)
     // In double precision nothing is rounded.

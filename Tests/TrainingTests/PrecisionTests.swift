@@ -39,7 +39,9 @@ import TestSupport
   }
 
   /// Residual networks with their batch normalisation, and transformers.
-  @Test(.enabled(if: isPossible), arguments: [("resnet8", "digits"), ("transformer:layers=1,width=16,heads=2", "modular:7")])
+  @Test(
+    .enabled(if: isPossible),
+    arguments: [("resnet8", "digits"), ("transformer:layers=1,width=16,heads=2", "modular:7")])
   func otherNetworks(_ model: String, _ dataset: String) throws {
     let (losses, weights) = try Self.losses(
       smallConfiguration {
@@ -64,9 +66,45 @@ import TestSupport
     let resumed = try resumeRun(scratch.path("part"))
     #expect(resumed.trainer.linearPolicy.precision == .bfloat16)
     _ = try resumed.train()
-    #expect(try resumed.trainer.store.values.values(as: Float.self) == whole.trainer.store.values.values(as: Float.self))
+    #expect(
+      try resumed.trainer.store.values.values(as: Float.self) == whole.trainer.store.values.values(as: Float.self))
     // What is measured of it afterwards computes as it did.
     #expect(try TrainedModel(run: scratch.path("whole")).linearPolicy.precision == .bfloat16)
+  }
+
+  /// Ranks, networks that go layer by layer, and layers without a rule of their own.
+  @Test(.enabled(if: isPossible), arguments: ["sgd", "m3"]) func ranksAndConvolutions(_ optimizer: String) throws {
+    let configuration = smallConfiguration {
+      ($0.model, $0.norm, $0.optimizer, $0.precision) = ("resnet8", "group:8", optimizer, .bfloat16)
+      ($0.batchSize, $0.steps, $0.noise, $0.dropLast) = (12, 3, 0, true)
+    }
+    let alone = try Self.losses(configuration)
+    let ranks = try asRanks(3) { group -> [Float] in
+      let trainer = try ConfiguredTraining(configuration, group: group).trainer
+      _ = try trainer.run(shouldStop: { false }) { _ in }
+      return try trainer.store.values.values()
+    }
+    for weights in ranks {
+      #expect(weights == ranks[0])
+      let (distance, length) = zip(weights, alone.weights).reduce((0.0, 0.0)) { sums, pair in
+        (sums.0 + Double((pair.0 - pair.1) * (pair.0 - pair.1)), sums.1 + Double(pair.1 * pair.1))
+      }
+      #expect((distance / length).squareRoot() < 0.01)
+    }
+  }
+
+  @Test func settingsThatGoTogether() throws {
+    expectError(.configuration, "leave linear out") {
+      try smallConfiguration { ($0.precision, $0.linear) = (.bfloat16, "onednn") }.validate()
+    }
+    // Runs of earlier versions do not name it.
+    let scratch = try Scratch()
+    let run = try startRun(smallConfiguration { $0.steps = 2 }, at: scratch.path("run"))
+    _ = try run.train()
+    var manifest = try run.directory.manifest()
+    #expect(manifest.numerics["precision"] == "float32")
+    manifest.numerics["precision"] = nil
+    #expect(TrainingRun.policy(in: manifest)?.precision == .float32)
   }
 
   @Test(.disabled(if: isPossible)) func refusedWithAReason() throws {

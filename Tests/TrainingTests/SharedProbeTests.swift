@@ -27,7 +27,8 @@ import TestSupport
   /// The numbers of a record, by name.
   private static func numbers(_ record: Any) -> [(name: String, value: Double)] {
     Mirror(reflecting: record).children.compactMap { child in
-      let value = child.value as? Double ?? (child.value as? Int).map(Double.init) ?? (child.value as? Double?).flatMap(\.self)
+      let value =
+        child.value as? Double ?? (child.value as? Int).map(Double.init) ?? (child.value as? Double?).flatMap(\.self)
       return value.map { (child.label ?? "", $0) }
     }
   }
@@ -102,19 +103,61 @@ import TestSupport
     }
   }
 
-  /// Where one rank's examples have gradients that are not finite, all say which.
-  @Test func divergenceIsSaidByAll() throws {
-    let configuration = smallConfiguration {
-      ($0.steps, $0.lr, $0.probe, $0.loss) = (1, 0.05, ["coherence:m=43@every:1"], "ce")
-    }
+  /// Where the gradient of a single example is not finite, all ranks say which, whoever's share it is in.
+  @Test func divergenceOfOneExampleIsSaidByAll() throws {
+    let configuration = smallConfiguration { $0.model = "mlp:12,9" }
     @Sendable func sentence(_ group: ProcessGroup?) throws -> String {
       let trainer = try ConfiguredTraining(configuration, group: group).trainer
-      try trainer.store.values.multiply(by: .nan)
-      return message { _ = try trainer.run() }
+      let sample = try Self.sample(trainer, group)
+      let images = try trainer.data.train.imageTensor(at: sample.indices).reshape([sample.indices.count, -1])
+      let values = try images.values(as: Float.self)
+      // Only the image that is brightest at a pixel gets past the first layer, and overflows in the second.
+      let (count, width) = (sample.indices.count, values.count / sample.indices.count)
+      let (pixel, threshold) = try #require(
+        (0..<width).lazy.compactMap { pixel -> (Int, Float)? in
+          let order = (0..<count).map { (values[$0 * width + pixel], $0) }.sorted { $0.0 > $1.0 }
+          return order[0].1 > 30 && order[0].0 > order[1].0 ? (pixel, (order[0].0 + order[1].0) / 2) : nil
+        }.first)
+      let parameters = Dictionary(uniqueKeysWithValues: trainer.store.entries.map { ($0.name, $0.parameter.value) })
+      try #require(parameters["fc1.weight"]).detach().narrow(1, from: pixel, length: 1).fill(1e38)
+      try #require(parameters["fc1.bias"]).detach().fill(-1e38 * Double(threshold))
+      try #require(parameters["fc2.weight"]).detach().fill(1e38)
+      let plan = try GradientPlan(trainer.model, store: trainer.store)
+      return message { _ = try sample.coherence(plan) }
     }
     let alone = try sentence(nil)
-    #expect(alone.contains("not finite"))
+    #expect(alone.contains("is not finite in layer") && !alone.contains("example 0 "))
     for found in try asRanks(3, { try sentence($0) }) { #expect(found == alone) }
+  }
+
+  /// Groups of the jackknife are those of one process, however many examples fit into a pass.
+  @Test(arguments: [2, 3, 4]) func groupsDoNotDependOnPasses(_ count: Int) throws {
+    let configuration = smallConfiguration { ($0.model, $0.subset) = ("mlp:12,9", 90) }
+    @Sendable func measured(_ group: ProcessGroup?, _ chunkSize: Int) throws -> [Double] {
+      let trainer = try ConfiguredTraining(configuration, group: group).trainer
+      var sample = try Self.sample(trainer, group, count: 65)
+      sample.chunkSize = chunkSize
+      let plan = try GradientPlan(trainer.model, store: trainer.store)
+      let network = try sample.coherence(plan).network
+      let interval = try #require(network.unbiasedInterval)
+      return [network.coherence.alpha ?? 0, interval.low, interval.high]
+    }
+    let alone = try measured(nil, 150)
+    for chunkSize in [1, 2, 7, 64] {
+      for found in try asRanks(count, { try measured($0, chunkSize) }) + [try measured(nil, chunkSize)] {
+        #expect(
+          zip(found, alone).allSatisfy { abs($0 - $1) < 1e-6 * max(1, abs($1)) },
+          "\(chunkSize) a pass: \(found), \(alone)")
+      }
+    }
+  }
+
+  private static func sample(_ trainer: Trainer, _ group: ProcessGroup?, count: Int = 43) throws -> ProbeSample {
+    var sample = try ProbeSample(
+      of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
+      split: "train", count: count, seed: 1)
+    sample.group = group
+    return sample
   }
 
   /// Each rank passes over its part alone.
@@ -123,11 +166,8 @@ import TestSupport
     let places = try asRanks(4) { group -> [Range<Int>] in
       let trainer = try ConfiguredTraining(configuration, group: group).trainer
       let plan = try GradientPlan(trainer.model, store: trainer.store)
-      var sample = try ProbeSample(
-        of: trainer.data.train, labels: trainer.data.labels.assigned, candidates: trainer.data.trainIndices,
-        split: "train", count: 43, seed: 1)
-      sample.group = group
-      let groups = try GradientMatrix.groups(of: 43, count: 10)
+      let sample = try Self.sample(trainer, group)
+      let groups = CoherenceAccumulator.groups(of: 43, count: 10)
       return [
         sample.ownShare(of: (0..<43).map { $0..<$0 + 1 }, plan), sample.ownShare(of: groups, plan),
         sample.ownShare(of: [0..<43], try GradientPlan(trainer.model, store: trainer.store, batchNormPolicy: .batch)),

@@ -120,7 +120,7 @@ function unzoom() {
 /* Whoever has more points of the steps that are seen may bring them; until then what is there is drawn. */
 function setStepZoom(ends) {
   stepZoom = ends;
-  for (const chart of charts) Object.assign(chart, described(chart.figure));
+  if (!ends) for (const chart of charts) Object.assign(chart, described(chart.figure));
   document.dispatchEvent(new Event("zoomedsteps"));
 }
 globalThis.zoomedSteps = () => stepZoom;

@@ -4,8 +4,8 @@ import Charts
 
 /// Thins curves to what a plot can show: from the points that fall on one column of pixels the lowest and the highest.
 enum Decimation {
-  /// As many columns as a plot of a card is wide before the page enlarges it: more points take longer to draw than to
-  /// read. A card keeps 2000 points, so that it thins no further.
+  /// About one column for every pixel or two of a plot: more points take longer to draw than to read, and who zooms in gets
+  /// them. A card keeps 2000 points, so that it thins no further.
   static let columns = 400
 
   /// The places of the points that a plot shows, ascending: of each column of pixels the lowest and the highest, both on

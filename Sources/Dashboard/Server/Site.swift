@@ -149,8 +149,11 @@ struct Site: HTTPResponder {
   /// The figures of runs that are compared, within some steps.
   private func comparedFigures(_ request: Request) async throws -> Response {
     let steps = try Self.steps(of: request)
-    let (runs, _) = await compared(request, await index.snapshot()) { try await curves.curves(of: $0, within: steps) }
-    guard !runs.isEmpty else { throw Failure.notFound }
+    let (runs, notes) = await compared(request, await index.snapshot()) {
+      try await curves.curves(of: $0, within: steps)
+    }
+    // Without one of them the others have other names and colours than on the page.
+    guard !runs.isEmpty, notes.isEmpty else { throw Failure.notFound }
     return .report(PageFrame.report(of: ComparePage(runs: runs, notes: []).figures))
   }
 

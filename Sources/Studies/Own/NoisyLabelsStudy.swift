@@ -44,7 +44,8 @@ extension StudyCatalog {
           // All that a rule could stop by is measured in every run: r some times a pass, the rest after it.
           $0.evalEvery = epoch
           $0.probe = [
-            "changes@every:\(epoch)", "weights@every:\(epoch)", "coherence:m=\(m)@every:\(max(1, epoch / CoherenceTurn.perPass))",
+            "changes@every:\(epoch)", "weights@every:\(epoch)",
+            "coherence:m=\(m)@every:\(max(1, epoch / CoherenceTurn.perPass))",
           ]
         }
       }
@@ -149,9 +150,7 @@ struct StoppingMoments {
       run.accuracy("validation").peak.flatMap { peak in
         run.accuracy("validation").firstStep(reaching: peak.value).flatMap { test[$0] }
       }
-    case .weights: run.measure("weight_norm").peak.flatMap { peak in
-      run.measure("weight_norm").firstStep(reaching: peak.value).flatMap { test[$0] }
-    }
+    case .weights: weightPeak.flatMap { test[$0] }
     case .labelWave: accuracy(atTurnOf: labelWave)
     case .coherence: accuracy(atTurnOf: coherence)
     }
@@ -172,6 +171,11 @@ struct StoppingMoments {
     return records.compactMap { record in
       record.changed.map { (record.step, Double($0) / Double(max(1, record.m))) }
     }
+  }
+
+  /// Where the weights are longest after the first pass.
+  private var weightPeak: Int? {
+    run.measure("weight_norm").points.filter { $0.step > 0 }.max { ($0.value, $1.step) < ($1.value, $0.step) }?.step
   }
 
   /// ln r of every pass: the median of what was measured in it.
@@ -372,7 +376,7 @@ enum NoisyLabelsFigures {
       caption: source.caption(
         "Test accuracy of SGD with the cross entropy where each rule stops it, all from the same runs: at the last step; once the "
           + "changes of predictions have turned (label wave) or m-coherence has, in means over \(StoppingMoments.window) passes; "
-          + "where the weights are longest (weight norm); at the best accuracy on held-out examples with noisy labels "
+          + "where the weights are longest (weight norm), which without weight decay may be the last step; at the best accuracy on held-out examples with noisy labels "
           + "(validation); and at the best test accuracy, which nobody knows."),
       section: section, categories: "Stopped by", y: .accuracy(),
       panels: noises.map { noise in
