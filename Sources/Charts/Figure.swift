@@ -4,7 +4,7 @@ import Foundation
 
 /// One figure: a Vega-Lite specification with its data, a title and a caption.
 ///
-/// Made by `FigureCard`, `FigureGrid`, `FigureBars`, `FigureMap`, `FigureMatrix`, `FigureHeatmap` and `FigureHistogram`.
+/// Made by `FigureCard`, `FigureGrid`, `FigureBars`, `FigureMap`, `FigureScatter`, `FigureHeatmap` and `FigureHistogram`.
 public struct Figure: Sendable {
   /// A short name for files and links, such as `train-accuracy`.
   public let id: String

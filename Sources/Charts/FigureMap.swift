@@ -2,7 +2,8 @@
 
 import Foundation
 
-/// A small table of numbers with the size of each as its colour, such as the cross-generalisation of parts of a data set.
+/// A table of numbers with the size of each as its colour, such as the cross-generalisation of parts of a data set, or
+/// scores by setting.
 public struct FigureMap: Sendable {
   /// A cell.
   public struct Cell: Sendable, Equatable {
@@ -33,14 +34,17 @@ public struct FigureMap: Sendable {
   public let value: FigureAxis
   /// The cells; a place without one stays empty.
   public let cells: [Cell]
+  /// Whether there are many rows with long names: they are lower, headings of columns are slanted, numbers have three
+  /// decimals, and the largest of each column is bold.
+  public let isDense: Bool
 
   /// A map from its cells.
   public init(
     id: String, title: String, caption: String, section: String, rows: String, columns: String, value: FigureAxis,
-    cells: [Cell]
+    cells: [Cell], isDense: Bool = false
   ) {
     (self.id, self.title, self.caption, self.section) = (id, title, caption, section)
-    (self.rows, self.columns, self.value, self.cells) = (rows, columns, value, cells)
+    (self.rows, self.columns, self.value, self.cells, self.isDense) = (rows, columns, value, cells, isDense)
   }
 
   /// The figure; nil without cells.
@@ -52,44 +56,53 @@ public struct FigureMap: Sendable {
     let frame = GridFrame(rows: [""], columns: [""], ownsX: [true], ownsY: [true], hasTitles: false)
     func axis(_ field: String, _ title: String, _ names: [String]) -> JSON {
       [
-        "field": .string(field), "type": "nominal", "sort": nil, "title": .string(title),
+        "field": .string(field), "type": "nominal", "sort": nil, "title": title.isEmpty ? nil : .string(title),
         "scale": ["domain": .strings(names)],
-        "axis": ["labelAngle": 0, "labelLimit": 90, "ticks": false, "domain": false, "grid": false],
+        "axis": [
+          "labelAngle": .number(isDense && field == "column" ? -40 : 0), "labelLimit": .number(isDense ? 180 : 90),
+          "ticks": false, "domain": false, "grid": false, "labelOverlap": false,
+        ],
       ]
     }
     let (x, y) = (axis("column", columns, columnNames), axis("row", rows, rowNames))
-    let layers: [JSON] = [
+    let layers: [JSON] =
       [
-        "mark": "rect",
-        "encoding": [
-          "x": x, "y": y,
-          "color": [
-            "field": "share", "type": "quantitative", "legend": nil,
-            "scale": ["domain": [0, 1], "range": .strings(["#f0f0f0", "#4a4f57"])],
+        [
+          "mark": "rect",
+          "encoding": [
+            "x": x, "y": y,
+            "color": [
+              "field": "share", "type": "quantitative", "legend": nil,
+              "scale": ["domain": [0, 1], "range": .strings(["#f0f0f0", "#4a4f57"])],
+            ],
           ],
-        ],
-      ],
-      [
-        "mark": ["type": "text", "fontSize": 9],
-        "encoding": [
-          "x": x, "y": y, "text": ["field": "text"],
-          "color": [
-            "condition": ["test": "datum.share > 0.55", "value": "#ffffff"], "value": "#1a1a1a",
+        ]
+      ]
+      + [false, true].map { isLargest -> JSON in
+        [
+          "transform": [["filter": .string("datum.largest === \(isLargest)")]],
+          "mark": ["type": "text", "fontSize": .number(isDense ? 7 : 9), "fontWeight": isLargest ? "bold" : "normal"],
+          "encoding": [
+            "x": x, "y": y, "text": ["field": "text"],
+            "color": [
+              "condition": ["test": "datum.share > 0.55", "value": "#ffffff"], "value": "#1a1a1a",
+            ],
           ],
-        ],
-      ],
-    ]
+        ]
+      }
     var view = frame.view(0, layers: layers, heading: nil)
     view = view.merging([
-      "width": .number(Double(min(300, 70 * columnNames.count))),
-      "height": .number(Double(min(300, 30 * rowNames.count))),
+      "width": .number(Double(isDense ? 32 * columnNames.count : min(300, 70 * columnNames.count))),
+      "height": .number(Double(isDense ? 13 * rowNames.count : min(300, 30 * rowNames.count))),
     ])
+    let largest = isDense ? Dictionary(grouping: cells, by: \.column).mapValues { $0.map(\.value).max() } : [:]
     let data = cells.map { cell -> JSON in
       let width = domain.upperBound - domain.lowerBound
       return [
         "panel": 0, "row": .string(cell.row), "column": .string(cell.column),
         "value": .number(Wording.rounded(cell.value)), "text": .string(text(cell.value)),
         "share": .number(Wording.rounded(width > 0 ? (cell.value - domain.lowerBound) / width : 0)),
+        "largest": .bool(largest[cell.column] == cell.value),
       ]
     }
     return Figure(
@@ -100,6 +113,6 @@ public struct FigureMap: Sendable {
   }
 
   private func text(_ number: Double) -> String {
-    value.isShare ? Wording.percent(number) : String(format: "%.3g", number)
+    value.isShare ? Wording.percent(number) : String(format: isDense ? "%.3f" : "%.3g", number)
   }
 }

@@ -7,8 +7,10 @@ import Tensors
 enum NeighbourAgreement {
   /// Neighbours that are asked.
   static let neighbours = 10
-  /// Examples that neighbours are sought among, at most: the search is quadratic.
-  static let maximumReferences = 20_000
+  /// Multiplications that the search may take: a pass or less of training on as many examples.
+  static let mostProducts = 60_000_000_000
+  /// However many that leaves, neighbours are sought among so many examples.
+  static let leastReferences = 1000
   private static let chunkSize = 256
 
   /// For every example the share of its nearest neighbours, by cosine of the features, that have the same label. An
@@ -17,16 +19,16 @@ enum NeighbourAgreement {
   /// - Parameters:
   ///   - features: row by row, [N, D].
   ///   - labels: [N].
-  ///   - seed: decides which examples are references where there are more than `maximumReferences`.
+  ///   - seed: decides which examples neighbours are sought among where the search would take too long among all.
   static func shares(features: [Float], labels: [Int], seed: UInt64) throws -> [Double] {
     let count = labels.count
     guard count > 1, !features.isEmpty else { return [Double](repeating: 1, count: count) }
     let width = features.count / count
     let rows = try Tensor(normalized(features, width: width)).reshape([count, width])
     var generator = SeededGenerator(seed: seed, stream: .probe, index: 5)
+    let affordable = max(leastReferences, mostProducts / max(1, features.count))
     let chosen =
-      count <= maximumReferences
-      ? Array(0..<count) : generator.permutation(count: count).prefix(maximumReferences).sorted()
+      count <= affordable ? Array(0..<count) : generator.permutation(count: count).prefix(affordable).sorted()
     let references = try rows.indexSelect(0, Tensor(chosen)).transpose()
     let wanted = min(neighbours, chosen.count - 1)
     var shares: [Double] = []

@@ -137,21 +137,39 @@ import TestSupport
       FigureBars(id: "", title: "", caption: "", section: "", categories: "", y: .steps, panels: []).figure() == nil)
   }
 
-  @Test func aTableOfNumbers() throws {
-    let figure = try #require(
-      FigureMatrix(
-        id: "table", title: "Table", caption: "", section: "", rows: ["a", "b"], columns: ["one", "two"],
-        value: "AUROC",
-        range: 0.5...1, values: [[0.9, 0.75], [0.95, nil]]
-      ).figure())
-    #expect(figure.csv == "panel,series,x,y,low,high\none,a,AUROC,0.9,,\ntwo,a,AUROC,0.75,,\none,b,AUROC,0.95,,\n")
+  @Test func aDenseTable() throws {
+    func map(_ isDense: Bool) throws -> Figure {
+      try #require(
+        FigureMap(
+          id: "table", title: "Table", caption: "", section: "", rows: "", columns: "", value: FigureAxis("AUROC"),
+          cells: [("a", "one", 0.9), ("a", "two", 0.75), ("b", "one", 0.95)].map {
+            .init(row: $0.0, column: $0.1, value: $0.2)
+          }, isDense: isDense
+        ).figure())
+    }
+    #expect(try map(true).csv == "panel,series,x,y,low,high\n,a,one,0.9,,\n,a,two,0.75,,\n,b,one,0.95,,\n")
     // The largest number of each column stands out.
-    let cells = try (parsed(figure)["datasets"] as? [String: [[String: Any]]])?["cells"]
-    #expect(cells?.map { $0["largest"] as? Bool } == [false, true, true])
+    #expect(try rows(map(true)).map { $0["largest"] as? Bool } == [false, true, true])
+    #expect(try rows(map(true)).map { $0["text"] as? String } == ["0.900", "0.750", "0.950"])
+    #expect(try rows(map(false)).allSatisfy { $0["largest"] as? Bool == false })
+  }
+
+  @Test func pointsThatNoLineJoins() throws {
+    let figure = try #require(
+      FigureScatter(
+        id: "points", title: "Points", caption: "Numbers:", section: "", x: FigureAxis("x"), y: FigureAxis("y"),
+        groups: ["A", "B"],
+        points: [("A", "one", 1, 2), ("B", "one", 2, 3), ("B", "two", 4, 5)].map {
+          .init(group: $0.0, name: $0.1, x: $0.2, y: $0.3)
+        }
+      ).figure())
+    #expect(figure.caption == "Numbers: 1 one; 2 two.")
+    #expect(figure.csv == "panel,series,x,y,low,high\none,A,1,2,,\none,B,2,3,,\ntwo,B,4,5,,\n")
+    let points = try #require((parsed(figure)["datasets"] as? [String: [[String: Any]]])?["points"])
+    #expect(points.map { $0["number"] as? String } == ["1", "1", "2"])
     #expect(
-      FigureMatrix(
-        id: "", title: "", caption: "", section: "", rows: ["a"], columns: ["one"], value: "", range: 0...1,
-        values: [[nil]]
+      FigureScatter(
+        id: "", title: "", caption: "", section: "", x: .steps, y: .steps, groups: [], points: []
       ).figure() == nil)
   }
 

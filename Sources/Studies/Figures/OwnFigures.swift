@@ -11,41 +11,32 @@ enum OwnFigures {
   /// The window of group sizes, and the ledger against what was memorised.
   static func groupSize(_ source: FigureSource) -> [Figure?] {
     let points = PushPoint.points(of: source.runs)
-    func lines(_ x: (PushPoint) -> Double, _ y: (PushPoint) -> Double) -> [FigureLine] {
-      PushPoint.optimizers.map { name in
-        let own = points.filter { $0.optimizer == name }
-        let places = Set(own.map(x)).sorted()
-        return FigureLine(name, values: places.map { place in (place, own.filter { x($0) == place }.map(y)) })
-      }
+    func scatter(
+      _ points: [PushPoint], _ x: (PushPoint) -> Double, _ y: (PushPoint) -> Double
+    ) -> [FigureScatter.Point] {
+      points.map { .init(group: $0.optimizer.uppercased(), name: $0.title, x: x($0), y: y($0)) }
     }
-    let learned = FigureAxis("Corrupt labels learned", isShare: true, including: [0])
+    let memorising = points.filter { $0.optimizer != "sgd" && $0.learnedBySGD >= GS2.memorised }
     return [
-      FigureGrid(
+      FigureScatter(
         id: "push-and-memory", title: "The ledger of pushes and what was memorised",
         caption: source.caption(
           "Share of the corrupt labels learned in the end, against the share that corrupt examples have in the net pushes at "
             + "SGD’s weights (net(corrupt)/(|net(corrupt)| + |net(pristine)|), mean over passes 1 to 10); a point for each "
-            + "setting and optimizer, joined along the axis."),
-        section: section, order: PushPoint.optimizers,
-        panels: [
-          FigurePanel(
-            row: learned.title, column: "all settings", x: FigureAxis("Share of corrupt examples in net pushes"),
-            y: learned,
-            lines: lines(\.share, \.learned))
-        ]
+            + "setting and optimizer."),
+        section: section, x: FigureAxis("Share of corrupt examples in net pushes"),
+        y: FigureAxis("Corrupt labels learned", isShare: true, including: [0, 1]),
+        groups: PushPoint.optimizers.map { $0.uppercased() }, points: scatter(points, \.share, \.learned)
       ).figure(),
-      FigureGrid(
+      FigureScatter(
         id: "group-window", title: "Suppression by group size",
         caption: source.caption(
-          "Share of the corrupt labels learned in the end, against N/b, training examples by the size of the groups whose "
-            + "means a median takes (RM3: the mini-batch; M3: a third of it); means over settings of the same N/b."),
-        section: section, order: PushPoint.optimizers,
-        panels: [
-          FigurePanel(
-            row: learned.title, column: "all settings",
-            x: FigureAxis("N/b (examples by group size)", scale: .logarithmic), y: learned,
-            lines: lines(\.examplesPerGroup, \.learned))
-        ]
+          "What the medians learn of the corrupt labels over what SGD learns, against N/b, training examples by the size of the "
+            + "groups whose means a median takes (RM3: the mini-batch; M3: a third of it), in the settings in which SGD learns "
+            + "at least half of them."),
+        section: section, x: FigureAxis("N/b (examples by group size)", scale: .logarithmic),
+        y: FigureAxis("Corrupt labels learned, over SGD’s", isShare: true, including: [0, 1]),
+        groups: ["RM3", "M3"], points: scatter(memorising, \.examplesPerGroup) { $0.learned / $0.learnedBySGD }
       ).figure(),
     ]
   }

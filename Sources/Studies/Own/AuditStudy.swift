@@ -216,16 +216,19 @@ enum AuditFigures {
     let settings = AuditSetting.all(of: source.runs.filter(AuditSetting.isAudited))
     let scores =
       [(name: "suspicion", title: "Combination")] + ExampleScores.all.map { (name: $0.name, title: $0.title) }
-    let known = scores.filter { score in settings.contains { $0.mean[score.name] != nil } }
     return [
-      FigureMatrix(
+      FigureMap(
         id: "audit-scores", title: "Which scores find wrong labels",
         caption: source.caption(
           "AUROC of every score against the labels that the noise changed: 1 where all wrong labels are more suspect than all "
             + "right ones, 0.5 for chance. Symmetric noise is named by the share of labels that are wrong, the other kinds by "
             + "their rate. In bold: the best of a column."),
-        section: "Audits", rows: known.map(\.title), columns: settings.map(\.name), value: "AUROC", range: 0.5...1,
-        values: known.map { score in settings.map { $0.mean[score.name] } }
+        section: "Audits", rows: "", columns: "", value: FigureAxis("AUROC", including: [0.5, 1]),
+        cells: scores.flatMap { score in
+          settings.compactMap { setting in
+            setting.mean[score.name].map { FigureMap.Cell(row: score.title, column: setting.name, value: $0) }
+          }
+        }, isDense: true
       ).figure()
     ]
   }

@@ -73,6 +73,8 @@ struct PushPoint {
   static let passes = 1.0...10.0
 
   let setting: String
+  /// The setting in few words: data, examples, model, groups.
+  let title: String
   let optimizer: String
   /// Training examples by the size of the groups whose means a median takes; of SGD those of its mini-batch.
   let examplesPerGroup: Double
@@ -99,10 +101,16 @@ struct PushPoint {
           let size = own("sgd").first?.manifest.batchSize, let all = runs.first?.manifest.dataset.trainExamples
         else { return nil }
         return PushPoint(
-          setting: setting, optimizer: name, examplesPerGroup: Double(all) / Double(size), share: share, learned: end,
+          setting: setting, title: title(runs[0].manifest, groupSize: size), optimizer: name,
+          examplesPerGroup: Double(all) / Double(size), share: share, learned: end,
           learnedBySGD: plain)
       }
     }
+  }
+
+  private static func title(_ manifest: RunManifest, groupSize: Int) -> String {
+    let examples = manifest.dataset.trainExamples.map { " " + Wording.integer($0) } ?? ""
+    return "\(manifest.dataset.name)\(examples), \(manifest.model), groups of \(groupSize)"
   }
 
   private static func shares(of run: RunHistory, _ name: String) -> [Double] {
