@@ -121,7 +121,7 @@ import Testing
   @Test func onlyTestsThatRunAloneSetThreads() throws {
     let root = try #require(Program.root)
     let script = try String(contentsOf: root.appendingPathComponent("scripts/run-tests"), encoding: .utf8)
-    let list = try #require(script.firstMatch(of: /alone='\\b\((.*)\)\\b'/))
+    let list = try #require(script.firstMatch(of: /alone='\(.*?\)\((.*)\)\[/))
     let alone = list.output.1.split(separator: "|").map { $0 + "/" }
     let faults = try Self.lines(of: "Tests").filter { line in
       line.text.contains(/\bsetThreadCount\(\w/) && !alone.contains { line.place.hasPrefix($0) }
