@@ -119,12 +119,13 @@ import Training
       .deletingLastPathComponent().appendingPathComponent("Results")
     let names = try FileManager.default.contentsOfDirectory(atPath: results.path).sorted()
     // Each paper's in turn, as the command below has them; a study may have folders of several profiles.
-    let folders = ["cg", "ws", "mc", "gm", "beyond", "audit"].flatMap { paper in names.filter { $0.hasPrefix(paper + "-") } }
+    let papers = ["cg", "ws", "mc", "gm", "beyond", "audit"]
+    let folders = papers.flatMap { paper in names.filter { $0.hasPrefix(paper + "-") } }
     let card = try StudyCard(folders.map { StudyFolder(results.appendingPathComponent($0).path) })
     let page = try String(contentsOf: results.appendingPathComponent("README.md"), encoding: .utf8)
     #expect(
-      folders.count > 1 && page.contains(card.markdown), "coherent study card Results/{cg,ws,mc,gm,beyond,audit}-* --markdown"
-    )
+      folders.count > 1 && page.contains(card.markdown),
+      "coherent study card Results/{cg,ws,mc,gm,beyond,audit}-* --markdown")
   }
 
   /// The page of the rules says what they say.
