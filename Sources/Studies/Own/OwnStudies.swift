@@ -33,8 +33,8 @@ extension StudyCatalog {
           ($0.noise, $0.noiseKind, $0.optimizer) = (0.5, .uniform, word)
           // The rest of an epoch is a group of another size.
           ($0.batchSize, $0.dropLast) = (word == "m3" ? 3 * setting.group : setting.group, true)
-          // The prediction is taken from SGD alone.
-          if word == "sgd" { $0.probe = [request.profile == .smoke ? "push:m=20@every:20" : "push:m=120@epoch"] }
+          // The prediction is taken from SGD alone, and from passes 1 to 10 (PushPoint.passes).
+          if word == "sgd" { $0.probe = [request.profile == .smoke ? "push:m=20@every:20" : "push:m=120@epoch:1-10"] }
         }
       }
     }
