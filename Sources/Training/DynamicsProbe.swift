@@ -68,7 +68,7 @@ extension DynamicsProbe: Probe {
     let groups = ClassGroups(dynamics.labels, classCount: dynamics.classCount, seed: seed).all
     let device = plan.store.values.device
     let ranks = sample.sharing(plan)
-    let own = Self.parts(of: groups, in: sample.ownShare(of: sample.indices.indices.map { $0..<$0 + 1 }, plan))
+    let own = Self.parts(of: groups, in: sample.ownShare(plan))
     func zeros() throws -> Tensor { try .zeros([plan.store.count], dtype: plan.store.values.dtype, device: device) }
     let mean = try zeros()
     let keepsMeans = own.count * plan.store.count <= Self.keptMeans

@@ -14,9 +14,12 @@ extension ProbeSample {
 
   /// The places of the sample that this process passes over.
   ///
-  /// - Parameter parts: what stays whole, in order and without gaps.
-  func ownShare(of parts: [Range<Int>], _ plan: GradientPlan) -> Range<Int> {
+  /// - Parameters:
+  ///   - parts: what stays whole, in order and without gaps; single examples where nil.
+  ///   - plan: how the examples' gradients are computed.
+  func ownShare(of parts: [Range<Int>]? = nil, _ plan: GradientPlan) -> Range<Int> {
     guard let group = sharing(plan) else { return indices.indices }
+    guard let parts else { return ShardPlan(count: indices.count, ranks: group.count).range(of: group.rank) }
     let own = parts[ShardPlan(count: parts.count, ranks: group.count).range(of: group.rank)]
     guard let first = own.first, let last = own.last else { return indices.count..<indices.count }
     return first.lowerBound..<last.upperBound

@@ -77,7 +77,7 @@ public struct ProbeSample {
   ) throws -> (accumulator: CoherenceAccumulator, squaredNorms: [Double]) {
     let hasGroups = groupCount >= 2 && indices.count >= 2 * groupCount
     let groups = hasGroups ? CoherenceAccumulator.groups(of: indices.count, count: groupCount) : []
-    let own = ownShare(of: hasGroups ? groups : indices.indices.map { $0..<$0 + 1 }, plan)
+    let own = ownShare(of: hasGroups ? groups : nil, plan)
     let accumulator = try CoherenceAccumulator(
       plan, expectedCount: indices.count, first: own.lowerBound, groupCount: groupCount, dividesLayers: dividesLayers)
     let squaredNorms = try gathered(plan, 1) {
@@ -124,7 +124,7 @@ public struct ProbeSample {
     let coherence = try accumulator.result()
     let mean = try accumulator.meanGradient()
     let targets = indices.map { labels[$0] }
-    let own = ownShare(of: indices.indices.map { $0..<$0 + 1 }, plan)
+    let own = ownShare(plan)
     // ⟨gᵢ, ḡ⟩, loss, margin and whether it is right.
     let found = try gathered(plan, 4) {
       var numbers: [Double] = []
