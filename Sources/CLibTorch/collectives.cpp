@@ -40,6 +40,9 @@ static_assert(sizeof(c10d::ProcessGroupGloo) == 488 && sizeof(c10d::ProcessGroup
 // How often a rank shows that it is alive, and how long it may be silent before it counts as lost.
 constexpr milliseconds beat = 400ms, silence = 2500ms;
 
+// The key of what rank 0 says when some ranks have not come.
+constexpr const char *verdict = "verdict";
+
 // What is said of a rank that has left before the others.
 constexpr const char *ended = " has ended before the others; its own message says why";
 
@@ -210,24 +213,48 @@ struct ct_group {
     TORCH_CHECK(false, "rank 0 cannot listen at ", place, ": ", reason);
   }
 
+  // Rank 0 says who is missing, and the others say what it has said: their own time may end later, when the store, and
+  // with it the names of those that came, is gone.
   void wait_for_all() {
     const auto end = coherent::Clock::now() + timeout;
     std::vector<std::string> keys;
     for (int64_t r = 0; r < count; ++r) keys.push_back(coherent::key("present", r));
     while (!store->check(keys)) {
-      if (coherent::Clock::now() < end) {
-        std::this_thread::sleep_for(20ms);
-        continue;
+      std::string verdict;
+      if (store->check({coherent::verdict})) {
+        verdict = coherent::text(store->get(coherent::verdict));
+      } else if (coherent::Clock::now() >= end) {
+        verdict = absence(keys);
+        if (rank == 0 && !verdict.empty()) store->set(coherent::verdict, coherent::bytes(verdict));
       }
-      std::string present, missing;
-      for (int64_t r = 0; r < count; ++r) {
-        const bool is_there = store->check({keys[r]});
-        std::string &list = is_there ? present : missing;
-        list += (list.empty() ? "" : ", ") + (is_there ? name(r) : "rank " + std::to_string(r));
+      if (!verdict.empty()) {
+        store->set(coherent::key("left", rank), coherent::bytes("1"));
+        if (rank == 0) await_readers(keys);
+        TORCH_CHECK(false, verdict);
       }
-      TORCH_CHECK(missing.empty(), missing, " did not come within ", coherent::seconds(timeout), "; present are ",
-                  present);
-      return;
+      std::this_thread::sleep_for(20ms);
+    }
+  }
+
+  // Who did not come in time, and who did; empty if the last came just now.
+  std::string absence(const std::vector<std::string> &keys) {
+    std::string present, missing;
+    for (int64_t r = 0; r < count; ++r) {
+      const bool is_there = store->check({keys[r]});
+      std::string &list = is_there ? present : missing;
+      list += (list.empty() ? "" : ", ") + (is_there ? name(r) : "rank " + std::to_string(r));
+    }
+    if (missing.empty()) return "";
+    return missing + " did not come within " + coherent::seconds(timeout) + "; present are " + present;
+  }
+
+  // The store stays until the ranks that came have read the verdict, each within a moment if it lives.
+  void await_readers(const std::vector<std::string> &keys) {
+    const auto end = coherent::Clock::now() + coherent::silence;
+    for (int64_t r = 1; r < count; ++r) {
+      while (store->check({keys[r]}) && !store->check({coherent::key("left", r)}) && coherent::Clock::now() < end) {
+        std::this_thread::sleep_for(10ms);
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Synchronization
 import TestSupport
 import Tensors
 import Testing
@@ -69,6 +70,28 @@ import Testing
       _ = try ProcessGroup(Launch(rank: 1, count: 2, port: 29705), timeout: .seconds(1))
     }
     #expect(lonely?.description.contains("rank 0 did not answer at 127.0.0.1:29705") == true)
+  }
+
+  /// The time of rank 1 would end long after rank 0 has left with the store.
+  @Test func whoDoesNotComeIsNamedByAll() throws {
+    let port = try freePort()
+    let sentences = Mutex<[String]>([])
+    let threads = [Duration.seconds(1), .seconds(40)].enumerated().map { rank, timeout in
+      let thread = Thread {
+        do {
+          _ = try ProcessGroup(Launch(rank: rank, count: 3, port: port), timeout: timeout)
+        } catch {
+          sentences.withLock { $0.append("\(error)") }
+        }
+      }
+      thread.start()
+      return thread
+    }
+    let clock = ContinuousClock()
+    let end = clock.now + .seconds(30)
+    while threads.contains(where: { !$0.isFinished }), clock.now < end { Thread.sleep(forTimeInterval: 0.005) }
+    let found = sentences.withLock { $0 }
+    #expect(found.count == 2 && found.allSatisfy { $0.contains("rank 2 did not come within 1 s; present are rank 0") })
   }
 
   @Test func aTakenPortIsNamed() throws {
