@@ -97,7 +97,7 @@ let package = Package(
       cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])],
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     .target(
-      name: "CLibTorch", exclude: ["README.md", "gloo-declarations"], cxxSettings: shimFlags,
+      name: "CLibTorch", exclude: ["README.md", "gloo-declarations", "cuda/kernels.cu"], cxxSettings: shimFlags,
       linkerSettings: libtorchLinking),
     .target(name: "Tensors", dependencies: ["CLibTorch"], swiftSettings: strict),
     .target(name: "Collectives", dependencies: ["Tensors"], swiftSettings: strict),
@@ -181,7 +181,12 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "CollectivesTests", dependencies: ["Collectives", "Tensors", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"], swiftSettings: strict),
+    // The kernels for GPUs, for a processor.
+    .target(
+      name: "CKernelsOnHost", path: "Tests/CKernelsOnHost",
+      cxxSettings: [.unsafeFlags(["-O1", "-Wall", "-Wextra", "-Werror"])]),
+    .testTarget(
+      name: "TensorsTests", dependencies: ["Tensors", "CKernelsOnHost", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "NeuralNetworksTests",
       dependencies: ["NeuralNetworks", "TestSupport"],

@@ -31,15 +31,15 @@ char *coherent::copied(const std::string &text) {
   return result;
 }
 
-namespace {
-
-std::string library_folder() {
+std::string coherent::library_folder() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<void *>(&at::show_config), &info) == 0 || info.dli_fname == nullptr) return "";
   const std::string path = info.dli_fname;
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash);
 }
+
+namespace {
 
 // libtorch checks the size of a CPU generator's state and the range of each of its counters, but not that they belong
 // together: "next" of the 624 words and "left" before they are drawn anew. Reading past the words would follow.
@@ -61,7 +61,7 @@ void check_twister(const at::Tensor &state) {
 std::string load_cuda_library() {
 #if defined(__linux__)
   const char *name = "libtorch_cuda.so";
-  const std::string folder = library_folder(), beside = folder + "/" + name;
+  const std::string folder = coherent::library_folder(), beside = folder + "/" + name;
   const bool is_beside = access(beside.c_str(), F_OK) == 0;
   if (dlopen(is_beside ? beside.c_str() : name, RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     const char *words = dlerror();
@@ -159,7 +159,7 @@ ct_status *ct_loaded_version(char **out) {
 void ct_string_free(char *string) { free(string); }
 
 ct_status *ct_library_path(char **out) {
-  return guarded([&] { *out = copied(library_folder()); });
+  return guarded([&] { *out = copied(coherent::library_folder()); });
 }
 
 ct_status *ct_cpu_capability(char **out) {

@@ -68,6 +68,9 @@ struct Counted {
 ct_status *failure(ct_error_kind kind, const char *message) noexcept;
 ct_status *current_exception() noexcept;
 
+// The folder of the loaded libtorch; empty if the loader does not say.
+std::string library_folder();
+
 // A text that its receiver frees.
 char *copied(const std::string &text);
 

@@ -59,6 +59,22 @@ public enum Runtime {
   /// device; nil when there is one.
   public static func cudaProblem() throws -> String? { try string("cudaProblem") { ct_cuda_problem($0) } }
 
+  /// Compiles the package's own kernels for NVIDIA's GPUs, the fused updates and the clipped sums, for an architecture
+  /// such as "sm_90". Needs NVRTC (`libnvrtc.so.13`, which CUDA's torch brings along) and no device.
+  ///
+  /// - Throws: `TensorError` with the compiler's words, or when there is no compiler.
+  public static func compileKernels(forArchitecture architecture: String) throws {
+    try check(ct_cuda_compile_kernels(architecture), "compileKernels")
+  }
+
+  /// Compiles the kernels for a device of this machine, which the first update would do. Where that fails, updates go by
+  /// libtorch's own operations: the same results but for rounding, in several passes over memory.
+  ///
+  /// - Throws: `TensorError` with the reason.
+  public static func prepareKernels(forDevice index: Int) throws {
+    try check(ct_cuda_prepare_kernels(Int32(clamping: index)), "prepareKernels")
+  }
+
   /// Waits until everything queued on a device is done.
   public static func synchronize(_ device: Device) throws {
     try check(ct_cuda_synchronize(device.native), "synchronize")

@@ -2,25 +2,14 @@
 //
 // The Adam and AdamW update as one pass over the flat buffers.
 
-#include <cmath>
 #include <tuple>
 
+#include "../cuda/kernels.h"
+#include "adam.h"
 #include "sgd.h"
 
 namespace coherent {
 namespace {
-
-// What is the same for all parameters of a step: the corrections for moments that start at 0, and the decays.
-template <typename scalar>
-struct AdamStep {
-  scalar beta1, beta2, fresh1, fresh2, epsilon, rate, root_correction, coupled, kept;
-
-  explicit AdamStep(const ct_adam_options &o)
-      : beta1(o.beta1), beta2(o.beta2), fresh1(1 - o.beta1), fresh2(1 - o.beta2), epsilon(o.epsilon),
-        rate(o.learning_rate / (1 - std::pow(o.beta1, static_cast<double>(o.update)))),
-        root_correction(1 / std::sqrt(1 - std::pow(o.beta2, static_cast<double>(o.update)))),
-        coupled(o.decoupled ? 0 : o.weight_decay), kept(o.decoupled ? 1 - o.learning_rate * o.weight_decay : 1) {}
-};
 
 template <typename scalar>
 CT_INLINE bool update(scalar *__restrict parameter, const scalar *__restrict gradient, scalar *__restrict first,
@@ -72,6 +61,7 @@ ct_status *ct_adam_step(const ct_tensor *parameters, const ct_tensor *gradient, 
     }
     TORCH_CHECK_VALUE(options.update >= 1, "updates are counted from 1, not ", options.update);
     at::NoGradGuard no_grad;
+    if (cuda::adam_step(p, g, m, v, options, *finite)) return;
     if (!is_real_on_cpu(p)) {
       *finite = step_generally(p, g, m, v, options);
       return;

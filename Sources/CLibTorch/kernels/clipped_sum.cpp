@@ -13,6 +13,7 @@
 #include <limits>
 #include <vector>
 
+#include "../cuda/kernels.h"
 #include "clipped_rows.h"
 
 namespace coherent {
@@ -277,6 +278,7 @@ ct_status *ct_clipped_row_sum(const ct_tensor *target, const ct_tensor *rows, ct
                       "target ", t.sizes(), " does not fit rows ", r.sizes());
     const Clip clip = checked(options, r.size(0));
     at::NoGradGuard no_grad;
+    if (cuda::clipped_rows(t, r, clip)) return;
     if (!is_plain(r) || !is_plain(t)) {
       at::Tensor(t).copy_(clipped_sum(r, clip));
     } else {
@@ -296,7 +298,9 @@ ct_status *ct_clipped_outer_sum(const ct_tensor *target, const ct_tensor *bias, 
     const Clip clip = checked(options, d.size(0));
     const int64_t batch = d.size(0), out = d.size(1), in = x.size(1);
     at::NoGradGuard no_grad;
-    if (is_plain(t) && is_plain(d) && is_plain(x)) {
+    if (cuda::clipped_outer(t, d, x, clip)) {
+      // Done, but for the bias.
+    } else if (is_plain(t) && is_plain(d) && is_plain(x)) {
       clipped_outer(t.data_ptr<float>(), read<float>(d), read<float>(x), batch, out, in, clip);
     } else {
       // An output at a time: B×in numbers.
@@ -307,6 +311,7 @@ ct_status *ct_clipped_outer_sum(const ct_tensor *target, const ct_tensor *bias, 
     if (bias == nullptr) return;
     const at::Tensor &b = bias->value;
     TORCH_CHECK_VALUE(b.dim() == 1 && b.size(0) == out, "bias ", b.sizes(), " does not fit output gradient ", d.sizes());
+    if (cuda::clipped_rows(b, d, clip)) return;
     if (is_plain(b) && is_plain(d)) {
       clipped_rows(b.data_ptr<float>(), read<float>(d), batch, out, clip);
     } else {

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "../bounds.h"
+#include "../cuda/kernels.h"
 #include "sgd.h"
 
 namespace coherent {
@@ -139,6 +140,7 @@ ct_status *ct_row_median(const ct_tensor *target, const ct_tensor *rows) {
     const int64_t k = r.size(0), count = r.size(1);
     TORCH_CHECK_VALUE(k % 2 == 1, "the median is taken of an odd number of rows, not ", k);
     at::NoGradGuard no_grad;
+    if (cuda::row_median(t, r)) return;
     if (!is_plain(t) || !is_plain(r) || k < 3 || k > largest_median) {
       at::Tensor(t).copy_(std::get<0>(r.median(0)));
       return;
@@ -183,6 +185,7 @@ ct_status *ct_three_gradient_step(const ct_tensor *parameters, const ct_tensor *
                         "parameters ", p.sizes(), " and gradients ", t.sizes(), " must be alike and contiguous");
     }
     at::NoGradGuard no_grad;
+    if (cuda::three_gradient_step(p, a, b, c, optional(velocity), options, is_median, decays_before, *finite)) return;
     if (!is_real_on_cpu(p)) {
       if (decays_before && options.weight_decay != 0) at::Tensor(a).add_(p, options.weight_decay);
       auto direction = is_median ? std::get<0>(at::stack({a, b, c}).median(0)) : (a + b + c) / 3;

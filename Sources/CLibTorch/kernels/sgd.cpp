@@ -4,6 +4,8 @@
 
 #include "sgd.h"
 
+#include "../cuda/kernels.h"
+
 namespace coherent {
 namespace {
 
@@ -49,6 +51,7 @@ ct_status *ct_sgd_step(const ct_tensor *parameters, const ct_tensor *gradient, c
                         "parameters ", p.sizes(), " and velocity ", v.sizes(), " must be alike and contiguous");
     }
     at::NoGradGuard no_grad;
+    if (cuda::sgd_step(p, g, optional(velocity), options, *finite)) return;
     if (!is_real_on_cpu(p)) {
       auto direction = g * options.gradient_scale;
       if (options.weight_decay != 0) direction = direction.add(p, options.weight_decay);

@@ -40,6 +40,7 @@ struct Doctor: ParsableCommand {
     var linearPolicy: String
     var devices = ["cpu"]
     var cudaProblem: String?
+    var kernels: [String: String] = [:]
     var reportBundle: String?
     var python: String?
     var data: [String: String] = [:]
@@ -54,6 +55,7 @@ struct Doctor: ParsableCommand {
       devices += (0..<(try Runtime.cudaDeviceCount())).map { "cuda:\($0)" }
       cudaProblem = try Runtime.cudaProblem()
       checkDriver()
+      prepareKernels()
       if libtorchLoaded != libtorchCompiled {
         problems.append(
           Problem(
@@ -84,6 +86,22 @@ struct Doctor: ParsableCommand {
         Problem(
           problem: "NVIDIA's driver is installed, but there is no CUDA device: \(cudaProblem)",
           remedy: "install torch \(libtorchCompiled) with its CUDA libraries and name it in LIBTORCH; see docs/gpu.md"))
+    }
+
+    /// Compiles the kernels for every device. Without them training works, and takes longer.
+    private mutating func prepareKernels() {
+      for (index, device) in devices.dropFirst().enumerated() {
+        do {
+          try Runtime.prepareKernels(forDevice: index)
+          kernels[device] = "compiled"
+        } catch {
+          kernels[device] = "\(error)"
+          problems.append(
+            Problem(
+              problem: "the kernels for \(device) cannot be compiled: \(error)",
+              remedy: "pip install nvidia-cuda-nvrtc beside torch \(libtorchCompiled); see docs/gpu.md"))
+        }
+      }
     }
 
     private mutating func checkReports() {
@@ -126,6 +144,7 @@ struct Doctor: ParsableCommand {
         ["threads", String(threads)], ["threads wait", threadWaiting], ["linear layers", linearPolicy],
         ["devices", devices.joined(separator: ", ")],
         ["cuda", cudaProblem.map { "none: \($0)" } ?? "\(devices.count - 1) found"],
+        ["kernels", kernels.isEmpty ? "for the processor" : kernels.sorted(by: <).map { "\($0): \($1)" }.joined(separator: "; ")],
         ["reports", reportBundle ?? "not available"], ["python", python ?? "not found"],
       ]
       let width = (rows.map { $0[0].count }.max() ?? 0) + 2
