@@ -198,4 +198,11 @@ import Testing
     let error = #expect(throws: TensorError.self) { try Runtime.prepareKernels(forDevice: 99) }
     #expect(error?.description.contains("there is no device cuda:99") == true)
   }
+
+  /// Against itself in float64, as a GPU is checked: the general paths against the kernels.
+  @Test func theCheckOfADeviceFindsOnlyRounding() throws {
+    let found = try KernelCheck.differences(on: .cpu)
+    #expect(found.count == 11)
+    for kernel in found { #expect(kernel.difference <= KernelCheck.tolerance, "\(kernel)") }
+  }
 }

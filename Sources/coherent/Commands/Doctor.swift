@@ -88,12 +88,21 @@ struct Doctor: ParsableCommand {
           remedy: "install torch \(libtorchCompiled) with its CUDA libraries and name it in LIBTORCH; see docs/gpu.md"))
     }
 
-    /// Compiles the kernels for every device. Without them training works, and takes longer.
+    /// Compiles the kernels for every device, and tries them. Without them training works, and takes longer.
     private mutating func prepareKernels() {
       for (index, device) in devices.dropFirst().enumerated() {
         do {
           try Runtime.prepareKernels(forDevice: index)
-          kernels[device] = "compiled"
+          let differences = try KernelCheck.differences(on: Device.cuda(index))
+          let wrong = differences.filter { !($0.difference <= KernelCheck.tolerance) }
+          kernels[device] = wrong.isEmpty ? "compiled, and right" : "wrong: \(wrong.map(\.kernel).joined(separator: ", "))"
+          guard wrong.isEmpty else {
+            problems.append(
+              Problem(
+                problem: "on \(device) other numbers come out than on the processor: \(kernels[device] ?? "")",
+                remedy: "train on the processor, and report this with the output of coherent doctor --json"))
+            continue
+          }
         } catch {
           kernels[device] = "\(error)"
           problems.append(
