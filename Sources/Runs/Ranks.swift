@@ -55,12 +55,16 @@ public struct Ranks {
   }
 
   private func setThreads(_ configuration: inout TrainingConfiguration) {
+    if configuration.threads == nil { configuration.threads = threads }
+  }
+
+  /// This rank's share of the host's processors; nil where the environment has chosen.
+  public var threads: Int? {
     let environment = ProcessInfo.processInfo.environment
     // torchrun sets one thread by itself where nobody has chosen.
     let isChosen =
       environment["OMP_NUM_THREADS"].map { $0 != "1" || environment["TORCHELASTIC_RUN_ID"] == nil } ?? false
-    guard configuration.threads == nil, !isChosen else { return }
-    configuration.threads = launch.threads(processors: ProcessInfo.processInfo.activeProcessorCount)
+    return isChosen ? nil : launch.threads(processors: ProcessInfo.processInfo.activeProcessorCount)
   }
 
   /// What the other ranks need to know of a training.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Coherence
+import Collectives
 import Datasets
 import Foundation
 import GradientMatrix
@@ -37,6 +38,9 @@ public final class TrainedModel {
   let isOwnData: Bool
   /// Who computes the products of linear layers, as in the run.
   public let linearPolicy: LinearPolicy
+  /// Processes with the same model and data, which share the passes over samples: all of them measure the same. Without
+  /// effect where batch norm takes batch statistics.
+  public var group: ProcessGroup?
 
   /// Loads a run's checkpoint.
   ///
@@ -209,6 +213,7 @@ public final class TrainedModel {
       of: dataset, labels: labels, candidates: candidates, split: split.rawValue,
       count: count ?? candidates.count, seed: configuration.seed)
     (probe.chunkSize, probe.loss) = (max(1, try chunkSize ?? usualChunkSize()), try loss())
+    probe.group = group
     return probe
   }
 }

@@ -20,7 +20,7 @@ public struct ProbeSample {
   /// Examples in a pass, at most. Results do not depend on it beyond rounding.
   public var chunkSize = usualChunkSize
   /// Ranks that share passes over the gradients, all of which make the same ones; nil for this process alone.
-  var group: ProcessGroup?
+  public var group: ProcessGroup?
   /// Whose gradients are taken.
   public var loss = ClassificationLoss.crossEntropy
   /// What `chunkSize` is unless memory asks for less.

@@ -22,12 +22,12 @@ struct Coherent: AsyncParsableCommand {
   static func requireOneProcess() throws {
     let words = CommandLine.arguments.dropFirst()
     guard let launch = try? Launch(), launch.count > 1, let command = words.first, subcommandNames.contains(command),
-      command != "train", !(command == "study" && ["run", "cell"].contains(words.dropFirst().first))
+      !["train", "measure"].contains(command), !(command == "study" && ["run", "cell"].contains(words.dropFirst().first))
     else { return }
     throw ValidationError(
       "coherent \(command) runs in one process, but \(launch.source ?? "a launcher") says that this is rank "
-        + "\(launch.rank) of \(launch.count). Start it without torchrun, mpirun or srun; only train and study run have "
-        + "ranks.")
+        + "\(launch.rank) of \(launch.count). Start it without torchrun, mpirun or srun; only train, measure and "
+        + "study run have ranks.")
   }
 
   private static var subcommandNames: [String] { configuration.subcommands.map { $0._commandName } }

@@ -22,10 +22,7 @@ import TestSupport
     let port = try port ?? freePort()
     return try (0..<count).map { rank in
       try Running(
-        ["train", "--rank-timeout", "\(timeout)"] + arguments(rank),
-        environment: [
-          "RANK": "\(rank)", "WORLD_SIZE": "\(count)", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "\(port)",
-        ])
+        ["train", "--rank-timeout", "\(timeout)"] + arguments(rank), environment: place(rank, of: count, port))
     }
   }
 
@@ -41,6 +38,46 @@ import TestSupport
     // A median of three groups, one for each rank: the same bits.
     try expectSameEnd(alone, together)
     #expect(try RunDirectory.open(at: together).manifest().extra["ranks"] == "3")
+  }
+
+  @Test func theExamplesOfAMeasurementAreShared() throws {
+    let scratch = try Scratch()
+    let run = scratch.path("run")
+    try train(SmallData.options + ["--model", "mlp:16", "--steps", "20", "--batch-size", "30", "--out", run])
+    struct Found: Decodable, Equatable {
+      let m: Int
+      let alpha, alphaUnbiased: Double
+      let alphaUnbiasedInterval: [Double]
+    }
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    func found(_ output: String) throws -> Found { try decoder.decode(Found.self, from: Data(output.utf8)) }
+    func words(_ file: String) -> [String] { ["measure", run, "--json", "--examples", "101", "--records", scratch.path(file)] }
+    let alone = try Program.run(words("alone.csv"))
+    let port = try freePort()
+    let together = try (0..<3).map { try Running(words("together.csv"), environment: place($0, of: 3, port)) }
+      .map { try $0.wait() }
+    #expect(together.map(\.code) == [0, 0, 0], "\(together.map(\.errors))")
+    #expect(together[1].output + together[2].output == "")
+    let (one, three) = try (found(alone.output), found(together[0].output))
+    #expect(one.m == 101 && three.m == 101)
+    #expect(abs(one.alpha - three.alpha) < 1e-9 && abs(one.alphaUnbiased - three.alphaUnbiased) < 1e-9)
+    #expect(zip(one.alphaUnbiasedInterval, three.alphaUnbiasedInterval).allSatisfy { abs($0 - $1) < 1e-8 })
+    let lines = try ["alone.csv", "together.csv"].map {
+      try String(contentsOfFile: scratch.path($0), encoding: .utf8).split(separator: "\n")
+    }
+    #expect(lines[0].count == 102 && lines[1].count == 102)
+    let other = try freePort()
+    let different = try (0..<2).map {
+      try Running(["measure", run, "--examples", "\(50 + $0)"], environment: place($0, of: 2, other))
+    }.map { try $0.wait() }
+    #expect(
+      different.allSatisfy { $0.code != 0 && $0.errors.contains("the ranks differ in what is measured") },
+      "\(different.map(\.errors))")
+  }
+
+  private func place(_ rank: Int, of count: Int, _ port: Int) -> [String: String] {
+    ["RANK": "\(rank)", "WORLD_SIZE": "\(count)", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "\(port)"]
   }
 
   @Test func aLostRankIsNamedAndTheRunGoesOnToTheSameBits() throws {

@@ -238,6 +238,10 @@ import Testing
       ),
       (["study", "run", "cg/label-noise", "--set", "lr"], 64, ["OPTION=VALUE"]),
       (["study", "run", "cg/label-noise", "--seeds", "1,1"], 64, ["--seeds"]),
+      (
+        ["study", "run", "cg/label-noise", "--profile", "smoke", "--only", "none,", "--out", scratch.path("g")], 64,
+        ["No cell's name contains \"none,\"", "--plan"]
+      ),
       (["study", "run", "cg/label-noise", "--jobs", "0"], 64, ["--jobs"]),
       (["study", "report", scratch.path("none")], 1, ["There is no folder"]),
       (["study", "card", scratch.url.path], 1, ["no study.yaml"]),
@@ -274,6 +278,19 @@ import Testing
     let options = ["--profile", "paper", "--data-dir", scratch.path("pictures"), "--out", scratch.path("study")]
     let refused = try Program.run(["study", "run", "mc/evolution", "--quiet"] + options)
     #expect(refused.code == 1 && refused.errors.contains("batch-size 4096 is larger"), "\(refused.errors)")
+  }
+
+  /// Some cells by their names, with those that they need; the rest by the same command without the words.
+  @Test func someCellsOfAGrid() throws {
+    let scratch = try Scratch()
+    let (out, more) = (scratch.path("study"), ["--seeds", "1", "--quiet"])
+    #expect(try Program.run(smoke("ws/easy-hard", out, more + ["--only", "hard"])).code == 0)
+    let some = try StudyResults(StudyFolder(out))
+    let done = Set(some.cells.filter { $0.status == "completed" }.map(\.name))
+    #expect(!some.isComplete && done.contains { $0.contains("hard") } && done.count < some.cells.count)
+    #expect(done.contains { !$0.contains("hard") }, "what they need: \(done)")
+    #expect(try Program.run(smoke("ws/easy-hard", out, more)).code == 0)
+    #expect(try StudyResults(StudyFolder(out)).isComplete)
   }
 
   /// What a study sorted its examples into belongs to its results: the commands of an export need it.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Coherence
+import Collectives
 import Datasets
 import Foundation
 import NeuralNetworks
@@ -19,7 +20,8 @@ struct Measure: ParsableCommand {
     discussion: """
       Prints, for the network and for each layer, α = ‖Σg‖²/(m·Σ‖g‖²), the m-coherence m·α (1 for orthogonal gradients, \
       m for identical ones), the estimate of α without its 1/m bias with a 95 % interval, and the layer's share of Σ‖g‖².
-      --records writes to a CSV file how the gradient of every example compares with the mean.
+      --records writes to a CSV file how the gradient of every example compares with the mean. Started by torchrun, \
+      mpirun or srun, the ranks share the examples, and the first prints.
 
       Example: coherent measure run --split train --examples 10000
       """)
@@ -44,6 +46,7 @@ struct Measure: ParsableCommand {
   @Option(help: "Write a line for each example to this CSV file; takes twice as long.") var records: String?
   @Flag(help: "Measure stiffness, confusion, noise scale and others too, on at most 400 of the examples.")
   var related = false
+  @Option(help: "Seconds that ranks wait for each other before one counts as lost.") var rankTimeout = 300
   @Flag(help: "Print as JSON.") var json = false
 
   func validate() throws {
@@ -58,19 +61,26 @@ struct Measure: ParsableCommand {
       throw ValidationError("Give --step or --select, not both: best and selected weights have a step of their own.")
     }
     try checkName(records, "--records")
+    guard rankTimeout >= 1 else { throw ValidationError("--rank-timeout must be at least 1, not \(rankTimeout).") }
   }
 
   func run() throws {
     Runtime.keepFreedMemory()
-    let records = records.map { URL(fileURLWithPath: $0) }
+    let ranks = try Ranks(Launch(), tool: Coherent.tool, timeout: .seconds(rankTimeout))
+    defer { ranks?.group.leave() }
+    let isFirst = ranks?.isFirst ?? true
+    let records = isFirst ? records.map { URL(fileURLWithPath: $0) } : nil
     // A measurement that could not be kept should not cost the wait for it.
     try records.map(Self.checkRecords)
     let trained = try TrainedModel(
       run: runPath ?? checkpoint ?? "", select, step: step, split: split, datasetName: dataset,
-      dataDirectory: dataDir, threads: threads, device: device)
+      dataDirectory: dataDir, threads: threads ?? ranks?.threads, device: device)
+    try share(trained, ranks)
     let begun = DispatchTime.now().uptimeNanoseconds
     let result = try coherence(of: trained, records: records)
     let seconds = Double(DispatchTime.now().uptimeNanoseconds - begun) / 1e9
+    guard isFirst else { return }
+    trained.group = nil
     let more =
       related
       ? try trained.relatedMeasures(
@@ -81,14 +91,26 @@ struct Measure: ParsableCommand {
     Console.print(measurement.text)
   }
 
+  /// Has ranks measure together, if all are to measure the same.
+  private func share(_ trained: TrainedModel, _ ranks: Ranks?) throws {
+    guard let ranks else { return }
+    let asked = [
+      "\(select) weights of step \(trained.step)", "\(examples ?? trained.candidates.count) \(split) examples",
+      "batch norm \(bnPolicy)", intervals ? "intervals" : "no intervals", self.records == nil ? "no records" : "records",
+    ]
+    try ranks.group.requireSame(asked.joined(separator: ", "), "what is measured")
+    trained.group = ranks.group
+  }
+
   private func coherence(of trained: TrainedModel, records: URL?) throws -> CoherenceResult {
     let groupCount = intervals ? 10 : 0
-    guard let records else {
+    // The ranks without the file compute their part of it.
+    guard self.records != nil else {
       return try trained.coherence(examples: examples, policy: bnPolicy, groupCount: groupCount, chunkSize: chunkSize)
     }
     let found = try trained.exampleGradients(
       examples: examples, policy: bnPolicy, groupCount: groupCount, chunkSize: chunkSize)
-    try writeAtomically(Data(found.examples.csv.utf8), to: records)
+    if let records { try writeAtomically(Data(found.examples.csv.utf8), to: records) }
     return found.coherence
   }
 

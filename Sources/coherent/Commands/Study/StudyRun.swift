@@ -27,6 +27,11 @@ extension StudyCommand {
     @Option(help: "Cells to run at a time. (default: as many as processors and memory allow)") var jobs: Int?
     @Option(help: "Threads of each cell; the last bits of the results depend on it.") var threads = 1
     @Option(help: "Seeds in place of the study's own, such as 1,2,3.") var seeds: String?
+    @Option(
+      help: ArgumentHelp(
+        "Run only cells whose names contain one of these words, and what they need; without it, the rest.",
+        valueName: "words"))
+    var only: String?
     @Option(help: "At most this many steps of each training run, to try the start of a large study.") var steps: Int?
     @Option(name: .customLong("set"), help: "An option of coherent train for all cells, such as model=resnet20.")
     var overrides: [String] = []
@@ -51,9 +56,10 @@ extension StudyCommand {
       let settings = try self.settings(of: study)
       let folder = StudyFolder(out ?? "studies/\(study.id.replacingOccurrences(of: "/", with: "-"))-\(profile)")
       let cells = try study.cells(settings, in: folder)
+      let chosen = try chosen(of: cells)
       if plan {
-        let estimates = try estimate(cells, known: [:])
-        return Console.print(Self.table(cells, estimates) + "\n" + total(estimates, jobs: jobs ?? defaultJobs))
+        let estimates = try estimate(chosen, known: [:])
+        return Console.print(Self.table(chosen, estimates) + "\n" + total(estimates, jobs: jobs ?? defaultJobs))
       }
       let launch = try Launch()
       // The first rank measures what cells cost before the others are let in.
@@ -61,7 +67,7 @@ extension StudyCommand {
       var shared = settings
       shared.dataDir = nil
       try ranks?.group.requireSame("\(shared)", "the study's options")
-      if let ranks, !ranks.isFirst { return try help(ranks, launch, cells, settings, folder) }
+      if let ranks, !ranks.isFirst { return try help(ranks, launch, chosen, settings, folder) }
       let grid = try StudyGrid(cells, settings: settings, in: folder)
       let estimates = try grid.estimates { cells, known in try self.estimate(cells, known: known) }
       let jobs = try grid.jobs(
@@ -69,12 +75,13 @@ extension StudyCommand {
       // The folder is made. From here on nobody waits for anybody.
       try ranks?.group.barrier()
       ranks?.group.leave()
-      if !quiet { Console.note("\(study.id), \(settings.scale): " + total(estimates, jobs: jobs)) }
+      let costs = estimates.filter { cost in chosen.contains { $0.name == cost.key } }
+      if !quiet { Console.note("\(study.id), \(settings.scale): " + total(costs, jobs: jobs)) }
       let runner = GridRunner(
-        cells, settings: settings, in: folder, jobs: jobs, program: Self.program, estimates: estimates,
+        chosen, settings: settings, in: folder, jobs: jobs, program: Self.program, estimates: estimates,
         ignoresMemory: ignoreMemoryEstimate, isShared: ranks != nil)
       Interruption.listen()
-      let progress = GridConsole(isQuiet: quiet, count: cells.count)
+      let progress = GridConsole(isQuiet: quiet, count: chosen.count)
       let isDone = try runner.run(shouldStop: { Interruption.isRequested }, observe: progress.observe)
       progress.finish()
       let results = try StudyResults(folder)
@@ -143,6 +150,21 @@ extension StudyCommand {
     /// The same for a rank, of which a host has several.
     private func jobs(of launch: Launch) -> Int {
       max(1, launch.threads(processors: ProcessInfo.processInfo.activeProcessorCount) / threads)
+    }
+
+    /// The cells that are to run now, with those that they need.
+    private func chosen(of cells: [Cell]) throws -> [Cell] {
+      guard let only else { return cells }
+      let words = only.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+      var names = Set(cells.map(\.name).filter { name in words.contains { name.contains($0) } })
+      guard !names.isEmpty else {
+        throw ValidationError("No cell's name contains \"\(only)\" (--only); --plan shows the names.")
+      }
+      while true {
+        let needed = Set(cells.filter { names.contains($0.name) }.flatMap(\.needs)).subtracting(names)
+        if needed.isEmpty { return cells.filter { names.contains($0.name) } }
+        names.formUnion(needed)
+      }
     }
 
     private func estimate(_ cells: [Cell], known: [String: CellEstimate]) throws -> [String: CellEstimate] {
