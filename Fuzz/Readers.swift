@@ -196,13 +196,23 @@ private func safetensors(_ input: Data) -> Data {
 
 // MARK: - Runs
 
+/// The file that the last input took the place of; nil before the first.
+nonisolated(unsafe) private var spoilt: String?
+
+/// Puts the input in place of one of some sound files, which its choice names, and the last one's file back.
+private func spoil(_ sound: [String: Data], by input: Data, in folder: URL) throws {
+  let (kind, rest) = input.choice
+  let name = sound.keys.sorted()[kind % sound.count]
+  for (other, content) in sound where other != name && (spoilt == nil || spoilt == other) {
+    _ = try content.write(other, in: folder)
+  }
+  _ = try rest.write(name, in: folder)
+  spoilt = name
+}
+
 /// A run whose files are sound but for the one that the input is.
 @Sendable private func readRun(_ input: Data, _ folder: URL) throws {
-  let (kind, rest) = input.choice
-  let sound = Sound.run.top
-  let name = sound.keys.sorted()[kind % sound.count]
-  for (other, content) in sound where other != name { _ = try content.write(other, in: folder) }
-  _ = try rest.write(name, in: folder)
+  try spoil(Sound.run.top, by: input, in: folder)
   let directory = try RunDirectory.open(at: folder.path)
   var failure: (any Error)?
   func attempt(_ body: () throws -> Void) { do { try body() } catch { failure = error } }
@@ -255,11 +265,7 @@ private func safetensors(_ input: Data) -> Data {
 }
 
 @Sendable private func readAudit(_ input: Data, _ folder: URL) throws {
-  let (kind, rest) = input.choice
-  let sound = Sound.audit
-  let name = sound.keys.sorted()[kind % sound.count]
-  for (other, content) in sound where other != name { _ = try content.write(other, in: folder) }
-  _ = try rest.write(name, in: folder)
+  try spoil(Sound.audit, by: input, in: folder)
   let audit = try AuditDirectory.open(at: folder.path)
   let record = try audit.record()
   let suspects = try audit.suspects(of: record)

@@ -47,7 +47,8 @@ ct_status *failure(ct_error_kind kind, const char *message) noexcept {
   }
 }
 
-ct_status *current_exception() noexcept {
+// The exception at hand as a status. Its text may have to be put together first, for which there may be no memory.
+static ct_status *described() {
   try {
     throw;
   } catch (const c10::OutOfMemoryError &e) {
@@ -72,6 +73,14 @@ ct_status *current_exception() noexcept {
     return failure(CT_ERROR_INTERNAL, e.what());
   } catch (...) {
     return failure(CT_ERROR_INTERNAL, "an exception of unknown type");
+  }
+}
+
+ct_status *current_exception() noexcept {
+  try {
+    return described();
+  } catch (...) {
+    return exhausted;
   }
 }
 
