@@ -38,9 +38,7 @@ public final class SignOfAverage: BatchMeanAggregator {
     let gradient = store.gradient
     let average = try self.average ?? Tensor.zeros([store.count], dtype: gradient.dtype, device: gradient.device)
     self.average = average
-    try average.multiply(by: beta)
-    try average.add(gradient, scale: 1 - beta)
-    try gradient.copy(from: average.sign() * scale)
+    try gradient.takeSigns(ofRunningMean: average, beta: beta, scale: scale)
     return .gradient
   }
 

@@ -19,7 +19,7 @@ public final class SignOfSum: BatchMeanAggregator {
   /// The sign of the store's gradient.
   public func aggregate(_ store: ParameterStore) throws -> Aggregate {
     let gradient = store.gradient
-    try gradient.copy(from: gradient.sign() * scale)
+    try gradient.takeSigns(scale: scale)
     return .gradient
   }
 }

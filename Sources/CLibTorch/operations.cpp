@@ -25,8 +25,6 @@ CT_UNARY(ct_square, a.square())
 CT_UNARY(ct_square_root, a.sqrt())
 CT_UNARY(ct_exponential, a.exp())
 CT_UNARY(ct_logarithm, a.log())
-// libtorch's sign of NaN is 0, which would hide a divergence.
-CT_UNARY(ct_sign, a.is_floating_point() ? at::where(a.isnan(), a, a.sign()) : a.sign())
 CT_UNARY(ct_is_finite, a.isfinite())
 CT_UNARY(ct_relu, a.relu())
 CT_UNARY(ct_gelu, at::gelu(a))

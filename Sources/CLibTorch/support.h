@@ -44,10 +44,13 @@ inline bool has_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 }
+// Products of bytes that are added up in 32 bits, four at a time.
+inline bool has_byte_products() { return __builtin_cpu_supports("avx512vnni") && has_avx512(); }
 inline bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #else
 #define CT_VARIANTS(kernel) kernel(baseline, 16, )
 #define CT_CHOSEN(kernels) kernels##_baseline
+inline bool has_byte_products() { return false; }
 #endif
 
 // Of the present thread, so that a test sees its own leak while others run beside it.

@@ -139,6 +139,12 @@ public struct LinearBlock: GradientBlock {
       return try RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows).signSum(into: target)
     }
     // The sign of a product is the product of the signs.
+    if try target.device == .cpu && target.dtype == .float32 && delta.dtype == .float32 && target.isContiguous {
+      let (weight, bias) = try split(target)
+      return try weight.setSignSum(
+        outputGradient: delta.reshape([-1, outputs]).contiguous(), input: input.reshape([-1, inputs]).contiguous(),
+        bias: bias)
+    }
     try LinearBlock(input: input.sign(), delta: delta.sign(), hasBias: hasBias)
       .columnSum(into: target, weights: nil, accumulating: false)
   }

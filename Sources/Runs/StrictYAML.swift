@@ -24,8 +24,9 @@ package enum StrictYAML {
       throw failure(source, nil, "is longer than a configuration can be, 1 MiB; check that it is the right file")
     }
     try check(text, source: source)
+    // The library's own choice of an encoding reads the whole environment at every call.
     do {
-      return try Yams.compose(yaml: text)
+      return try Yams.compose(yaml: text, .default, .default, .utf8)
     } catch {
       throw failure(source, nil, "is not valid YAML: \("\(error)".prefix(300))")
     }
@@ -141,7 +142,7 @@ extension Node {
   ///
   /// - Throws: an error of whatever kind when it is of another type.
   func value<Value: Decodable>(as _: Value.Type = Value.self) throws -> Value {
-    guard let type = Value.self as? any YAMLNumber.Type else { return try YAMLDecoder().decode(Value.self, from: self) }
+    guard let type = Value.self as? any YAMLNumber.Type else { return try YAMLDecoder(encoding: .utf8).decode(Value.self, from: self) }
     guard let scalar, ![.singleQuoted, .doubleQuoted].contains(scalar.style),
       let number = type.init(yaml: scalar.string) as? Value
     else {

@@ -91,7 +91,11 @@ extension Verdict {
     lines += parts.map { "    \($0.id)  \($0.outcome.rawValue)  \($0.sentence)" }
     lines += numbers.map { "    \($0.text)" }
     let unsaid = missing.filter { !explanation.contains($0) }
-    if !unsaid.isEmpty { lines.append("  missing: \(unsaid.joined(separator: ", "))") }
+    if !unsaid.isEmpty {
+      // The cells without results stand below all claims.
+      let shown = unsaid.prefix(4).joined(separator: ", ")
+      lines.append("  missing: \(shown)\(unsaid.count > 4 ? " and \(unsaid.count - 4) more" : "")")
+    }
     let seeds = seeds.map(String.init).joined(separator: ", ")
     func count(_ names: [String], _ word: String) -> String { "\(names.count) \(word)\(names.count == 1 ? "" : "s")" }
     let basis = measurements.isEmpty ? count(runs, "run") : count(measurements, "measurement")

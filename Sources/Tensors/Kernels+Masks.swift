@@ -3,6 +3,18 @@
 import CLibTorch
 
 extension Tensor {
+  /// Sets this gradient to scale · sign g, coordinate by coordinate, in one pass over memory; or, with a running mean m, m to
+  /// βm + (1 − β)g first and g to scale · sign m. NaN stays NaN.
+  ///
+  /// - Parameters:
+  ///   - average: m, of this tensor's shape.
+  ///   - beta: β.
+  ///   - scale: the size of every coordinate.
+  /// - Throws: `TensorError` when the two are not alike and contiguous.
+  public func takeSigns(ofRunningMean average: Tensor? = nil, beta: Double = 0, scale: Double) throws {
+    try check(ct_take_signs(pointer, average?.pointer, beta, scale), "takeSigns", [self])
+  }
+
   /// Sets this gradient to 0 wherever |votes| does not exceed a number, in one pass over memory.
   ///
   /// - Parameters:

@@ -51,6 +51,16 @@ extension Tensor {
       "setClippedSum", [self, outputGradient, input])
   }
 
+  /// Overwrites this tensor [out, in] with the sum over examples b of sign(δ_b) ⊗ sign(a_b), and `bias` [out] with that of
+  /// sign(δ_b), for δ [B, out] and a [B, in]: contiguous float32 on the CPU. Exact up to 2²⁴ examples; NaN where a factor is.
+  ///
+  /// - Throws: `TensorError` when shapes, types or layouts do not fit.
+  public func setSignSum(outputGradient: Tensor, input: Tensor, bias: Tensor? = nil) throws {
+    try check(
+      ct_weight_sign_sum(pointer, bias?.pointer, outputGradient.pointer, input.pointer), "setSignSum",
+      [self, outputGradient, input])
+  }
+
   /// Overwrites this tensor [out, in] with the median over groups of consecutive examples of the groups' means of
   /// δ_b ⊗ a_b, and `bias` [out] with that of δ_b: contiguous float32 on the CPU, 3, 5, 7 or 9 groups.
   ///

@@ -53,6 +53,71 @@ import Testing
     }
   }
 
+  @Test(arguments: [DType.float32, .float64, .bfloat16]) func signs(_ dtype: DType) throws {
+    let special: [Double] = [0, -0.0, 3, -0.5, .nan, .infinity, -.infinity, 1e-30]
+    let values = try Tensor(special + randomNumbers(40_001, seed: 5).map { Double(Float($0)) }).to(dtype)
+    let own: [Double] = try values.to(.float64).values()
+    func sign(_ x: Double) -> Double { x > 0 ? 1 : x < 0 ? -1 : x }
+    try expectClose(values.sign(), own.map(sign), shape: [own.count], dtype: dtype, rtol: 0, atol: 0)
+    let taken = try values.clone()
+    try taken.takeSigns(scale: 0.25)
+    try expectClose(taken, own.map { 0.25 * sign($0) }, shape: [own.count], dtype: dtype, rtol: 0, atol: 0)
+    // Every second column of a matrix.
+    let strided = try values.narrow(0, from: 0, length: 40_000).reshape([200, 200]).transpose()
+    let expected: [Double] = try strided.contiguous().to(.float64).values()
+    try expectClose(strided.sign(), expected.map(sign), shape: [200, 200], dtype: dtype, rtol: 0, atol: 0)
+  }
+
+  /// Products of bytes and of numbers: both count exactly.
+  @Test(arguments: [[1, 1, 1], [3, 5, 2], [17, 33, 40], [100, 131, 64], [300, 9, 130]])
+  func sumsOfSigns(_ size: [Int]) throws {
+    let (batch, inputs, outputs) = (size[0], size[1], size[2])
+    for hasNaN in [false, true] {
+      var (a, d) = (Adversary.sparse.values(batch * inputs, seed: 3), Adversary.sparse.values(batch * outputs, seed: 4))
+      a[0] = .infinity
+      if hasNaN { d[batch * outputs - 1] = .nan }
+      func sign(_ x: Double) -> Double { x > 0 ? 1 : x < 0 ? -1 : x }
+      var expected = [Double](repeating: 0, count: outputs * inputs)
+      var ofBias = [Double](repeating: 0, count: outputs)
+      for b in 0..<batch {
+        for o in 0..<outputs {
+          ofBias[o] += sign(d[b * outputs + o])
+          for i in 0..<inputs { expected[o * inputs + i] += sign(d[b * outputs + o]) * sign(a[b * inputs + i]) }
+        }
+      }
+      let (target, bias) = try (Tensor.full([outputs, inputs], 7), Tensor.full([outputs], 7))
+      let (delta, input) = try (
+        Tensor(d.map(Float.init), shape: [batch, outputs]), Tensor(a.map(Float.init), shape: [batch, inputs])
+      )
+      try target.setSignSum(outputGradient: delta, input: input, bias: bias)
+      try expectClose(target, expected, shape: [outputs, inputs], rtol: 0, atol: 0)
+      try expectClose(bias, ofBias, shape: [outputs], rtol: 0, atol: 0)
+      try target.setSignSum(outputGradient: delta, input: input)
+      try expectClose(target, expected, shape: [outputs, inputs], rtol: 0, atol: 0)
+    }
+    #expect(throws: TensorError.self) {
+      try Tensor.zeros([2, 3]).setSignSum(outputGradient: .zeros([4, 2]), input: .zeros([5, 3]))
+    }
+  }
+
+  @Test(arguments: [DType.float32, .float64]) func signsOfARunningMean(_ dtype: DType) throws {
+    for count in Self.sizes {
+      let average = try Tensor.zeros([count], dtype: dtype)
+      var expected = [Double](repeating: 0, count: count)
+      for step in 1...3 {
+        let gradient = try randomTensor([count], seed: UInt64(step), dtype: dtype)
+        let own: [Double] = try gradient.to(.float64).values()
+        expected = zip(expected, own).map { 0.9 * $0 + 0.1 * $1 }
+        try gradient.takeSigns(ofRunningMean: average, beta: 0.9, scale: 0.5)
+        let means: [Double] = try average.to(.float64).values()
+        try expectClose(
+          gradient, means.map { $0 > 0 ? 0.5 : $0 < 0 ? -0.5 : 0 }, shape: [count], dtype: dtype, rtol: 0, atol: 0)
+      }
+      try expectClose(average, expected, shape: [count], dtype: dtype, rtol: 1e-6, atol: 1e-7)
+    }
+    #expect(throws: TensorError.self) { try Tensor.zeros([3]).takeSigns(ofRunningMean: .zeros([4]), scale: 1) }
+  }
+
   @Test func otherTypesTakeTheGeneralPath() throws {
     let gradient = try Tensor([1.0, -2, 3]).to(.bfloat16)
     let votes = try Tensor([4.0, -1, -4]).to(.bfloat16)

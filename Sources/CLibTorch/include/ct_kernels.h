@@ -33,6 +33,10 @@ CT_CALL ct_linear(CT_OUT out, CT_IN input, CT_IN weight, CT_OPTIONAL bias, ct_ac
 CT_CALL ct_weight_gradient(CT_IN gradient, CT_OPTIONAL bias_gradient, CT_IN output_gradient, CT_IN input,
                            bool accumulate);
 
+// gradient [out, in] = Σ_b sign(output_gradient_b)ᵀ·sign(input_b), and bias_gradient [out] = Σ_b sign(output_gradient_b):
+// float32, contiguous. Where the processor has products of bytes they are used, which are exact too.
+CT_CALL ct_weight_sign_sum(CT_IN gradient, CT_OPTIONAL bias_gradient, CT_IN output_gradient, CT_IN input);
+
 // Examples start..<end of a batch. Groups of consecutive examples begin with example 0, follow each other without a gap,
 // and end with the batch; anything else is an error.
 typedef struct ct_range {
@@ -164,6 +168,10 @@ CT_CALL ct_adam_step(CT_IN parameters, CT_IN gradient, CT_IN first, CT_IN second
 CT_CALL ct_add_gaussian(CT_IN target, double deviation, uint64_t seed, uint64_t stream);
 // The four words that Philox4x32-10 gives for a counter: what the normal numbers 4·counter and on are made from.
 CT_CALL ct_philox(uint32_t *CT_NONNULL words, uint64_t seed, uint64_t stream, uint64_t counter);
+
+// gradient becomes scale·sign(gradient), NaN where it was; or with an average, which becomes β·average + (1 − β)·gradient
+// first, scale·sign(average).
+CT_CALL ct_take_signs(CT_IN gradient, CT_OPTIONAL average, double beta, double scale);
 
 // gradient becomes 0 wherever |votes| does not exceed `needed`; writes how many coordinates are left.
 CT_CALL ct_mask_by_votes(CT_IN gradient, CT_IN votes, double needed, int64_t *CT_NONNULL kept);

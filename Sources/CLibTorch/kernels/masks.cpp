@@ -2,6 +2,7 @@
 //
 // Masks of agreement over a mean gradient, as one pass over the flat buffers.
 
+#include <algorithm>
 #include <cmath>
 
 #include "../support.h"
@@ -11,7 +12,8 @@ namespace {
 
 template <typename scalar>
 CT_INLINE int64_t keep(scalar *gradient, const scalar *votes, int64_t count, scalar needed) {
-  int64_t kept = 0;
+  // A span has fewer than 2³¹; 32 bits are as wide as what they are counted beside.
+  int32_t kept = 0;
   for (int64_t i = 0; i < count; ++i) {
     const bool agrees = std::abs(votes[i]) > needed;
     // By a product, which leaves what is no number as it is: the update has to hear of it.
@@ -28,24 +30,50 @@ CT_CLONES int64_t keep_span(double *g, const double *v, int64_t n, double needed
   return keep<double>(g, v, n, needed);
 }
 
-// max(0, tanh x), which is 1 to the last bit from 20 on.
-// NaN stays NaN.
-inline double softly(double x) { return x <= 0 ? 0 : x >= 20 ? 1 : std::tanh(x); }
+// What a soft mask needs of the options.
+struct Slope {
+  double share, threshold, sharpness, unbiased;
+};
 
-// The mask of each coordinate is applied; their sum comes back.
+// gradient becomes gradient·mask over some coordinates, mask = max(0, tanh(sharpness·(|votes|/B − threshold)/variance)), which
+// is 1 to the last bit from tanh 20 on; NaN stays NaN. The sum of the masks comes back. Few coordinates are on the slope
+// between: their places are listed first, without a branch, and only they take a quotient and its tanh.
 template <typename scalar>
-double soften(scalar *gradient, const scalar *squares, const scalar *votes, int64_t count, const ct_soft_mask_options &o) {
-  const double share = 1 / o.count, unbiased = o.count / (o.count - 1);
-  double sum = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const double mean = gradient[i], agreement = std::abs(static_cast<double>(votes[i])) * share - o.threshold;
-    // Rounding must leave no negative variance, and equal gradients have the variance 0: there the mask is 1 or 0.
-    const double variance = std::max(0.0, static_cast<double>(squares[i]) * share - mean * mean) * unbiased;
-    const double mask = softly(agreement / (variance + 1e-300) * o.sharpness);
-    gradient[i] = static_cast<scalar>(mean * mask);
-    sum += mask;
+CT_INLINE double soften(scalar *__restrict gradient, const scalar *__restrict squares, const scalar *__restrict votes,
+                        int64_t count, const Slope slope) {
+  constexpr int64_t block = 512, lanes = 8;
+  double rise[block], run[block], mask[block], sums[lanes] = {};
+  int32_t between[block];
+  for (int64_t start = 0; start < count; start += block) {
+    const int64_t width = std::min(block, count - start);
+    scalar *own = gradient + start;
+    for (int64_t i = 0; i < width; ++i) {
+      const double mean = own[i], vote = votes[start + i];
+      // Rounding must leave no negative variance, and equal gradients have the variance 0: there the mask is 1 or 0.
+      const double variance = static_cast<double>(squares[start + i]) * slope.share - mean * mean;
+      rise[i] = (std::abs(vote) * slope.share - slope.threshold) * slope.sharpness;
+      run[i] = (variance > 0 ? variance : 0) * slope.unbiased + 1e-300;
+      mask[i] = rise[i] >= 20 * run[i] ? 1 : 0;
+    }
+    int32_t listed = 0;
+    for (int32_t i = 0; i < width; ++i) {
+      between[listed] = i;
+      listed += !(rise[i] <= 0) & !(rise[i] >= 20 * run[i]);
+    }
+    for (int32_t k = 0; k < listed; ++k) mask[between[k]] = std::tanh(rise[between[k]] / run[between[k]]);
+    for (int64_t i = 0; i < width; ++i) own[i] = static_cast<scalar>(own[i] * mask[i]);
+    for (int64_t i = 0; i < width; ++i) sums[i % lanes] += mask[i];
   }
+  double sum = 0;
+  for (double part : sums) sum += part;
   return sum;
+}
+
+CT_CLONES double soften_span(float *g, const float *s, const float *v, int64_t n, const Slope &slope) {
+  return soften<float>(g, s, v, n, slope);
+}
+CT_CLONES double soften_span(double *g, const double *s, const double *v, int64_t n, const Slope &slope) {
+  return soften<double>(g, s, v, n, slope);
 }
 
 void check_alike(const at::Tensor &g, const at::Tensor &other) {
@@ -101,12 +129,13 @@ ct_status *ct_mask_softly(const ct_tensor *gradient, const ct_tensor *squares, c
       *total = mask.sum().item<double>();
       return;
     }
+    const Slope slope{1 / options.count, options.threshold, options.sharpness, options.count / (options.count - 1)};
     // Added up in the order of the spans, whoever took them.
     std::vector<double> sums((g.numel() + span_length - 1) / span_length);
     for_each_span(g.numel(), [&](int64_t start, int64_t count) {
       sums[start / span_length] = with_scalar(g, [&](auto number) {
         using scalar = decltype(number);
-        return soften(g.data_ptr<scalar>() + start, read<scalar>(s) + start, read<scalar>(v) + start, count, options);
+        return soften_span(g.data_ptr<scalar>() + start, read<scalar>(s) + start, read<scalar>(v) + start, count, slope);
       });
     });
     g.unsafeGetTensorImpl()->bump_version();

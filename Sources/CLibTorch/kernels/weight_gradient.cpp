@@ -16,6 +16,7 @@
 #include "../bounds.h"
 #include "../support.h"
 #include "median.h"
+#include "signs.h"
 
 namespace coherent {
 namespace {
@@ -208,6 +209,32 @@ ct_status *ct_weight_gradient(const ct_tensor *gradient, const ct_tensor *bias_g
     float *bias = checked(g, bias_gradient, d, x);
     weight_gradient(g.data_ptr<float>(), bias, read<float>(d), read<float>(x), d.size(0), g.size(0), g.size(1),
                     accumulate);
+  });
+}
+
+ct_status *ct_weight_sign_sum(const ct_tensor *gradient, const ct_tensor *bias_gradient,
+                              const ct_tensor *output_gradient, const ct_tensor *input) {
+  using namespace coherent;
+  return guarded([&] {
+    const at::Tensor &g = gradient->value, &d = output_gradient->value, &x = input->value;
+    float *bias = checked(g, bias_gradient, d, x);
+    at::NoGradGuard no_grad;
+    const int64_t batch = d.size(0), out = g.size(0), in = g.size(1);
+    if (has_byte_products() && batch > 0 && out > 0 && in > 0) {
+      at::Tensor of_delta = at::empty({batch, out}, at::kChar), of_input = at::empty({batch, in}, at::kChar);
+      const bool ordered = byte_signs(of_delta.data_ptr<int8_t>(), read<float>(d), batch * out) &&
+                           byte_signs(of_input.data_ptr<int8_t>(), read<float>(x), batch * in);
+      // A byte has no NaN.
+      if (ordered) {
+        at::Tensor(g).copy_(at::_int_mm(of_delta.t().contiguous(), of_input));
+        if (bias != nullptr) at::Tensor(bias_gradient->value).copy_(of_delta.sum(0, false, at::kInt));
+        return;
+      }
+    }
+    at::Tensor of_delta = at::empty_like(d), of_input = at::empty_like(x);
+    signs(of_delta.data_ptr<float>(), read<float>(d), batch * out);
+    signs(of_input.data_ptr<float>(), read<float>(x), batch * in);
+    weight_gradient(g.data_ptr<float>(), bias, read<float>(of_delta), read<float>(of_input), batch, out, in, false);
   });
 }
 
