@@ -183,7 +183,7 @@ let package = Package(
       name: "CollectivesTests", dependencies: ["Collectives", "Tensors", "TestSupport"], swiftSettings: strict),
     // The kernels for GPUs, for a processor.
     .target(
-      name: "CKernelsOnHost", path: "Tests/CKernelsOnHost",
+      name: "CKernelsOnHost", path: "Tests/CKernelsOnHost", exclude: ["README.md"],
       cxxSettings: [.unsafeFlags(["-O1", "-Wall", "-Wextra", "-Werror"])]),
     .testTarget(
       name: "TensorsTests", dependencies: ["Tensors", "CKernelsOnHost", "TestSupport"], swiftSettings: strict),

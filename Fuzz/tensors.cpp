@@ -433,8 +433,9 @@ void products(Choices &c) {
   T input = about(c, {examples * step, in});
   if (c.one_in(2)) bias = about(c, {outputs});
   if (!target || !delta || !input) return;
-  switch (c.byte() % 3) {
+  switch (c.byte() % 4) {
     case 0: return ended(ct_weight_gradient(target, bias, delta, input, c.one_in(2)));
+    case 3: return ended(ct_weight_sign_sum(target, bias, delta, input));
     case 1: return ended(ct_clipped_outer_sum(target, bias, delta, input, clip(c, examples)));
     default: {
       const auto groups = ranges(c, examples, 3 + 2 * (c.byte() % 4));
@@ -527,7 +528,8 @@ void steps(Choices &c) {
   if (c.one_in(2)) v = about(c, {count});
   bool finite = false;
   const ct_sgd_options sgd{c.real(), c.one_in(2) ? 0 : c.real(), c.real(), c.real(), c.real(), c.one_in(2), c.one_in(2)};
-  switch (c.byte() % 3) {
+  switch (c.byte() % 4) {
+    case 3: return ended(ct_take_signs(p, v, c.real(), c.real()));
     case 0: return ended(ct_sgd_step(p, g, v, sgd, &finite));
     case 1: return ended(ct_three_gradient_step(p, g, a, b, v, sgd, c.one_in(2), c.one_in(2), &finite));
     default: {

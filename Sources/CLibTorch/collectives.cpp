@@ -40,8 +40,8 @@ static_assert(sizeof(c10d::ProcessGroupGloo) == 488 && sizeof(c10d::ProcessGroup
 // How often a rank shows that it is alive, and how long it may be silent before it counts as lost.
 constexpr milliseconds beat = 400ms, silence = 2500ms;
 
-// The key of what rank 0 says when some ranks have not come.
-constexpr const char *verdict = "verdict";
+// The key of what rank 0 says of who has come, and what it says when all have.
+constexpr const char *verdict = "verdict", *complete = "complete";
 
 // What is said of a rank that has left before the others.
 constexpr const char *ended = " has ended before the others; its own message says why";
@@ -213,26 +213,40 @@ struct ct_group {
     TORCH_CHECK(false, "rank 0 cannot listen at ", place, ": ", reason);
   }
 
-  // Rank 0 says who is missing, and the others say what it has said: their own time may end later, when the store, and
-  // with it the names of those that came, is gone.
+  // Rank 0 says that all have come, or who has not, and the others go by what it says: it keeps the names, and leaves with
+  // them. Who loses patience before it counts as gone.
   void wait_for_all() {
     const auto end = coherent::Clock::now() + timeout;
     std::vector<std::string> keys;
     for (int64_t r = 0; r < count; ++r) keys.push_back(coherent::key("present", r));
-    while (!store->check(keys)) {
-      std::string verdict;
-      if (store->check({coherent::verdict})) {
-        verdict = coherent::text(store->get(coherent::verdict));
-      } else if (coherent::Clock::now() >= end) {
-        verdict = absence(keys);
-        if (rank == 0 && !verdict.empty()) store->set(coherent::verdict, coherent::bytes(verdict));
+    const auto poll = [&](const std::vector<std::string> &wanted, std::chrono::milliseconds more) {
+      while (!store->check(wanted)) {
+        if (coherent::Clock::now() >= end + more) return false;
+        std::this_thread::sleep_for(20ms);
       }
-      if (!verdict.empty()) {
-        store->set(coherent::key("left", rank), coherent::bytes("1"));
-        if (rank == 0) await_readers(keys);
-        TORCH_CHECK(false, verdict);
-      }
-      std::this_thread::sleep_for(20ms);
+      return true;
+    };
+    if (rank == 0) {
+      const std::string missing = poll(keys, 0ms) ? "" : absence(keys);
+      store->set(coherent::verdict, coherent::bytes(missing.empty() ? coherent::complete : missing));
+      if (!missing.empty()) await_readers(keys);
+      TORCH_CHECK(missing.empty(), missing);
+    } else if (poll({coherent::verdict}, coherent::silence)) {
+      const std::string found = coherent::text(store->get(coherent::verdict));
+      if (found != coherent::complete) leave_early({"left"});
+      TORCH_CHECK(found == coherent::complete, found);
+    } else {
+      const std::string missing = absence(keys);
+      leave_early({"gone", "left"});
+      TORCH_CHECK(false, missing.empty() ? "rank 0 does not say whether all ranks have come" : missing);
+    }
+  }
+
+  // For those that still wait; who has left cannot be told any more.
+  void leave_early(std::initializer_list<const char *> keys) {
+    try {
+      for (const char *kind : keys) store->set(coherent::key(kind, rank), coherent::bytes("1"));
+    } catch (const c10::DistError &) {
     }
   }
 

@@ -74,8 +74,9 @@ public struct Report: Sendable {
   public func write(to url: URL, bundle: URL? = nil) throws {
     let bundle = try bundle ?? ChartAssets.locate().bundle
     let folder = url.deletingLastPathComponent()
-    let page = try html(bundle: bundle, folder: folder.standardizedFileURL)
     if !FileManager.default.fileExists(atPath: folder.path) { try makeFolder(folder) }
+    try checkWritable(url)
+    let page = try html(bundle: bundle, folder: folder.standardizedFileURL)
     try writeAtomically(Data(page.utf8), to: url)
   }
 

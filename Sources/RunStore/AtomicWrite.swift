@@ -32,7 +32,8 @@ package func prettyJSON(_ value: some Encodable, escapingSlashes: Bool = false) 
   return try encoder.encode(value)
 }
 
-/// Checks that `writeAtomically` to `destination` would find a folder that it can write to.
+/// Checks that `writeAtomically` to `destination` would find a folder that it can write to, and removes what writers of the
+/// same file that were killed have left there.
 ///
 /// - Throws: `RunStoreError` with what `writeAtomically` would say, or when `destination` is a folder.
 public func checkWritable(_ destination: URL) throws {
@@ -46,10 +47,32 @@ public func checkWritable(_ destination: URL) throws {
   guard descriptor >= 0 else { throw RunStoreError.system("write", destination.path, code: errno) }
   close(descriptor)
   unlink(probe.path)
+  removeAbandoned(of: destination)
+  removeAbandoned(of: folder.appendingPathComponent("probe", isDirectory: false))
+}
+
+/// Removes the unfinished files of processes of this machine that are no more.
+private func removeAbandoned(of destination: URL) {
+  let folder = destination.deletingLastPathComponent().path
+  let beginning = temporaryBeginning(for: destination.lastPathComponent)
+  for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.hasPrefix(beginning) {
+    guard let process = pid_t(name.dropFirst(beginning.count)), process > 0 else { continue }
+    if kill(process, 0) != 0, errno == ESRCH { unlink(folder + "/" + name) }
+  }
 }
 
 /// The name under which `writeAtomically` keeps a file until it is whole.
-func temporaryName(for name: String) -> String { ".\(name).partial-\(ProcessInfo.processInfo.processIdentifier)" }
+func temporaryName(for name: String) -> String { "\(temporaryBeginning(for: name))\(getpid())" }
+
+/// It names the machine: hosts that share a folder have processes of the same number.
+func temporaryBeginning(for name: String) -> String { ".\(name).partial-\(machineName)-" }
+
+private let machineName: String = {
+  var name = [CChar](repeating: 0, count: 65)
+  guard gethostname(&name, name.count - 1) == 0 else { return "host" }
+  let letters = name.prefix { $0 != 0 }.map { Character(UnicodeScalar(UInt8(bitPattern: $0))) }
+  return String(letters.filter { $0.isASCII && ($0.isLetter || $0.isNumber) }.prefix(20))
+}()
 
 /// Whether a name is that of a file which a killed `writeAtomically` left behind.
 func isTemporaryName(_ name: String) -> Bool { name.hasPrefix(".") && name.contains(".partial-") }

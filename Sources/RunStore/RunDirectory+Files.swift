@@ -159,7 +159,7 @@ extension RunDirectory {
   /// - Throws: `RunStoreError` when the folder cannot be written to.
   public func logWriter() throws -> RunLogWriter {
     removeTemporaryFiles()
-    for name in entries() where RunFile.isLog(name) {
+    for name in try entries() where RunFile.isLog(name) {
       guard unlink(file(name).path) == 0 else { throw RunStoreError.system("replace", file(name).path, code: errno) }
     }
     try? FileManager.default.removeItem(at: exampleGradients)
@@ -180,7 +180,7 @@ extension RunDirectory {
     for (name, size) in offsets.bytes.sorted(by: { $0.key < $1.key }) {
       try AppendOnlyFile.truncate(file(name), to: size)
     }
-    for name in entries() where RunFile.isLog(name) && offsets.bytes[name] == nil { unlink(file(name).path) }
+    for name in try entries() where RunFile.isLog(name) && offsets.bytes[name] == nil { unlink(file(name).path) }
     let eventFile = offsets.bytes.keys.sorted().last { $0.hasPrefix(RunFile.tensorBoardPrefix) }
     return try RunLogWriter(folder: url, tensorBoardFile: eventFile ?? Self.newTensorBoardName())
   }

@@ -105,16 +105,27 @@ public struct RunDirectory: Sendable, Hashable {
     return run
   }
 
+  /// Whether something is at a place.
+  ///
+  /// - Throws: `RunStoreError` where the permission to look is missing.
+  private static func isThere(_ url: URL) throws -> Bool {
+    var information = stat()
+    if stat(url.path, &information) == 0 { return true }
+    guard errno == EACCES else { return false }
+    throw RunStoreError(
+      "No permission to look into \(url.deletingLastPathComponent().path).",
+      remedy: "Change its permissions, or run this as its owner.")
+  }
+
   /// Opens the folder of an existing run.
   ///
-  /// - Throws: `RunStoreError` when the folder does not exist or has no `manifest.json`.
+  /// - Throws: `RunStoreError` when the folder does not exist, may not be read, or has no `manifest.json`.
   public static func open(at path: String) throws -> RunDirectory {
     let run = try RunDirectory(named: path)
-    let manager = FileManager.default
-    guard manager.fileExists(atPath: run.url.path) else {
+    guard try isThere(run.url) else {
       throw RunStoreError("There is no folder \(path).", remedy: "Check the path for a typing error.")
     }
-    guard manager.fileExists(atPath: run.file(RunFile.manifest).path) else {
+    guard try isThere(run.file(RunFile.manifest)) else {
       throw RunStoreError(
         "\(path) is not a run directory: it has no \(RunFile.manifest).",
         remedy: remedy(forMissingManifestAt: run.url, path: path))
@@ -152,8 +163,20 @@ public struct RunDirectory: Sendable, Hashable {
 
   func file(_ name: String) -> URL { url.appendingPathComponent(name, isDirectory: false) }
 
-  /// The file names in the folder, or nothing when it cannot be listed.
-  func entries() -> [String] { ((try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []).sorted() }
+  /// The file names in the folder; none where there is no folder. What may not be listed is not empty: whoever took it for
+  /// that would write beside what is there.
+  ///
+  /// - Throws: `RunStoreError` when it cannot be listed.
+  func entries() throws -> [String] { try Self.entries(of: url) }
+
+  private static func entries(of folder: URL) throws -> [String] {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+    } catch {
+      if access(folder.path, R_OK) != 0, errno == ENOENT { return [] }
+      throw RunStoreError.system("list", folder.path, code: access(folder.path, R_OK) == 0 ? EIO : errno)
+    }
+  }
 
   /// Deletes what killed writers left behind, so that a resumed run holds the same files as an uninterrupted one.
   func removeTemporaryFiles() {
@@ -165,8 +188,8 @@ public struct RunDirectory: Sendable, Hashable {
 
   /// Whether a new run may use the folder.
   private func checkRoom(existing: ExistingRunPolicy) throws {
-    let entries = entries()
-    guard !entries.isEmpty, !isBare(entries) else { return }
+    let entries = try entries()
+    guard try !entries.isEmpty && !isBare(entries) else { return }
     switch existing {
     case .keep: return
     case .refuse:
@@ -174,7 +197,7 @@ public struct RunDirectory: Sendable, Hashable {
         "The folder \(url.path) already holds files.",
         remedy: "Continue that run with --resume, replace it with --force, or choose another folder with --out.")
     case .replace:
-      guard (try? manifest()) != nil || isHalfMade(entries) else {
+      guard try (try? manifest()) != nil || isHalfMade(entries) else {
         let reason =
           entries.contains(RunFile.manifest)
           ? "its \(RunFile.manifest) is not that of a run" : "it has no \(RunFile.manifest)"
@@ -189,8 +212,8 @@ public struct RunDirectory: Sendable, Hashable {
   private func makeRoom(existing: ExistingRunPolicy) throws {
     try checkRoom(existing: existing)
     guard existing == .replace else { return }
-    let files = ownFiles()
-    if hasCheckpoint {
+    let files = try ownFiles()
+    if try hasCheckpoint() {
       try discardReplaced()
     } else if FileManager.default.fileExists(atPath: file(RunFile.replaced).path) {
       // A run that was to replace another one ended before its first checkpoint: the other one is still worth keeping.
@@ -209,19 +232,19 @@ public struct RunDirectory: Sendable, Hashable {
 
   /// The files that training wrote here, by their paths below the folder, and what killed writers left behind. Files of
   /// other names belong to somebody else.
-  private func ownFiles() -> [String] {
-    func files(in folder: String, where isOwn: (String) -> Bool) -> [String] {
-      let names = (try? FileManager.default.contentsOfDirectory(atPath: file(folder).path)) ?? []
-      return names.filter { isOwn($0) || isTemporaryName($0) }.sorted().map { folder + "/" + $0 }
+  private func ownFiles() throws -> [String] {
+    func files(in folder: String, where isOwn: (String) -> Bool) throws -> [String] {
+      try Self.entries(of: file(folder)).filter { isOwn($0) || isTemporaryName($0) }.sorted().map { folder + "/" + $0 }
     }
-    return entries().filter { RunFile.own.contains($0) || RunFile.isLog($0) || isTemporaryName($0) }
+    return try entries().filter { RunFile.own.contains($0) || RunFile.isLog($0) || isTemporaryName($0) }
       + files(in: RunFile.checkpoints, where: RunFile.isCheckpointFile)
       + files(in: RunFile.exampleGradients, where: { RunFile.exampleGradientsStep($0) != nil })
   }
 
-  private var hasCheckpoint: Bool {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
-    return names.contains { $0.hasPrefix("step-") && $0.hasSuffix(".json") && RunFile.isCheckpointFile($0) }
+  private func hasCheckpoint() throws -> Bool {
+    try Self.entries(of: checkpoints).contains {
+      $0.hasPrefix("step-") && $0.hasSuffix(".json") && RunFile.isCheckpointFile($0)
+    }
   }
 
   /// Whether the folder holds what an earlier run left, until `discardReplaced`.
@@ -241,15 +264,15 @@ public struct RunDirectory: Sendable, Hashable {
   }
 
   /// Whether a run was stopped here while its folder was being set up.
-  private func isHalfMade(_ entries: [String]) -> Bool {
-    entries.contains(RunFile.checkpoints) && !hasCheckpoint
+  private func isHalfMade(_ entries: [String]) throws -> Bool {
+    try entries.contains(RunFile.checkpoints) && !hasCheckpoint()
       && entries.allSatisfy { RunFile.setUp.contains($0) || isTemporaryName($0) }
   }
 
   /// Whether nothing was written yet: a run that was killed while its folder was being made leaves no more than this.
-  private func isBare(_ entries: [String]) -> Bool {
-    entries.allSatisfy { [RunFile.checkpoints, RunFile.lock].contains($0) || isTemporaryName($0) }
-      && (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path))?.isEmpty ?? true
+  private func isBare(_ entries: [String]) throws -> Bool {
+    try entries.allSatisfy { [RunFile.checkpoints, RunFile.lock].contains($0) || isTemporaryName($0) }
+      && Self.entries(of: checkpoints).isEmpty
   }
 
   /// Writes and deletes a small file, so that a run that could not be saved never starts.

@@ -62,8 +62,15 @@ struct Checkpoint: Codable, Sendable, Equatable {
   static func data(of file: File, in folder: URL) throws -> Data {
     let url = folder.appendingPathComponent(file.name)
     let remedy = remedy(for: file.name, in: folder)
-    guard let data = try? readFile(url) else {
-      throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is missing or cannot be read; \(remedy)")
+    let data: Data
+    do {
+      data = try readFile(url)
+    } catch {
+      // What may not be read is no reason to delete anything.
+      guard access(url.path, F_OK) != 0, errno == ENOENT else {
+        throw TrainingError(.checkpoint, "the checkpoint file \(url.path) cannot be read: \(error)")
+      }
+      throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is missing; \(remedy)")
     }
     guard data.count == file.bytes, checksum(data) == file.crc32 else {
       throw TrainingError(.checkpoint, "the checkpoint file \(url.path) is damaged: its checksum is wrong; \(remedy)")

@@ -142,7 +142,9 @@ extension Node {
   ///
   /// - Throws: an error of whatever kind when it is of another type.
   func value<Value: Decodable>(as _: Value.Type = Value.self) throws -> Value {
-    guard let type = Value.self as? any YAMLNumber.Type else { return try YAMLDecoder(encoding: .utf8).decode(Value.self, from: self) }
+    guard let type = Value.self as? any YAMLNumber.Type else {
+      return try YAMLDecoder(encoding: .utf8).decode(Value.self, from: self)
+    }
     guard let scalar, ![.singleQuoted, .doubleQuoted].contains(scalar.style),
       let number = type.init(yaml: scalar.string) as? Value
     else {

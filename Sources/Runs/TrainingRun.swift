@@ -360,10 +360,12 @@ public final class TrainingRun {
       last: milestones.last, best: milestones.best, validationSelected: milestones.selected, steps: trainer.step,
       wallSeconds: seconds, peakRSSBytes: Runtime.peakResidentBytes)
     try log.close()
+    // The one before was there to go on from, and a grid of large models would fill a disk with them. It goes before the
+    // run is complete, as nothing is done to a complete one any more; the last has to be there until then.
+    if status == .completed { Checkpoint.prune(in: directory.checkpoints, keeping: 1) }
     try directory.write(manifest: manifest)
-    // The one before was there to go on from, and a grid of large models would fill a disk with them.
-    if status == .completed {
-      Checkpoint.prune(in: directory.checkpoints, keeping: keepPolicy.selections.contains(.last) ? 1 : 0)
+    if status == .completed, !keepPolicy.selections.contains(.last) {
+      Checkpoint.prune(in: directory.checkpoints, keeping: 0)
     }
   }
 

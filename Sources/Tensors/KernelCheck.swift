@@ -12,6 +12,8 @@ public enum KernelCheck {
     public let kernel: String
     /// 1e-5 and less is rounding.
     public let difference: Double
+    /// Whether one of the package's own kernels for GPUs ran; otherwise libtorch's operations did it.
+    public let isOwnKernel: Bool
   }
 
   /// What is more than rounding in float32.
@@ -24,9 +26,11 @@ public enum KernelCheck {
     var found: [Difference] = []
     func compare(_ kernel: String, _ body: (_ place: (Tensor) throws -> Tensor) throws -> [Tensor]) throws {
       let expected = try body { try $0.to(.float64) }
+      let before = Runtime.kernelLaunches
       let actual = try body { try $0.to(.float32, device: device) }
+      let launches = Runtime.kernelLaunches - before
       let worst = try zip(actual, expected).map { try difference(of: $0, from: $1) }.max() ?? 0
-      found.append(Difference(kernel: kernel, difference: worst))
+      found.append(Difference(kernel: kernel, difference: worst, isOwnKernel: launches > 0))
     }
     let (batch, inputs, outputs) = (37, 131, 5)
     let input = try special([batch, inputs], seed: 1)

@@ -60,7 +60,8 @@ public enum Runtime {
   public static func cudaProblem() throws -> String? { try string("cudaProblem") { ct_cuda_problem($0) } }
 
   /// Compiles the package's own kernels for NVIDIA's GPUs, the fused updates and the clipped sums, for an architecture
-  /// such as "sm_90". Needs NVRTC (`libnvrtc.so.13`, which CUDA's torch brings along) and no device.
+  /// such as "sm_90": one of each kind. Needs NVRTC (`libnvrtc.so.13` or `.12`, which CUDA's torch brings along) and no
+  /// device.
   ///
   /// - Throws: `TensorError` with the compiler's words, or when there is no compiler.
   public static func compileKernels(forArchitecture architecture: String) throws {
@@ -74,6 +75,9 @@ public enum Runtime {
   public static func prepareKernels(forDevice index: Int) throws {
     try check(ct_cuda_prepare_kernels(Int32(clamping: index)), "prepareKernels")
   }
+
+  /// How many times this process has launched one of the package's own kernels on a GPU.
+  public static var kernelLaunches: Int { Int(ct_cuda_kernel_launches()) }
 
   /// Waits until everything queued on a device is done.
   public static func synchronize(_ device: Device) throws {

@@ -22,7 +22,8 @@ struct Coherent: AsyncParsableCommand {
   static func requireOneProcess() throws {
     let words = CommandLine.arguments.dropFirst()
     guard let launch = try? Launch(), launch.count > 1, let command = words.first, subcommandNames.contains(command),
-      !["train", "measure"].contains(command), !(command == "study" && ["run", "cell"].contains(words.dropFirst().first))
+      !["train", "measure"].contains(command),
+      !(command == "study" && ["run", "cell"].contains(words.dropFirst().first))
     else { return }
     throw ValidationError(
       "coherent \(command) runs in one process, but \(launch.source ?? "a launcher") says that this is rank "

@@ -52,7 +52,9 @@ import TestSupport
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     func found(_ output: String) throws -> Found { try decoder.decode(Found.self, from: Data(output.utf8)) }
-    func words(_ file: String) -> [String] { ["measure", run, "--json", "--examples", "101", "--records", scratch.path(file)] }
+    func words(_ file: String) -> [String] {
+      ["measure", run, "--json", "--examples", "101", "--records", scratch.path(file)]
+    }
     let alone = try Program.run(words("alone.csv"))
     let port = try freePort()
     let together = try (0..<3).map { try Running(words("together.csv"), environment: place($0, of: 3, port)) }
@@ -63,10 +65,15 @@ import TestSupport
     #expect(one.m == 101 && three.m == 101)
     #expect(abs(one.alpha - three.alpha) < 1e-9 && abs(one.alphaUnbiased - three.alphaUnbiased) < 1e-9)
     #expect(zip(one.alphaUnbiasedInterval, three.alphaUnbiasedInterval).allSatisfy { abs($0 - $1) < 1e-8 })
-    let lines = try ["alone.csv", "together.csv"].map {
-      try String(contentsOfFile: scratch.path($0), encoding: .utf8).split(separator: "\n")
+    let cells = try ["alone.csv", "together.csv"].map { name in
+      try String(contentsOfFile: scratch.path(name), encoding: .utf8).split(separator: "\n")
+        .map { $0.split(separator: ",", omittingEmptySubsequences: false) }
     }
-    #expect(lines[0].count == 102 && lines[1].count == 102)
+    #expect(cells[0].count == 102 && cells[0].map(\.count) == cells[1].map(\.count))
+    for (one, other) in zip(cells[0].joined(), cells[1].joined()) where one != other {
+      let (a, b) = try (#require(Double(one)), #require(Double(other)))
+      #expect(abs(a - b) <= 1e-5 * max(abs(a), 1e-3), "\(a), \(b)")
+    }
     let other = try freePort()
     let different = try (0..<2).map {
       try Running(["measure", run, "--examples", "\(50 + $0)"], environment: place($0, of: 2, other))

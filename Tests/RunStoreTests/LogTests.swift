@@ -84,8 +84,8 @@ import TestSupport
     for name in [MetricRecord.file, CoherenceRecord.file, RunFile.events] {
       #expect(try text(straight.file(name)) == text(resumed.file(name)))
     }
-    let eventFiles = [straight, resumed].map { run in
-      run.entries().filter { $0.hasPrefix(RunFile.tensorBoardPrefix) }.map(run.file)
+    let eventFiles = try [straight, resumed].map { run in
+      try run.entries().filter { $0.hasPrefix(RunFile.tensorBoardPrefix) }.map(run.file)
     }
     #expect(eventFiles.map(\.count) == [1, 1])
     let sizes = try eventFiles.map { try Data(contentsOf: $0[0]).count }
@@ -185,6 +185,6 @@ import TestSupport
     large.extra["padding"] = String(repeating: "x", count: 100_000)
     #expect(message { try run.write(manifest: large) }.contains("The disk is full"))
     #expect(try text(run.file(RunFile.manifest)) == before)
-    #expect(!run.entries().contains { isTemporaryName($0) })
+    #expect(try !run.entries().contains { isTemporaryName($0) })
   }
 }

@@ -196,6 +196,37 @@ import TestSupport
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.url.path) == ["a.txt"])
   }
 
+  /// Root may look everywhere.
+  @Test(.enabled(if: getuid() != 0)) func aFolderThatMayNotBeEnteredIsNamed() throws {
+    let scratch = try Scratch()
+    let run = try scratch.newRun()
+    for closed in [run.url, scratch.url] {
+      chmod(closed.path, 0)
+      defer { chmod(closed.path, 0o700) }
+      #expect(
+        message { _ = try RunDirectory.open(at: run.url.path) }.contains("No permission to look into \(closed.path)"))
+    }
+  }
+
+  /// What a killed writer left is no more; what belongs to a process that lives stays.
+  @Test func unfinishedFilesOfTheDeadAreRemoved() throws {
+    let scratch = try Scratch()
+    let target = scratch.url.appendingPathComponent("page.html")
+    let child = Process()
+    child.executableURL = URL(fileURLWithPath: "/bin/sh")
+    child.arguments = ["-c", "exit 0"]
+    try child.run()
+    child.waitUntilExit()
+    let (dead, alive) = (child.processIdentifier, getppid())
+    let (own, other) = (temporaryBeginning(for: "page.html"), temporaryBeginning(for: "other"))
+    let others = ["\(own)x", "\(other)\(dead)", "\(own)\(alive)", ".page.html.partial-elsewhere-\(dead)"]
+    for name in others + ["\(own)\(dead)"] {
+      try Data().write(to: scratch.url.appendingPathComponent(name))
+    }
+    try checkWritable(target)
+    #expect(try Set(FileManager.default.contentsOfDirectory(atPath: scratch.url.path)) == Set(others))
+  }
+
   /// A link under the name of the file that is being written does not lead elsewhere.
   @Test func atomicWriteFollowsNoLinks() throws {
     let scratch = try Scratch()

@@ -14,7 +14,9 @@ import Testing
   private static var variants: [(number: Int32, groups: Int, clipping: Clipping)] {
     (Int32(0)...).lazy.map { ($0, host_kernels($0)) }.prefix { $1.groups > 0 }.map { number, variant in
       let kind: Clipping.Kind = variant.trims != 0 ? .trimmed : .winsorized
-      return (number, Int(variant.groups), Clipping(low: Int(variant.low), high: Int(variant.high), kind: kind, scale: 0.25))
+      return (
+        number, Int(variant.groups), Clipping(low: Int(variant.low), high: Int(variant.high), kind: kind, scale: 0.25)
+      )
     }
   }
 
@@ -116,7 +118,8 @@ import Testing
     parameters = velocity
     var second = velocity
     let constants = host_adam(
-      beta1: 0.9, beta2: 0.99, fresh1: 0.1, fresh2: 0.01, epsilon: 1e-8, rate: 0.1, root_correction: 1, coupled: 0, kept: 1)
+      beta1: 0.9, beta2: 0.99, fresh1: 0.1, fresh2: 0.01, epsilon: 1e-8, rate: 0.1, root_correction: 1, coupled: 0,
+      kept: 1)
     #expect(host_adam_step(&parameters, gradient, &velocity, &second, constants, 100) == 1)
   }
 
@@ -143,7 +146,8 @@ import Testing
         let expected = (0..<width).map { column in
           let clipping = variant.clipping
           return clippedSum(
-            (0..<batch).map { values[$0 * width + column] }, low: clipping.low, high: clipping.high, kind: clipping.kind,
+            (0..<batch).map { values[$0 * width + column] }, low: clipping.low, high: clipping.high,
+            kind: clipping.kind,
             scale: 0.25)
         }
         try TestSupport.expectClose(Tensor(found), expected, shape: [width], rtol: 2e-5, atol: 2e-5)

@@ -62,7 +62,7 @@ import Testing
     let taken = try values.clone()
     try taken.takeSigns(scale: 0.25)
     try expectClose(taken, own.map { 0.25 * sign($0) }, shape: [own.count], dtype: dtype, rtol: 0, atol: 0)
-    // Every second column of a matrix.
+    // Not contiguous.
     let strided = try values.narrow(0, from: 0, length: 40_000).reshape([200, 200]).transpose()
     let expected: [Double] = try strided.contiguous().to(.float64).values()
     try expectClose(strided.sign(), expected.map(sign), shape: [200, 200], dtype: dtype, rtol: 0, atol: 0)

@@ -9,7 +9,9 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 
+#include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 
 #include "../kernels/adam.h"
@@ -90,14 +92,16 @@ class Compiler {
 
   // Wherever the loader looks, and where torch's package keeps it: in the folder of packages beside its own.
   static void *opened() {
-    const std::string name = "libnvrtc.so.13", beside = library_folder() + "/../../nvidia/cu13/lib/" + name;
-    for (const auto &path : {name, beside}) {
-      void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-      if (library == nullptr) continue;
-      open_builtins(library);
-      return library;
+    const std::string packages = library_folder() + "/../../nvidia/";
+    for (const auto &[name, folder] : {std::pair{"libnvrtc.so.13", "cu13/lib/"}, {"libnvrtc.so.12", "cuda_nvrtc/lib/"}}) {
+      for (const auto &path : {std::string(name), packages + folder + name}) {
+        void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+        if (library == nullptr) continue;
+        open_builtins(library);
+        return library;
+      }
     }
-    TORCH_CHECK(false, "there is no ", name, "; it comes with: pip install nvidia-cuda-nvrtc");
+    TORCH_CHECK(false, "there is no libnvrtc.so.13 or .12; it comes with: pip install nvidia-cuda-nvrtc");
   }
 
   // A part that it asks the loader for by name, and that lies beside it, where the loader may not look.
@@ -128,7 +132,7 @@ class Driver {
   // Runs the body with the context that libtorch has on a device.
   template <typename Body>
   void in_context(int index, const Body &body) const {
-    require(push(contexts.at(index)));
+    require(push(context(index)));
     try {
       body();
     } catch (...) {
@@ -142,9 +146,10 @@ class Driver {
 
   std::string architecture(int index) const {
     constexpr int major_version = 75, minor_version = 76;
-    int major = 0, minor = 0;
-    require(attribute(&major, major_version, index));
-    require(attribute(&minor, minor_version, index));
+    int device = 0, major = 0, minor = 0;
+    require(handle(&device, index));
+    require(attribute(&major, major_version, device));
+    require(attribute(&minor, minor_version, device));
     return "sm_" + std::to_string(major) + std::to_string(minor);
   }
 
@@ -162,13 +167,16 @@ class Driver {
   Launch *launch = found<Launch>(library(), "cuLaunchKernel");
 
  private:
-  Driver() {
-    auto *retain = found<int(void **, int)>(library(), "cuDevicePrimaryCtxRetain");
-    for (int index = 0; index < cuda_device_count(); ++index) {
-      void *context = nullptr;
-      require(retain(&context, index));
-      contexts.push_back(context);
+  // Of this device alone: retaining it would take memory on the others.
+  void *context(int index) const {
+    const std::lock_guard lock(mutex);
+    const auto [entry, is_new] = contexts.try_emplace(index, nullptr);
+    if (entry->second == nullptr) {
+      int device = 0;
+      require(handle(&device, index));
+      require(retain(&entry->second, device));
     }
+    return entry->second;
   }
 
   static void *library() {
@@ -181,33 +189,51 @@ class Driver {
   int (*pop)(void **) = found<int(void **)>(library(), "cuCtxPopCurrent_v2");
   int (*attribute)(int *, int, int) = found<int(int *, int, int)>(library(), "cuDeviceGetAttribute");
   int (*words)(int, const char **) = found<int(int, const char **)>(library(), "cuGetErrorString");
-  std::vector<void *> contexts;
+  int (*handle)(int *, int) = found<int(int *, int)>(library(), "cuDeviceGet");
+  int (*retain)(void **, int) = found<int(void **, int)>(library(), "cuDevicePrimaryCtxRetain");
+  mutable std::mutex mutex;
+  mutable std::map<int, void *> contexts;
 };
 
-// A kernel of the text compiled with some definitions, on one device; a null pointer where that cannot be done, and from
-// then on: libtorch's own operations remain.
-void *kernel(const at::Device &device, const char *name, const std::vector<std::string> &definitions) {
+std::atomic<int64_t> launches{0};
+
+// A kernel of the text compiled with some definitions, on one device. What could not be compiled is not tried again.
+void *loaded(const at::Device &device, const char *name, const std::vector<std::string> &definitions) {
+  struct Module {
+    void *handle = nullptr;
+    std::string problem;
+  };
   static std::mutex mutex;
-  static std::map<std::pair<int, std::string>, void *> modules;
+  static std::map<std::pair<int, std::string>, Module> modules;
   const std::lock_guard lock(mutex);
   std::string key;
   for (const auto &definition : definitions) key += definition + " ";
-  const auto [entry, is_new] = modules.try_emplace({device.index(), key}, nullptr);
+  const auto [entry, is_new] = modules.try_emplace({device.index(), key});
+  Module &module = entry->second;
+  if (is_new) {
+    try {
+      const Driver &driver = Driver::shared();
+      const std::string code = Compiler::shared().code(driver.architecture(device.index()), definitions);
+      driver.in_context(device.index(), [&] { driver.require(driver.load(&module.handle, code.data())); });
+    } catch (const c10::Error &e) {
+      module.problem = e.what_without_backtrace();
+    }
+  }
+  TORCH_CHECK(module.handle != nullptr, module.problem);
   void *result = nullptr;
+  const Driver &driver = Driver::shared();
+  driver.in_context(device.index(), [&] { driver.require(driver.function(&result, module.handle, name)); });
+  return result;
+}
+
+// The same, and a null pointer with a warning where that cannot be done: libtorch's own operations remain.
+void *kernel(const at::Device &device, const char *name, const std::vector<std::string> &definitions) {
   try {
-    const Driver &driver = Driver::shared();
-    driver.in_context(device.index(), [&] {
-      if (is_new) {
-        const std::string code = Compiler::shared().code(driver.architecture(device.index()), definitions);
-        driver.require(driver.load(&entry->second, code.data()));
-      }
-      if (entry->second != nullptr) driver.require(driver.function(&result, entry->second, name));
-    });
-  } catch (const std::exception &e) {
-    TORCH_WARN_ONCE("our own kernels are not used: ", e.what());
+    return loaded(device, name, definitions);
+  } catch (const c10::Error &e) {
+    TORCH_WARN_ONCE("our own kernels are not used: ", e.what_without_backtrace());
     return nullptr;
   }
-  return result;
 }
 
 struct Grid {
@@ -227,6 +253,7 @@ void launch(void *function, const at::Device &device, const Grid &grid, Argument
     driver.require(driver.launch(function, grid.x, grid.y, 1, grid.block_x, grid.block_y, 1, 0, stream.native_handle(),
                                  list, nullptr));
   });
+  launches += 1;
 }
 
 bool suits(std::initializer_list<const at::Tensor *> tensors) {
@@ -323,16 +350,20 @@ bool clipped_outer(const at::Tensor &target, const at::Tensor &delta, const at::
   return true;
 }
 
-void prepare(int device) {
-  Driver::shared();
-  Compiler::shared();
-  TORCH_CHECK(kernel(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device)), "sgd_step", {}) != nullptr,
-              "the kernels were refused before; the first warning says why");
+// One of each kind.
+const std::vector<std::vector<std::string>> usual = {{}, {"GROUPS=3"}, {"LOW=2", "HIGH=2", "TRIMS=0"}};
+
+void prepare(int index) {
+  const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  const char *const names[] = {"sgd_step", "row_median", "clipped_outer"};
+  for (size_t kind = 0; kind < usual.size(); ++kind) loaded(device, names[kind], usual[kind]);
 }
 
 void compile_all(const std::string &architecture) {
-  Compiler::shared().code(architecture, {"GROUPS=3", "LOW=2", "HIGH=2", "TRIMS=0"});
+  for (const auto &definitions : usual) Compiler::shared().code(architecture, definitions);
 }
+
+int64_t launch_count() { return launches; }
 
 }  // namespace coherent::cuda
 
@@ -346,3 +377,5 @@ ct_status *ct_cuda_prepare_kernels(int32_t device) {
 ct_status *ct_cuda_compile_kernels(const char *architecture) {
   return coherent::guarded([&] { coherent::cuda::compile_all(architecture); });
 }
+
+int64_t ct_cuda_kernel_launches(void) { return coherent::cuda::launch_count(); }

@@ -21,9 +21,11 @@ bool row_median(const at::Tensor &target, const at::Tensor &rows);
 bool clipped_rows(const at::Tensor &target, const at::Tensor &rows, const Clip &clip);
 bool clipped_outer(const at::Tensor &target, const at::Tensor &delta, const at::Tensor &input, const Clip &clip);
 
-// Compiles the updates for a device, as the first step would; throws with the reason where that cannot be.
+// Compiles a kernel of each kind for a device, as the first steps would; throws with the reason where that cannot be.
 void prepare(int device);
-// Compiles every kernel for an architecture such as "sm_90", without any device; throws with the compiler's words.
+// How many of our own kernels were launched so far.
+int64_t launch_count();
+// Compiles a kernel of each kind for an architecture such as "sm_90", without any device; throws with the compiler's words.
 void compile_all(const std::string &architecture);
 
 }  // namespace coherent::cuda

@@ -28,10 +28,12 @@ CT_CALL ct_set_thread_count(int32_t count);
 CT_CALL ct_cuda_device_count(int32_t *CT_NONNULL out);
 // Why there is no usable device, or NULL when there is one; freed with ct_string_free.
 CT_CALL ct_cuda_problem(char *CT_NULLABLE *CT_NONNULL out);
-// Compiles the kernels for GPUs for an architecture such as "sm_90". Needs NVRTC, and no device.
+// Compiles a kernel of each kind for an architecture such as "sm_90". Needs NVRTC, and no device.
 CT_CALL ct_cuda_compile_kernels(const char *CT_NONNULL architecture);
 // The same for a device of this machine, which from then on uses them.
 CT_CALL ct_cuda_prepare_kernels(int32_t device);
+// How many launches of our own kernels there were.
+int64_t ct_cuda_kernel_launches(void);
 CT_CALL ct_cuda_synchronize(ct_device device);
 
 // Peak resident memory of the process, in bytes.

@@ -5,7 +5,7 @@
 
 namespace coherent {
 
-// target = sign(source): −1, 0, 1 or NaN.
+// target = sign(source): −1, 0 of either sign, 1 or NaN.
 void signs(float *target, const float *source, int64_t count);
 
 // The same as bytes; whether no number was NaN.

@@ -103,10 +103,12 @@ public struct StudyFolder: Sendable, Hashable {
     // Nothing was begun for another request: it could not start, for want of its data.
     let isAnother = try FileManager.default.fileExists(atPath: settingsFile.path) && self.settings() != settings
     if isAnother { clear() }
-    for name in ["configs", "runs", "measured", "prepared", "logs"] { try make(url.appendingPathComponent(name)) }
+    try make()
+    // First what says that this is a study: whoever is stopped here leaves no files without it.
     if isAnother || !FileManager.default.fileExists(atPath: settingsFile.path) {
       try writeAtomically(Data(try settings.yaml().utf8), to: settingsFile)
     }
+    for name in ["configs", "runs", "measured", "prepared", "logs"] { try make(url.appendingPathComponent(name)) }
   }
 
   /// Whether there is something here that a run, a computation or a failed start has left.

@@ -20,8 +20,8 @@ struct Measure: ParsableCommand {
     discussion: """
       Prints, for the network and for each layer, α = ‖Σg‖²/(m·Σ‖g‖²), the m-coherence m·α (1 for orthogonal gradients, \
       m for identical ones), the estimate of α without its 1/m bias with a 95 % interval, and the layer's share of Σ‖g‖².
-      --records writes to a CSV file how the gradient of every example compares with the mean. Started by torchrun, \
-      mpirun or srun, the ranks share the examples, and the first prints.
+      --records writes to a CSV file how the gradient of every example compares with the mean. When torchrun, \
+      mpirun or srun starts it, the ranks share the examples, and rank 0 prints.
 
       Example: coherent measure run --split train --examples 10000
       """)
@@ -94,9 +94,13 @@ struct Measure: ParsableCommand {
   /// Has ranks measure together, if all are to measure the same.
   private func share(_ trained: TrainedModel, _ ranks: Ranks?) throws {
     guard let ranks else { return }
+    let count = examples ?? trained.candidates.count
+    let weights = try trained.store.values.dot(trained.store.values)
     let asked = [
-      "\(select) weights of step \(trained.step)", "\(examples ?? trained.candidates.count) \(split) examples",
-      "batch norm \(bnPolicy)", intervals ? "intervals" : "no intervals", self.records == nil ? "no records" : "records",
+      "\(select) weights of step \(trained.step) with a norm of \(weights)",
+      "\(count) of \(trained.candidates.count) \(split) examples of \(dataset ?? trained.configuration.dataset)",
+      "labels \(trained.labels.reduce(into: 0) { $0 = $0 &* 31 &+ $1 })", "batch norm \(bnPolicy)",
+      intervals ? "intervals" : "no intervals", self.records == nil ? "no records" : "records",
     ]
     try ranks.group.requireSame(asked.joined(separator: ", "), "what is measured")
     trained.group = ranks.group

@@ -29,8 +29,8 @@ extension StudyCommand {
     @Option(help: "Seeds in place of the study's own, such as 1,2,3.") var seeds: String?
     @Option(
       help: ArgumentHelp(
-        "Run only cells whose names contain one of these words, and what they need; without it, the rest.",
-        valueName: "words"))
+        "Run only cells whose names contain one of these words, and what they need. Repeat the command without it to run "
+          + "the rest.", valueName: "words"))
     var only: String?
     @Option(help: "At most this many steps of each training run, to try the start of a large study.") var steps: Int?
     @Option(name: .customLong("set"), help: "An option of coherent train for all cells, such as model=resnet20.")
@@ -66,16 +66,16 @@ extension StudyCommand {
       let ranks = try Ranks(launch, tool: Coherent.tool, timeout: .seconds(3600))
       var shared = settings
       shared.dataDir = nil
-      try ranks?.group.requireSame("\(shared)", "the study's options")
+      try ranks?.group.requireSame("\(shared), only \(only ?? "")", "the study's options")
       if let ranks, !ranks.isFirst { return try help(ranks, launch, chosen, settings, folder) }
       let grid = try StudyGrid(cells, settings: settings, in: folder)
       let estimates = try grid.estimates { cells, known in try self.estimate(cells, known: known) }
+      let costs = estimates.filter { cost in chosen.contains { $0.name == cost.key } }
       let jobs = try grid.jobs(
-        wanted: jobs, processors: jobs(of: launch), estimates: estimates, ignoresMemory: ignoreMemoryEstimate)
+        wanted: jobs, processors: jobs(of: launch), estimates: costs, ignoresMemory: ignoreMemoryEstimate)
       // The folder is made. From here on nobody waits for anybody.
       try ranks?.group.barrier()
       ranks?.group.leave()
-      let costs = estimates.filter { cost in chosen.contains { $0.name == cost.key } }
       if !quiet { Console.note("\(study.id), \(settings.scale): " + total(costs, jobs: jobs)) }
       let runner = GridRunner(
         chosen, settings: settings, in: folder, jobs: jobs, program: Self.program, estimates: estimates,
@@ -105,7 +105,7 @@ extension StudyCommand {
           "\(folder.url.path) is not the folder of rank 0: all ranks need one that their hosts share (--out).")
       }
       let jobs = try StudyGrid.jobs(
-        wanted: jobs, processors: jobs(of: launch), largest: estimates.values.map(\.memory).max() ?? 0,
+        wanted: jobs, processors: jobs(of: launch), largest: cells.compactMap { estimates[$0.name]?.memory }.max() ?? 0,
         limit: ignoreMemoryEstimate ? nil : MemoryLimit.current())
       let runner = GridRunner(
         cells, settings: settings, in: folder, jobs: jobs, program: Self.program, estimates: estimates,
