@@ -394,7 +394,11 @@ def main():
         if row.needs_pictures and (arguments.pictures is None or not arguments.pictures.is_dir()):
             sys.stderr.write(f"{row.name}: skipped; give a folder of pictures with --pictures\n")
             continue
-        records.append(measure(row, arguments))
+        try:
+            records.append(measure(row, arguments))
+        except KeyboardInterrupt:
+            sys.stderr.write("\nstopped; what was measured follows\n")
+            break
         for note in records[-1]["notes"]:
             sys.stderr.write(f"  {note}\n")
 
