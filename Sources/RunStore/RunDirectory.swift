@@ -173,8 +173,13 @@ public struct RunDirectory: Sendable, Hashable {
     do {
       return try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
     } catch {
-      if access(folder.path, R_OK) != 0, errno == ENOENT { return [] }
-      throw RunStoreError.system("list", folder.path, code: access(folder.path, R_OK) == 0 ? EIO : errno)
+      var information = stat()
+      var code = stat(folder.path, &information) == 0 ? 0 : errno
+      if code == ENOENT { return [] }
+      if code == 0 {
+        code = information.st_mode & S_IFMT != S_IFDIR ? ENOTDIR : access(folder.path, R_OK | X_OK) == 0 ? EIO : errno
+      }
+      throw RunStoreError.system("list", folder.path, code: code)
     }
   }
 

@@ -88,7 +88,9 @@ import TestSupport
         #expect(distance(values, found[0].state[name] ?? []) < 4 * tolerance, "\(optimizer), \(count) ranks, \(name)")
       }
       #expect(distance(alone.weights, found[0].weights) < tolerance, "\(optimizer), \(count) ranks")
-      #expect(zip(alone.losses, found[0].losses).allSatisfy { abs($0 - $1) < 1e-5 })
+      // Weights that are so far apart are right about examples by losses that are as much further.
+      let apart = zip(alone.losses, found[0].losses).map { abs($0 - $1) }.max() ?? 0
+      #expect(apart < max(1e-5, 10 * Double(tolerance)), "\(optimizer), \(count) ranks, losses")
     }
   }
 
@@ -102,6 +104,17 @@ import TestSupport
     #expect(found.allSatisfy { $0.weights == found[0].weights })
   }
 
+  /// Whether a product of some rows has the bits of these rows in a product of more: not so by MKL on Intel's processors,
+  /// unless it was told so (MKL_CBWR).
+  private func rowsAreComputedAlike() throws -> Bool {
+    try [(784, 12), (12, 9), (9, 12), (9, 10), (10, 9)].allSatisfy { inner, outer in
+      let (rows, weight) = try (randomTensor([24, inner], seed: 1), randomTensor([outer, inner], seed: 2))
+      let whole: [Float] = try rows.matmul(weight.transpose()).values()
+      let part: [Float] = try rows.narrow(0, from: 8, length: 8).matmul(weight.transpose()).values()
+      return Array(whole[8 * outer..<16 * outer]) == part
+    }
+  }
+
   /// Every rank has a group of its own, and a median adds nothing up. (Products by oneDNN, and those of a single row, have
   /// bits that depend on the number of rows.)
   @Test func threeRanksOfM3GiveTheBitsOfOneProcess() throws {
@@ -110,7 +123,8 @@ import TestSupport
     let fixed = configuration
     let alone = try Self.end(fixed)
     for end in try asRanks(3, { try Self.end(fixed, $0) }) {
-      #expect(end.weights == alone.weights, "\(distance(end.weights, alone.weights)) apart")
+      let apart = distance(end.weights, alone.weights)
+      #expect(try rowsAreComputedAlike() ? end.weights == alone.weights : apart < 5e-6, "\(apart) apart")
     }
   }
 

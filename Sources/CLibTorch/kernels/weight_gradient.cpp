@@ -220,7 +220,8 @@ ct_status *ct_weight_sign_sum(const ct_tensor *gradient, const ct_tensor *bias_g
     float *bias = checked(g, bias_gradient, d, x);
     at::NoGradGuard no_grad;
     const int64_t batch = d.size(0), out = g.size(0), in = g.size(1);
-    if (has_byte_products() && batch > 0 && out > 0 && in > 0) {
+    // libtorch's product of bytes does not write its result when it has one row; small ones gain nothing.
+    if (has_byte_products() && batch > 0 && out >= 8 && in >= 8) {
       at::Tensor of_delta = at::empty({batch, out}, at::kChar), of_input = at::empty({batch, in}, at::kChar);
       const bool ordered = byte_signs(of_delta.data_ptr<int8_t>(), read<float>(d), batch * out) &&
                            byte_signs(of_input.data_ptr<int8_t>(), read<float>(x), batch * in);

@@ -95,9 +95,11 @@ struct Measure: ParsableCommand {
   private func share(_ trained: TrainedModel, _ ranks: Ranks?) throws {
     guard let ranks else { return }
     let count = examples ?? trained.candidates.count
-    let weights = try trained.store.values.dot(trained.store.values)
+    // By their bits: a sum would depend on the number of threads.
+    let weights = try trained.store.values.to(device: .cpu).values(as: Float.self)
+      .reduce(into: UInt64(14_695_981_039_346_656_037)) { $0 = ($0 ^ UInt64($1.bitPattern)) &* 1_099_511_628_211 }
     let asked = [
-      "\(select) weights of step \(trained.step) with a norm of \(weights)",
+      "\(select) weights of step \(trained.step) (\(String(weights, radix: 16)))",
       "\(count) of \(trained.candidates.count) \(split) examples of \(dataset ?? trained.configuration.dataset)",
       "labels \(trained.labels.reduce(into: 0) { $0 = $0 &* 31 &+ $1 })", "batch norm \(bnPolicy)",
       intervals ? "intervals" : "no intervals", self.records == nil ? "no records" : "records",
