@@ -90,7 +90,8 @@ extension RunDirectory {
   /// - Throws: `RunStoreError` when another process is training there.
   public static func lockOfExisting(at path: String) throws -> DirectoryLock? {
     let run = RunDirectory(url: URL(fileURLWithPath: path).standardizedFileURL)
-    let names = try run.entries()
+    // A place that cannot be listed is nobody's run; whoever opens it says why.
+    let names = (try? run.entries()) ?? []
     guard [RunFile.manifest, RunFile.config, RunFile.lock].contains(where: names.contains) else { return nil }
     return try run.lock()
   }

@@ -69,7 +69,9 @@ import Testing
   }
 
   /// Products of bytes and of numbers: both count exactly.
-  @Test(arguments: [[1, 1, 1], [3, 5, 2], [23, 630, 1], [23, 1, 77], [7, 8, 8], [17, 33, 40], [100, 131, 64], [300, 9, 130]])
+  @Test(arguments: [
+    [1, 1, 1], [3, 5, 2], [23, 630, 1], [23, 1, 77], [7, 8, 8], [17, 33, 40], [100, 131, 64], [300, 9, 130],
+  ])
   func sumsOfSigns(_ size: [Int]) throws {
     let (batch, inputs, outputs) = (size[0], size[1], size[2])
     for hasNaN in [false, true] {
