@@ -74,7 +74,7 @@ import TestSupport
     #expect(cells[0].count == 102 && cells[0].map(\.count) == cells[1].map(\.count))
     for (one, other) in zip(cells[0].joined(), cells[1].joined()) where one != other {
       let (a, b) = try (#require(Double(one)), #require(Double(other)))
-      #expect(abs(a - b) <= 1e-5 * max(abs(a), 1e-3), "\(a), \(b)")
+      #expect(abs(a - b) <= 1e-5 * max(abs(a), 0.1), "\(a), \(b)")
     }
     let other = try freePort()
     let different = try (0..<2).map {
