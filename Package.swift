@@ -180,7 +180,14 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: strict),
     .testTarget(
-      name: "CollectivesTests", dependencies: ["Collectives", "Tensors", "TestSupport"], swiftSettings: strict),
+      name: "CollectivesTests", dependencies: ["Collectives", "CNCCLOnHost", "Tensors", "TestSupport"],
+      swiftSettings: strict),
+    // What is used of NCCL, between threads.
+    .target(
+      name: "CNCCLOnHost", path: "Tests/CNCCLOnHost", exclude: ["README.md"],
+      cxxSettings: [
+        .headerSearchPath("../../Sources/CLibTorch/include"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"]),
+      ]),
     // The kernels for GPUs, for a processor.
     .target(
       name: "CKernelsOnHost", path: "Tests/CKernelsOnHost", exclude: ["README.md"],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Groups of processes over c10d, as libtorch ships it: a TCP store for addresses and texts, gloo for tensors.
+// Groups of processes over c10d, as libtorch ships it: a TCP store for addresses and texts, gloo for tensors; for those of
+// GPUs NCCL, where every rank has a GPU of its own.
 
 #define USE_C10D_GLOO
 #include <arpa/inet.h>
@@ -17,8 +18,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <set>
+#include <stdexcept>
 #include <thread>
 
+#include "cuda/nccl.h"
 #include "support.h"
 
 C10_DECLARE_int(caffe2_log_level);
@@ -90,7 +94,8 @@ Store connection(const std::string &host, int port, bool is_server, milliseconds
 // A rank's place in its group.
 struct ct_group {
   explicit ct_group(const ct_group_options &options)
-      : host(options.host), port(options.port), rank(options.rank), count(options.count), timeout(options.timeout_ms) {
+      : host(options.host), port(options.port), rank(options.rank), count(options.count), timeout(options.timeout_ms),
+        own_nccl(options.nccl) {
     // c10d tells of every attempt to connect on stderr.
     FLAGS_caffe2_log_level = 3;
     // Its recorder of past calls costs a stack trace for each, and is no good to several groups in one process: it looks
@@ -126,6 +131,7 @@ struct ct_group {
       store->set(coherent::key("left", rank), coherent::bytes("1"));
       // Who waits for us in a call learns of it now, while the store can still say who is gone.
       engine.reset();
+      nccl.reset();
       // The store goes with rank 0, which after a failure has waited for the others already.
       const auto end = coherent::Clock::now() + 5s;
       for (int64_t r = 1; rank == 0 && !has_waited && r < count; ++r) {
@@ -153,6 +159,45 @@ struct ct_group {
       reason = e.what();
     }
     TORCH_CHECK(false, explanation(reason));
+  }
+
+  // Has a call fill the target from the source: between GPUs where all ranks can, else in the hosts' memory.
+  template <typename Direct, typename OnHosts>
+  void transfer(at::Tensor target, const at::Tensor &source, const Direct &direct, const OnHosts &on_hosts) {
+    for (const at::Tensor *t : {static_cast<const at::Tensor *>(&target), &source}) {
+      TORCH_CHECK_VALUE(t->is_contiguous() && t->device() == target.device(),
+                        "processes exchange contiguous tensors of one device");
+    }
+    bool is_direct = false;
+    together([&] { is_direct = reaches(target.device()); });
+    if (is_direct) return together([&] { direct(*nccl); });
+    if (target.is_cpu()) return together([&] { on_hosts(target, source); });
+    at::Tensor to = target.to(at::kCPU), from = source.to(at::kCPU);
+    together([&] { on_hosts(to, from); });
+    target.copy_(to);
+  }
+
+  // Throws once a rank is gone or silent, or the call takes longer than it may; asks no more often than every while.
+  coherent::cuda::Nccl::Watch watch() {
+    const auto end = coherent::Clock::now() + timeout;
+    auto next = coherent::Clock::now() + coherent::beat;
+    std::vector<int64_t> beats;
+    auto seen = coherent::Clock::now();
+    return [=, this]() mutable {
+      const auto now = coherent::Clock::now();
+      if (now < next) return;
+      next = now + coherent::beat;
+      if (now >= end) throw std::runtime_error("it took longer than " + coherent::seconds(timeout));
+      if (const std::string gone = names_of_gone(); !gone.empty()) throw std::runtime_error(gone + coherent::ended);
+      if (!beats.empty() && now - seen < coherent::silence) return;
+      std::vector<int64_t> found;
+      for (int64_t r = 0; r < count; ++r) {
+        found.push_back(store->add(coherent::key("beat", r), 0));
+        if (!beats.empty() && r != rank && found[r] == beats[r]) throw std::runtime_error(name(r) + " is silent");
+      }
+      beats = found;
+      seen = now;
+    };
   }
 
   // The ranks that have ended by themselves; empty for none.
@@ -192,8 +237,37 @@ struct ct_group {
   const std::chrono::milliseconds timeout;
   coherent::Store store;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> engine;
+  // Between the GPUs; none where it cannot be had.
+  std::unique_ptr<coherent::cuda::Nccl> nccl;
 
  private:
+  // Whether tensors of a device go by NCCL: decided by all, for the first device that is asked for.
+  bool reaches(const at::Device &device) {
+    if (!device.is_cuda() && own_nccl == nullptr) return false;
+    if (!has_decided) {
+      has_decided = true;
+      const ct_nccl *functions = own_nccl != nullptr ? own_nccl : coherent::cuda::Nccl::library();
+      std::string place;
+      if (functions != nullptr) {
+        place = functions->place != nullptr ? functions->place : coherent::cuda::Nccl::place(device);
+      }
+      store->set(coherent::key("gpu", rank), coherent::bytes(place));
+      std::set<std::string> places;
+      for (int64_t r = 0; r < count; ++r) places.insert(published("gpu", r));
+      // One of them without, or two with the same.
+      const bool is_possible = places.size() == static_cast<size_t>(count) && !places.contains("");
+      if (is_possible) {
+        if (rank == 0) store->set(coherent::key("nccl", 0), coherent::bytes(coherent::cuda::Nccl::new_id(*functions)));
+        nccl = std::make_unique<coherent::cuda::Nccl>(*functions, device, static_cast<int>(rank),
+                                                      static_cast<int>(count), published("nccl", 0), watch());
+      } else if (rank == 0) {
+        TORCH_WARN("the GPUs exchange numbers through the hosts' memory: for NCCL every rank needs a GPU of its own, and "
+                   "libnccl.so.2");
+      }
+    }
+    return nccl != nullptr && nccl->is_for(device);
+  }
+
   void open() {
     std::string reason;
     try {
@@ -350,6 +424,8 @@ struct ct_group {
     if (heart.joinable()) heart.join();
   }
 
+  const ct_nccl *const own_nccl;
+  bool has_decided = false;
   coherent::Store pulse;
   std::mutex mutex;
   std::condition_variable wakes;
@@ -358,17 +434,6 @@ struct ct_group {
   bool is_innocent = false, has_waited = false;
   std::thread heart;
 };
-
-namespace coherent {
-namespace {
-
-void check(const at::Tensor &tensor) {
-  TORCH_CHECK_VALUE(tensor.device().is_cpu() && tensor.is_contiguous(),
-                    "processes exchange contiguous tensors on the CPU");
-}
-
-}  // namespace
-}  // namespace coherent
 
 using coherent::guarded;
 
@@ -386,28 +451,43 @@ void ct_group_leave(ct_group *group) { delete group; }
 ct_status *ct_group_exchange(ct_group *group, const ct_tensor *target, const ct_tensor *source, const int64_t *received,
                              const int64_t *sent) {
   return guarded([&] {
-    at::Tensor to = target->value, from = source->value;
-    coherent::check(to), coherent::check(from);
     std::vector<int64_t> in(received, received + group->count), out(sent, sent + group->count);
-    group->together([&] { group->engine->alltoall_base(to, from, in, out)->wait(); });
+    group->transfer(
+        target->value, source->value,
+        [&](coherent::cuda::Nccl &nccl) {
+          const auto bytes = [&](const at::Tensor &t, std::vector<int64_t> rows) {
+            int64_t all = 0;
+            for (const int64_t n : rows) all += n;
+            TORCH_CHECK_VALUE(t.dim() > 0 && all == t.size(0), "a tensor of ", t.sizes(), " is not of ", all, " rows");
+            for (int64_t &n : rows) n *= t.size(0) > 0 ? static_cast<int64_t>(t.nbytes()) / t.size(0) : 0;
+            return rows;
+          };
+          nccl.exchange(target->value, source->value, bytes(target->value, in), bytes(source->value, out), group->watch());
+        },
+        [&](at::Tensor to, at::Tensor from) { group->engine->alltoall_base(to, from, in, out)->wait(); });
   });
 }
 
 ct_status *ct_group_gather(ct_group *group, const ct_tensor *target, const ct_tensor *shard) {
   return guarded([&] {
-    coherent::check(target->value), coherent::check(shard->value);
-    at::Tensor to = target->value.view({-1}), from = shard->value.view({-1});
+    at::Tensor to = target->value.view({-1}), from = shard->value.reshape({-1});
     TORCH_CHECK_VALUE(to.numel() == group->count * from.numel(), "the target must hold ", group->count, " shards of ",
                       from.numel(), " numbers, not ", to.numel());
-    group->together([&] { group->engine->_allgather_base(to, from)->wait(); });
+    group->transfer(
+        to, from, [&](coherent::cuda::Nccl &nccl) { nccl.gather(to, from, group->watch()); },
+        [&](at::Tensor to, at::Tensor from) { group->engine->_allgather_base(to, from)->wait(); });
   });
 }
 
 ct_status *ct_group_broadcast(ct_group *group, const ct_tensor *tensor) {
   return guarded([&] {
-    std::vector<at::Tensor> list{tensor->value};
-    coherent::check(list[0]);
-    group->together([&] { group->engine->broadcast(list)->wait(); });
+    group->transfer(
+        tensor->value, tensor->value,
+        [&](coherent::cuda::Nccl &nccl) { nccl.broadcast(tensor->value, group->watch()); },
+        [&](at::Tensor to, at::Tensor) {
+          std::vector<at::Tensor> list{to};
+          group->engine->broadcast(list)->wait();
+        });
   });
 }
 

@@ -17,14 +17,18 @@ public struct Launch: Sendable, Equatable {
   public let source: String?
   /// How many of the processes run on this host; nil where the launcher does not say.
   public let localCount: Int?
+  /// This process's place among those of its host, from 0.
+  public let localRank: Int
 
   /// A place in a group.
   public init(
     rank: Int, count: Int, host: String = "127.0.0.1", port: Int = usualPort, source: String? = nil,
-    localCount: Int? = nil
+    localCount: Int? = nil, localRank: Int? = nil
   ) {
     (self.rank, self.count, self.host, self.port, self.source) = (rank, count, host, port, source)
     self.localCount = localCount
+    // Launchers count the ranks of a host one after the other, unless told otherwise.
+    self.localRank = localRank ?? localCount.map { rank % max(1, $0) } ?? rank
   }
 
   /// The threads that leave every process of this host its share of the processors: at least 1.
@@ -43,27 +47,30 @@ public struct Launch: Sendable, Equatable {
   /// The variables by which a process knows its place; a process that starts others of its own has to remove them.
   public static let variables = [
     "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMPI_COMM_WORLD_RANK",
-    "OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS",
+    "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "SLURM_PROCID",
+    "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID",
   ]
 
   private struct Kind {
     let rank, count: String
-    /// How many of the processes run on this host.
-    let local: String?
+    /// How many of the processes run on this host, and which of them this is.
+    let local, localRank: String
     /// What tells one job from another.
     let job: [String]
   }
 
   private static let kinds = [
-    Kind(rank: "RANK", count: "WORLD_SIZE", local: "LOCAL_WORLD_SIZE", job: []),
+    Kind(rank: "RANK", count: "WORLD_SIZE", local: "LOCAL_WORLD_SIZE", localRank: "LOCAL_RANK", job: []),
     Kind(
       rank: "OMPI_COMM_WORLD_RANK", count: "OMPI_COMM_WORLD_SIZE", local: "OMPI_COMM_WORLD_LOCAL_SIZE",
+      localRank: "OMPI_COMM_WORLD_LOCAL_RANK",
       job: ["OMPI_MCA_ess_base_jobid", "OMPI_MCA_orte_hnp_uri"]),
     // hydra tells no name of the job; all processes of a host have the same parent.
-    Kind(rank: "PMI_RANK", count: "PMI_SIZE", local: "MPI_LOCALNRANKS", job: []),
+    Kind(rank: "PMI_RANK", count: "PMI_SIZE", local: "MPI_LOCALNRANKS", localRank: "MPI_LOCALRANKID", job: []),
     // SLURM_NTASKS is the job's, SLURM_STEP_NUM_TASKS that of the srun at hand.
     Kind(
       rank: "SLURM_PROCID", count: "SLURM_STEP_NUM_TASKS", local: "SLURM_STEP_TASKS_PER_NODE",
+      localRank: "SLURM_LOCALID",
       job: ["SLURM_JOB_ID", "SLURM_STEP_ID"]),
   ]
 
@@ -92,11 +99,12 @@ public struct Launch: Sendable, Equatable {
       throw ProcessGroupError("\(kind.rank) is \(rank), but \(kind.count) is \(count); ranks are 0 to \(count - 1)")
     }
     // SLURM writes "2(x3),1" for hosts with 2, 2, 2 and 1.
-    let local = kind.local.flatMap { environment[$0] }.flatMap { Int($0.prefix { $0.isNumber }) }
+    let local = environment[kind.local].flatMap { Int($0.prefix { $0.isNumber }) }
     let isLocal = local == count
     self.init(
       rank: rank, count: count, host: try Self.host(environment, isLocal: isLocal, kind, count: count),
-      port: try Self.port(environment, kind, isLocal: isLocal, count: count), source: kind.rank, localCount: local)
+      port: try Self.port(environment, kind, isLocal: isLocal, count: count), source: kind.rank, localCount: local,
+      localRank: environment[kind.localRank].flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil })
   }
 
   private static func host(

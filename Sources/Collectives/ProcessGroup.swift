@@ -14,12 +14,15 @@ public struct ProcessGroupError: Error, CustomStringConvertible, Sendable, Equat
 /// Processes that train together, as one of them sees it. All ranks make the same calls in the same order.
 ///
 /// A group of one opens no socket, and its calls copy or return what they are given. Sums are made in the order of the
-/// ranks, so that their bits depend on nothing else.
+/// ranks, so that their bits depend on nothing else. Tensors of GPUs go by NCCL where every rank has a GPU of its own
+/// and the library; else they are copied to the hosts' memory and back.
 public final class ProcessGroup {
   /// This process's place, from 0.
   public let rank: Int
   /// The number of processes, N.
   public let count: Int
+  /// This process's place among those of its host, from 0: which of its GPUs is this process's.
+  public let localRank: Int
   /// Bytes that this rank has sent to others, for a statement of traffic.
   public private(set) var bytesSent = 0
   private let connection: GroupConnection?
@@ -29,7 +32,7 @@ public final class ProcessGroup {
   public static let usualTimeout = Duration.seconds(300)
 
   /// A group of this process alone.
-  public init() { (rank, count, connection) = (0, 1, nil) }
+  public init() { (rank, count, localRank, connection) = (0, 1, 0, nil) }
 
   /// Joins the group that a launcher made, and waits until all are there.
   ///
@@ -37,8 +40,13 @@ public final class ProcessGroup {
   ///   - launch: this process's place.
   ///   - timeout: how long to wait for the others, here and in every call.
   /// - Throws: `ProcessGroupError` when some do not come, with the names of those that did, or the port is taken.
-  public init(_ launch: Launch, timeout: Duration = usualTimeout) throws {
-    (rank, count) = (launch.rank, launch.count)
+  public convenience init(_ launch: Launch, timeout: Duration = usualTimeout) throws {
+    try self.init(launch, timeout: timeout, nccl: nil)
+  }
+
+  /// - Parameter nccl: functions in place of NCCL's, for tests: see `GroupConnection`.
+  init(_ launch: Launch, timeout: Duration, nccl: UnsafeRawPointer?) throws {
+    (rank, count, localRank) = (launch.rank, launch.count, launch.localRank)
     guard launch.count > 1 else {
       connection = nil
       return
@@ -49,7 +57,7 @@ public final class ProcessGroup {
     connection = try Self.explained {
       try GroupConnection(
         host: launch.host, port: launch.port, rank: launch.rank, count: launch.count, milliseconds: milliseconds,
-        name: name)
+        name: name, nccl: nccl)
     }
   }
 
@@ -83,7 +91,7 @@ public final class ProcessGroup {
   /// So many rows of `rows` go to each rank, in order.
   ///
   /// - Parameters:
-  ///   - rows: [Σ sent, S], contiguous, on the CPU.
+  ///   - rows: [Σ sent, S], contiguous.
   ///   - sent: rows for each rank.
   ///   - received: rows that come from each rank: what that one sends here.
   /// - Returns: [Σ received, S], in the order of the ranks.
@@ -95,7 +103,7 @@ public final class ProcessGroup {
           + "of rows for each rank")
     }
     let width = rows.size(1)
-    let target = try Tensor.zeros([received.reduce(0, +), width], dtype: rows.dtype)
+    let target = try Tensor.zeros([received.reduce(0, +), width], dtype: rows.dtype, device: rows.device)
     try Self.explained { try connection.exchange(rows, sent: sent, into: target, received: received) }
     try noteTraffic((sent.reduce(0, +) - sent[rank]) * width, of: rows)
     return target
@@ -121,7 +129,7 @@ public final class ProcessGroup {
 
   /// The sum over ranks, in place, with the traffic of an all-reduce.
   ///
-  /// - Parameter tensor: contiguous, on the CPU; of any shape.
+  /// - Parameter tensor: contiguous; of any shape.
   public func sum(_ tensor: Tensor) throws {
     guard connection != nil else { return }
     let whole = try tensor.reshape([tensor.count])
@@ -129,7 +137,7 @@ public final class ProcessGroup {
       let length = min(Self.slice, tensor.count - start)
       let plan = ShardPlan(count: length, ranks: count)
       let part = try whole.narrow(0, from: start, length: length)
-      let flat = try Tensor.zeros([plan.padded], dtype: tensor.dtype)
+      let flat = try Tensor.zeros([plan.padded], dtype: tensor.dtype, device: tensor.device)
       try flat.narrow(0, from: 0, length: length).copy(from: part)
       try gather(sumOfRows(exchange(flat.reshape([count, plan.size]))), into: flat)
       try part.copy(from: flat.narrow(0, from: 0, length: length))

@@ -33,7 +33,7 @@ public struct ConfiguredTraining {
     memoryLimit: Int? = nil, parameterLimit: Int? = nil, group: ProcessGroup? = nil
   ) throws {
     try configuration.validate()
-    let device = try configuration.prepareRuntime()
+    let device = try configuration.prepareRuntime(localRank: group?.localRank ?? 0)
     let data = try TrainingData(configuration)
     let specification = try ModelSpecification(configuration.model)
     let optimization = try OptimizerSpecification(configuration.optimizer)

@@ -206,14 +206,16 @@ extension TrainingConfiguration {
 
   /// Checks that an installed device and thread count can be had, and takes them into use.
   ///
+  /// - Parameter localRank: this process's place among those of its host, which share its GPUs where `device` names none.
   /// - Throws: `TrainingError` when the device is missing; `TensorError` when libtorch refuses the thread count.
-  public func prepareRuntime() throws -> Device {
+  public func prepareRuntime(localRank: Int = 0) throws -> Device {
     if let threads { try Runtime.setThreadCount(threads) }
     guard let chosen = Device(device) else {
       throw TrainingError(.configuration, "device must be cpu or cuda[:INDEX], not \"\(device)\"")
     }
     if case .cuda(let index) = chosen {
       let count = try Runtime.cudaDeviceCount()
+      if device == "cuda", count > 0 { return .cuda(localRank % count) }
       guard index < count else {
         let reason = try Runtime.cudaProblem() ?? "\(count) found"
         throw TrainingError(

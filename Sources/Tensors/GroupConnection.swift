@@ -15,14 +15,18 @@ package final class GroupConnection {
   ///   - port: its port.
   ///   - milliseconds: how long to wait for all to come, and in every call.
   ///   - name: of this process, for messages of the others.
+  ///   - nccl: a `ct_nccl` in place of the library's functions, which tensors on the CPU then go by too: for tests.
   /// - Throws: `TensorError` when some do not come, or the port is taken.
-  package init(host: String, port: Int, rank: Int, count: Int, milliseconds: Int, name: String) throws {
+  package init(
+    host: String, port: Int, rank: Int, count: Int, milliseconds: Int, name: String,
+    nccl: UnsafeRawPointer? = nil
+  ) throws {
     self.count = count
     try host.withCString { host in
       try name.withCString { name in
         let options = ct_group_options(
           host: host, port: Int32(clamping: port), rank: Int64(rank), count: Int64(count),
-          timeout_ms: Int64(milliseconds), name: name)
+          timeout_ms: Int64(milliseconds), name: name, nccl: nccl?.assumingMemoryBound(to: ct_nccl.self))
         try check(ct_group_join(&pointer, options), "ProcessGroup")
       }
     }

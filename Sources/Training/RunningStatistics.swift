@@ -41,7 +41,7 @@ final class RunningStatistics {
       let decay = buffers.flatMap { tensor, momentum in
         [Double](repeating: (0..<groups).reduce(1) { product, _ in product * (1 - momentum) }, count: tensor.count)
       }
-      running = try running * Tensor(decay) + share.to(.float64)
+      running = try running * Tensor(decay, device: running.device) + share.to(.float64)
     }
     var start = 0
     for buffer in buffers {

@@ -38,7 +38,7 @@ final class StepSharing {
     var isStateWanted = false
   }
 
-  /// - Throws: `TrainingError` when the parameters or the device do not allow it.
+  /// - Throws: `TrainingError` when there are too few parameters.
   init(_ group: ProcessGroup, model: any Module, store: ParameterStore, divider: BatchDivider) throws {
     (self.group, self.divider, whole) = (group, divider, store)
     try Self.check(store, ranks: group.count)
@@ -50,13 +50,9 @@ final class StepSharing {
   /// Of fewer parameters no rank would have something to do.
   private static let minimumShard = 16
 
-  /// Refuses ranks on another device than the CPU, and more than there are parameters for.
+  /// Refuses more ranks than there are parameters for.
   static func check(_ store: ParameterStore, ranks: Int) throws {
     guard ranks > 1 else { return }
-    guard store.values.device == .cpu else {
-      throw TrainingError(
-        .configuration, "\(ranks) ranks compute on the CPU only; leave --device out, or start one process")
-    }
     let last = ShardPlan(count: store.count, ranks: ranks).range(of: ranks - 1)
     // More than one, as an array is taken for a shard's by its shape.
     guard store.count >= minimumShard * ranks, last.count > 1 else {
@@ -94,7 +90,8 @@ final class StepSharing {
   ) throws -> (output: Tensor, losses: Tensor) {
     let pieces = division.pieces(of: group.rank)
     let counts = pieces.map { division.groups[$0.group].count }
-    let sums = try Tensor.zeros([pieces.count, whole.count], dtype: whole.values.dtype)
+    let (dtype, device) = try (whole.values.dtype, whole.values.device)
+    let sums = try Tensor.zeros([pieces.count, whole.count], dtype: dtype, device: device)
     let passed = try GradientMatrix.visit(plan, input: input, training: training, losses: losses) {
       try $0.groupMeans(into: sums, groups: pieces.map(\.examples), counts: counts)
     }
@@ -104,7 +101,7 @@ final class StepSharing {
         let range = shards.range(of: rank)
         return try sums.narrow(1, from: range.lowerBound, length: range.count)
       }, received: all.map { $0.count * own.count })
-    let means = try Tensor.zeros([division.groups.count, own.count], dtype: sums.dtype)
+    let means = try Tensor.zeros([division.groups.count, own.count], dtype: dtype, device: device)
     var begun: Set<Int> = []
     for (place, piece) in all.joined().enumerated() {
       let part = try parts.narrow(0, from: place * own.count, length: own.count)
@@ -177,7 +174,9 @@ final class StepSharing {
           ranks.map { _ in factors }, received: division.parts.map { $0.count * factors.size(1) })
         let whole = try block.block(ofFactors: all.reshape([count, factors.size(1)]))
         let pieces = try mine.map { try whole.block(ofColumns: $0.place..<$0.place + $0.range.count) }
-        if pieces.isEmpty { return result(RowsBlock(try Tensor.zeros([count, 0], dtype: factors.dtype))) }
+        if pieces.isEmpty {
+          return result(RowsBlock(try Tensor.zeros([count, 0], dtype: factors.dtype, device: factors.device)))
+        }
         return result(pieces.count == 1 ? pieces[0] : try SummedBlock(concatenating: pieces))
       }
     }
@@ -214,13 +213,13 @@ final class StepSharing {
     let noted = try statistics.noted()
     let statisticsStart = 2 + most * (width + 1)
     let size = statisticsStart + (noted?.count ?? 0)
-    let message = try Tensor.zeros([size], dtype: output.dtype)
+    let message = try Tensor.zeros([size], dtype: output.dtype, device: output.device)
     try message.narrow(0, from: 0, length: 2).copy(
       from: Tensor([wish.isStopWanted ? 1 : 0, wish.isStateWanted ? 1 : 0]).to(output.dtype))
     try message.narrow(0, from: 2, length: count).copy(from: passed.losses.detach())
     try message.narrow(0, from: 2 + most, length: output.count).copy(from: output.reshape([output.count]))
     if let noted { try message.narrow(0, from: statisticsStart, length: noted.count).copy(from: noted) }
-    let all = try Tensor.zeros([group.count * size], dtype: output.dtype)
+    let all = try Tensor.zeros([group.count * size], dtype: output.dtype, device: output.device)
     try group.gather(message, into: all)
 
     func part(_ rank: Int, _ start: Int, _ length: Int) throws -> Tensor {
@@ -245,9 +244,10 @@ final class StepSharing {
   /// - Returns: whether all are.
   func gatherParameters(isFinite: Bool) throws -> Bool {
     let size = shards.size + 1
-    let message = try Tensor.full([size], isFinite ? 1 : 0, dtype: whole.values.dtype)
+    let (dtype, device) = try (whole.values.dtype, whole.values.device)
+    let message = try Tensor.full([size], isFinite ? 1 : 0, dtype: dtype, device: device)
     try message.narrow(0, from: 0, length: own.count).copy(from: shard.values)
-    let all = try Tensor.zeros([group.count * size], dtype: whole.values.dtype)
+    let all = try Tensor.zeros([group.count * size], dtype: dtype, device: device)
     try group.gather(message, into: all)
     var areFinite = true
     for rank in ranks {
@@ -265,9 +265,9 @@ final class StepSharing {
   func gathered(_ arrays: [(name: String, tensor: Tensor)]) throws -> [(name: String, tensor: Tensor)] {
     try arrays.map { name, tensor in
       guard tensor.shape == [shard.count] else { return (name, tensor) }
-      let message = try Tensor.zeros([shards.size], dtype: tensor.dtype)
+      let message = try Tensor.zeros([shards.size], dtype: tensor.dtype, device: tensor.device)
       try message.narrow(0, from: 0, length: own.count).copy(from: tensor)
-      let all = try Tensor.zeros([shards.padded], dtype: tensor.dtype)
+      let all = try Tensor.zeros([shards.padded], dtype: tensor.dtype, device: tensor.device)
       try group.gather(message, into: all)
       return (name, try all.narrow(0, from: 0, length: whole.count))
     }

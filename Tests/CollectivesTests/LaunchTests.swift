@@ -44,6 +44,22 @@ import Testing
     #expect(Launch.first(of: "login1,login2") == "login1")
   }
 
+  /// Which of a host's GPUs a process takes.
+  @Test func placesOnAHost() throws {
+    func place(_ environment: [String: String]) throws -> Int { try Launch(environment: environment).localRank }
+    let torchrun = ["RANK": "5", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "a", "MASTER_PORT": "4"]
+    #expect(try place(torchrun) == 1 && place(torchrun.merging(["LOCAL_RANK": "3"]) { $1 }) == 3)
+    #expect(try place(torchrun.merging(["LOCAL_RANK": "-3"]) { $1 }) == 1)
+    #expect(try place(["RANK": "1", "WORLD_SIZE": "2"]) == 1)
+    let openMPI = ["OMPI_COMM_WORLD_RANK": "4", "OMPI_COMM_WORLD_SIZE": "6", "OMPI_COMM_WORLD_LOCAL_SIZE": "6"]
+    #expect(try place(openMPI.merging(["OMPI_COMM_WORLD_LOCAL_RANK": "2", "MASTER_PORT": "4"]) { $1 }) == 2)
+    let hydra = ["PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALNRANKS": "2", "MPI_LOCALRANKID": "1"]
+    #expect(try place(hydra) == 1)
+    let slurm = ["SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": "0", "MASTER_ADDR": "a"]
+    #expect(try place(slurm.merging(["MASTER_PORT": "4"]) { $1 }) == 0)
+    #expect(Launch.alone.localRank == 0)
+  }
+
   @Test func mistakesAreNamed() {
     func expect(_ environment: [String: String], _ words: String) {
       let error = #expect(throws: ProcessGroupError.self) { _ = try Launch(environment: environment) }

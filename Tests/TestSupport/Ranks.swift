@@ -23,8 +23,11 @@ public func freePort() throws -> Int {
 }
 
 /// Runs a body as every rank of a group, each in a thread of its own with real sockets, and gives what each returned.
+///
+/// - Parameter join: how a rank joins its group.
 public func asRanks<Result: Sendable>(
   _ count: Int, port: Int? = nil, timeout: Duration = .seconds(60),
+  joining join: @escaping @Sendable (Launch, Duration) throws -> ProcessGroup = { try ProcessGroup($0, timeout: $1) },
   _ body: @escaping @Sendable (ProcessGroup) throws -> Result
 ) throws -> [Result] {
   let port = try port ?? freePort()
@@ -32,7 +35,7 @@ public func asRanks<Result: Sendable>(
   let threads = (0..<count).map { rank in
     let thread = Thread {
       let result = Swift.Result {
-        let group = try ProcessGroup(Launch(rank: rank, count: count, port: port), timeout: timeout)
+        let group = try join(Launch(rank: rank, count: count, port: port), timeout)
         defer { group.leave() }
         return try body(group)
       }

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// NCCL by its interface in C, which is stable: nothing of CUDA is needed to build this package.
+
+#include "nccl.h"
+
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/Event.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+
+using namespace std::chrono_literals;
+
+namespace coherent::cuda {
+namespace {
+
+constexpr int success = 0, in_progress = 7;
+// Everything goes as bytes: nothing is added up on the way.
+constexpr int type_of_bytes = 1;
+
+template <typename Function>
+bool find(void *library, const char *name, Function *&function) {
+  function = reinterpret_cast<Function *>(dlsym(library, name));
+  return function != nullptr;
+}
+
+const char *hexadecimal = "0123456789abcdef";
+
+std::string text(const ct_nccl_id &id) {
+  std::string result;
+  for (const char byte : id.bytes) {
+    result += hexadecimal[static_cast<unsigned char>(byte) >> 4];
+    result += hexadecimal[static_cast<unsigned char>(byte) & 15];
+  }
+  return result;
+}
+
+ct_nccl_id identifier(const std::string &text) {
+  ct_nccl_id id{};
+  const std::string digits = hexadecimal;
+  for (size_t i = 0; i < sizeof id.bytes && 2 * i + 1 < text.size(); ++i) {
+    id.bytes[i] = static_cast<char>(digits.find(text[2 * i]) << 4 | digits.find(text[2 * i + 1]));
+  }
+  return id;
+}
+
+void *stream_of(const at::Device &device) {
+  if (!device.is_cuda()) return nullptr;
+  return c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle();
+}
+
+// A call that waits for other ranks, and that nobody can interrupt, on a thread of its own; if it is given up, the thread
+// cleans up after it.
+struct Joining {
+  std::mutex mutex;
+  std::condition_variable wakes;
+  bool is_done = false, is_given_up = false;
+  int code = success;
+  void *communicator = nullptr;
+};
+
+}  // namespace
+
+const ct_nccl *Nccl::library() {
+  static const std::optional<ct_nccl> functions = []() -> std::optional<ct_nccl> {
+    void *library = nullptr;
+    // Wherever the loader looks, where libtorch_cuda may have loaded it already, and where torch's packages keep it.
+    for (const auto &path : {std::string("libnccl.so.2"), library_folder() + "/../../nvidia/nccl/lib/libnccl.so.2"}) {
+      if (library == nullptr) library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+    }
+    if (library == nullptr) return std::nullopt;
+    ct_nccl found{};
+    const bool is_whole =
+        find(library, "ncclGetUniqueId", found.GetUniqueId) && find(library, "ncclCommInitRank", found.CommInitRank) &&
+        find(library, "ncclCommDestroy", found.CommDestroy) && find(library, "ncclCommAbort", found.CommAbort) &&
+        find(library, "ncclCommGetAsyncError", found.CommGetAsyncError) &&
+        find(library, "ncclGetErrorString", found.GetErrorString) && find(library, "ncclGroupStart", found.GroupStart) &&
+        find(library, "ncclGroupEnd", found.GroupEnd) && find(library, "ncclSend", found.Send) &&
+        find(library, "ncclRecv", found.Recv) && find(library, "ncclAllGather", found.AllGather) &&
+        find(library, "ncclBroadcast", found.Broadcast);
+    return is_whole ? std::optional(found) : std::nullopt;
+  }();
+  return functions ? &*functions : nullptr;
+}
+
+std::string Nccl::place(const at::Device &device) {
+  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
+  int (*handle)(int *, int) = nullptr;
+  int (*address)(char *, int, int) = nullptr;
+  if (driver == nullptr || !find(driver, "cuDeviceGet", handle) || !find(driver, "cuDeviceGetPCIBusId", address)) return "";
+  int gpu = 0;
+  char slot[64] = {};
+  if (handle(&gpu, device.index()) != 0 || address(slot, sizeof slot, gpu) != 0) return "";
+  // Names of hosts may be alike; what a kernel drew when it was started is not.
+  std::string host;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), host);
+  if (host.empty()) {
+    char name[256] = {};
+    gethostname(name, sizeof name - 1);
+    host = name;
+  }
+  return host + "/" + slot;
+}
+
+std::string Nccl::new_id(const ct_nccl &functions) {
+  ct_nccl_id id{};
+  const int code = functions.GetUniqueId(&id);
+  if (code != success) throw std::runtime_error(std::string("NCCL: ") + functions.GetErrorString(code));
+  return text(id);
+}
+
+Nccl::Nccl(const ct_nccl &functions, const at::Device &device, int rank, int count, const std::string &id,
+           const Watch &watch)
+    : functions(functions), device(device), count(count) {
+  const auto joining = std::make_shared<Joining>();
+  std::thread([=, functions = &functions] {
+    const c10::OptionalDeviceGuard guard(device.is_cuda() ? std::optional(device) : std::nullopt);
+    void *made = nullptr;
+    const int code = functions->CommInitRank(&made, count, identifier(id), rank);
+    const std::lock_guard lock(joining->mutex);
+    joining->is_done = true;
+    joining->code = code;
+    joining->communicator = made;
+    if (joining->is_given_up && made != nullptr) functions->CommAbort(made);
+    joining->wakes.notify_all();
+  }).detach();
+  std::unique_lock lock(joining->mutex);
+  while (!joining->wakes.wait_for(lock, 20ms, [&] { return joining->is_done; })) {
+    try {
+      watch();
+    } catch (...) {
+      joining->is_given_up = true;
+      throw;
+    }
+  }
+  communicator = joining->communicator;
+  require(joining->code);
+}
+
+Nccl::~Nccl() {
+  if (communicator != nullptr) functions.CommDestroy(communicator);
+}
+
+void Nccl::require(int code) const {
+  if (code != success) throw std::runtime_error(std::string("NCCL: ") + functions.GetErrorString(code));
+}
+
+void Nccl::await(const Watch &watch) {
+  std::optional<c10::Event> event;
+  if (device.is_cuda()) {
+    event.emplace(device.type());
+    event->record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+  }
+  for (int round = 0;; ++round) {
+    int code = success;
+    require(functions.CommGetAsyncError(communicator, &code));
+    if (code != in_progress) require(code);
+    if (code == success && (!event || event->query())) return;
+    if (round < 1000) {
+      std::this_thread::yield();
+      continue;
+    }
+    watch();
+    std::this_thread::sleep_for(50us);
+  }
+}
+
+template <typename Call>
+void Nccl::run(const Watch &watch, const Call &call) {
+  if (communicator == nullptr) throw std::runtime_error("NCCL was given up after an error");
+  const c10::OptionalDeviceGuard guard(device.is_cuda() ? std::optional(device) : std::nullopt);
+  void *stream = stream_of(device);
+  try {
+    call(stream);
+    await(watch);
+  } catch (...) {
+    // Else the device would wait for ever, and everything that comes after it.
+    functions.CommAbort(communicator);
+    communicator = nullptr;
+    throw;
+  }
+}
+
+void Nccl::exchange(const at::Tensor &target, const at::Tensor &source, const std::vector<int64_t> &received,
+                    const std::vector<int64_t> &sent, const Watch &watch) {
+  run(watch, [&](void *stream) {
+    const char *from = static_cast<const char *>(source.const_data_ptr());
+    char *to = static_cast<char *>(target.mutable_data_ptr());
+    require(functions.GroupStart());
+    for (int r = 0; r < count; ++r) {
+      const auto out = static_cast<size_t>(sent[r]), in = static_cast<size_t>(received[r]);
+      if (out > 0) require(functions.Send(from, out, type_of_bytes, r, communicator, stream));
+      if (in > 0) require(functions.Recv(to, in, type_of_bytes, r, communicator, stream));
+      from += out;
+      to += in;
+    }
+    require(functions.GroupEnd());
+  });
+}
+
+void Nccl::gather(const at::Tensor &target, const at::Tensor &shard, const Watch &watch) {
+  run(watch, [&](void *stream) {
+    require(functions.AllGather(shard.const_data_ptr(), target.mutable_data_ptr(), shard.nbytes(), type_of_bytes,
+                                communicator, stream));
+  });
+}
+
+void Nccl::broadcast(const at::Tensor &tensor, const Watch &watch) {
+  run(watch, [&](void *stream) {
+    void *data = tensor.mutable_data_ptr();
+    require(functions.Broadcast(data, data, tensor.nbytes(), type_of_bytes, 0, communicator, stream));
+  });
+}
+
+}  // namespace coherent::cuda

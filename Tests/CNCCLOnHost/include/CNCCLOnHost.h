@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef C_NCCL_ON_HOST_H
+#define C_NCCL_ON_HOST_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma clang assume_nonnull begin
+
+// A `ct_nccl` whose functions copy bytes between ranks that are threads of this process, in the background as a GPU would.
+// `place` is what tells the rank's GPU from others'. It lives as long as the process.
+const void *host_nccl(const char *place);
+
+// How many calls and aborts there were, of all ranks.
+int64_t host_nccl_calls(void);
+int64_t host_nccl_aborts(void);
+
+#pragma clang assume_nonnull end
+
+#ifdef __cplusplus
+}
+#endif
+#endif
