@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "host_copy.h"
 #include "support.h"
 
 using coherent::device;
@@ -102,7 +103,7 @@ ct_status *ct_from_bytes(ct_tensor **out, const void *data, int64_t bytes, const
     if (bytes > 0) std::memcpy(result.mutable_data_ptr(), data, static_cast<size_t>(bytes));
     // A truth value whose byte is neither 0 nor 1 is undefined behaviour for whoever reads it.
     if (type == at::kBool) result.copy_(result.view(at::kByte).ne(0));
-    return result.to(device(d));
+    return coherent::copied_to(result, device(d));
   });
 }
 

@@ -28,6 +28,9 @@ public final class ParameterStore {
   /// Whether a parameter that the loss does not depend on has the gradient 0. Without this it is an error that names the
   /// parameter, as most often its layer was meant to be trained: it keeps a tensor from before the store was made, say.
   public var allowsUnusedParameters = false
+  /// Whether an update looks if the parameters are finite still, for which the host waits for a GPU. Whoever turns it off
+  /// looks later.
+  public var checksUpdates = true
 
   /// Moves a module's parameters into flat buffers on a device. Their values are kept.
   ///

@@ -284,6 +284,7 @@ public final class TrainingRun {
     extensionNote = nil
     let scalarDistance = max(1, trainer.steps / 2000)
     trainer.isStateWanted = { [unowned self] in isCheckpointDue($0) }
+    if trainer.store.values.device != .cpu { trainer.readsLater = true }
     do {
       let outcome = try trainer.run(shouldStop: shouldStop) { event in
         switch event {

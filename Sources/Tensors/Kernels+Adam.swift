@@ -19,20 +19,25 @@ public struct AdamUpdate: Sendable {
   public var isDecoupled: Bool
   /// t, the number of this update, counted from 1.
   public var number: Int
+  /// Whether the update looks if every parameter is finite still, for which the host waits for a GPU; without, it says that
+  /// they are.
+  public var isChecked: Bool
 
   /// An update from its numbers.
   public init(
     learningRate: Double, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0,
-    isDecoupled: Bool = false, number: Int
+    isDecoupled: Bool = false, number: Int,
+    isChecked: Bool = true
   ) {
     (self.learningRate, self.beta1, self.beta2, self.epsilon) = (learningRate, beta1, beta2, epsilon)
     (self.weightDecay, self.isDecoupled, self.number) = (weightDecay, isDecoupled, number)
+    self.isChecked = isChecked
   }
 
   var native: ct_adam_options {
     ct_adam_options(
       learning_rate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, weight_decay: weightDecay,
-      decoupled: isDecoupled, update: Int64(number))
+      decoupled: isDecoupled, update: Int64(number), unchecked: !isChecked)
   }
 }
 

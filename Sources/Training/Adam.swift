@@ -98,7 +98,8 @@ public final class Adam: Optimizer {
     updates += 1
     let update = AdamUpdate(
       learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon,
-      weightDecay: weightDecay, isDecoupled: settings.isDecoupled, number: updates)
+      weightDecay: weightDecay, isDecoupled: settings.isDecoupled, number: updates,
+      isChecked: store.checksUpdates)
     return try store.forTrained { part in
       try part(store.values).updateAdam(
         gradient: part(gradient), firstMoment: part(moments.first), secondMoment: part(moments.second), update)

@@ -24,7 +24,7 @@ public protocol Optimizer: AnyObject, CustomStringConvertible {
 
   /// One update.
   ///
-  /// - Returns: whether every parameter is still finite.
+  /// - Returns: whether every parameter is still finite; true where the store says not to look (`checksUpdates`).
   /// - Throws: `TensorError`.
   func step(_ store: ParameterStore, _ aggregate: Aggregate, learningRate: Double) throws -> Bool
 
@@ -115,7 +115,7 @@ public final class SGD: Optimizer {
     try prepare(store)
     let update = SGDUpdate(
       learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov,
-      isFirst: !hasStarted)
+      isFirst: !hasStarted, isChecked: store.checksUpdates)
     switch aggregate {
     case .none: return true
     case .gradient:

@@ -65,6 +65,11 @@ final class Probes {
     return results
   }
 
+  /// Whether one of them is taken at a step that is not the last.
+  func isDue(at step: Int) -> Bool {
+    probes.contains { $0.probe.schedule.contains(step, steps: steps, stepsPerEpoch: stepsPerEpoch) }
+  }
+
   /// How many times one of them is taken after a step.
   func count(after step: Int) -> Int {
     probes.map { $0.probe.schedule.count(after: step, steps: steps, stepsPerEpoch: stepsPerEpoch) }.max() ?? 0

@@ -7,8 +7,9 @@ import Tensors
 
 /// What ranks that train together have to do beside the steps themselves.
 extension Trainer {
-  /// Whether `state()` can be had now: always alone, and for several ranks where they have gathered it.
-  public var hasState: Bool { group == nil || gatheredState?.step == step }
+  /// Whether `state()` can be had now: alone, unless another step has begun (`readsLater`), and for several ranks where they
+  /// have gathered it.
+  public var hasState: Bool { unread == nil && (group == nil || gatheredState?.step == step) }
 
   /// The arrays of optimizer and aggregator.
   func updateState() throws -> [(name: String, tensor: Tensor)] {

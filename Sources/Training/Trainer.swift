@@ -92,11 +92,16 @@ public final class Trainer {
   let average: WeightAverage?
   /// What the loss remembers of earlier predictions; nil where it remembers nothing.
   let predictions: PredictionMemory?
-  private let loader: BatchLoader
+  let loader: BatchLoader
   /// The processes that train together; nil for this one alone.
   public let group: ProcessGroup?
-  /// Asked on rank 0 before every update of several ranks: whether `state()` will be wanted after it, which the ranks then
-  /// gather together.
+  /// Whether what a step finds (losses, predictions, whether the parameters are finite) is read while the next one is being
+  /// computed, so that a GPU never waits for the host; false by default. Results are the same. The events of a step then come
+  /// once the next one has begun, but for those after which there is an evaluation, a probe or a state to be had, and
+  /// `state()` needs `isStateWanted`. It has no effect with several ranks, or where a rule may stop the run early.
+  public var readsLater = false
+  /// Asked before every update of several ranks, on the first of them, and after one with `readsLater`: whether `state()` will
+  /// be wanted after it. Ranks then gather it together.
   public var isStateWanted: (_ step: Int) -> Bool = { _ in false }
   /// What the ranks have gathered of optimizer and aggregator, and after which step.
   var gatheredState: (step: Int, arrays: [(name: String, tensor: Tensor)])?
@@ -104,6 +109,8 @@ public final class Trainer {
   var restoredState: TrainerState?
   /// Whether the ranks have begun together.
   var isSynchronized = false
+  /// The last step, while what it found is on its way.
+  var unread: UnreadStep?
 
   /// A trainer from its parts.
   ///
@@ -229,158 +236,6 @@ public final class Trainer {
         training: activations.trainingBytes(sampler.ampleBatchSize),
         evaluation: activations.evaluationBytes(evaluator.chunkSize))
     }
-  }
-
-  /// Trains from the present step to the last.
-  ///
-  /// - Parameters:
-  ///   - shouldStop: asked after every step; true ends the run early with a completed step. Several ranks make one
-  ///     more step, in which they tell each other.
-  ///   - observe: called for every event; what it throws ends the training.
-  /// - Throws: `TrainingError` of kind divergence when loss or parameters stop being finite, or a mini-batch has a loss above
-  ///   a million times that of a uniform guess; `TensorError`.
-  public func run(
-    shouldStop: () -> Bool = { false }, observe: (TrainingEvent) throws -> Void = { _ in }
-  ) throws -> TrainingOutcome {
-    try synchronize()
-    trainingStep.sharing?.begin()
-    if step == 0, !hasBegun {
-      try observe(.evaluated(evaluateAsPlanned(evaluations.extent(at: 0) ?? .whole)))
-      try probe(observe)
-      hasBegun = true
-      try gatherState()
-      try observe(.completedStep(0))
-    }
-    while !isFinished {
-      if let sharing = trainingStep.sharing {
-        // Ranks end together, after the step in which one of them has said so.
-        if sharing.agreed.isStopWanted { return .interrupted }
-        sharing.wish = .init(
-          isStopWanted: shouldStop(), isStateWanted: sharing.group.rank == 0 && isStateWanted(step + 1))
-      } else if shouldStop() {
-        return .interrupted
-      }
-      let record = try update()
-      try noteProbes(of: record)
-      try observe(.stepped(record))
-      if let extent = presentExtent { try observe(.evaluated(evaluateAsPlanned(extent))) }
-      try probe(observe)
-      if let agreed = trainingStep.sharing?.agreed, agreed.isStateWanted || agreed.isStopWanted || isFinished {
-        try gatherState()
-      }
-      try observe(.completedStep(step))
-      // A whole copy of what is divided: of the last step alone it may be asked for later.
-      if !isFinished, trainingStep.sharing?.agreed.isStopWanted != true { gatheredState = nil }
-    }
-    return .completed
-  }
-
-  /// Tells the probes of an update, and asks them whether it was the last; ranks act on what rank 0's say.
-  private func noteProbes(of record: StepRecord) throws {
-    guard let probes else { return }
-    try diverging { try probes.didStep(record) }
-    isEndedByProbe = probes.endTraining
-    if let group { isEndedByProbe = try group.sum([group.rank == 0 && isEndedByProbe ? 1 : 0])[0] > 0 }
-    guard isEndedByProbe, aggregator.isPrivate else { return }
-    throw TrainingError(
-      .configuration,
-      "a probe ends the training at step \(step) by what it saw of examples, which no noise hides: \(aggregator) needs a "
-        + "length that is fixed beforehand; leave the probe out")
-  }
-
-  /// What a probe finds of gradients that are not finite is a divergence of the training.
-  private func diverging<Result>(_ body: () throws -> Result) throws -> Result {
-    do {
-      return try body()
-    } catch let error as CoherenceError where error.isDivergence {
-      // The loss of the mini-batch may still have been finite.
-      throw divergence(error.description, rate: rate, at: step)
-    }
-  }
-
-  /// Whether the last step is made, or the accuracy or the turn reached at which the run is complete.
-  public var isFinished: Bool {
-    if step >= steps || isEndedByProbe { return true }
-    guard let last = milestones.last, last.step == step else { return false }
-    return isAccurateEnough(last.trainAccuracy)
-  }
-
-  private func probe(_ observe: (TrainingEvent) throws -> Void) throws {
-    let found = try diverging { try probes?.measure(step: step, isLast: isFinished) }
-    guard let found, !found.isEmpty else { return }
-    try observe(.measured(found))
-  }
-
-  /// The learning rate of the next update.
-  private var rate: Double { learningRate.value(at: step, of: steps) }
-
-  /// One update, from one mini-batch or as many as the aggregator takes.
-  public func update() throws -> StepRecord {
-    let rate = self.rate
-    var (total, count) = (0.0, 0)
-    for _ in 0..<aggregator.batchesPerStep {
-      let batch = try loader.next(&sampler, device: store.values.device)
-      let targets = batch.indices.map { data.labels.assigned[$0] }
-      let part = trainingStep.part(targets.count)
-      let labels = try Tensor(Array(targets[part]), device: store.values.device)
-      let result = try trainingStep.aggregate(batch.images, ofBatch: targets.count) { [settings, predictions] logits in
-        let memory = try predictions?.targets(of: Array(batch.indices[part]), logits)
-        return try settings.loss.losses(logits, targets: labels, memory: memory)
-      }
-      if !batch.indices.isEmpty {
-        try predictions?.didVisit(batch.indices, result.output.detach())
-        total += try note(result, batch.indices, targets, rate: rate)
-        count += batch.indices.count
-      }
-      let updated = trainingStep.updated
-      let aggregate = try settings.clipNorm.map { limit in
-        try NormClipping.clipped(result.aggregate, updated, to: limit) { try group?.sum([$0])[0] ?? $0 }
-      }
-      let isFinite = try optimizer.step(updated, aggregate ?? result.aggregate, learningRate: rate)
-      guard try trainingStep.didStep(isFinite: isFinite) else {
-        throw divergence("a parameter is no longer a finite number", rate: rate)
-      }
-    }
-    step += 1
-    try average?.didStep()
-    return StepRecord(step: step, loss: total / Double(count), learningRate: rate)
-  }
-
-  /// Notes which examples of a mini-batch were right.
-  ///
-  /// - Returns: the sum of the losses.
-  /// - Throws: `TrainingError` of kind divergence when their mean is beyond all bounds.
-  private func note(_ result: TrainingStep.Result, _ batch: [Int], _ targets: [Int], rate: Double) throws -> Double {
-    let sum = try result.losses.values(as: Float.self).reduce(0.0) { $0 + Double($1) }
-    let (classes, loss) = (data.train.classCount, sum / Double(batch.count))
-    guard loss <= Self.divergentLoss(classes: classes) else {
-      let more = loss.isFinite ? ", more than a million times that of a uniform guess" : ""
-      throw divergence("the loss is \(loss)\(more)", rate: rate)
-    }
-    let scores = try result.output.detach().values(as: Float.self)
-    probes?.didVisit(TrainingVisit(indices: batch, logits: scores))
-    for (position, index) in batch.enumerated() {
-      let row = scores[position * classes..<(position + 1) * classes]
-      learning.observe(index, isCorrect: isTop(row, targets[position]), step: step)
-    }
-    return sum
-  }
-
-  /// The mean loss of a mini-batch above which a training has diverged: a million times that of a uniform guess over the
-  /// classes, ln K, or of 1 where that is more. No number of the run itself, so that a resumed run ends as the other does.
-  static func divergentLoss(classes: Int) -> Double { 1e6 * max(1, log(Double(max(1, classes)))) }
-
-  /// Whether the target's logit is larger than every other; a tie or NaN is a no.
-  private func isTop(_ row: ArraySlice<Float>, _ target: Int) -> Bool {
-    let own = row[row.startIndex + target]
-    for (offset, value) in row.enumerated() where offset != target && !(value < own) { return false }
-    return own == own
-  }
-
-  private func divergence(_ what: String, rate: Double, at moment: Int? = nil) -> TrainingError {
-    TrainingError(
-      .divergence,
-      "training diverged at step \(moment ?? step + 1): \(what). The learning rate was \(rate); try a smaller --lr")
   }
 }
 

@@ -34,12 +34,11 @@ extension Trainer {
 
   /// The present state. The arrays are the trainer's own, not copies.
   ///
-  /// - Throws: `TensorError` when memory runs out; `TrainingError` when several ranks train and have not gathered it
-  ///   (`hasState`).
+  /// - Throws: `TensorError` when memory runs out; `TrainingError` when it cannot be had now (`hasState`).
   public func state() throws -> TrainerState {
     guard hasState else {
       throw TrainingError(
-        .checkpoint, "the ranks have not gathered the state of step \(step); ask for it by isStateWanted")
+        .checkpoint, "the state of step \(step) was not asked for; ask by isStateWanted")
     }
     return TrainerState(
       step: step, sampler: sampler, milestones: milestones,

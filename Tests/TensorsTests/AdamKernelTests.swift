@@ -72,6 +72,11 @@ import Testing
         try !Tensor.ones([count]).updateAdam(
           gradient: gradient, firstMoment: .zeros([count]), secondMoment: .zeros([count]),
           AdamUpdate(learningRate: 0.1, number: 1)))
+      // Nobody looked.
+      #expect(
+        try Tensor.ones([count]).updateAdam(
+          gradient: gradient, firstMoment: .zeros([count]), secondMoment: .zeros([count]),
+          AdamUpdate(learningRate: 0.1, number: 1, isChecked: false)))
     }
   }
 

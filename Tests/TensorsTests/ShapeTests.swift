@@ -133,6 +133,18 @@ import Testing
     #expect(try Tensor([1.9, -1.9]).to(.int64).values() == [1, -1])
   }
 
+  /// A copy on its way to the host is of the moment at which it began, of any layout, and can be had twice.
+  @Test func copiesToTheHostAreOfTheirMoment() throws {
+    let tensor = try Tensor.arange(0..<6).to(.float32).reshape([2, 3])
+    let (whole, turned) = (try HostCopy(tensor), try HostCopy(tensor.transpose(0, 1)))
+    try tensor.fill(9)
+    for _ in 0..<2 {
+      #expect(try whole.tensor().values(as: Float.self) == [0, 1, 2, 3, 4, 5] && whole.tensor().shape == [2, 3])
+      #expect(try turned.tensor().values(as: Float.self) == [0, 3, 1, 4, 2, 5] && turned.tensor().isContiguous)
+    }
+    #expect(try HostCopy(Tensor.zeros([0, 4])).tensor().shape == [0, 4])
+  }
+
   @Test func creation() throws {
     #expect(try Tensor.arange(3..<7).values() == [3, 4, 5, 6])
     #expect(try Tensor.arange(2..<2).shape == [0])

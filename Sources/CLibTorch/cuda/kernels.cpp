@@ -266,15 +266,16 @@ bool suits(std::initializer_list<const at::Tensor *> tensors) {
 float *numbers(const at::Tensor &t) { return static_cast<float *>(t.data_ptr()); }
 float *numbers(const std::optional<at::Tensor> &t) { return t ? numbers(*t) : nullptr; }
 
-// Runs an update over all parameters, which may set a flag; whether it did not.
+// Runs an update over all parameters, which sets a flag when one is not finite; `finite` is whether it did not. Reading it
+// waits for the device.
 template <typename... Arguments>
-bool update(void *function, const at::Tensor &parameters, bool &finite, Arguments... arguments) {
+bool update(void *function, const at::Tensor &parameters, bool unchecked, bool &finite, Arguments... arguments) {
   if (function == nullptr) return false;
   const at::Tensor wrong = at::zeros({1}, parameters.options().dtype(at::kInt));
   const auto count = static_cast<long long>(parameters.numel());
   launch(function, parameters.device(), over(count), arguments..., wrong.data_ptr(), count);
   parameters.unsafeGetTensorImpl()->bump_version();
-  finite = wrong.item<int>() == 0;
+  finite = unchecked || wrong.item<int>() == 0;
   return true;
 }
 
@@ -296,14 +297,14 @@ bool suits(const Clip &clip, std::initializer_list<int64_t> sizes) {
 bool sgd_step(const at::Tensor &parameters, const at::Tensor &gradient, const std::optional<at::Tensor> &velocity,
               const ct_sgd_options &options, bool &finite) {
   if (!suits({&parameters, &gradient})) return false;
-  return update(kernel(parameters.device(), "sgd_step", {}), parameters, finite, numbers(parameters), numbers(gradient),
+  return update(kernel(parameters.device(), "sgd_step", {}), parameters, options.unchecked, finite, numbers(parameters), numbers(gradient),
                 numbers(velocity), static_cast<float>(options.gradient_scale), Step(options));
 }
 
 bool adam_step(const at::Tensor &parameters, const at::Tensor &gradient, const at::Tensor &first,
                const at::Tensor &second, const ct_adam_options &options, bool &finite) {
   if (!suits({&parameters, &gradient, &first, &second})) return false;
-  return update(kernel(parameters.device(), "adam_step", {}), parameters, finite, numbers(parameters), numbers(gradient),
+  return update(kernel(parameters.device(), "adam_step", {}), parameters, options.unchecked, finite, numbers(parameters), numbers(gradient),
                 numbers(first), numbers(second), AdamStep<float>(options));
 }
 
@@ -311,7 +312,7 @@ bool three_gradient_step(const at::Tensor &parameters, const at::Tensor &current
                          const at::Tensor &before, const std::optional<at::Tensor> &velocity,
                          const ct_sgd_options &options, bool is_median, bool decays_before, bool &finite) {
   if (!suits({&parameters, &current, &previous, &before})) return false;
-  return update(kernel(parameters.device(), "three_gradient_step", {}), parameters, finite, numbers(parameters),
+  return update(kernel(parameters.device(), "three_gradient_step", {}), parameters, options.unchecked, finite, numbers(parameters),
                 numbers(current), numbers(previous), numbers(before), numbers(velocity), static_cast<int>(is_median),
                 static_cast<int>(decays_before), Step(options));
 }

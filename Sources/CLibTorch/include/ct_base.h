@@ -31,6 +31,7 @@ typedef struct ct_tensor ct_tensor;
 typedef struct ct_generator ct_generator;
 typedef struct ct_gradient_sink ct_gradient_sink;
 typedef struct ct_factor_slot ct_factor_slot;
+typedef struct ct_host_copy ct_host_copy;
 
 // A call's verdict: NULL is success.
 #define CT_CALL __attribute__((warn_unused_result)) ct_status *CT_NULLABLE

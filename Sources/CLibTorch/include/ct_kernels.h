@@ -29,9 +29,9 @@ CT_CALL ct_linear(CT_OUT out, CT_IN input, CT_IN weight, CT_OPTIONAL bias, ct_ac
                   ct_gradient_sink *CT_NULLABLE bias_sink, ct_factor_slot *CT_NULLABLE slot);
 
 // gradient [out, in] (+)= output_gradientᵀ [out, B] · input [B, in], float32, contiguous, and bias_gradient [out]
-// (+)= column sums of output_gradient, in one pass over both.
+// (+)= column sums of output_gradient: TILED in one pass over both, else by NATIVE.
 CT_CALL ct_weight_gradient(CT_IN gradient, CT_OPTIONAL bias_gradient, CT_IN output_gradient, CT_IN input,
-                           bool accumulate);
+                           ct_product product, bool accumulate);
 
 // gradient [out, in] = Σ_b sign(output_gradient_b)ᵀ·sign(input_b), and bias_gradient [out] = Σ_b sign(output_gradient_b):
 // float32, contiguous. Where the processor has products of bytes they are used, which are exact too.
@@ -138,11 +138,12 @@ typedef struct ct_sgd_options {
   double gradient_scale;
   bool nesterov;
   bool first_step;  // momentum buffer starts as the gradient itself
+  bool unchecked;   // nobody looks whether the parameters are finite, for which the host would wait for a GPU
 } ct_sgd_options;
 
 // One pass over flat float32 or float64 buffers: d = scale·gradient + decay·parameter; velocity = momentum·velocity +
 // (1 − dampening)·d; parameter −= rate·(d, velocity, or d + momentum·velocity with Nesterov). `velocity` may be NULL
-// when momentum is 0. Writes whether every updated parameter is finite.
+// when momentum is 0. Writes whether every updated parameter is finite; true when nobody looked.
 CT_CALL ct_sgd_step(CT_IN parameters, CT_IN gradient, CT_OPTIONAL velocity, ct_sgd_options options,
                     bool *CT_NONNULL finite);
 
@@ -154,6 +155,7 @@ typedef struct ct_adam_options {
   double weight_decay;
   bool decoupled;  // AdamW: the decay shrinks the parameters instead of entering the gradient
   int64_t update;  // counted from 1
+  bool unchecked;  // as above
 } ct_adam_options;
 
 // One pass over flat float32 or float64 buffers (other types and devices in several): g = gradient (+ decay·parameter

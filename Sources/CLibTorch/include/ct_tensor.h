@@ -38,6 +38,11 @@ CT_CALL ct_set_requires_gradient(ct_tensor *CT_NONNULL tensor, bool value);
 CT_CALL ct_data(void *CT_NULLABLE *CT_NONNULL out, CT_IN tensor);
 // Copies the elements in row-major order to host memory of exactly `bytes` bytes, whatever the layout or device.
 CT_CALL ct_copy_to_bytes(CT_IN tensor, void *CT_NULLABLE data, int64_t bytes);
+// A contiguous copy on the host, begun now; a GPU goes on meanwhile with what it is given after. Waiting for it gives the
+// copy, as often as asked.
+CT_CALL ct_host_copy_begin(ct_host_copy *CT_NULLABLE *CT_NONNULL out, CT_IN tensor);
+CT_CALL ct_host_copy_wait(CT_OUT out, const ct_host_copy *CT_NONNULL copy);
+void ct_host_copy_free(ct_host_copy *CT_NULLABLE copy);
 CT_CALL ct_item(double *CT_NONNULL out, CT_IN tensor);
 CT_CALL ct_item_integer(int64_t *CT_NONNULL out, CT_IN tensor);
 

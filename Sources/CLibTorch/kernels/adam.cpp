@@ -43,7 +43,7 @@ bool step_generally(at::Tensor p, const at::Tensor &g, at::Tensor m, at::Tensor 
   m.mul_(s.beta1).add_(direction, s.fresh1);
   v.mul_(s.beta2).addcmul_(direction, direction, s.fresh2);
   p.mul_(s.kept).addcdiv_(m, v.sqrt().mul_(s.root_correction).add_(s.epsilon), -s.rate);
-  return p.isfinite().all().item<bool>();
+  return o.unchecked || p.isfinite().all().item<bool>();
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ ct_status *ct_adam_step(const ct_tensor *parameters, const ct_tensor *gradient, 
       return;
     }
     const std::tuple steps{AdamStep<float>(options), AdamStep<double>(options)};
-    *finite = update_spans(p, [&](auto number, int64_t start, int64_t count) {
+    *finite = options.unchecked | update_spans(p, [&](auto number, int64_t start, int64_t count) {
       using scalar = decltype(number);
       return update_span(p.data_ptr<scalar>() + start, read<scalar>(g) + start, m.data_ptr<scalar>() + start,
                          v.data_ptr<scalar>() + start, count, std::get<AdamStep<scalar>>(steps));
