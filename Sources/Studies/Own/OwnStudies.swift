@@ -5,7 +5,7 @@ import Training
 
 /// Studies that no paper has: where robust averages suppress memorising, and what of coherence is about labels.
 extension StudyCatalog {
-  static let own = [groupSize, normalisation, andMask, noisyLabels, privacy, grokking, auditScores]
+  static let own = [groupSize, normalisation, andMask, noisyLabels, privacy, grokking, visionTransformer, auditScores]
 
   /// A setting of the grid over group sizes: SGD and RM3 in mini-batches of `group`, M3 in three times as large ones.
   private struct GroupSetting {

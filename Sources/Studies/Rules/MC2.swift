@@ -43,38 +43,42 @@ struct MC2: Rule {
     bySeed(runs, held: "With random labels r rises and falls, with a peak well below real labels’") {
       runs, assessment in
       if runs.contains(where: \.hasBatchNorm) { assessment.notTested(Self.needsOtherNorm) }
-      let pair = [runs.at(0), runs.at(1)]
-      let courses = zip([0.0, 1], pair).map { level, run -> CoherenceCourse? in
-        guard let run = assessment.need(run, Level.text(level)),
-          let course = assessment.need(
-            CoherenceCourse(of: run), "\(CoherenceCourse.minimumProbes) probes of coherence, \(Level.text(level))")
-        else { return nil }
-        assessment.note("peak r after the initial fall, \(Level.text(level))", course.peak.value)
-        assessment.note("step of the peak, \(Level.text(level))", Double(course.peak.step))
-        return course
-      }
-      if let random = courses[1], let run = pair[1] { judge(random, isFitted: run.isFitted, in: &assessment) }
-      if let real = courses[0], let random = courses[1] {
-        if pair[0]?.probeSizes("train") != pair[1]?.probeSizes("train") || pair[0]?.probeSizes("train").count != 1 {
-          assessment.leaveOpen("the probes differ in m, which r grows with")
-        } else if real.peak.value < Self.wellBelow * random.peak.value {
-          if pair[0]?.isFitted == true {
-            assessment.fail("the peak with random labels is not well below that with real ones")
-          } else {
-            assessment.leaveOpen(
-              "the peak with random labels is not well below that with real ones, which are not fitted yet")
-          }
-        }
+      Self.compare(real: runs.at(0), random: runs.at(1), &assessment)
+    }
+  }
+
+  /// The courses with real and with random labels, of one seed.
+  static func compare(real: RunHistory?, random: RunHistory?, _ assessment: inout Assessment) {
+    func course(_ run: RunHistory?, _ level: Double) -> CoherenceCourse? {
+      guard let run = assessment.need(run, Level.text(level)),
+        let course = assessment.need(
+          CoherenceCourse(of: run), "\(CoherenceCourse.minimumProbes) probes of coherence, \(Level.text(level))")
+      else { return nil }
+      assessment.note("peak r after the initial fall, \(Level.text(level))", course.peak.value)
+      assessment.note("step of the peak, \(Level.text(level))", Double(course.peak.step))
+      return course
+    }
+    let (ofReal, ofRandom) = (course(real, 0), course(random, 1))
+    guard let ofRandom, let random else { return }
+    judge(ofRandom, isFitted: random.isFitted, in: &assessment)
+    guard let ofReal, let real else { return }
+    if real.probeSizes("train") != random.probeSizes("train") || real.probeSizes("train").count != 1 {
+      assessment.leaveOpen("the probes differ in m, which r grows with")
+    } else if ofReal.peak.value < wellBelow * ofRandom.peak.value {
+      if real.isFitted {
+        assessment.fail("the peak with random labels is not well below that with real ones")
+      } else {
+        assessment.leaveOpen(
+          "the peak with random labels is not well below that with real ones, which are not fitted yet")
       }
     }
   }
 
-  private func judge(_ random: CoherenceCourse, isFitted: Bool, in assessment: inout Assessment) {
+  private static func judge(_ random: CoherenceCourse, isFitted: Bool, in assessment: inout Assessment) {
     assessment.note("least r of the initial fall, 100 % noise", random.trough.value)
     assessment.note("last r, 100 % noise", random.end.value)
     let isResolved = (random.peakInterval?.lowerBound ?? .infinity) > max(1, random.troughInterval?.upperBound ?? 1)
-    let rises =
-      random.peak.value >= Self.rise * random.trough.value && random.peak.value >= Self.notNearOne && isResolved
+    let rises = random.peak.value >= rise * random.trough.value && random.peak.value >= notNearOne && isResolved
     if let interval = random.peakInterval {
       assessment.note("peak r, 100 % noise, lower end of its interval", interval.lowerBound)
     }
@@ -82,7 +86,7 @@ struct MC2: Rule {
       assessment.fail("r does not clearly rise after its initial fall with random labels")
     } else if !rises {
       assessment.leaveOpen("r has not risen yet, but the random labels are not fitted")
-    } else if random.end.value > Self.fall * random.peak.value {
+    } else if random.end.value > fall * random.peak.value {
       if isFitted {
         assessment.fail("r does not fall to half of its peak with random labels")
       } else {
