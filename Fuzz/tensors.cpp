@@ -364,7 +364,7 @@ void norms(Choices &c) {
       const int64_t count = c.one_in(2) ? 0 : c.about(1 + c.byte() % 4);
       const auto groups = ranges(c, batch, count < 0 || count > 16 ? 0 : count);
       Slot slot(c.one_in(3));
-      const ct_batch_norm_options options{c.real(), c.real(), c.one_in(2), c.one_in(2)};
+      const ct_batch_norm_options options{c.real(), c.real(), c.one_in(2), c.one_in(2), c.one_in(4)};
       ended(ct_batch_norm_relu(out.out(), image, weight, bias, mean, variance, residual, options, groups.data(),
                                int64_t(groups.size()), slot.handle));
       return backward(c, out);
@@ -434,7 +434,7 @@ void products(Choices &c) {
   if (c.one_in(2)) bias = about(c, {outputs});
   if (!target || !delta || !input) return;
   switch (c.byte() % 4) {
-    case 0: return ended(ct_weight_gradient(target, bias, delta, input, c.one_in(2)));
+    case 0: return ended(ct_weight_gradient(target, bias, delta, input, static_cast<ct_product>(c.byte() % 3), c.one_in(2)));
     case 3: return ended(ct_weight_sign_sum(target, bias, delta, input));
     case 1: return ended(ct_clipped_outer_sum(target, bias, delta, input, clip(c, examples)));
     default: {
@@ -527,13 +527,13 @@ void steps(Choices &c) {
   if (!p || !g || !a || !b) return;
   if (c.one_in(2)) v = about(c, {count});
   bool finite = false;
-  const ct_sgd_options sgd{c.real(), c.one_in(2) ? 0 : c.real(), c.real(), c.real(), c.real(), c.one_in(2), c.one_in(2)};
+  const ct_sgd_options sgd{c.real(), c.one_in(2) ? 0 : c.real(), c.real(), c.real(), c.real(), c.one_in(2), c.one_in(2), c.one_in(4)};
   switch (c.byte() % 4) {
     case 3: return ended(ct_take_signs(p, v, c.real(), c.real()));
     case 0: return ended(ct_sgd_step(p, g, v, sgd, &finite));
     case 1: return ended(ct_three_gradient_step(p, g, a, b, v, sgd, c.one_in(2), c.one_in(2), &finite));
     default: {
-      const ct_adam_options adam{c.real(), c.real(), c.real(), c.real(), c.real(), c.one_in(2), c.number()};
+      const ct_adam_options adam{c.real(), c.real(), c.real(), c.real(), c.real(), c.one_in(2), c.number(), c.one_in(4)};
       return ended(ct_adam_step(p, g, a, b, adam, &finite));
     }
   }
@@ -552,11 +552,21 @@ void batches(Choices &c) {
                        c.one_in(8) ? -1 : count, scales, offsets, channels));
 }
 
+// A shape that can be had, of more numbers than can be drawn in a moment.
+bool takes_long(const Shape &shape) {
+  int64_t count = 1;
+  for (const int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(count, size, &count)) return false;
+  }
+  return count > 1 << 24 && count <= int64_t(1) << 32;
+}
+
 void draws(Choices &c) {
   ct_generator *generator = nullptr;
   ended(ct_generator_create(&generator, cpu, uint64_t(c.number())));
   if (generator == nullptr) return;
-  const Shape shape = numbers(c, 3);
+  Shape shape = numbers(c, 3);
+  if (takes_long(shape)) shape = {7, 3};
   T out, state;
   const int64_t rank = int64_t(shape.size());
   switch (c.byte() % 4) {
