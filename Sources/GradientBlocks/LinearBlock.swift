@@ -10,6 +10,8 @@ public struct LinearBlock: GradientBlock {
   /// δ, [B, T, out].
   let delta: Tensor
   let hasBias: Bool
+  /// Who computes sums over the examples.
+  let product: ProductBackend
 
   private var positions: Int { input.size(1) }
   private var inputs: Int { input.size(2) }
@@ -21,8 +23,14 @@ public struct LinearBlock: GradientBlock {
 
   /// Any axes between the first and the last count as positions; several applications are joined along them.
   ///
+  /// - Parameters:
+  ///   - factors: what the layer was applied to and the gradients at what came out, of each application.
+  ///   - hasBias: whether the bias's columns follow the weight's.
+  ///   - product: who computes sums over the examples (`columnSum`) of float32 on the CPU: the tiled kernel, or libtorch.
   /// - Throws: `TensorError` when there is no application, or inputs and output gradients do not belong together.
-  public init(_ factors: [(input: Tensor, outputGradient: Tensor)], hasBias: Bool) throws {
+  public init(
+    _ factors: [(input: Tensor, outputGradient: Tensor)], hasBias: Bool, product: ProductBackend = .tiled
+  ) throws {
     func joined(_ tensors: [Tensor]) throws -> Tensor {
       let shaped = try tensors.map { try $0.reshape([$0.size(0), -1, $0.size(-1)]) }
       return shaped.count == 1 ? shaped[0] : try Tensor.concatenate(shaped, dimension: 1)
@@ -34,7 +42,7 @@ public struct LinearBlock: GradientBlock {
         kind: .invalid, operation: "LinearBlock", operands: [input.summary, delta.summary],
         reason: "inputs and output gradients must agree in examples and positions")
     }
-    self.hasBias = hasBias
+    (self.hasBias, self.product) = (hasBias, product)
   }
 
   /// ‖rowᵢ‖² without forming a row where that is cheaper: float64 [B].
@@ -71,21 +79,21 @@ public struct LinearBlock: GradientBlock {
     let (weight, bias) = try split(target)
     if try target.device == .cpu && target.dtype == .float32 && flatDelta.dtype == .float32 && target.isContiguous {
       return try weight.setWeightGradient(
-        outputGradient: flatDelta, input: flatInput, bias: bias, accumulating: accumulating)
+        outputGradient: flatDelta, input: flatInput, bias: bias, product: product, accumulating: accumulating)
     }
     try deliver(flatDelta.transpose().matmul(flatInput), to: weight, accumulating: accumulating)
     if let bias { try deliver(flatDelta.sum([0]), to: bias, accumulating: accumulating) }
   }
 
-  init(input: Tensor, delta: Tensor, hasBias: Bool) {
-    (self.input, self.delta, self.hasBias) = (input, delta, hasBias)
+  init(input: Tensor, delta: Tensor, hasBias: Bool, product: ProductBackend = .tiled) {
+    (self.input, self.delta, self.hasBias, self.product) = (input, delta, hasBias, product)
   }
 
   /// Some consecutive examples as a block of their own.
   public func group(_ range: Range<Int>) throws -> any GradientBlock {
     LinearBlock(
       input: try input.narrow(0, from: range.lowerBound, length: range.count),
-      delta: try delta.narrow(0, from: range.lowerBound, length: range.count), hasBias: hasBias)
+      delta: try delta.narrow(0, from: range.lowerBound, length: range.count), hasBias: hasBias, product: product)
   }
 
   /// The weight's and the bias's part of a buffer [C].
@@ -127,10 +135,12 @@ public struct LinearBlock: GradientBlock {
       rowsPerExample: positions)
   }
 
-  /// The output gradients are divided first, as in the median's kernel.
+  /// The output gradients are divided first, and the product is the tiled kernel's, as in the median's: the bits are those
+  /// of its means.
   public func groupMean(of range: Range<Int>, count: Int, into target: Tensor) throws {
     let weights = try Tensor.full([range.count], 1 / Double(count), dtype: delta.dtype, device: delta.device)
-    try group(range).columnSum(into: target, weights: weights, accumulating: false)
+    try LinearBlock(input: input, delta: delta, hasBias: hasBias).group(range)
+      .columnSum(into: target, weights: weights, accumulating: false)
   }
 
   /// The sum of the signs of the rows.
@@ -145,7 +155,7 @@ public struct LinearBlock: GradientBlock {
         outputGradient: delta.reshape([-1, outputs]).contiguous(), input: input.reshape([-1, inputs]).contiguous(),
         bias: bias)
     }
-    try LinearBlock(input: input.sign(), delta: delta.sign(), hasBias: hasBias)
+    try LinearBlock(input: input.sign(), delta: delta.sign(), hasBias: hasBias, product: product)
       .columnSum(into: target, weights: nil, accumulating: false)
   }
 
@@ -184,7 +194,7 @@ public struct LinearBlock: GradientBlock {
   public func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
     if positions == 1 {
       // (δₒ·aᵢ)² = δₒ²·aᵢ²: the column sum of the squared factors.
-      return try LinearBlock(input: input.squared(), delta: delta.squared(), hasBias: hasBias)
+      return try LinearBlock(input: input.squared(), delta: delta.squared(), hasBias: hasBias, product: product)
         .columnSum(into: target, weights: nil, accumulating: accumulating)
     }
     for (index, chunk) in rowChunks.enumerated() {

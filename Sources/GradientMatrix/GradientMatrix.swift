@@ -195,7 +195,9 @@ public struct GradientMatrix {
       try capture.visit { input, delta in
         guard let passed else { throw GradientMatrixError("gradients arrived before the loss") }
         let part = try plan.layer(
-          of: layer, [GradientRecord(.factors(input: input, outputGradient: delta))], exampleCount: count)
+          of: layer,
+          [GradientRecord(product: plan.linearPolicy.weightGradient, .factors(input: input, outputGradient: delta))],
+          exampleCount: count)
         done.insert(part.name)
         try body(GradientMatrix(plan, passed, layers: [part], exampleCount: count))
       }

@@ -98,7 +98,7 @@ public final class MultiheadAttention: PartitionedModule {
 
   /// rowᵢ = Σₜ δᵢₜ ⊗ xᵢₜ over positions t for W, and Σₜ δᵢₜ for b, with δ the gradient at [Q K V].
   public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
-    try LinearBlock(records.factors, hasBias: true)
+    try records.linearBlock(hasBias: true)
   }
 
   /// The heads: of each the rows of W and the numbers of b that make its queries, keys and values. What of O it is

@@ -17,9 +17,13 @@ public struct GradientRecord {
   public let name: String
   /// What was recorded.
   public let content: Content
+  /// Who computes sums over the examples of what the layer multiplies by a matrix.
+  public let product: ProductBackend
 
   /// A record from its parts.
-  public init(name: String = "", _ content: Content) { (self.name, self.content) = (name, content) }
+  public init(name: String = "", product: ProductBackend = .tiled, _ content: Content) {
+    (self.name, self.product, self.content) = (name, product, content)
+  }
 }
 
 /// A layer that knows its block of the gradient matrix: the per-example rule stands with the layer.
@@ -70,6 +74,11 @@ extension [GradientRecord] {
   /// Inputs and output gradients of the records that hold factors, in order.
   public var factors: [(input: Tensor, outputGradient: Tensor)] {
     compactMap { if case .factors(let input, let gradient) = $0.content { (input, gradient) } else { nil } }
+  }
+
+  /// The block of a linear layer whose applications they are.
+  func linearBlock(hasBias: Bool) throws -> LinearBlock {
+    try LinearBlock(factors, hasBias: hasBias, product: first?.product ?? .tiled)
   }
 
   /// The records of one name.

@@ -65,6 +65,6 @@ public final class GatedLinear: FactoredModule {
 
   /// The rows of both products, one after the other.
   public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
-    try SummedBlock(concatenating: ["value", "gate"].map { try LinearBlock(records.named($0).factors, hasBias: true) })
+    try SummedBlock(concatenating: ["value", "gate"].map { try records.named($0).linearBlock(hasBias: true) })
   }
 }

@@ -52,7 +52,7 @@ public final class Linear: FactoredModule {
 
   /// rowᵢ = Σₜ δᵢₜ ⊗ xᵢₜ over positions t, and Σₜ δᵢₜ for the bias; positions make several applications one.
   public func gradientBlock(_ records: [GradientRecord]) throws -> any GradientBlock {
-    try LinearBlock(records.factors, hasBias: bias != nil)
+    try records.linearBlock(hasBias: bias != nil)
   }
 }
 

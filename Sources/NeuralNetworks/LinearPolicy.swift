@@ -41,18 +41,22 @@ public struct LinearPolicy: Sendable, Codable, Equatable {
     LinearPolicy(rule: vendor == "AuthenticAMD" ? .sized : .native)
   }
 
+  /// Who computes products of output gradients and inputs, whatever their size.
+  public var weightGradient: ProductBackend { rule == .native ? .native : .tiled }
+
   /// The plan for `batch` rows through a layer of the given size.
   public func plan(batch: Int, inputs: Int, outputs: Int) -> LinearPlan {
     switch rule {
     case .native:
       return .native
     case .onednn:
-      return LinearPlan(forward: .onednn, weightGradient: .tiled, inputGradient: .onednn)
+      return LinearPlan(forward: .onednn, weightGradient: weightGradient, inputGradient: .onednn)
     case .sized:
       // Sizes come from tensors that exist, so the product fits.
       let large = batch &* inputs &* outputs >= threshold
       return LinearPlan(
-        forward: large ? .onednn : .native, weightGradient: .tiled, inputGradient: large ? .onednn : .native)
+        forward: large ? .onednn : .native, weightGradient: weightGradient,
+        inputGradient: large ? .onednn : .native)
     }
   }
 }

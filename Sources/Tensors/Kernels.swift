@@ -72,14 +72,17 @@ extension Tensor {
   }
 
   /// Overwrites (or adds to) this [out, in] tensor with outputGradientᵀ·input, and `bias` with the column sums of
-  /// `outputGradient`, in one pass: [B, out] and [B, in], contiguous float32 on the CPU.
+  /// `outputGradient`: [B, out] and [B, in], contiguous float32 on the CPU.
   ///
+  /// - Parameter product: who computes the product: the tiled kernel in one pass over both, anything else libtorch's choice.
   /// - Throws: `TensorError` when shapes, types or layouts do not fit.
   public func setWeightGradient(
-    outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, accumulating: Bool = false
+    outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, product: ProductBackend = .tiled,
+    accumulating: Bool = false
   ) throws {
+    let product = product == .tiled ? CT_PRODUCT_TILED : CT_PRODUCT_NATIVE
     try check(
-      ct_weight_gradient(pointer, bias?.pointer, outputGradient.pointer, input.pointer, accumulating),
+      ct_weight_gradient(pointer, bias?.pointer, outputGradient.pointer, input.pointer, product, accumulating),
       "setWeightGradient", [self, outputGradient, input])
   }
 
@@ -150,20 +153,24 @@ public struct SGDUpdate: Sendable {
   public var nesterov: Bool
   /// Whether the velocity starts as this gradient.
   public var isFirst: Bool
+  /// Whether the update looks if every parameter is finite still, for which the host waits for a GPU; without, it says that
+  /// they are.
+  public var isChecked: Bool
 
   /// Every constant; the defaults are plain gradient descent.
   public init(
     learningRate: Double, momentum: Double = 0, dampening: Double = 0, weightDecay: Double = 0, nesterov: Bool = false,
-    isFirst: Bool = false
+    isFirst: Bool = false, isChecked: Bool = true
   ) {
     (self.learningRate, self.momentum, self.dampening) = (learningRate, momentum, dampening)
     (self.weightDecay, self.nesterov, self.isFirst) = (weightDecay, nesterov, isFirst)
+    self.isChecked = isChecked
   }
 
   var native: ct_sgd_options {
     ct_sgd_options(
       learning_rate: learningRate, momentum: momentum, dampening: dampening, weight_decay: weightDecay,
-      gradient_scale: 1, nesterov: nesterov, first_step: isFirst)
+      gradient_scale: 1, nesterov: nesterov, first_step: isFirst, unchecked: !isChecked)
   }
 }
 

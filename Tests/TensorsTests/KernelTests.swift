@@ -38,10 +38,22 @@ import Testing
       try expectClose(
         results[0].1, plus(reference.bias, startBias), shape: [outputs], rtol: LinearTests.rtol, atol: LinearTests.atol)
     }
-    let alone = try Tensor.full([outputs, inputs], .nan)
-    try alone.setWeightGradient(outputGradient: delta, input: x)
+    for product in [ProductBackend.tiled, .native] {
+      let alone = try Tensor.full([outputs, inputs], .nan)
+      try alone.setWeightGradient(outputGradient: delta, input: x, product: product)
+      try expectClose(
+        alone, reference.weight, shape: [outputs, inputs], rtol: LinearTests.rtol, atol: LinearTests.atol)
+    }
+    let (twice, bias) = try (Tensor.zeros([outputs, inputs]), Tensor.full([outputs], .nan))
+    for accumulating in [false, true] {
+      try twice.setWeightGradient(
+        outputGradient: delta, input: x, bias: bias, product: .native, accumulating: accumulating)
+    }
     try expectClose(
-      alone, reference.weight, shape: [outputs, inputs], rtol: LinearTests.rtol, atol: LinearTests.atol)
+      twice, reference.weight.map { 2 * $0 }, shape: [outputs, inputs], rtol: LinearTests.rtol,
+      atol: 2 * LinearTests.atol)
+    try expectClose(
+      bias, reference.bias.map { 2 * $0 }, shape: [outputs], rtol: LinearTests.rtol, atol: 2 * LinearTests.atol)
   }
 
   @Test func nothingBesideTheGradientIsTouched() throws {
@@ -55,7 +67,11 @@ import Testing
 
   @Test func anEmptyBatchGivesZero() throws {
     let (gradient, bias) = try (Tensor.full([3, 5], .nan), Tensor.full([3], .nan))
-    try gradient.setWeightGradient(outputGradient: .zeros([0, 3]), input: .zeros([0, 5]), bias: bias)
+    for product in [ProductBackend.native, .tiled] {
+      try gradient.fill(.nan)
+      try gradient.setWeightGradient(
+        outputGradient: .zeros([0, 3]), input: .zeros([0, 5]), bias: bias, product: product)
+    }
     try expectClose(gradient, [Double](repeating: 0, count: 15), shape: [3, 5])
     try expectClose(bias, [0, 0, 0], shape: [3])
   }
@@ -157,6 +173,20 @@ import Testing
     let large = try Tensor.full([3], dtype == .float32 ? 3e38 : 1e308, dtype: dtype)
     #expect(try large.updateSGD(gradient: .zeros([3], dtype: dtype), velocity: nil, SGDUpdate(learningRate: 1)))
     #expect(try !large.updateSGD(gradient: large.clone(), velocity: nil, SGDUpdate(learningRate: -1)))
+    // Nobody looked.
+    let unchecked = SGDUpdate(learningRate: -1, isChecked: false)
+    #expect(try large.updateSGD(gradient: large.clone(), velocity: nil, unchecked))
+    #expect(
+      try large.updateFromThree(
+        current: large.clone(), previous: (large, large), velocity: nil, isMedian: true, decaysBefore: false, unchecked)
+    )
+    #expect(try large.isFinite().all().itemInteger() == 0)
+  }
+
+  @Test func updatesOfOtherTypesNeedNotBeLookedAt() throws {
+    let bad = try Tensor([Float.nan, 1]).to(.bfloat16)
+    #expect(try !bad.clone().updateSGD(gradient: bad, velocity: nil, SGDUpdate(learningRate: 1)))
+    #expect(try bad.clone().updateSGD(gradient: bad, velocity: nil, SGDUpdate(learningRate: 1, isChecked: false)))
   }
 
   @Test func theNumberOfThreadsDoesNotMatter() throws {

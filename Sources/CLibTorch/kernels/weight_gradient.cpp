@@ -202,11 +202,21 @@ float *checked(const at::Tensor &g, const ct_tensor *bias, const at::Tensor &d, 
 }  // namespace coherent
 
 ct_status *ct_weight_gradient(const ct_tensor *gradient, const ct_tensor *bias_gradient,
-                              const ct_tensor *output_gradient, const ct_tensor *input, bool accumulate) {
+                              const ct_tensor *output_gradient, const ct_tensor *input, ct_product product,
+                              bool accumulate) {
   using namespace coherent;
   return guarded([&] {
     const at::Tensor &g = gradient->value, &d = output_gradient->value, &x = input->value;
     float *bias = checked(g, bias_gradient, d, x);
+    if (product == CT_PRODUCT_NATIVE) {
+      at::NoGradGuard no_grad;
+      at::Tensor target = g;
+      accumulate ? target.addmm_(d.t(), x) : at::mm_out(target, d.t(), x);
+      if (bias == nullptr) return;
+      at::Tensor sums = bias_gradient->value;
+      accumulate ? sums.add_(d.sum(0)) : at::sum_out(sums, d, 0);
+      return;
+    }
     weight_gradient(g.data_ptr<float>(), bias, read<float>(d), read<float>(x), d.size(0), g.size(0), g.size(1),
                     accumulate);
   });
