@@ -200,7 +200,9 @@ private func safetensors(_ input: Data) -> Data {
 nonisolated(unsafe) private var spoilt: String?
 
 /// Puts the input in place of one of some sound files, which its choice names, and the last one's file back.
-private func spoil(_ sound: [String: Data], by input: Data, in folder: URL) throws {
+///
+/// - Returns: the file's name.
+private func spoil(_ sound: [String: Data], by input: Data, in folder: URL) throws -> String {
   let (kind, rest) = input.choice
   let name = sound.keys.sorted()[kind % sound.count]
   for (other, content) in sound where other != name && (spoilt == nil || spoilt == other) {
@@ -208,29 +210,34 @@ private func spoil(_ sound: [String: Data], by input: Data, in folder: URL) thro
   }
   _ = try rest.write(name, in: folder)
   spoilt = name
+  return name
 }
 
-/// A run whose files are sound but for the one that the input is.
+/// A run whose files are sound but for the one that the input is; what does not read that one is left out.
 @Sendable private func readRun(_ input: Data, _ folder: URL) throws {
-  try spoil(Sound.run.top, by: input, in: folder)
+  let spoilt = try spoil(Sound.run.top, by: input, in: folder)
   let directory = try RunDirectory.open(at: folder.path)
+  let isLog = spoilt.hasSuffix(".csv") && !["labels.csv", "classes.csv", "examples.csv", "skipped.csv"].contains(spoilt)
   var failure: (any Error)?
-  func attempt(_ body: () throws -> Void) { do { try body() } catch { failure = error } }
-  attempt { _ = try directory.labels() }
-  attempt { _ = try directory.classes() }
-  attempt { _ = try directory.examples() }
-  attempt { _ = try directory.skipped() }
-  attempt { _ = try directory.events() }
-  attempt { _ = try directory.recordedStep() }
-  attempt { _ = try EndRecord.table(EndRecord.ends(of: directory, name: "x")) }
-  attempt { _ = try TrainingConfiguration(yaml: directory.config(), source: "x") }
-  attempt {
+  func attempt(_ files: String..., logs: Bool = false, _ body: () throws -> Void) {
+    guard files.contains(spoilt) || isLog && logs || spoilt == "manifest.json" else { return }
+    do { try body() } catch { failure = error }
+  }
+  attempt("labels.csv") { _ = try directory.labels() }
+  attempt("classes.csv") { _ = try directory.classes() }
+  attempt("examples.csv") { _ = try directory.examples() }
+  attempt("skipped.csv") { _ = try directory.skipped() }
+  attempt("events.jsonl") { _ = try directory.events() }
+  attempt(logs: true) { _ = try directory.recordedStep() }
+  attempt("examples.csv", "classes.csv", logs: true) { _ = try EndRecord.table(EndRecord.ends(of: directory, name: "x")) }
+  attempt("config.yaml") { _ = try TrainingConfiguration(yaml: directory.config(), source: "x") }
+  attempt(logs: true) {
     // In two parts, as a dashboard follows a run.
     let first = try directory.follow()
     let second = try directory.follow(from: first.offsets)
     require(second.isEmpty, "a log that nobody wrote to has grown")
   }
-  attempt {
+  attempt("labels.csv", "events.jsonl", logs: true) {
     let history = try RunHistory(directory)
     _ = (history.optimizer, history.properAccuracy, history.isStoppedEarly, history.isFullBatch, history.steps)
     _ = (history.pristineAccuracy, history.gap, history.finalGap, history.overfit, history.epochsPerStep)
@@ -265,7 +272,7 @@ private func spoil(_ sound: [String: Data], by input: Data, in folder: URL) thro
 }
 
 @Sendable private func readAudit(_ input: Data, _ folder: URL) throws {
-  try spoil(Sound.audit, by: input, in: folder)
+  _ = try spoil(Sound.audit, by: input, in: folder)
   let audit = try AuditDirectory.open(at: folder.path)
   let record = try audit.record()
   let suspects = try audit.suspects(of: record)

@@ -139,7 +139,8 @@ import TestSupport
     func numbered(_ paper: String, _ count: Int) -> [String] { (1...count).map { "\(paper)-\($0)" } }
     let papers = numbered("CG", 12) + numbered("WS", 11) + numbered("MC", 5) + numbered("GM", 8)
     let own =
-      ["GS-1", "GS-2", "MN-1", "AM-1"] + numbered("NL", 3) + numbered("PV", 3) + numbered("GK", 4) + ["AU-1", "AU-2"]
+      ["GS-1", "GS-2", "MN-1", "AM-1"] + numbered("NL", 3) + numbered("PV", 3) + numbered("GK", 4) + numbered("VT", 2)
+      + ["AU-1", "AU-2"]
     #expect(ScoreCard.claims.map(\.id) == papers + own)
   }
 }
