@@ -217,7 +217,8 @@ private func spoil(_ sound: [String: Data], by input: Data, in folder: URL) thro
 @Sendable private func readRun(_ input: Data, _ folder: URL) throws {
   let spoilt = try spoil(Sound.run.top, by: input, in: folder)
   let directory = try RunDirectory.open(at: folder.path)
-  let isLog = spoilt.hasSuffix(".csv") && !["labels.csv", "classes.csv", "examples.csv", "skipped.csv"].contains(spoilt)
+  let isLog =
+    spoilt.hasSuffix(".csv") && !["labels.csv", "classes.csv", "examples.csv", "skipped.csv"].contains(spoilt)
   var failure: (any Error)?
   func attempt(_ files: String..., logs: Bool = false, _ body: () throws -> Void) {
     guard files.contains(spoilt) || isLog && logs || spoilt == "manifest.json" else { return }
@@ -229,15 +230,15 @@ private func spoil(_ sound: [String: Data], by input: Data, in folder: URL) thro
   attempt("skipped.csv") { _ = try directory.skipped() }
   attempt("events.jsonl") { _ = try directory.events() }
   attempt(logs: true) { _ = try directory.recordedStep() }
-  attempt("examples.csv", "classes.csv", logs: true) { _ = try EndRecord.table(EndRecord.ends(of: directory, name: "x")) }
+  attempt(logs: true) { _ = try EndRecord.table(EndRecord.ends(of: directory, name: "x")) }
   attempt("config.yaml") { _ = try TrainingConfiguration(yaml: directory.config(), source: "x") }
-  attempt(logs: true) {
+  attempt("events.jsonl", logs: true) {
     // In two parts, as a dashboard follows a run.
     let first = try directory.follow()
     let second = try directory.follow(from: first.offsets)
     require(second.isEmpty, "a log that nobody wrote to has grown")
   }
-  attempt("labels.csv", "events.jsonl", logs: true) {
+  attempt("examples.csv", logs: true) {
     let history = try RunHistory(directory)
     _ = (history.optimizer, history.properAccuracy, history.isStoppedEarly, history.isFullBatch, history.steps)
     _ = (history.pristineAccuracy, history.gap, history.finalGap, history.overfit, history.epochsPerStep)

@@ -134,16 +134,28 @@ def alpha_function(kind, model, images, labels, chunk):
     return alpha
 
 
-def reference(model, images, labels):
+def reference(model, inputs, targets, losses=functional.cross_entropy):
     """Alpha in float64 from every gradient in turn."""
     model = copy.deepcopy(model).double()
-    parameters = list(model.parameters())
-    total, squared_norms = [torch.zeros_like(parameter) for parameter in parameters], 0.0
-    for x, y in zip(images.double(), labels):
-        gradient = torch.autograd.grad(functional.cross_entropy(model(x[None]), y[None]), parameters)
-        torch._foreach_add_(total, gradient)
-        squared_norms += sum(part.square().sum().item() for part in gradient)
-    return sum(part.square().sum().item() for part in total) / (len(labels) * squared_norms)
+    sums = Sums(model.parameters())
+    for x, y in zip(inputs, targets):
+        x = x.double() if x.is_floating_point() else x
+        gradient = torch.autograd.grad(losses(model(x[None]), y[None]).sum(), list(model.parameters()))
+        sums.add(gradient, sum(part.square().sum().item() for part in gradient))
+    return sums.alpha(len(targets))
+
+
+def timed_variants(chosen, check, expected, measure):
+    """Each variant's kind and chunk: `check` has to give the expected alpha before `measure` is called."""
+    for variant in chosen:
+        kind, chunk = variant.split("-")
+        try:
+            found = check(kind)
+        except ImportError as error:
+            sys.stderr.write(f"{variant}: {type(error).__name__}: {error}\n")
+            continue
+        assert kind == "plain" or abs(found / expected - 1) < 1e-4, f"{variant}: alpha is {found}, not {expected}"
+        measure(variant, kind, int(chunk))
 
 
 def main():
@@ -161,18 +173,17 @@ def main():
     expected = reference(model, images[:32], labels[:32])
     timed = min(arguments.timed, arguments.examples)
     name = "alpha-" + "-".join(map(str, arguments.model))
-    for variant in common.chosen_variants(VARIANTS, arguments.variants):
-        kind, chunk = variant.split("-")
-        try:
-            found = alpha_function(kind, model, images[:32], labels[:32], 10)()  # the last chunk is a short one
-        except ImportError as error:
-            sys.stderr.write(f"{name} {variant}: {type(error).__name__}: {error}\n")
-            continue
-        assert kind == "plain" or abs(found / expected - 1) < 1e-4, f"{variant}: alpha is {found}, not {expected}"
-        alpha = alpha_function(kind, model, images[:timed], labels[:timed], int(chunk))
+
+    def check(kind):
+        return alpha_function(kind, model, images[:32], labels[:32], 10)()  # the last chunk is a short one
+
+    def measure(variant, kind, chunk):
+        alpha = alpha_function(kind, model, images[:timed], labels[:timed], chunk)
         milliseconds = common.time_samples(alpha, max(5, arguments.samples // 8))
         common.report(name, [time * arguments.examples / timed for time in milliseconds], arguments.threads,
                       variant=variant, examples=arguments.examples, examples_timed=timed, alpha=alpha())
+
+    timed_variants(common.chosen_variants(VARIANTS, arguments.variants), check, expected, measure)
 
 
 if __name__ == "__main__":

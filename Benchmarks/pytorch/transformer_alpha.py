@@ -25,7 +25,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import common
-from alpha import Sums
+from alpha import Sums, reference, timed_variants
 
 VARIANTS = ["plain-8", "plain-16", "plain-32", "ghost-8", "ghost-16", "ghost-32", "vmap-4", "vmap-8"]
 VOCABULARY = 256
@@ -163,18 +163,6 @@ def alpha_function(kind, model, tokens, targets, chunk):
     return alpha
 
 
-def reference(model, tokens, targets):
-    """Alpha in float64 from every gradient in turn."""
-    model = copy.deepcopy(model).double()
-    parameters = list(model.parameters())
-    total, squared_norms = [torch.zeros_like(parameter) for parameter in parameters], 0.0
-    for x, y in zip(tokens, targets):
-        gradient = torch.autograd.grad(losses(model(x[None]), y[None])[0], parameters)
-        torch._foreach_add_(total, gradient)
-        squared_norms += sum(part.square().sum().item() for part in gradient)
-    return sum(part.square().sum().item() for part in total) / (len(targets) * squared_norms)
-
-
 def sequences(count, length):
     """Random bytes and what follows each; every second one is the one before, so that tokens occur more than once."""
     generator = torch.Generator().manual_seed(7)
@@ -199,20 +187,23 @@ def main():
     common.use_threads(arguments.threads)
     common.keep_freed_memory()
     small, few = Transformer(2, 24, 3, 10), sequences(7, 10)
-    expected = reference(small, *few)
+    expected = reference(small, *few, losses)
     model = Transformer(arguments.layers, arguments.width, arguments.heads, arguments.tokens)
     timed = min(arguments.timed, arguments.examples)
     tokens, targets = sequences(timed, arguments.tokens)
-    for variant in common.chosen_variants(VARIANTS, arguments.variants):
-        kind, chunk = variant.split("-")
-        found = alpha_function(kind, small, *few, 3)()  # the last chunk is a short one
-        assert kind == "plain" or abs(found / expected - 1) < 1e-4, f"{variant}: alpha is {found}, not {expected}"
-        alpha = alpha_function(kind, model, tokens, targets, int(chunk))
+
+    def check(kind):
+        return alpha_function(kind, small, *few, 3)()  # the last chunk is a short one
+
+    def measure(variant, kind, chunk):
+        alpha = alpha_function(kind, model, tokens, targets, chunk)
         milliseconds = common.time_samples(alpha, max(5, arguments.samples // 8))
         common.report(f"tokens-{'pass' if kind == 'plain' else 'alpha'}",
                       [time * arguments.examples / timed for time in milliseconds], arguments.threads, variant=variant,
                       examples=arguments.examples, examples_timed=timed,
                       parameters=sum(p.numel() for p in model.parameters()), alpha=alpha())
+
+    timed_variants(common.chosen_variants(VARIANTS, arguments.variants), check, expected, measure)
 
 
 if __name__ == "__main__":

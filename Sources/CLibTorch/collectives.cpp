@@ -131,7 +131,6 @@ struct ct_group {
       store->set(coherent::key("left", rank), coherent::bytes("1"));
       // Who waits for us in a call learns of it now, while the store can still say who is gone.
       engine.reset();
-      nccl.reset();
       // The store goes with rank 0, which after a failure has waited for the others already.
       const auto end = coherent::Clock::now() + 5s;
       for (int64_t r = 1; rank == 0 && !has_waited && r < count; ++r) {
@@ -140,6 +139,7 @@ struct ct_group {
     } catch (...) {
       // Somebody is gone already; so are we.
     }
+    nccl.reset();
     stop();
   }
 
@@ -155,6 +155,10 @@ struct ct_group {
     } catch (const c10::Error &) {
       // Of the arguments, or a text that is not to come, with a message of its own.
       throw;
+    } catch (const coherent::cuda::NcclError &e) {
+      reason = e.what();
+      // The others may wait for what will not come.
+      tell_of_trouble(reason);
     } catch (const std::exception &e) {
       reason = e.what();
     }
@@ -164,18 +168,19 @@ struct ct_group {
   // Has a call fill the target from the source: between GPUs where all ranks can, else in the hosts' memory.
   template <typename Direct, typename OnHosts>
   void transfer(at::Tensor target, const at::Tensor &source, const Direct &direct, const OnHosts &on_hosts) {
-    for (const at::Tensor *t : {static_cast<const at::Tensor *>(&target), &source}) {
-      TORCH_CHECK_VALUE(t->is_contiguous() && t->device() == target.device(),
-                        "processes exchange contiguous tensors of one device");
-    }
     bool is_direct = false;
     together([&] { is_direct = reaches(target.device()); });
     if (is_direct) return together([&] { direct(*nccl); });
     if (target.is_cpu()) return together([&] { on_hosts(target, source); });
-    at::Tensor to = target.to(at::kCPU), from = source.to(at::kCPU);
+    const at::Tensor from = source.to(at::kCPU);
+    // Of one tensor, which is sent or received, one copy.
+    const at::Tensor to = target.is_same(source) ? from : at::empty_like(target, target.options().device(at::kCPU));
     together([&] { on_hosts(to, from); });
     target.copy_(to);
   }
+
+  // Whether tensors of GPUs go by NCCL; nothing before the first one.
+  std::optional<bool> is_direct() const { return way == Way::undecided ? std::nullopt : std::optional(way == Way::direct); }
 
   // Throws once a rank is gone or silent, or the call takes longer than it may; asks no more often than every while.
   coherent::cuda::Nccl::Watch watch() {
@@ -188,7 +193,7 @@ struct ct_group {
       if (now < next) return;
       next = now + coherent::beat;
       if (now >= end) throw std::runtime_error("it took longer than " + coherent::seconds(timeout));
-      if (const std::string gone = names_of_gone(); !gone.empty()) throw std::runtime_error(gone + coherent::ended);
+      if (const std::string why = trouble_of_others(); !why.empty()) throw std::runtime_error(why);
       if (!beats.empty() && now - seen < coherent::silence) return;
       std::vector<int64_t> found;
       for (int64_t r = 0; r < count; ++r) {
@@ -209,14 +214,32 @@ struct ct_group {
     return names;
   }
 
+  // What other ranks say of themselves: that they have ended, or cannot go on; empty for nothing.
+  std::string trouble_of_others() {
+    if (const std::string gone = names_of_gone(); !gone.empty()) return gone + coherent::ended;
+    for (int64_t r = 0; r < count; ++r) {
+      const std::string key = coherent::key("trouble", r);
+      if (r != rank && store->check({key})) return name(r) + ": " + coherent::text(store->get(key));
+    }
+    return "";
+  }
+
+  void tell_of_trouble(const std::string &reason) {
+    try {
+      store->set(coherent::key("trouble", rank), coherent::bytes(reason));
+    } catch (const std::exception &) {
+      // With rank 0 the store is gone, and they know.
+    }
+  }
+
   // What a rank published, once it has: it may end before.
   std::string published(const char *key, int64_t r) {
     const std::string full = coherent::key(key, r);
     const auto end = coherent::Clock::now() + timeout;
     while (!store->check({full})) {
-      const std::string gone = names_of_gone();
-      if (!gone.empty()) is_innocent = true;
-      TORCH_CHECK(gone.empty(), gone, coherent::ended);
+      const std::string why = trouble_of_others();
+      if (!why.empty()) is_innocent = true;
+      TORCH_CHECK(why.empty(), why);
       if (coherent::Clock::now() >= end) TORCH_CHECK(false, explanation("rank " + std::to_string(r) + " is silent"));
       std::this_thread::sleep_for(5ms);
     }
@@ -244,8 +267,7 @@ struct ct_group {
   // Whether tensors of a device go by NCCL: decided by all, for the first device that is asked for.
   bool reaches(const at::Device &device) {
     if (!device.is_cuda() && own_nccl == nullptr) return false;
-    if (!has_decided) {
-      has_decided = true;
+    if (way == Way::undecided) {
       const ct_nccl *functions = own_nccl != nullptr ? own_nccl : coherent::cuda::Nccl::library();
       std::string place;
       if (functions != nullptr) {
@@ -255,17 +277,16 @@ struct ct_group {
       std::set<std::string> places;
       for (int64_t r = 0; r < count; ++r) places.insert(published("gpu", r));
       // One of them without, or two with the same.
-      const bool is_possible = places.size() == static_cast<size_t>(count) && !places.contains("");
-      if (is_possible) {
+      way = places.size() == static_cast<size_t>(count) && !places.contains("") ? Way::direct : Way::through_hosts;
+      if (way == Way::direct) {
         if (rank == 0) store->set(coherent::key("nccl", 0), coherent::bytes(coherent::cuda::Nccl::new_id(*functions)));
         nccl = std::make_unique<coherent::cuda::Nccl>(*functions, device, static_cast<int>(rank),
                                                       static_cast<int>(count), published("nccl", 0), watch());
-      } else if (rank == 0) {
-        TORCH_WARN("the GPUs exchange numbers through the hosts' memory: for NCCL every rank needs a GPU of its own, and "
-                   "libnccl.so.2");
       }
     }
-    return nccl != nullptr && nccl->is_for(device);
+    if (way != Way::direct) return false;
+    if (nccl == nullptr) throw coherent::cuda::NcclError("NCCL could not connect the GPUs");
+    return nccl->is_for(device);
   }
 
   void open() {
@@ -425,7 +446,7 @@ struct ct_group {
   }
 
   const ct_nccl *const own_nccl;
-  bool has_decided = false;
+  enum class Way { undecided, direct, through_hosts } way = Way::undecided;
   coherent::Store pulse;
   std::mutex mutex;
   std::condition_variable wakes;
@@ -434,6 +455,31 @@ struct ct_group {
   bool is_innocent = false, has_waited = false;
   std::thread heart;
 };
+
+namespace coherent {
+namespace {
+
+void check(const at::Tensor &target, const at::Tensor &source) {
+  TORCH_CHECK_VALUE(target.is_contiguous() && source.is_contiguous() && target.device() == source.device() &&
+                        target.scalar_type() == source.scalar_type(),
+                    "processes exchange contiguous tensors of one device and type");
+}
+
+// The bytes of each rank's rows, of a tensor that has them one after the other.
+std::vector<int64_t> byte_counts(const at::Tensor &tensor, const std::vector<int64_t> &rows) {
+  int64_t all = 0;
+  for (const int64_t n : rows) {
+    TORCH_CHECK_VALUE(n >= 0 && !__builtin_add_overflow(all, n, &all), "there are no ", n, " rows");
+  }
+  TORCH_CHECK_VALUE(tensor.dim() > 0 && all == tensor.size(0), "a tensor of ", tensor.sizes(), " is not of ", all, " rows");
+  const int64_t each = all > 0 ? static_cast<int64_t>(tensor.nbytes()) / all : 0;
+  std::vector<int64_t> result;
+  for (const int64_t n : rows) result.push_back(n * each);
+  return result;
+}
+
+}  // namespace
+}  // namespace coherent
 
 using coherent::guarded;
 
@@ -451,26 +497,22 @@ void ct_group_leave(ct_group *group) { delete group; }
 ct_status *ct_group_exchange(ct_group *group, const ct_tensor *target, const ct_tensor *source, const int64_t *received,
                              const int64_t *sent) {
   return guarded([&] {
+    const at::Tensor &to = target->value, &from = source->value;
+    coherent::check(to, from);
     std::vector<int64_t> in(received, received + group->count), out(sent, sent + group->count);
+    const auto bytes_in = coherent::byte_counts(to, in), bytes_out = coherent::byte_counts(from, out);
+    TORCH_CHECK_VALUE(to.sizes().slice(1) == from.sizes().slice(1), "rows of ", from.sizes(), " do not fit ", to.sizes());
     group->transfer(
-        target->value, source->value,
-        [&](coherent::cuda::Nccl &nccl) {
-          const auto bytes = [&](const at::Tensor &t, std::vector<int64_t> rows) {
-            int64_t all = 0;
-            for (const int64_t n : rows) all += n;
-            TORCH_CHECK_VALUE(t.dim() > 0 && all == t.size(0), "a tensor of ", t.sizes(), " is not of ", all, " rows");
-            for (int64_t &n : rows) n *= t.size(0) > 0 ? static_cast<int64_t>(t.nbytes()) / t.size(0) : 0;
-            return rows;
-          };
-          nccl.exchange(target->value, source->value, bytes(target->value, in), bytes(source->value, out), group->watch());
-        },
+        to, from,
+        [&](coherent::cuda::Nccl &nccl) { nccl.exchange(to, from, bytes_in, bytes_out, group->watch()); },
         [&](at::Tensor to, at::Tensor from) { group->engine->alltoall_base(to, from, in, out)->wait(); });
   });
 }
 
 ct_status *ct_group_gather(ct_group *group, const ct_tensor *target, const ct_tensor *shard) {
   return guarded([&] {
-    at::Tensor to = target->value.view({-1}), from = shard->value.reshape({-1});
+    coherent::check(target->value, shard->value);
+    at::Tensor to = target->value.view({-1}), from = shard->value.view({-1});
     TORCH_CHECK_VALUE(to.numel() == group->count * from.numel(), "the target must hold ", group->count, " shards of ",
                       from.numel(), " numbers, not ", to.numel());
     group->transfer(
@@ -481,6 +523,7 @@ ct_status *ct_group_gather(ct_group *group, const ct_tensor *target, const ct_te
 
 ct_status *ct_group_broadcast(ct_group *group, const ct_tensor *tensor) {
   return guarded([&] {
+    coherent::check(tensor->value, tensor->value);
     group->transfer(
         tensor->value, tensor->value,
         [&](coherent::cuda::Nccl &nccl) { nccl.broadcast(tensor->value, group->watch()); },
@@ -488,6 +531,14 @@ ct_status *ct_group_broadcast(ct_group *group, const ct_tensor *tensor) {
           std::vector<at::Tensor> list{to};
           group->engine->broadcast(list)->wait();
         });
+  });
+}
+
+ct_status *ct_group_is_direct(bool *known, bool *direct, ct_group *group) {
+  return guarded([&] {
+    const auto found = group->is_direct();
+    *known = found.has_value();
+    *direct = found.value_or(false);
   });
 }
 

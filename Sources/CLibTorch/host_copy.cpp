@@ -9,7 +9,7 @@
 
 #include <optional>
 
-struct ct_host_copy {
+struct ct_host_copy : coherent::Counted<&coherent::LiveCounters::copies> {
   at::Tensor value;
   // Of the moment at which the copy is there; none where it was made at once.
   std::optional<c10::Event> event;

@@ -101,3 +101,4 @@ int64_t ct_live_generators(void) { return live.generators; }
 int64_t ct_live_sinks(void) { return live.sinks; }
 int64_t ct_live_slots(void) { return live.slots; }
 int64_t ct_live_statuses(void) { return live.statuses; }
+int64_t ct_live_host_copies(void) { return live.copies; }

@@ -55,7 +55,7 @@ inline bool has_byte_products() { return false; }
 
 // Of the present thread, so that a test sees its own leak while others run beside it.
 struct LiveCounters {
-  int64_t tensors = 0, generators = 0, sinks = 0, slots = 0, statuses = 0;
+  int64_t tensors = 0, generators = 0, sinks = 0, slots = 0, statuses = 0, copies = 0;
 };
 inline constinit thread_local LiveCounters live{};
 

@@ -28,6 +28,9 @@ public final class ProcessGroup {
   private let connection: GroupConnection?
   private var exchangedTexts = 0
 
+  /// Whether tensors of GPUs go by NCCL, and not through the hosts' memory; nil before the first one was exchanged.
+  public var isDirect: Bool? { try? connection?.isDirect() }
+
   /// How long ranks wait for each other unless told otherwise.
   public static let usualTimeout = Duration.seconds(300)
 

@@ -22,7 +22,9 @@ extension LinearBlock: FactoredBlock {
       try factors.narrow(1, from: start, length: positions * size).contiguous()
         .reshape([factors.size(0), positions, size])
     }
-    return LinearBlock(input: try part(0, inputs), delta: try part(positions * inputs, outputs), hasBias: hasBias)
+    return LinearBlock(
+      input: try part(0, inputs), delta: try part(positions * inputs, outputs), hasBias: hasBias,
+      backend: backend)
   }
 
   /// Whole rows of the weight are a linear layer of fewer outputs, a part of one is a layer of fewer inputs with one
@@ -39,7 +41,8 @@ extension LinearBlock: FactoredBlock {
       blocks.append(
         LinearBlock(
           input: try input.narrow(2, from: columns.lowerBound, length: columns.count).contiguous(),
-          delta: try delta.narrow(2, from: rows.lowerBound, length: rows.count).contiguous(), hasBias: false))
+          delta: try delta.narrow(2, from: rows.lowerBound, length: rows.count).contiguous(), hasBias: false,
+          backend: backend))
     }
     let weights = range.clamped(to: 0..<inputs * outputs)
     var place = weights.lowerBound

@@ -11,7 +11,7 @@ public struct LinearBlock: GradientBlock {
   let delta: Tensor
   let hasBias: Bool
   /// Who computes sums over the examples.
-  let product: ProductBackend
+  let backend: ProductBackend
 
   private var positions: Int { input.size(1) }
   private var inputs: Int { input.size(2) }
@@ -26,10 +26,10 @@ public struct LinearBlock: GradientBlock {
   /// - Parameters:
   ///   - factors: what the layer was applied to and the gradients at what came out, of each application.
   ///   - hasBias: whether the bias's columns follow the weight's.
-  ///   - product: who computes sums over the examples (`columnSum`) of float32 on the CPU: the tiled kernel, or libtorch.
+  ///   - backend: who computes sums over the examples (`columnSum`) of float32 on the CPU: the tiled kernel, or libtorch.
   /// - Throws: `TensorError` when there is no application, or inputs and output gradients do not belong together.
   public init(
-    _ factors: [(input: Tensor, outputGradient: Tensor)], hasBias: Bool, product: ProductBackend = .tiled
+    _ factors: [(input: Tensor, outputGradient: Tensor)], hasBias: Bool, backend: ProductBackend = .tiled
   ) throws {
     func joined(_ tensors: [Tensor]) throws -> Tensor {
       let shaped = try tensors.map { try $0.reshape([$0.size(0), -1, $0.size(-1)]) }
@@ -42,7 +42,7 @@ public struct LinearBlock: GradientBlock {
         kind: .invalid, operation: "LinearBlock", operands: [input.summary, delta.summary],
         reason: "inputs and output gradients must agree in examples and positions")
     }
-    (self.hasBias, self.product) = (hasBias, product)
+    (self.hasBias, self.backend) = (hasBias, backend)
   }
 
   /// ‖rowᵢ‖² without forming a row where that is cheaper: float64 [B].
@@ -79,21 +79,21 @@ public struct LinearBlock: GradientBlock {
     let (weight, bias) = try split(target)
     if try target.device == .cpu && target.dtype == .float32 && flatDelta.dtype == .float32 && target.isContiguous {
       return try weight.setWeightGradient(
-        outputGradient: flatDelta, input: flatInput, bias: bias, product: product, accumulating: accumulating)
+        outputGradient: flatDelta, input: flatInput, bias: bias, product: backend, accumulating: accumulating)
     }
     try deliver(flatDelta.transpose().matmul(flatInput), to: weight, accumulating: accumulating)
     if let bias { try deliver(flatDelta.sum([0]), to: bias, accumulating: accumulating) }
   }
 
-  init(input: Tensor, delta: Tensor, hasBias: Bool, product: ProductBackend = .tiled) {
-    (self.input, self.delta, self.hasBias, self.product) = (input, delta, hasBias, product)
+  init(input: Tensor, delta: Tensor, hasBias: Bool, backend: ProductBackend = .tiled) {
+    (self.input, self.delta, self.hasBias, self.backend) = (input, delta, hasBias, backend)
   }
 
   /// Some consecutive examples as a block of their own.
   public func group(_ range: Range<Int>) throws -> any GradientBlock {
     LinearBlock(
       input: try input.narrow(0, from: range.lowerBound, length: range.count),
-      delta: try delta.narrow(0, from: range.lowerBound, length: range.count), hasBias: hasBias, product: product)
+      delta: try delta.narrow(0, from: range.lowerBound, length: range.count), hasBias: hasBias, backend: backend)
   }
 
   /// The weight's and the bias's part of a buffer [C].
@@ -155,7 +155,7 @@ public struct LinearBlock: GradientBlock {
         outputGradient: delta.reshape([-1, outputs]).contiguous(), input: input.reshape([-1, inputs]).contiguous(),
         bias: bias)
     }
-    try LinearBlock(input: input.sign(), delta: delta.sign(), hasBias: hasBias, product: product)
+    try LinearBlock(input: input.sign(), delta: delta.sign(), hasBias: hasBias, backend: backend)
       .columnSum(into: target, weights: nil, accumulating: false)
   }
 
@@ -194,7 +194,7 @@ public struct LinearBlock: GradientBlock {
   public func columnSquareSum(into target: Tensor, accumulating: Bool) throws {
     if positions == 1 {
       // (δₒ·aᵢ)² = δₒ²·aᵢ²: the column sum of the squared factors.
-      return try LinearBlock(input: input.squared(), delta: delta.squared(), hasBias: hasBias, product: product)
+      return try LinearBlock(input: input.squared(), delta: delta.squared(), hasBias: hasBias, backend: backend)
         .columnSum(into: target, weights: nil, accumulating: accumulating)
     }
     for (index, chunk) in rowChunks.enumerated() {

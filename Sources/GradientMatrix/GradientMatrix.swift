@@ -196,7 +196,7 @@ public struct GradientMatrix {
         guard let passed else { throw GradientMatrixError("gradients arrived before the loss") }
         let part = try plan.layer(
           of: layer,
-          [GradientRecord(product: plan.linearPolicy.weightGradient, .factors(input: input, outputGradient: delta))],
+          [GradientRecord(backend: plan.linearPolicy.weightGradient, .factors(input: input, outputGradient: delta))],
           exampleCount: count)
         done.insert(part.name)
         try body(GradientMatrix(plan, passed, layers: [part], exampleCount: count))

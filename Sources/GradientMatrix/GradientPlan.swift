@@ -130,7 +130,7 @@ public final class GradientPlan {
       if let factors = try entry.capture.factors() {
         records[ObjectIdentifier(entry.layer), default: []].append(
           GradientRecord(
-            name: entry.name, product: linearPolicy.weightGradient,
+            name: entry.name, backend: linearPolicy.weightGradient,
             entry.isExplicit
               ? .rows(factors.outputGradient) : .factors(input: factors.input, outputGradient: factors.outputGradient)))
       }

@@ -18,11 +18,11 @@ public struct GradientRecord {
   /// What was recorded.
   public let content: Content
   /// Who computes sums over the examples of what the layer multiplies by a matrix.
-  public let product: ProductBackend
+  public let backend: ProductBackend
 
   /// A record from its parts.
-  public init(name: String = "", product: ProductBackend = .tiled, _ content: Content) {
-    (self.name, self.product, self.content) = (name, product, content)
+  public init(name: String = "", backend: ProductBackend = .tiled, _ content: Content) {
+    (self.name, self.backend, self.content) = (name, backend, content)
   }
 }
 
@@ -78,7 +78,7 @@ extension [GradientRecord] {
 
   /// The block of a linear layer whose applications they are.
   func linearBlock(hasBias: Bool) throws -> LinearBlock {
-    try LinearBlock(factors, hasBias: hasBias, product: first?.product ?? .tiled)
+    try LinearBlock(factors, hasBias: hasBias, backend: first?.backend ?? .tiled)
   }
 
   /// The records of one name.

@@ -53,11 +53,13 @@ public final class TrainedModel {
   ///   - dataDirectory: where its files are, when not where the run found them.
   ///   - threads: threads for the computation; as in the run by default.
   ///   - deviceName: where to compute; as in the run by default.
+  ///   - localRank: this process's place among those of its host, which share its GPUs.
   ///   - change: what of the run's configuration is to be otherwise, such as the size of images.
   /// - Throws: `RunStoreError`, `TrainingError` or `DatasetError` that name what does not fit.
   public init(
     run path: String, _ selection: WeightSelection = .last, step: Int? = nil, split: Split = .train,
     datasetName: String? = nil, dataDirectory: String? = nil, threads: Int? = nil, device deviceName: String? = nil,
+    localRank: Int = 0,
     adapting change: (TrainingConfiguration) -> TrainingConfiguration = { $0 }
   ) throws {
     let run = try RunDirectory.open(at: path)
@@ -68,7 +70,7 @@ public final class TrainedModel {
     if let deviceName { runtime.device = deviceName }
     if let datasetName { runtime.dataset = datasetName }
     try runtime.validate()
-    let device = try runtime.prepareRuntime()
+    let device = try runtime.prepareRuntime(localRank: localRank)
     // Read before the data, which takes time: a training that goes on would have replaced the file by then.
     let (weights, tensors) = try SelectedWeights.read(of: run, selection, step: step)
     self.selection = selection

@@ -215,14 +215,21 @@ extension TrainingConfiguration {
     }
     if case .cuda(let index) = chosen {
       let count = try Runtime.cudaDeviceCount()
-      if device == "cuda", count > 0 { return .cuda(localRank % count) }
-      guard index < count else {
+      guard let found = Self.gpu(device, index, localRank: localRank, count: count) else {
         let reason = try Runtime.cudaProblem() ?? "\(count) found"
         throw TrainingError(
           .configuration, "there is no CUDA device \(index): \(reason). Use --device cpu, or see docs/gpu.md")
       }
+      return found
     }
     return chosen
+  }
+
+  /// The GPU that a word means: where it names none, that of the process's place among those of its host, and round again
+  /// where there are more processes than GPUs; nil where there is none of the index.
+  static func gpu(_ word: String, _ index: Int, localRank: Int, count: Int) -> Device? {
+    if word == "cuda" { return count > 0 ? .cuda(localRank % count) : nil }
+    return index < count ? .cuda(index) : nil
   }
 
   /// The number of updates, for `count` training examples.

@@ -264,7 +264,8 @@ public final class TrainingRun {
   ///
   /// - Parameters:
   ///   - shouldStop: asked after every step; true ends the run early with a checkpoint.
-  ///   - observe: called for every event after it has been logged.
+  ///   - observe: called for every event after it has been logged; on a GPU events of a step may come after the next has begun
+  ///     (`Trainer.readsLater`).
   /// - Throws: `TrainingError` of kind divergence after recording it; `RunStoreError` when the disk is full: the last
   ///   checkpoint is still there.
   public func train(
@@ -284,7 +285,9 @@ public final class TrainingRun {
     extensionNote = nil
     let scalarDistance = max(1, trainer.steps / 2000)
     trainer.isStateWanted = { [unowned self] in isCheckpointDue($0) }
-    if trainer.store.values.device != .cpu { trainer.readsLater = true }
+    let readsLater = trainer.readsLater
+    trainer.readsLater = readsLater ?? (trainer.store.values.device != .cpu)
+    defer { trainer.readsLater = readsLater }
     do {
       let outcome = try trainer.run(shouldStop: shouldStop) { event in
         switch event {
@@ -357,6 +360,7 @@ public final class TrainingRun {
     let milestones = trainer.milestones
     manifest.status = status
     manifest.privacy = .init(of: trainer)
+    manifest.extra["exchange"] = trainer.group?.isDirect.map { $0 ? "nccl" : "host" }
     manifest.summary = RunSummary(
       last: milestones.last, best: milestones.best, validationSelected: milestones.selected, steps: trainer.step,
       wallSeconds: seconds, peakRSSBytes: Runtime.peakResidentBytes)

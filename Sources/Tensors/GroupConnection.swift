@@ -69,6 +69,13 @@ package final class GroupConnection {
     try check(ct_group_broadcast(joined(), tensor.pointer), "ProcessGroup.broadcast", [tensor])
   }
 
+  /// Whether tensors of GPUs go by NCCL, and not through the hosts' memory; nil before the first one.
+  package func isDirect() throws -> Bool? {
+    var (known, direct) = (false, false)
+    try check(ct_group_is_direct(&known, &direct, joined()), "ProcessGroup.isDirect")
+    return known ? direct : nil
+  }
+
   /// Waits for all.
   package func barrier() throws { try check(ct_group_barrier(joined()), "ProcessGroup.barrier") }
 

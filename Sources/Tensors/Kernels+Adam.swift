@@ -26,8 +26,7 @@ public struct AdamUpdate: Sendable {
   /// An update from its numbers.
   public init(
     learningRate: Double, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0,
-    isDecoupled: Bool = false, number: Int,
-    isChecked: Bool = true
+    isDecoupled: Bool = false, number: Int, isChecked: Bool = true
   ) {
     (self.learningRate, self.beta1, self.beta2, self.epsilon) = (learningRate, beta1, beta2, epsilon)
     (self.weightDecay, self.isDecoupled, self.number) = (weightDecay, isDecoupled, number)

@@ -99,14 +99,13 @@ public enum Runtime {
   public static var liveHandles: LiveHandles {
     LiveHandles(
       tensors: Int(ct_live_tensors()), generators: Int(ct_live_generators()), gradientViews: Int(ct_live_sinks()),
-      captures: Int(ct_live_slots()),
-      statuses: Int(ct_live_statuses()))
+      captures: Int(ct_live_slots()), statuses: Int(ct_live_statuses()), hostCopies: Int(ct_live_host_copies()))
   }
 
   /// Counts of handles; below zero for a thread that frees what others made.
   public struct LiveHandles: Sendable, Equatable {
-    /// Tensors, generators, gradient views, factor captures and unread errors.
-    public let tensors, generators, gradientViews, captures, statuses: Int
+    /// Tensors, generators, gradient views, factor captures, unread errors and copies on their way to the host.
+    public let tensors, generators, gradientViews, captures, statuses, hostCopies: Int
   }
 
   private static func string(

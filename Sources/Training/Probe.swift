@@ -39,15 +39,12 @@ public protocol Probe: AnyObject, CustomStringConvertible {
   /// Measures at the present parameters.
   func measure(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws
 
-  /// Called for every mini-batch that is trained on, before the update.
+  /// Called for every mini-batch that is trained on, in order. The parameters may be those of a later step by then.
   func didVisit(_ visit: TrainingVisit)
 
-  /// Called after every update, whether the probe measures after it or not.
+  /// Called after every update, in order, whether the probe measures after it or not. Where it does, the parameters are
+  /// those of the step; else they may be those of the next one.
   func didStep(_ record: StepRecord) throws
-
-  /// Whether the training is complete as far as the probe is concerned; false by default. It is asked after `didStep`, before
-  /// the step's evaluation and measurements, which are then the last: what `measure` finds counts from the next step on.
-  var endsTraining: Bool { get }
 
   /// Called when the run is complete, after the last measurement.
   func finish(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws
@@ -57,6 +54,13 @@ public protocol Probe: AnyObject, CustomStringConvertible {
 
   /// Continues from a saved state.
   func restore(_ state: [String: Tensor]) throws
+}
+
+/// A probe that may end the training by what it finds.
+public protocol EndingProbe: Probe {
+  /// Whether the training is complete as far as the probe is concerned. It is asked after `didStep`, before the step's
+  /// evaluation and measurements, which are then the last: what `measure` finds counts from the next step on.
+  var endsTraining: Bool { get }
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
@@ -69,7 +73,6 @@ extension Probe {
   public func prepare(_ setup: ProbeSetup) throws {}
   public func didVisit(_ visit: TrainingVisit) {}
   public func didStep(_ record: StepRecord) throws {}
-  public var endsTraining: Bool { false }
   public func finish(_ plan: GradientPlan, step: Int, into results: inout ProbeResults) throws {}
   public func state() throws -> [(name: String, tensor: Tensor)] { [] }
   public func restore(_ state: [String: Tensor]) throws {}

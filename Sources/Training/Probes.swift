@@ -82,7 +82,10 @@ final class Probes {
   func didStep(_ record: StepRecord) throws { for (probe, _) in probes { try probe.didStep(record) } }
 
   /// Whether one of them ends the training.
-  var endTraining: Bool { probes.contains { $0.probe.endsTraining } }
+  var endTraining: Bool { probes.contains { ($0.probe as? any EndingProbe)?.endsTraining == true } }
+
+  /// Whether one of them may do so.
+  var mayEndTraining: Bool { probes.contains { $0.probe is any EndingProbe } }
 
   /// The part of the state that earlier steps decide, by name.
   func state() throws -> [(name: String, tensor: Tensor)] {

@@ -9,7 +9,7 @@ import Tensors
 extension Trainer {
   /// Whether `state()` can be had now: alone, unless another step has begun (`readsLater`), and for several ranks where they
   /// have gathered it.
-  public var hasState: Bool { unread == nil && (group == nil || gatheredState?.step == step) }
+  public var hasState: Bool { unread.isEmpty && (group == nil || gatheredState?.step == step) }
 
   /// The arrays of optimizer and aggregator.
   func updateState() throws -> [(name: String, tensor: Tensor)] {

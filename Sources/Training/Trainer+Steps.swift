@@ -50,12 +50,12 @@ extension Trainer {
       try gatherState()
       try observe(.completedStep(0))
     }
-    trainingStep.updated.checksUpdates = !mayReadLater
-    defer {
-      trainingStep.updated.checksUpdates = true
-      // Of a run that was ended by an error.
-      unread = nil
-    }
+    let updated = trainingStep.updated
+    let checksUpdates = updated.checksUpdates
+    if mayReadLater { updated.checksUpdates = false }
+    defer { updated.checksUpdates = checksUpdates }
+    // What a run before this one left behind when an observer ended it.
+    try readUnread(observe)
     while !isFinished {
       if let sharing = trainingStep.sharing {
         // Ranks end together, after the step in which one of them has said so.
@@ -63,16 +63,17 @@ extension Trainer {
         sharing.wish = .init(
           isStopWanted: shouldStop(), isStateWanted: sharing.group.rank == 0 && isStateWanted(step + 1))
       } else if shouldStop() {
-        try readEarlier(observe)
+        try readUnread(observe)
         return .interrupted
       }
-      let begun = try advance()
-      try readEarlier(observe)
-      if mayReadLater, isNothingDue {
-        unread = begun
-        continue
+      do { unread.append(try advance()) } catch {
+        // Numbers that the step before has left may be why.
+        try readUnread(observe)
+        throw error
       }
-      let record = try read(begun)
+      try readUnread(but: 1, observe)
+      if mayReadLater, isNothingDue { continue }
+      let record = try readFirst()
       try noteProbes(of: record)
       try observe(.stepped(record))
       if let extent = presentExtent { try observe(.evaluated(evaluateAsPlanned(extent))) }
@@ -90,24 +91,28 @@ extension Trainer {
   /// One update, from one mini-batch or as many as the aggregator takes.
   ///
   /// - Throws: as `run`.
-  public func update() throws -> StepRecord { try read(advance()) }
+  public func update() throws -> StepRecord {
+    while !unread.isEmpty { _ = try readFirst() }
+    unread.append(try advance())
+    return try readFirst()
+  }
 
   /// Whether steps may be read after the next has begun.
-  private var mayReadLater: Bool { readsLater && group == nil && settings.stop == nil }
+  private var mayReadLater: Bool { readsLater == true && group == nil && probes?.mayEndTraining != true }
 
   /// Whether nobody wants to see the run as it is after the present step.
   private var isNothingDue: Bool {
     !isFinished && presentExtent == nil && probes?.isDue(at: step) != true && !isStateWanted(step)
   }
 
-  /// Reads the step before the present one, if that has not been done.
-  private func readEarlier(_ observe: (TrainingEvent) throws -> Void) throws {
-    guard let earlier = unread else { return }
-    let record = try read(earlier)
-    try noteProbes(of: record)
-    try observe(.stepped(record))
-    try observe(.completedStep(earlier.step))
-    unread = nil
+  /// Reads the steps that were not read yet, but for the last so many. Nothing was due after them.
+  private func readUnread(but rest: Int = 0, _ observe: (TrainingEvent) throws -> Void) throws {
+    while unread.count > rest {
+      let record = try readFirst()
+      try noteProbes(of: record)
+      try observe(.stepped(record))
+      try observe(.completedStep(record.step))
+    }
   }
 
   /// Begins an update; what can be looked at without waiting for the device has been.
@@ -150,11 +155,18 @@ extension Trainer {
     divergence("a parameter is no longer a finite number", rate: step.learningRate, at: step.step)
   }
 
-  /// Waits for what a step found.
-  private func read(_ begun: UnreadStep) throws -> StepRecord {
-    var begun = begun
-    try look(at: &begun)
-    if let isFinite = try begun.isFinite?.tensor().itemInteger(), isFinite == 0 { throw divergedParameters(begun) }
+  /// Waits for what the first of the unread steps found; there is one.
+  private func readFirst() throws -> StepRecord {
+    var begun = unread.removeFirst()
+    do {
+      try look(at: &begun)
+      if let isFinite = try begun.isFinite?.tensor().itemInteger(), isFinite == 0 { throw divergedParameters(begun) }
+    } catch let error as TrainingError where error.kind == .divergence {
+      // Those after it came of numbers that are none.
+      unread = []
+      step = begun.step - 1
+      throw error
+    }
     return StepRecord(
       step: begun.step, loss: begun.total / Double(begun.count), learningRate: begun.learningRate)
   }
@@ -209,7 +221,7 @@ extension Trainer {
     guard isEndedByProbe, aggregator.isPrivate else { return }
     throw TrainingError(
       .configuration,
-      "a probe ends the training at step \(step) by what it saw of examples, which no noise hides: \(aggregator) needs a "
+      "a probe ends the training at step \(record.step) by what it saw of examples, which no noise hides: \(aggregator) needs a "
         + "length that is fixed beforehand; leave the probe out")
   }
 

@@ -28,7 +28,8 @@ public enum TrainingEvent {
   case evaluated([MetricRecord])
   /// Probes looked, where they were due.
   case measured(ProbeResults)
-  /// Everything that belongs to the present step is done: a checkpoint taken now continues with the next one.
+  /// Everything that belongs to a step is done. Where the trainer `hasState`, it is the present one: a checkpoint taken now
+  /// continues with the next.
   case completedStep(Int)
 }
 
@@ -96,10 +97,11 @@ public final class Trainer {
   /// The processes that train together; nil for this one alone.
   public let group: ProcessGroup?
   /// Whether what a step finds (losses, predictions, whether the parameters are finite) is read while the next one is being
-  /// computed, so that a GPU never waits for the host; false by default. Results are the same. The events of a step then come
-  /// once the next one has begun, but for those after which there is an evaluation, a probe or a state to be had, and
-  /// `state()` needs `isStateWanted`. It has no effect with several ranks, or where a rule may stop the run early.
-  public var readsLater = false
+  /// computed, so that a GPU does not wait for the host. Results are the same. The events of a step then come once the next
+  /// one has begun, but for those after which there is an evaluation, a probe or a state to be had, and `state()` needs
+  /// `isStateWanted`. It has no effect with several ranks, or where a probe may end the training (`EndingProbe`). Nil for
+  /// no, but that a `TrainingRun` on a GPU reads later.
+  public var readsLater: Bool?
   /// Asked before every update of several ranks, on the first of them, and after one with `readsLater`: whether `state()` will
   /// be wanted after it. Ranks then gather it together.
   public var isStateWanted: (_ step: Int) -> Bool = { _ in false }
@@ -109,8 +111,8 @@ public final class Trainer {
   var restoredState: TrainerState?
   /// Whether the ranks have begun together.
   var isSynchronized = false
-  /// The last step, while what it found is on its way.
-  var unread: UnreadStep?
+  /// The last steps, while what they found is on its way.
+  var unread: [UnreadStep] = []
 
   /// A trainer from its parts.
   ///

@@ -96,7 +96,7 @@ extension Trainer {
     try generator.restore(state: bytes.values())
     learning = record
     (sampler, milestones, step) = (state.sampler, state.milestones, state.step)
-    hasBegun = true
+    (hasBegun, unread) = (true, [])
     if group?.rank == 0 { restoredState = state }
   }
 }

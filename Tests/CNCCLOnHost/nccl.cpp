@@ -24,6 +24,7 @@ namespace {
 constexpr int success = 0, failed = 2, invalid = 4, in_progress = 7;
 
 std::atomic<int64_t> calls{0}, aborts{0}, ids{0};
+std::atomic<int> broken{-1};
 
 // What the ranks of an id share: bytes on their way, from one rank to another, in order.
 struct World {
@@ -44,17 +45,31 @@ struct Communicator {
   std::shared_ptr<World> world;
   int rank, count;
   std::atomic<int> state{success};
+  // Whether it has exchanged anything: the first call connects the ranks, and returns once all take part, as NCCL's does.
+  bool is_connected = false;
   bool is_aborted = false;
-  std::thread worker;
+  // Calls under way, on whatever thread.
+  int busy = 0;
 
-  void start(std::vector<Operation> operations) {
-    finish();
+  int start(std::vector<Operation> operations) {
     state = in_progress;
-    worker = std::thread([this, operations = std::move(operations)] { state = carry_out(operations); });
-  }
-
-  void finish() {
-    if (worker.joinable()) worker.join();
+    {
+      const std::lock_guard lock(world->mutex);
+      busy += 1;
+    }
+    const auto work = [this, operations = std::move(operations)] {
+      const int code = carry_out(operations);
+      const std::lock_guard lock(world->mutex);
+      state = code;
+      busy -= 1;
+      world->wakes.notify_all();
+      return code;
+    };
+    if (std::exchange(is_connected, true)) {
+      std::thread(work).detach();
+      return success;
+    }
+    return work();
   }
 
   int carry_out(const std::vector<Operation> &operations) {
@@ -92,9 +107,7 @@ int GroupEnd() {
   depth -= 1;
   if (depth > 0 || current == nullptr) return success;
   calls += 1;
-  current->start(std::exchange(pending, {}));
-  current = nullptr;
-  return success;
+  return std::exchange(current, nullptr)->start(std::exchange(pending, {}));
 }
 
 int add(void *communicator, const Operation &operation) {
@@ -139,6 +152,7 @@ int GetUniqueId(ct_nccl_id *id) {
 }
 
 int CommInitRank(void **out, int count, ct_nccl_id id, int rank) {
+  if (broken == rank) return failed;
   static std::mutex mutex;
   static auto &worlds = *new std::map<std::string, std::shared_ptr<World>>;
   std::shared_ptr<World> world;
@@ -160,22 +174,17 @@ int CommInitRank(void **out, int count, ct_nccl_id id, int rank) {
   return success;
 }
 
-int CommDestroy(void *communicator) {
-  auto *own = static_cast<Communicator *>(communicator);
-  own->finish();
-  delete own;
-  return success;
-}
-
 int CommAbort(void *communicator) {
-  aborts += 1;
   auto *own = static_cast<Communicator *>(communicator);
   {
-    const std::lock_guard lock(own->world->mutex);
+    std::unique_lock lock(own->world->mutex);
     own->is_aborted = true;
+    aborts += own->busy > 0;
+    own->world->wakes.notify_all();
+    own->world->wakes.wait(lock, [&] { return own->busy == 0; });
   }
-  own->world->wakes.notify_all();
-  return CommDestroy(communicator);
+  delete own;
+  return success;
 }
 
 int CommGetAsyncError(void *communicator, int *code) {
@@ -188,11 +197,12 @@ const char *GetErrorString(int code) { return code == invalid ? "sizes that do n
 }  // namespace
 
 const void *host_nccl(const char *place) {
-  auto *functions = new ct_nccl{GetUniqueId, CommInitRank, CommDestroy, CommAbort, CommGetAsyncError, GetErrorString,
+  auto *functions = new ct_nccl{GetUniqueId, CommInitRank, CommAbort, CommGetAsyncError, GetErrorString,
                                 GroupStart, GroupEnd, Send, Recv, AllGather, Broadcast, nullptr};
   functions->place = (new std::string(place))->c_str();
   return functions;
 }
 
+void host_nccl_break(int rank) { broken = rank; }
 int64_t host_nccl_calls(void) { return calls; }
 int64_t host_nccl_aborts(void) { return aborts; }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import GradientBlocks
 import GradientMatrix
 import NeuralNetworks
 import Tensors
 import Testing
+
+@testable import GradientBlocks
 
 @Suite("Plans and their refusals", .serialized)
 struct PlanTests {
@@ -110,6 +111,37 @@ struct PlanTests {
     try expectClose(matrix.output, output, 1e-14, "output")
     try expectClose(matrix.losses, crossEntropy(output, targets, reduction: .none), 1e-14, "losses")
     #expect(!matrix.output.requiresGradient && !matrix.losses.requiresGradient)
+  }
+
+  @Test("Sums over the examples go to the library that the policy names, in blocks made from blocks too")
+  func sumsByPolicy() throws {
+    let source = try Source(dtype: .float32)
+    let model = Sequential([("fc", try source.linear(20, 9))])
+    let store = try ParameterStore(model)
+    let input = try Tensor.randn([13, 20], generator: Generator(seed: 1))
+    func losses(_ output: Tensor) throws -> Tensor { try output.squared().sum([1]) }
+    for (policy, backend) in [
+      (LinearPolicy.native, ProductBackend.native), (LinearPolicy(rule: .sized), .tiled),
+      (LinearPolicy(rule: .onednn), .tiled),
+    ] {
+      let plan = try GradientPlan(model, store: store, linearPolicy: policy)
+      func check(_ matrix: GradientMatrix) throws {
+        let block = try #require(matrix.layers.first?.block as? LinearBlock)
+        let parts: [any GradientBlock] = [
+          block, try block.group(2..<5), try block.block(ofFactors: block.factors()),
+          try block.block(ofColumns: 0..<40),
+        ]
+        for part in parts { #expect((part as? LinearBlock)?.backend == backend, "\(policy.rule)") }
+        let (sum, expected) = (try Tensor.zeros([store.count]), try Tensor.zeros([store.count]))
+        try block.columnSum(into: sum, weights: nil, accumulating: false)
+        try expected.narrow(0, from: 0, length: 180).reshape([9, 20]).setWeightGradient(
+          outputGradient: block.delta.squeeze(1), input: block.input.squeeze(1),
+          bias: expected.narrow(0, from: 180, length: 9), product: backend)
+        #expect(try sum.values(as: Float.self) == expected.values(as: Float.self))
+      }
+      try check(GradientMatrix(plan, input: input, losses: losses))
+      _ = try GradientMatrix.visit(plan, input: input, losses: losses, check)
+    }
   }
 
   @Test("Nothing leaks", arguments: Problem.all)

@@ -143,6 +143,10 @@ import Testing
       #expect(try turned.tensor().values(as: Float.self) == [0, 3, 1, 4, 2, 5] && turned.tensor().isContiguous)
     }
     #expect(try HostCopy(Tensor.zeros([0, 4])).tensor().shape == [0, 4])
+    try withLeakCheck {
+      _ = try HostCopy(tensor)
+      _ = try HostCopy(tensor).tensor()
+    }
   }
 
   @Test func creation() throws {

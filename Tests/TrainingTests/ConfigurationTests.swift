@@ -3,6 +3,7 @@
 import Datasets
 import Foundation
 import NeuralNetworks
+import Tensors
 import Testing
 import TestSupport
 
@@ -11,6 +12,17 @@ import TestSupport
 
 @Suite struct ConfigurationTests {
   typealias Change = @Sendable (inout TrainingConfiguration) -> Void
+
+  /// Processes of a host take its GPUs in turn, where the word names none.
+  @Test func gpusByPlace() {
+    func gpu(_ word: String, _ index: Int = 0, rank: Int, of count: Int) -> Device? {
+      TrainingConfiguration.gpu(word, index, localRank: rank, count: count)
+    }
+    #expect((0..<5).map { gpu("cuda", rank: $0, of: 2) } == [0, 1, 0, 1, 0].map { Device.cuda($0) })
+    #expect(gpu("cuda", rank: 0, of: 0) == nil)
+    #expect(gpu("cuda:0", 0, rank: 3, of: 2) == .cuda(0) && gpu("cuda:1", 1, rank: 0, of: 2) == .cuda(1))
+    #expect(gpu("cuda:2", 2, rank: 0, of: 2) == nil)
+  }
 
   @Test func theDefaultsAreValid() throws {
     try TrainingConfiguration().validate()

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Aggregation
+import Datasets
+import NeuralNetworks
 import RunStore
 import Testing
 import TestSupport
@@ -44,9 +47,9 @@ import TestSupport
         if case .completedStep(2) = event { _ = try trainer.state() }
       })
     }
-    // What was given up is no burden for what comes after.
-    #expect(trainer.hasState)
-    #expect(try trainer.run() == .completed)
+    #expect(!trainer.hasState && trainer.step == 3)
+    // What was left is read by the next call.
+    #expect(try trainer.run() == .completed && trainer.hasState)
   }
 
   /// Every file of a run is the same, also after a stop.
@@ -71,24 +74,102 @@ import TestSupport
     }
   }
 
-  @Test func divergenceIsToldOfTheStepThatHadIt() throws {
-    func description(_ readsLater: Bool) throws -> String {
-      let trainer = try Trainer.make(smallConfiguration { $0.lr = 1e30 })
-      trainer.readsLater = readsLater
-      return message { _ = try trainer.run() }
+  /// Nor do the files of a run that diverges, in steps and words, whether something is due after the step or not.
+  @Test(arguments: [1, 3, 20]) func divergenceIsToldOfTheStepThatHadIt(_ distance: Int) throws {
+    let scratch = try Scratch()
+    func end(_ readsLater: Bool) throws -> [String] {
+      let run = try startRun(
+        smallConfiguration {
+          ($0.lr, $0.schedule, $0.evalEvery, $0.checkpointEvery) = (1e12, "constant", distance, distance)
+          $0.optimizer = "rm3"
+        }, at: scratch.path("\(readsLater)"))
+      run.trainer.readsLater = readsLater
+      let sentence = message { _ = try run.train() }
+      let manifest = try run.directory.manifest()
+      #expect(manifest.status == .diverged && sentence.contains("diverged at step"), "\(sentence)")
+      return [sentence, "\(manifest.summary?.steps ?? -1)"]
+        + (try run.directory.events().map { "\($0.kind) \($0.step ?? -1) \($0.message ?? "")" })
     }
-    #expect(try description(true) == description(false))
-    #expect(try description(true).contains("diverged at step"))
+    #expect(try end(true) == end(false))
+  }
+
+  private struct Broken: Error {}
+
+  /// What a step does wrong must not hide that the one before it has diverged, nor that it was made.
+  @Test func anErrorComesAfterTheStepBefore() throws {
+    func outcome(_ lr: Double, after count: Int) throws -> (message: String, completed: [Int]) {
+      let data = try TrainingData(smallConfiguration())
+      let model = Sequential(Flatten(), try Linear(inputs: 784, outputs: 10, generator: .init(seed: 1)))
+      let trainer = try Trainer(
+        model: model, data: data, aggregator: Failing(after: count), optimizer: try SGD(),
+        learningRate: LearningRate(lr),
+        settings: TrainingSettings(steps: 20, batchSize: 10, evaluationDistance: 20))
+      trainer.readsLater = true
+      var completed: [Int] = []
+      let message = message {
+        _ = try trainer.run(observe: { if case .completedStep(let step) = $0 { completed.append(step) } })
+      }
+      return (message, completed)
+    }
+    let sound = try outcome(0.1, after: 3)
+    #expect(sound.message.contains("Broken") && sound.completed == [0, 1, 2, 3])
+    #expect(try outcome(1e300, after: 1).message.contains("diverged at step"))
+  }
+
+  /// The mean, which fails once it was taken so many times.
+  private final class Failing: BatchMeanAggregator {
+    let description = "failing"
+    private var left: Int
+    init(after count: Int) { left = count }
+    func aggregate(_ store: ParameterStore) throws -> Aggregate {
+      left -= 1
+      guard left >= 0 else { throw Broken() }
+      return .gradient
+    }
+  }
+
+  /// What an observer that gives up has left unread is read by the next call.
+  @Test func aRunThatWasGivenUpGoesOn() throws {
+    func trainer() throws -> Trainer { try Trainer.make(smallConfiguration { $0.evalEvery = 20 }) }
+    let (whole, broken) = (try trainer(), try trainer())
+    #expect(try whole.run() == .completed)
+    broken.readsLater = true
+    #expect(throws: Broken.self) {
+      try broken.run(observe: { if case .stepped(let record) = $0, record.step == 4 { throw Broken() } })
+    }
+    #expect(!broken.hasState && broken.step == 5)
+    #expect(try broken.run() == .completed && broken.hasState)
+    #expect(broken.learning == whole.learning)
+    #expect(try broken.store.values.values() as [Float] == whole.store.values.values())
   }
 
   /// A rule that may end the run early sees every step before the next is made.
-  @Test func rulesThatStopAreNotLate() throws {
-    let trainer = try Trainer.make(
-      smallConfiguration { ($0.stop, $0.steps, $0.evalEvery, $0.lr) = ("label-wave", 400, 6, 0.5) })
-    trainer.readsLater = true
-    trainer.isStateWanted = { _ in false }
-    _ = try trainer.run(observe: { event in
-      if case .stepped(let record) = event { #expect(trainer.step == record.step) }
-    })
+  @Test(arguments: ["label-wave:1", "coherence:m=20,k=1"]) func rulesThatStopAreNotLate(_ rule: String) throws {
+    func end(_ readsLater: Bool) throws -> (steps: [Int], end: Int, values: [Float]) {
+      let trainer = try Trainer.make(
+        smallConfiguration { ($0.stop, $0.steps, $0.evalEvery, $0.lr) = (rule, 400, 400, 0.5) })
+      trainer.readsLater = readsLater
+      var steps: [Int] = []
+      let outcome = try trainer.run(observe: { event in
+        guard case .stepped(let record) = event else { return }
+        #expect(trainer.step == record.step)
+        steps.append(record.step)
+      })
+      #expect(outcome == .completed)
+      return (steps, trainer.step, try trainer.store.values.values())
+    }
+    let (later, usual) = (try end(true), try end(false))
+    #expect(later.steps == Array(1...usual.end) && later.end == usual.end && usual.end < 400)
+    #expect(later.values == usual.values)
+  }
+
+  @Test func aRunKeepsWhatItsTrainerWasTold() throws {
+    let scratch = try Scratch()
+    for told in [nil, true, false] as [Bool?] {
+      let run = try startRun(smallConfiguration(), at: scratch.path("\(told.map { "\($0)" } ?? "nil")"))
+      run.trainer.readsLater = told
+      #expect(try run.train() == .completed && run.trainer.readsLater == told)
+      #expect(run.trainer.store.checksUpdates)
+    }
   }
 }

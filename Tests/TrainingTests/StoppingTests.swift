@@ -116,7 +116,7 @@ import TestSupport
   }
 
   /// A probe of one's own that ends the training once it has seen a step, or has measured after it.
-  private final class Ending: Probe {
+  private final class Ending: EndingProbe {
     let name = "ending"
     let schedule: ProbeSchedule = .every(1)
     let needsGradients = false

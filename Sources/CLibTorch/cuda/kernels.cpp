@@ -297,23 +297,23 @@ bool suits(const Clip &clip, std::initializer_list<int64_t> sizes) {
 bool sgd_step(const at::Tensor &parameters, const at::Tensor &gradient, const std::optional<at::Tensor> &velocity,
               const ct_sgd_options &options, bool &finite) {
   if (!suits({&parameters, &gradient})) return false;
-  return update(kernel(parameters.device(), "sgd_step", {}), parameters, options.unchecked, finite, numbers(parameters), numbers(gradient),
-                numbers(velocity), static_cast<float>(options.gradient_scale), Step(options));
+  return update(kernel(parameters.device(), "sgd_step", {}), parameters, options.unchecked, finite, numbers(parameters),
+                numbers(gradient), numbers(velocity), static_cast<float>(options.gradient_scale), Step(options));
 }
 
 bool adam_step(const at::Tensor &parameters, const at::Tensor &gradient, const at::Tensor &first,
                const at::Tensor &second, const ct_adam_options &options, bool &finite) {
   if (!suits({&parameters, &gradient, &first, &second})) return false;
-  return update(kernel(parameters.device(), "adam_step", {}), parameters, options.unchecked, finite, numbers(parameters), numbers(gradient),
-                numbers(first), numbers(second), AdamStep<float>(options));
+  return update(kernel(parameters.device(), "adam_step", {}), parameters, options.unchecked, finite, numbers(parameters),
+                numbers(gradient), numbers(first), numbers(second), AdamStep<float>(options));
 }
 
 bool three_gradient_step(const at::Tensor &parameters, const at::Tensor &current, const at::Tensor &previous,
                          const at::Tensor &before, const std::optional<at::Tensor> &velocity,
                          const ct_sgd_options &options, bool is_median, bool decays_before, bool &finite) {
   if (!suits({&parameters, &current, &previous, &before})) return false;
-  return update(kernel(parameters.device(), "three_gradient_step", {}), parameters, options.unchecked, finite, numbers(parameters),
-                numbers(current), numbers(previous), numbers(before), numbers(velocity), static_cast<int>(is_median),
+  return update(kernel(parameters.device(), "three_gradient_step", {}), parameters, options.unchecked, finite,
+                numbers(parameters), numbers(current), numbers(previous), numbers(before), numbers(velocity), static_cast<int>(is_median),
                 static_cast<int>(decays_before), Step(options));
 }
 

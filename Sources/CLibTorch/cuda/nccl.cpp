@@ -48,7 +48,9 @@ ct_nccl_id identifier(const std::string &text) {
   ct_nccl_id id{};
   const std::string digits = hexadecimal;
   for (size_t i = 0; i < sizeof id.bytes && 2 * i + 1 < text.size(); ++i) {
-    id.bytes[i] = static_cast<char>(digits.find(text[2 * i]) << 4 | digits.find(text[2 * i + 1]));
+    const size_t high = digits.find(text[2 * i]), low = digits.find(text[2 * i + 1]);
+    if (high == digits.npos || low == digits.npos) throw NcclError("rank 0 gave no identifier of NCCL's");
+    id.bytes[i] = static_cast<char>(high << 4 | low);
   }
   return id;
 }
@@ -58,15 +60,49 @@ void *stream_of(const at::Device &device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle();
 }
 
-// A call that waits for other ranks, and that nobody can interrupt, on a thread of its own; if it is given up, the thread
-// cleans up after it.
-struct Joining {
+// What a call on a thread of its own comes to.
+struct Outcome {
   std::mutex mutex;
   std::condition_variable wakes;
   bool is_done = false, is_given_up = false;
-  int code = success;
-  void *communicator = nullptr;
+  std::exception_ptr error;
 };
+
+// Runs a call that may wait for other ranks for ever on a thread of its own. If `watch` throws, the call is given up: the
+// thread goes on with what the call holds, until somebody's abort lets it end, and `clean` is called after it.
+template <typename Call, typename Clean>
+void patiently(const at::Device &device, const Nccl::Watch &watch, const Call &call, const Clean &clean) {
+  const auto outcome = std::make_shared<Outcome>();
+  std::thread([=] {
+    std::exception_ptr error;
+    // Nothing may be thrown past the thread.
+    try {
+      const c10::OptionalDeviceGuard guard(device.is_cuda() ? std::optional(device) : std::nullopt);
+      call();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    const std::lock_guard lock(outcome->mutex);
+    outcome->is_done = true;
+    outcome->error = error;
+    if (outcome->is_given_up) clean();
+    outcome->wakes.notify_all();
+  }).detach();
+  std::unique_lock lock(outcome->mutex);
+  while (!outcome->wakes.wait_for(lock, 20ms, [&] { return outcome->is_done; })) {
+    try {
+      watch();
+    } catch (...) {
+      outcome->is_given_up = true;
+      throw;
+    }
+  }
+  if (outcome->error) std::rethrow_exception(outcome->error);
+}
+
+void require(const ct_nccl &functions, int code) {
+  if (code != success) throw NcclError(std::string("NCCL: ") + functions.GetErrorString(code));
+}
 
 }  // namespace
 
@@ -81,7 +117,7 @@ const ct_nccl *Nccl::library() {
     ct_nccl found{};
     const bool is_whole =
         find(library, "ncclGetUniqueId", found.GetUniqueId) && find(library, "ncclCommInitRank", found.CommInitRank) &&
-        find(library, "ncclCommDestroy", found.CommDestroy) && find(library, "ncclCommAbort", found.CommAbort) &&
+        find(library, "ncclCommAbort", found.CommAbort) &&
         find(library, "ncclCommGetAsyncError", found.CommGetAsyncError) &&
         find(library, "ncclGetErrorString", found.GetErrorString) && find(library, "ncclGroupStart", found.GroupStart) &&
         find(library, "ncclGroupEnd", found.GroupEnd) && find(library, "ncclSend", found.Send) &&
@@ -113,45 +149,28 @@ std::string Nccl::place(const at::Device &device) {
 
 std::string Nccl::new_id(const ct_nccl &functions) {
   ct_nccl_id id{};
-  const int code = functions.GetUniqueId(&id);
-  if (code != success) throw std::runtime_error(std::string("NCCL: ") + functions.GetErrorString(code));
+  require(functions, functions.GetUniqueId(&id));
   return text(id);
 }
 
 Nccl::Nccl(const ct_nccl &functions, const at::Device &device, int rank, int count, const std::string &id,
            const Watch &watch)
     : functions(functions), device(device), count(count) {
-  const auto joining = std::make_shared<Joining>();
-  std::thread([=, functions = &functions] {
-    const c10::OptionalDeviceGuard guard(device.is_cuda() ? std::optional(device) : std::nullopt);
-    void *made = nullptr;
-    const int code = functions->CommInitRank(&made, count, identifier(id), rank);
-    const std::lock_guard lock(joining->mutex);
-    joining->is_done = true;
-    joining->code = code;
-    joining->communicator = made;
-    if (joining->is_given_up && made != nullptr) functions->CommAbort(made);
-    joining->wakes.notify_all();
-  }).detach();
-  std::unique_lock lock(joining->mutex);
-  while (!joining->wakes.wait_for(lock, 20ms, [&] { return joining->is_done; })) {
-    try {
-      watch();
-    } catch (...) {
-      joining->is_given_up = true;
-      throw;
-    }
-  }
-  communicator = joining->communicator;
-  require(joining->code);
+  const auto made = std::make_shared<void *>(nullptr);
+  patiently(
+      device, watch,
+      [=, functions = &functions] { require(*functions, functions->CommInitRank(made.get(), count, identifier(id), rank)); },
+      [=, functions = &functions] {
+        if (*made != nullptr) functions->CommAbort(*made);
+      });
+  communicator = *made;
 }
 
-Nccl::~Nccl() {
-  if (communicator != nullptr) functions.CommDestroy(communicator);
-}
+Nccl::~Nccl() { abort(); }
 
-void Nccl::require(int code) const {
-  if (code != success) throw std::runtime_error(std::string("NCCL: ") + functions.GetErrorString(code));
+void Nccl::abort() {
+  if (communicator != nullptr) functions.CommAbort(communicator);
+  communicator = nullptr;
 }
 
 void Nccl::await(const Watch &watch) {
@@ -162,8 +181,8 @@ void Nccl::await(const Watch &watch) {
   }
   for (int round = 0;; ++round) {
     int code = success;
-    require(functions.CommGetAsyncError(communicator, &code));
-    if (code != in_progress) require(code);
+    require(functions, functions.CommGetAsyncError(communicator, &code));
+    if (code != in_progress) require(functions, code);
     if (code == success && (!event || event->query())) return;
     if (round < 1000) {
       std::this_thread::yield();
@@ -176,48 +195,48 @@ void Nccl::await(const Watch &watch) {
 
 template <typename Call>
 void Nccl::run(const Watch &watch, const Call &call) {
-  if (communicator == nullptr) throw std::runtime_error("NCCL was given up after an error");
+  if (communicator == nullptr) throw NcclError("NCCL was given up after an error");
   const c10::OptionalDeviceGuard guard(device.is_cuda() ? std::optional(device) : std::nullopt);
   void *stream = stream_of(device);
   try {
-    call(stream);
+    // The first exchange with a rank waits until that one takes part.
+    patiently(device, watch, [=, communicator = communicator] { call(communicator, stream); }, [] {});
     await(watch);
   } catch (...) {
     // Else the device would wait for ever, and everything that comes after it.
-    functions.CommAbort(communicator);
-    communicator = nullptr;
+    abort();
     throw;
   }
 }
 
 void Nccl::exchange(const at::Tensor &target, const at::Tensor &source, const std::vector<int64_t> &received,
                     const std::vector<int64_t> &sent, const Watch &watch) {
-  run(watch, [&](void *stream) {
+  run(watch, [=, count = count, functions = &functions](void *communicator, void *stream) {
     const char *from = static_cast<const char *>(source.const_data_ptr());
     char *to = static_cast<char *>(target.mutable_data_ptr());
-    require(functions.GroupStart());
+    require(*functions, functions->GroupStart());
     for (int r = 0; r < count; ++r) {
       const auto out = static_cast<size_t>(sent[r]), in = static_cast<size_t>(received[r]);
-      if (out > 0) require(functions.Send(from, out, type_of_bytes, r, communicator, stream));
-      if (in > 0) require(functions.Recv(to, in, type_of_bytes, r, communicator, stream));
+      if (out > 0) require(*functions, functions->Send(from, out, type_of_bytes, r, communicator, stream));
+      if (in > 0) require(*functions, functions->Recv(to, in, type_of_bytes, r, communicator, stream));
       from += out;
       to += in;
     }
-    require(functions.GroupEnd());
+    require(*functions, functions->GroupEnd());
   });
 }
 
 void Nccl::gather(const at::Tensor &target, const at::Tensor &shard, const Watch &watch) {
-  run(watch, [&](void *stream) {
-    require(functions.AllGather(shard.const_data_ptr(), target.mutable_data_ptr(), shard.nbytes(), type_of_bytes,
-                                communicator, stream));
+  run(watch, [=, functions = &functions](void *communicator, void *stream) {
+    require(*functions, functions->AllGather(shard.const_data_ptr(), target.mutable_data_ptr(), shard.nbytes(),
+                                             type_of_bytes, communicator, stream));
   });
 }
 
 void Nccl::broadcast(const at::Tensor &tensor, const Watch &watch) {
-  run(watch, [&](void *stream) {
+  run(watch, [=, functions = &functions](void *communicator, void *stream) {
     void *data = tensor.mutable_data_ptr();
-    require(functions.Broadcast(data, data, tensor.nbytes(), type_of_bytes, 0, communicator, stream));
+    require(*functions, functions->Broadcast(data, data, tensor.nbytes(), type_of_bytes, 0, communicator, stream));
   });
 }
 

@@ -2,13 +2,19 @@
 #pragma once
 
 #include <functional>
+#include <stdexcept>
 #include <vector>
 
 #include "../support.h"
 
 namespace coherent::cuda {
 
-// One rank's part of a group of GPUs, over NCCL. Calls return once they are done; what goes wrong is a std::runtime_error.
+// What NCCL says of a call that it could not carry out.
+struct NcclError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// One rank's part of a group of GPUs, over NCCL. Calls return once they are done.
 class Nccl {
  public:
   // Called now and then while others are waited for; what it throws gives the call up, and the connection with it.
@@ -36,10 +42,11 @@ class Nccl {
   void broadcast(const at::Tensor &tensor, const Watch &watch);
 
  private:
+  // Ends the connection without a word to the other ranks, which may be lost; all calls that succeeded are done.
+  void abort();
   template <typename Call>
   void run(const Watch &watch, const Call &call);
   void await(const Watch &watch);
-  void require(int code) const;
 
   const ct_nccl &functions;
   const at::Device device;

@@ -79,6 +79,7 @@ int64_t ct_live_generators(void);
 int64_t ct_live_sinks(void);
 int64_t ct_live_slots(void);
 int64_t ct_live_statuses(void);
+int64_t ct_live_host_copies(void);
 
 CT_END
 #endif

@@ -19,7 +19,6 @@ typedef struct ct_nccl_id {
 typedef struct ct_nccl {
   int (*CT_NONNULL GetUniqueId)(ct_nccl_id *CT_NONNULL);
   int (*CT_NONNULL CommInitRank)(void *CT_NULLABLE *CT_NONNULL, int count, ct_nccl_id, int rank);
-  int (*CT_NONNULL CommDestroy)(void *CT_NULLABLE);
   int (*CT_NONNULL CommAbort)(void *CT_NULLABLE);
   int (*CT_NONNULL CommGetAsyncError)(void *CT_NULLABLE, int *CT_NONNULL);
   const char *CT_NULLABLE (*CT_NONNULL GetErrorString)(int);
@@ -61,6 +60,8 @@ CT_CALL ct_group_exchange(ct_group *CT_NONNULL group, CT_IN target, CT_IN source
 CT_CALL ct_group_gather(ct_group *CT_NONNULL group, CT_IN target, CT_IN shard);
 // The tensor of rank 0 to all.
 CT_CALL ct_group_broadcast(ct_group *CT_NONNULL group, CT_IN tensor);
+// Whether tensors of GPUs go by NCCL, and not through the hosts' memory; known once one was exchanged.
+CT_CALL ct_group_is_direct(bool *CT_NONNULL known, bool *CT_NONNULL direct, ct_group *CT_NONNULL group);
 CT_CALL ct_group_barrier(ct_group *CT_NONNULL group);
 // A text of this rank, for `ct_group_text`; each key once.
 CT_CALL ct_group_publish(ct_group *CT_NONNULL group, const char *CT_NONNULL key, const char *CT_NONNULL text);

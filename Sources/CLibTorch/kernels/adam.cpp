@@ -67,10 +67,11 @@ ct_status *ct_adam_step(const ct_tensor *parameters, const ct_tensor *gradient, 
       return;
     }
     const std::tuple steps{AdamStep<float>(options), AdamStep<double>(options)};
-    *finite = options.unchecked | update_spans(p, [&](auto number, int64_t start, int64_t count) {
+    const bool are_finite = update_spans(p, [&](auto number, int64_t start, int64_t count) {
       using scalar = decltype(number);
       return update_span(p.data_ptr<scalar>() + start, read<scalar>(g) + start, m.data_ptr<scalar>() + start,
                          v.data_ptr<scalar>() + start, count, std::get<AdamStep<scalar>>(steps));
     });
+    *finite = options.unchecked || are_finite;
   });
 }

@@ -193,11 +193,12 @@ ct_status *ct_three_gradient_step(const ct_tensor *parameters, const ct_tensor *
       *finite = step_along(p, direction, optional(velocity), options);
       return;
     }
-    *finite = options.unchecked | update_spans(p, [&](auto number, int64_t start, int64_t count) {
+    const bool are_finite = update_spans(p, [&](auto number, int64_t start, int64_t count) {
       using scalar = decltype(number);
       scalar *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<scalar>() + start;
       return update_span(p.data_ptr<scalar>() + start, a.data_ptr<scalar>() + start, read<scalar>(b) + start,
                          read<scalar>(c) + start, v, count, options, decays_before, is_median);
     });
+    *finite = options.unchecked || are_finite;
   });
 }

@@ -58,10 +58,11 @@ ct_status *ct_sgd_step(const ct_tensor *parameters, const ct_tensor *gradient, c
       *finite = step_along(p, direction, optional(velocity), options);
       return;
     }
-    *finite = options.unchecked | update_spans(p, [&](auto number, int64_t start, int64_t count) {
+    const bool are_finite = update_spans(p, [&](auto number, int64_t start, int64_t count) {
       using scalar = decltype(number);
       scalar *v = velocity == nullptr ? nullptr : velocity->value.data_ptr<scalar>() + start;
       return update_span(p.data_ptr<scalar>() + start, read<scalar>(g) + start, v, count, options);
     });
+    *finite = options.unchecked || are_finite;
   });
 }

@@ -208,7 +208,7 @@ ct_status *ct_weight_gradient(const ct_tensor *gradient, const ct_tensor *bias_g
   return guarded([&] {
     const at::Tensor &g = gradient->value, &d = output_gradient->value, &x = input->value;
     float *bias = checked(g, bias_gradient, d, x);
-    if (product == CT_PRODUCT_NATIVE) {
+    if (product != CT_PRODUCT_TILED) {
       at::NoGradGuard no_grad;
       at::Tensor target = g;
       accumulate ? target.addmm_(d.t(), x) : at::mm_out(target, d.t(), x);

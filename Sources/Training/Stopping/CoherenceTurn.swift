@@ -51,7 +51,7 @@ public final class CoherenceTurn: SampledProbe {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension CoherenceTurn: Probe {
+extension CoherenceTurn: EndingProbe {
   public var name: String { "coherence-turn" }
   public var description: String { word(m: size, [("k", turn.window)]) }
   public var endsTraining: Bool { turn.hasTurned }

@@ -50,7 +50,7 @@ public final class LabelWave {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-extension LabelWave: Probe {
+extension LabelWave: EndingProbe {
   public var name: String { "label-wave" }
   public var description: String { "\(name):\(turn.window)" }
   public var schedule: ProbeSchedule { .epoch }

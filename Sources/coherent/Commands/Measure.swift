@@ -74,7 +74,8 @@ struct Measure: ParsableCommand {
     try records.map(Self.checkRecords)
     let trained = try TrainedModel(
       run: runPath ?? checkpoint ?? "", select, step: step, split: split, datasetName: dataset,
-      dataDirectory: dataDir, threads: threads ?? ranks?.threads, device: device)
+      dataDirectory: dataDir, threads: threads ?? ranks?.threads, device: device,
+      localRank: ranks?.group.localRank ?? 0)
     try share(trained, ranks)
     let begun = DispatchTime.now().uptimeNanoseconds
     let result = try coherence(of: trained, records: records)

@@ -14,7 +14,10 @@ extern "C" {
 // `place` is what tells the rank's GPU from others'. It lives as long as the process.
 const void *host_nccl(const char *place);
 
-// How many calls and aborts there were, of all ranks.
+// From now on a rank cannot connect; −1 for none.
+void host_nccl_break(int rank);
+
+// How many calls there were, and aborts of calls under way, of all ranks.
 int64_t host_nccl_calls(void);
 int64_t host_nccl_aborts(void);
 
