@@ -74,7 +74,12 @@ extension Tensor {
   /// Overwrites (or adds to) this [out, in] tensor with outputGradientᵀ·input, and `bias` with the column sums of
   /// `outputGradient`: [B, out] and [B, in], contiguous float32 on the CPU.
   ///
-  /// - Parameter product: who computes the product: the tiled kernel in one pass over both, anything else libtorch's choice.
+  /// - Parameters:
+  ///   - outputGradient: [B, out].
+  ///   - input: [B, in].
+  ///   - bias: [out]; nil for no column sums.
+  ///   - product: who computes the product: the tiled kernel in one pass over both, anything else libtorch's choice.
+  ///   - accumulating: whether to add to what is there.
   /// - Throws: `TensorError` when shapes, types or layouts do not fit.
   public func setWeightGradient(
     outputGradient: Tensor, input: Tensor, bias: Tensor? = nil, product: ProductBackend = .tiled,
