@@ -364,7 +364,7 @@ void norms(Choices &c) {
       const int64_t count = c.one_in(2) ? 0 : c.about(1 + c.byte() % 4);
       const auto groups = ranges(c, batch, count < 0 || count > 16 ? 0 : count);
       Slot slot(c.one_in(3));
-      const ct_batch_norm_options options{c.real(), c.real(), c.one_in(2), c.one_in(2), c.one_in(4)};
+      const ct_batch_norm_options options{c.real(), c.real(), c.one_in(2), c.one_in(2)};
       ended(ct_batch_norm_relu(out.out(), image, weight, bias, mean, variance, residual, options, groups.data(),
                                int64_t(groups.size()), slot.handle));
       return backward(c, out);
