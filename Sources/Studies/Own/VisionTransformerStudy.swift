@@ -29,10 +29,10 @@ extension StudyCatalog {
           // Patches of 4×4.
           ($0.testSubset, $0.imageSize) = (30, 28)
         },
-        small: Setting.cifar(model: network.model, examples: 1000, batch: 100, epochs: 60, lr: 0.001),
-        paper: Setting.cifar(model: network.model, examples: 50_000, batch: 500, epochs: 100, lr: 0.001))
+        small: Setting.cifar(model: network.model, examples: 1000, batch: 100, epochs: 60),
+        paper: Setting.cifar(model: network.model, examples: 50_000, batch: 500, epochs: 100))
       let base = images.with {
-        ($0.optimizer, $0.schedule, $0.norm) = ("adamw", "constant", network.norm ?? $0.norm)
+        ($0.optimizer, $0.lr, $0.schedule, $0.norm) = ("adamw", 0.001, "constant", network.norm ?? $0.norm)
       }
       let m = request.by(smoke: 12, small: 1000, paper: 10_000)
       return levelsBySeed(
