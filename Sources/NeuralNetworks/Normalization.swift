@@ -22,9 +22,13 @@ extension AffineNormalization {
   public func forward(
     _ input: Tensor, adding residual: Tensor?, relu: Bool, in context: ForwardContext
   ) throws -> Tensor {
-    var output = try forward(input, in: context)
-    if let residual { output = try output + residual }
-    return relu ? try output.relu() : output
+    try apart(forward(input, in: context), adding: residual, relu: relu)
+  }
+
+  /// The residual and the ReLU in steps of their own.
+  fileprivate func apart(_ output: Tensor, adding residual: Tensor?, relu: Bool) throws -> Tensor {
+    let sum = try residual.map { try output + $0 } ?? output
+    return relu ? try sum.relu() : sum
   }
 
   /// γ and β.
@@ -143,9 +147,7 @@ public final class BatchNorm2d: AffineNormalization {
         momentum: momentum, epsilon: epsilon, groups: learns(in: context) ? context.groups : [],
         capture: context.recorder?.rowCapture(for: self))
     }
-    var output = try affine(input, in: context)
-    if let residual { output = try output + residual }
-    return relu ? try output.relu() : output
+    return try apart(affine(input, in: context), adding: residual, relu: relu)
   }
 
   private func affine(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
@@ -202,6 +204,22 @@ public final class GroupNorm: AffineNormalization {
 
   /// The normalised, scaled and shifted batch.
   public func forward(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
+    try forward(input, adding: nil, relu: false, in: context)
+  }
+
+  /// The same with a residual added and a ReLU: in one pass over channels-last images on the CPU.
+  public func forward(
+    _ input: Tensor, adding residual: Tensor?, relu: Bool, in context: ForwardContext
+  ) throws -> Tensor {
+    if input.suitsChannelsLastKernels, let weight, let bias {
+      return try input.groupNormReLU(
+        groups: groups, weight: context.value(of: weight), bias: context.value(of: bias), epsilon: epsilon,
+        residual: residual, relu: relu, capture: context.recorder?.rowCapture(for: self))
+    }
+    return try apart(affine(input, in: context), adding: residual, relu: relu)
+  }
+
+  private func affine(_ input: Tensor, in context: ForwardContext) throws -> Tensor {
     if context.recorder != nil { return try recordedForward(input, in: context) }
     return try input.groupNorm(
       groups: groups, weight: weight.map { try context.value(of: $0) }, bias: bias.map { try context.value(of: $0) },

@@ -122,6 +122,31 @@ extension Tensor {
     }
   }
 
+  /// Group normalisation, the addition of a residual, and a ReLU in one pass over channels-last images on the CPU:
+  /// max(γ·(x − μ)/√(σ² + ε) + β + residual, 0), or without the maximum, with μ and σ² over each group of an example's
+  /// channels.
+  ///
+  /// - Parameters:
+  ///   - groups: how many groups the channels divide into.
+  ///   - weight: γ, [C].
+  ///   - bias: β, [C].
+  ///   - epsilon: added to the variance.
+  ///   - residual: what is added before ReLU; nil for nothing.
+  ///   - relu: whether ReLU follows.
+  ///   - capture: receives each example's gradients of γ and β, [B, 2·C], as both input and output gradient.
+  /// - Throws: `TensorError` unless `suitsChannelsLastKernels` and all shapes fit.
+  public func groupNormReLU(
+    groups: Int, weight: Tensor, bias: Tensor, epsilon: Double, residual: Tensor? = nil, relu: Bool,
+    capture: BackwardCapture? = nil
+  ) throws -> Tensor {
+    try withExtendedLifetime(capture) {
+      try Tensor.producing("groupNormReLU", [self, weight, bias] + (residual.map { [$0] } ?? [])) {
+        ct_group_norm_relu(
+          $0, pointer, Int64(groups), weight.pointer, bias.pointer, epsilon, residual?.pointer, relu, capture?.pointer)
+      }
+    }
+  }
+
   /// Normalisation of each example over groups of channels.
   public func groupNorm(groups: Int, weight: Tensor?, bias: Tensor?, epsilon: Double) throws -> Tensor {
     try Tensor.producing("groupNorm", [self] + [weight, bias].compactMap { $0 }) {

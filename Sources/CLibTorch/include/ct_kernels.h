@@ -93,6 +93,10 @@ CT_CALL ct_batch_norm_relu(CT_OUT out, CT_IN input, CT_IN weight, CT_IN bias, CT
                            CT_OPTIONAL residual, ct_batch_norm_options options, const ct_range *CT_NULLABLE groups,
                            int64_t count, ct_factor_slot *CT_NULLABLE slot);
 
+// The same with μ and σ² over each of the groups of an example's channels, through which gradients always flow.
+CT_CALL ct_group_norm_relu(CT_OUT out, CT_IN input, int64_t groups, CT_IN weight, CT_IN bias, double epsilon,
+                           CT_OPTIONAL residual, bool relu, ct_factor_slot *CT_NULLABLE slot);
+
 // A convolution of a channels-last image (see above) with weight [O, C/groups, kh, kw] and bias [O] or NULL; its backward
 // pass writes ∂weight and ∂bias into their sinks.
 CT_CALL ct_convolution_layer(CT_OUT out, CT_IN input, CT_IN weight, CT_OPTIONAL bias,

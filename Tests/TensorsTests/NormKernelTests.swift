@@ -5,31 +5,46 @@ import Testing
 
 @testable import Tensors
 
-/// Batch normalisation with residual and ReLU in one pass, against libtorch's operations in float64 one after the other.
-@Suite struct BatchNormKernelTests {
+/// Normalisation with residual and ReLU in one pass, against libtorch's operations in float64 one after the other.
+@Suite struct NormKernelTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var shape = [4, 5, 3, 3]
     var relu = true
     var residual = true
     var training = true
+    /// Groups of examples that batch normalisation takes by themselves.
     var groups: [Range<Int>] = []
-    var testDescription: String { "\(shape) relu \(relu) residual \(residual) training \(training) \(groups)" }
+    /// The number of groups of channels; nil for batch normalisation.
+    var channelGroups: Int?
+    var testDescription: String {
+      "\(shape) relu \(relu) residual \(residual) training \(training) \(groups) \(channelGroups.map { "group:\($0)" } ?? "batch")"
+    }
   }
 
   static let shapes = [
     [4, 5, 3, 3], [2, 16, 1, 1], [3, 32, 8, 8], [5, 24, 7, 5], [2, 64, 30, 30], [1, 19, 4, 2], [6, 4100, 1, 1],
   ]
-  static let cases: [Case] =
-    shapes.flatMap { shape in
-      [true, false].flatMap { relu in
-        [true, false].flatMap { residual in
-          [true, false].map { Case(shape: shape, relu: relu, residual: residual, training: $0) }
+  static let waysOn = [(true, true), (true, false), (false, true), (false, false)]
+
+  static var cases: [Case] {
+    var cases: [Case] = []
+    for shape in shapes {
+      let (channels, pixels) = (shape[1], shape[2] * shape[3])
+      for (relu, residual) in waysOn {
+        for training in [true, false] {
+          cases.append(Case(shape: shape, relu: relu, residual: residual, training: training))
+        }
+        // One value a group has no variance.
+        for groups in [1, 3, 4, channels] where channels.isMultiple(of: groups) && channels / groups * pixels > 1 {
+          cases.append(Case(shape: shape, relu: relu, residual: residual, channelGroups: groups))
         }
       }
-    } + [
-      Case(shape: [7, 18, 3, 2], groups: [0..<3, 3..<5, 5..<7]),
-      Case(shape: [7, 18, 3, 2], relu: false, residual: false, groups: [0..<3, 3..<5, 5..<7]),
-    ]
+    }
+    let groups = [0..<3, 3..<5, 5..<7]
+    cases.append(Case(shape: [7, 18, 3, 2], groups: groups))
+    cases.append(Case(shape: [7, 18, 3, 2], relu: false, residual: false, groups: groups))
+    return cases
+  }
 
   /// Everything a pass leaves behind: output, gradients of input, γ, β and residual, running mean and variance.
   private func results(_ test: Case, dtype: DType) throws -> [(name: String, tensor: Tensor)] {
@@ -46,18 +61,26 @@ import Testing
     // A mean far from 0 is hard on sums of squares.
     let input = try (x + 3).channelsLast()
     var output: Tensor
-    if dtype == .float32 {
+    if dtype == .float32, let groups = test.channelGroups {
+      output = try input.groupNormReLU(
+        groups: groups, weight: weight, bias: bias, epsilon: 1e-4, residual: test.residual ? residual : nil,
+        relu: test.relu)
+    } else if dtype == .float32 {
       output = try input.batchNormReLU(
         weight: weight, bias: bias, mean: mean, variance: variance, residual: test.residual ? residual : nil,
         relu: test.relu, training: test.training, momentum: 0.2, epsilon: 1e-4, groups: test.groups)
     } else {
-      let groups = test.groups.isEmpty ? [0..<test.shape[0]] : test.groups
-      output = try Tensor.concatenate(
-        groups.map {
-          try input.narrow(0, from: $0.lowerBound, length: $0.count).batchNorm(
-            weight: weight, bias: bias, mean: mean, variance: variance, training: test.training, momentum: 0.2,
-            epsilon: 1e-4)
-        })
+      if let groups = test.channelGroups {
+        output = try input.groupNorm(groups: groups, weight: weight, bias: bias, epsilon: 1e-4)
+      } else {
+        let groups = test.groups.isEmpty ? [0..<test.shape[0]] : test.groups
+        output = try Tensor.concatenate(
+          groups.map {
+            try input.narrow(0, from: $0.lowerBound, length: $0.count).batchNorm(
+              weight: weight, bias: bias, mean: mean, variance: variance, training: test.training, momentum: 0.2,
+              epsilon: 1e-4)
+          })
+      }
       if test.residual { output = try output + residual }
       if test.relu { output = try output.relu() }
     }
@@ -102,6 +125,54 @@ import Testing
     let behind = try seed * y.detach().greater(Tensor.zeros([1])).to(.float32)
     try expectClose(rows.narrow(1, from: 0, length: 18), (behind * normal).sum([2, 3]), rtol: 1e-4, atol: 1e-4)
     try expectClose(rows.narrow(1, from: 18, length: 18), behind.sum([2, 3]), rtol: 1e-4, atol: 1e-4)
+  }
+
+  @Test func slotHoldsEachExamplesGradientsOfGroupNorm() throws {
+    let x = try randomTensor([3, 18, 4, 3], seed: 1).channelsLast()
+    let (weight, bias) = try (randomTensor([18], seed: 2), Tensor.full([18], 0.1))
+    let capture = try BackwardCapture()
+    let y = try x.groupNormReLU(groups: 6, weight: weight, bias: bias, epsilon: 1e-5, relu: true, capture: capture)
+    let seed = try randomTensor([3, 18, 4, 3], seed: 7)
+    try y.backward(weights: seed)
+    let rows = try #require(try capture.factors()).outputGradient
+    let normal = try x.groupNorm(groups: 6, weight: nil, bias: nil, epsilon: 1e-5)
+    let behind = try seed * y.detach().greater(Tensor.zeros([1])).to(.float32)
+    try expectClose(rows.narrow(1, from: 0, length: 18), (behind * normal).sum([2, 3]), rtol: 1e-4, atol: 1e-4)
+    try expectClose(rows.narrow(1, from: 18, length: 18), behind.sum([2, 3]), rtol: 1e-4, atol: 1e-4)
+  }
+
+  /// A channel without scale still takes part in the statistics of its group.
+  @Test func channelsWithoutScale() throws {
+    let x = try randomTensor([2, 8, 3, 3], seed: 1)
+    let weight = try Tensor([0, 1, 2, 0, 0, 0, -1, 0.5] as [Float], shape: [8])
+    let seed = try randomTensor([2, 8, 3, 3], seed: 7)
+    func gradient(_ dtype: DType) throws -> Tensor {
+      let input = try x.to(dtype).channelsLast()
+      try input.setRequiresGradient(true)
+      let (scale, shift) = try (weight.to(dtype), Tensor.zeros([8]).to(dtype))
+      let output =
+        dtype == .float32
+        ? try input.groupNormReLU(groups: 2, weight: scale, bias: shift, epsilon: 1e-5, relu: false)
+        : try input.groupNorm(groups: 2, weight: scale, bias: shift, epsilon: 1e-5)
+      return try #require(try output.gradients(withRespectTo: [input], weights: seed.to(dtype))[0])
+    }
+    try expectClose(gradient(.float32).to(.float64), gradient(.float64), rtol: 1e-4, atol: 1e-5)
+  }
+
+  @Test func groupsThatDoNotFitAreRefused() throws {
+    let x = try Tensor.ones([4, 6, 2, 2]).channelsLast()
+    func run(_ x: Tensor, groups: Int, residual: Tensor? = nil) throws {
+      _ = try x.groupNormReLU(
+        groups: groups, weight: .ones([6]), bias: .zeros([6]), epsilon: 1e-5, residual: residual, relu: true)
+    }
+    for groups in [0, -1, 4, 7, Int.min, Int.max] {
+      expectTensorError(.invalid, "groupNormReLU", containing: "6 channels do not divide into") {
+        try run(x, groups: groups)
+      }
+    }
+    #expect(throws: TensorError.self) { try run(Tensor.ones([4, 6, 2, 2]), groups: 2) }
+    #expect(throws: TensorError.self) { try run(Tensor.ones([4, 5, 2, 2]).channelsLast(), groups: 5) }
+    #expect(throws: TensorError.self) { try run(x, groups: 2, residual: Tensor.ones([4, 6, 2, 1])) }
   }
 
   @Test func notANumberStaysSo() throws {

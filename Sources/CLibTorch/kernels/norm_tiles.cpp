@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "batch_norm_tiles.h"
+#include "norm_tiles.h"
 
 #include <type_traits>
 
@@ -25,7 +25,7 @@ constexpr int chains = 4;  // sums side by side, so that one addition need not w
 
 // Mean, and sum of the squared deviations from it.
 template <int bytes>
-CT_INLINE void moments(const BatchNormTile &t) {
+CT_INLINE void moments(const NormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
     V sums[chains] = {}, squares[chains] = {};
@@ -64,7 +64,7 @@ CT_INLINE void moments(const BatchNormTile &t) {
 }
 
 template <int bytes, bool relu, bool residual>
-CT_INLINE void apply_rows(const BatchNormTile &t) {
+CT_INLINE void apply_rows(const NormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
     const V none = {};
@@ -88,7 +88,7 @@ CT_INLINE void apply_rows(const BatchNormTile &t) {
 }
 
 template <int bytes>
-CT_INLINE void apply(const BatchNormTile &t) {
+CT_INLINE void apply(const NormTile &t) {
   if (t.y != nullptr) {  // a mark only: with ReLU
     t.residual != nullptr ? apply_rows<bytes, true, true>(t) : apply_rows<bytes, true, false>(t);
   } else {
@@ -101,7 +101,7 @@ enum class Relu { none, of_result, of_input };
 
 // The gradient behind the ReLU, of the input x; scale and shift are the channels'.
 template <Relu relu, typename V>
-CT_INLINE void behind_relu(const BatchNormTile &t, int64_t place, const V &x, const V &scale, const V &shift, V &g) {
+CT_INLINE void behind_relu(const NormTile &t, int64_t place, const V &x, const V &scale, const V &shift, V &g) {
   fetch(t.gradient + place, g);
   const V none = {};
   if (relu == Relu::of_result) {
@@ -115,7 +115,7 @@ CT_INLINE void behind_relu(const BatchNormTile &t, int64_t place, const V &x, co
 }
 
 template <typename Body>
-CT_INLINE void with_relu_of(const BatchNormTile &t, const Body &body) {
+CT_INLINE void with_relu_of(const NormTile &t, const Body &body) {
   if (t.y != nullptr) {
     body(std::integral_constant<Relu, Relu::of_result>());
   } else if (t.shift != nullptr) {
@@ -127,7 +127,7 @@ CT_INLINE void with_relu_of(const BatchNormTile &t, const Body &body) {
 
 // The gradient g behind the ReLU; sums of g and of g·(x − μ); and scale·g where the statistics are constants.
 template <int bytes, Relu relu, bool passes, bool scales>
-CT_INLINE void sum_rows(const BatchNormTile &t) {
+CT_INLINE void sum_rows(const NormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
     V mean, scale = {}, shift = {};
@@ -161,7 +161,7 @@ CT_INLINE void sum_rows(const BatchNormTile &t) {
 }
 
 template <int bytes, Relu relu>
-CT_INLINE void sums_for(const BatchNormTile &t) {
+CT_INLINE void sums_for(const NormTile &t) {
   const bool passes = t.passed != nullptr, scales = t.out != nullptr;
   if (passes) {
     scales ? sum_rows<bytes, relu, true, true>(t) : sum_rows<bytes, relu, true, false>(t);
@@ -171,13 +171,13 @@ CT_INLINE void sums_for(const BatchNormTile &t) {
 }
 
 template <int bytes>
-CT_INLINE void sums(const BatchNormTile &t) {
+CT_INLINE void sums(const NormTile &t) {
   with_relu_of(t, [&](auto relu) __attribute__((always_inline)) { sums_for<bytes, relu()>(t); });
 }
 
-// scale·(g − offset − slope·(x − μ)).
+// scale·g − offset − slope·(x − μ).
 template <int bytes, Relu relu>
-CT_INLINE void differentiate_rows(const BatchNormTile &t) {
+CT_INLINE void differentiate_rows(const NormTile &t) {
   over_channels<bytes>(t.channels, [&](auto width, int64_t c) __attribute__((always_inline)) {
     using V = std::remove_pointer_t<decltype(width)>;
     V mean, scale, slope, offset, shift = {};
@@ -191,28 +191,28 @@ CT_INLINE void differentiate_rows(const BatchNormTile &t) {
       V g, x;
       fetch(t.x + place, x);
       behind_relu<relu>(t, place, x, scale, shift, g);
-      const V result = scale * (g - offset - slope * (x - mean));
+      const V result = scale * g - offset - slope * (x - mean);
       store(t.out + place, result);
     }
   });
 }
 
 template <int bytes>
-CT_INLINE void differentiate(const BatchNormTile &t) {
+CT_INLINE void differentiate(const NormTile &t) {
   with_relu_of(t, [&](auto relu) __attribute__((always_inline)) { differentiate_rows<bytes, relu()>(t); });
 }
 
 #define CT_VARIANT(name, bytes, attribute)                               \
-  attribute void moments_##name(const BatchNormTile &t) { moments<bytes>(t); }     \
-  attribute void apply_##name(const BatchNormTile &t) { apply<bytes>(t); }         \
-  attribute void sums_##name(const BatchNormTile &t) { sums<bytes>(t); }           \
-  attribute void differentiate_##name(const BatchNormTile &t) { differentiate<bytes>(t); } \
-  constexpr BatchNormKernels kernels_##name{moments_##name, apply_##name, sums_##name, differentiate_##name};
+  attribute void moments_##name(const NormTile &t) { moments<bytes>(t); }     \
+  attribute void apply_##name(const NormTile &t) { apply<bytes>(t); }         \
+  attribute void sums_##name(const NormTile &t) { sums<bytes>(t); }           \
+  attribute void differentiate_##name(const NormTile &t) { differentiate<bytes>(t); } \
+  constexpr NormKernels kernels_##name{moments_##name, apply_##name, sums_##name, differentiate_##name};
 
 CT_VARIANTS(CT_VARIANT)
 
 }  // namespace
 
-const BatchNormKernels &batch_norm_kernels() { return CT_CHOSEN(kernels); }
+const NormKernels &norm_kernels() { return CT_CHOSEN(kernels); }
 
 }  // namespace coherent
