@@ -167,6 +167,8 @@ ROWS = [
         shared=["--noise", "0.5", "--noise-kind", "permute", "--steps", "2000", "--eval-every", "500"],
         reach=1.0, rounds=2, needs_mnist=True),
     conv_sgd_row("ResNet-32", "resnet32", 32, 32, reach=1.15),
+    Row("SGD step ResNet-20 with group norm, B=32", "conv-sgd-resnet20", "conv_step.py", ["--model", "resnet20"],
+        ["--batch", "32", "--image", "32", "--norm", "group:8"]),
     conv_sgd_row("ResNet-18 at 224", "resnet18", 16, 224, reach=1.0, peer="eager", rounds=3, by_name_only=True),
     conv_sgd_row("ResNet-50 at 224", "resnet50", 8, 224, reach=1.0, peer="eager", rounds=3, by_name_only=True),
     conv_median_row("rm3"),

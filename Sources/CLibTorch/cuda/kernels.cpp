@@ -15,6 +15,7 @@
 #include <mutex>
 
 #include "../kernels/adam.h"
+#include "driver.h"
 
 namespace coherent::cuda {
 namespace {
@@ -36,13 +37,6 @@ struct Step {
         nesterov(o.nesterov), is_first(o.first_step) {}
 };
 static_assert(sizeof(Step) == 24 && sizeof(AdamStep<float>) == 36);
-
-template <typename Function>
-Function *found(void *library, const char *name) {
-  auto *function = reinterpret_cast<Function *>(dlsym(library, name));
-  TORCH_CHECK(function != nullptr, "there is no ", name, " in a library of CUDA");
-  return function;
-}
 
 // NVRTC, CUDA's compiler in a library, as torch's own packages bring it.
 class Compiler {
@@ -119,80 +113,6 @@ class Compiler {
   void require(int status, const std::string &log) const {
     TORCH_CHECK(status == 0, "the kernels for GPUs cannot be compiled: ", words(status), log.empty() ? "" : "\n", log);
   }
-};
-
-// The driver's part: contexts, modules, launches.
-class Driver {
- public:
-  static const Driver &shared() {
-    static const Driver driver;
-    return driver;
-  }
-
-  // Runs the body with the context that libtorch has on a device.
-  template <typename Body>
-  void in_context(int index, const Body &body) const {
-    require(push(context(index)));
-    try {
-      body();
-    } catch (...) {
-      void *popped = nullptr;
-      pop(&popped);
-      throw;
-    }
-    void *popped = nullptr;
-    require(pop(&popped));
-  }
-
-  std::string architecture(int index) const {
-    constexpr int major_version = 75, minor_version = 76;
-    int device = 0, major = 0, minor = 0;
-    require(handle(&device, index));
-    require(attribute(&major, major_version, device));
-    require(attribute(&minor, minor_version, device));
-    return "sm_" + std::to_string(major) + std::to_string(minor);
-  }
-
-  void require(int status) const {
-    const char *text = nullptr;
-    if (status != 0) words(status, &text);
-    TORCH_CHECK(status == 0, "CUDA: ", text != nullptr ? text : std::to_string(status).c_str());
-  }
-
-  int (*load)(void **, const void *) = found<int(void **, const void *)>(library(), "cuModuleLoadData");
-  int (*function)(void **, void *, const char *) =
-      found<int(void **, void *, const char *)>(library(), "cuModuleGetFunction");
-  using Launch = int(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **,
-                     void **);
-  Launch *launch = found<Launch>(library(), "cuLaunchKernel");
-
- private:
-  // Of this device alone: retaining it would take memory on the others.
-  void *context(int index) const {
-    const std::lock_guard lock(mutex);
-    const auto [entry, is_new] = contexts.try_emplace(index, nullptr);
-    if (entry->second == nullptr) {
-      int device = 0;
-      require(handle(&device, index));
-      require(retain(&entry->second, device));
-    }
-    return entry->second;
-  }
-
-  static void *library() {
-    void *found = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
-    TORCH_CHECK(found != nullptr, "NVIDIA's driver, libcuda.so.1, is not installed");
-    return found;
-  }
-
-  int (*push)(void *) = found<int(void *)>(library(), "cuCtxPushCurrent_v2");
-  int (*pop)(void **) = found<int(void **)>(library(), "cuCtxPopCurrent_v2");
-  int (*attribute)(int *, int, int) = found<int(int *, int, int)>(library(), "cuDeviceGetAttribute");
-  int (*words)(int, const char **) = found<int(int, const char **)>(library(), "cuGetErrorString");
-  int (*handle)(int *, int) = found<int(int *, int)>(library(), "cuDeviceGet");
-  int (*retain)(void **, int) = found<int(void **, int)>(library(), "cuDevicePrimaryCtxRetain");
-  mutable std::mutex mutex;
-  mutable std::map<int, void *> contexts;
 };
 
 std::atomic<int64_t> launches{0};

@@ -7,7 +7,6 @@
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -18,6 +17,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "driver.h"
+
 using namespace std::chrono_literals;
 
 namespace coherent::cuda {
@@ -26,12 +27,6 @@ namespace {
 constexpr int success = 0, in_progress = 7;
 // Everything goes as bytes: nothing is added up on the way.
 constexpr int type_of_bytes = 1;
-
-template <typename Function>
-bool find(void *library, const char *name, Function *&function) {
-  function = reinterpret_cast<Function *>(dlsym(library, name));
-  return function != nullptr;
-}
 
 const char *hexadecimal = "0123456789abcdef";
 
@@ -114,28 +109,37 @@ const ct_nccl *Nccl::library() {
       if (library == nullptr) library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
     }
     if (library == nullptr) return std::nullopt;
-    ct_nccl found{};
-    const bool is_whole =
-        find(library, "ncclGetUniqueId", found.GetUniqueId) && find(library, "ncclCommInitRank", found.CommInitRank) &&
-        find(library, "ncclCommAbort", found.CommAbort) &&
-        find(library, "ncclCommGetAsyncError", found.CommGetAsyncError) &&
-        find(library, "ncclGetErrorString", found.GetErrorString) && find(library, "ncclGroupStart", found.GroupStart) &&
-        find(library, "ncclGroupEnd", found.GroupEnd) && find(library, "ncclSend", found.Send) &&
-        find(library, "ncclRecv", found.Recv) && find(library, "ncclAllGather", found.AllGather) &&
-        find(library, "ncclBroadcast", found.Broadcast);
-    return is_whole ? std::optional(found) : std::nullopt;
+    ct_nccl all{};
+    const auto find = [library]<typename Function>(const char *name, Function *&function) {
+      function = found<Function>(library, name);
+    };
+    try {
+      find("ncclGetUniqueId", all.GetUniqueId);
+      find("ncclCommInitRank", all.CommInitRank);
+      find("ncclCommAbort", all.CommAbort);
+      find("ncclCommGetAsyncError", all.CommGetAsyncError);
+      find("ncclGetErrorString", all.GetErrorString);
+      find("ncclGroupStart", all.GroupStart);
+      find("ncclGroupEnd", all.GroupEnd);
+      find("ncclSend", all.Send);
+      find("ncclRecv", all.Recv);
+      find("ncclAllGather", all.AllGather);
+      find("ncclBroadcast", all.Broadcast);
+    } catch (const c10::Error &) {
+      return std::nullopt;
+    }
+    return all;
   }();
   return functions ? &*functions : nullptr;
 }
 
 std::string Nccl::place(const at::Device &device) {
-  void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
-  int (*handle)(int *, int) = nullptr;
-  int (*address)(char *, int, int) = nullptr;
-  if (driver == nullptr || !find(driver, "cuDeviceGet", handle) || !find(driver, "cuDeviceGetPCIBusId", address)) return "";
-  int gpu = 0;
-  char slot[64] = {};
-  if (handle(&gpu, device.index()) != 0 || address(slot, sizeof slot, gpu) != 0) return "";
+  std::string slot;
+  try {
+    slot = Driver::shared().slot(device.index());
+  } catch (const c10::Error &) {
+    return "";
+  }
   // Names of hosts may be alike; what a kernel drew when it was started is not.
   std::string host;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), host);
