@@ -11,16 +11,16 @@ extension StudyCatalog {
     id: "mc/evolution", title: "The trajectory of m-coherence",
     question:
       "How does the agreement of examples rise and fall along training, by noise, by layer and by architecture?",
-    paper: Paper.makingCoherence, section: "§4, figures 1 to 4", claims: ["MC-2", "MC-3", "MC-4", "MC-5"],
+    paper: Paper.makingCoherence, section: "§4, figures 1 to 4", claims: ["MC-2", "MC-3", "MC-4", "MC-5", "GM-2"],
     scales: [
       .smoke: "96 built-in digits, ResNet-20, 6 steps, noise 0 and 100 %",
       .small:
-        "5000 images of CIFAR-10, ResNet-20 with group norm, batch 250, 300 epochs, m = 2000, noise 0 and 100 %, 3 seeds",
+        "5000 images of CIFAR-10, ResNet-8 with group norm, batch 250, 180 epochs, momentum 0.9, m = 2000, noise 0 and 100 %, 3 seeds",
       .paper: "ImageNet, ResNet-50, EfficientNet-B0, Inception-V3, batch 4096, m = 40 356, 5 noise levels",
     ]
   ) { request in
     let models = request.by(
-      smoke: ["resnet20"], small: ["resnet20"], paper: ["resnet50", "efficientnet_b0", "inception_v3"])
+      smoke: ["resnet20"], small: ["resnet8"], paper: ["resnet50", "efficientnet_b0", "inception_v3"])
     return models.flatMap { model in
       let base = request.by(
         smoke: Setting.digits(examples: 96, model: model, batch: 24, steps: 6), small: Setting.groupNorm(model: model),
@@ -29,7 +29,11 @@ extension StudyCatalog {
       return levelsBySeed(
         request, levels: request.by(smoke: [0, 1], small: [0, 1], paper: Setting.levels),
         seeds: request.profile == .paper ? 1 : 3, base, prefix: model, title: model
-      ) { $0.probe = ["coherence:m=\(m)@dense:0-50,log"] }
+      ) {
+        $0.probe = ["coherence:m=\(m)@dense:0-50,log"]
+        // Test examples of the same kind as the training ones: random labels there too.
+        $0.noisyTestProbes = true
+      }
     }
   }
 

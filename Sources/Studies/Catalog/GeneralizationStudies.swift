@@ -16,12 +16,12 @@ extension StudyCatalog {
     scales: [
       .smoke: "500 built-in digits, 1×32, 120 steps",
       .small:
-        "5000 images of CIFAR-10, ResNet-20 with group norm, batch 250, 300 epochs, m = 2000, noise 0 and 100 %, 3 seeds",
+        "5000 images of CIFAR-10, ResNet-8 with group norm, batch 250, 180 epochs, momentum 0.9, m = 2000, noise 0 and 100 %, 3 seeds",
       .paper: "ImageNet, ResNet-50 with group norm, batch 4096, m = 50 000, noise 0 and 100 %",
     ]
   ) { request in
     let base = request.by(
-      smoke: Setting.digits(), small: Setting.groupNorm(model: "resnet20"),
+      smoke: Setting.digits(), small: Setting.groupNorm(model: "resnet8"),
       paper: Setting.imageNet(model: "resnet50", batch: 4096).with { $0.norm = "group:8" })
     let m = request.by(smoke: 100, small: 2000, paper: 50_000)
     return levelsBySeed(request, levels: [0, 1], seeds: request.profile == .paper ? 1 : 3, base) {

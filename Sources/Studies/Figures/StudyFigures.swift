@@ -57,7 +57,11 @@ public enum StudyFigures {
       ("ws/easy-hard", DifficultyFigures.easyHard),
       ("ws/difficulty", DifficultyFigures.difficulty),
       ("ws/cost", MeasuredFigures.stepCost),
-      ("mc/evolution", { CoherenceFigures.evolution($0) + (try $0.reportFigures("coherence-by-layer")) }),
+      ("mc/evolution", {
+        let firstModel = $0.grouped(by: \.model).first?.runs ?? []
+        return try CoherenceFigures.evolution($0) + CoherenceFigures.byEpochAndLoss(FigureSource(runs: firstModel))
+          + $0.reportFigures("coherence-by-layer")
+      }),
       ("mc/measures", { CoherenceFigures.measures($0) + MeasuredFigures.growth($0) }),
       ("gm/coherence", CoherenceFigures.byEpochAndLoss),
       ("gm/m3", RobustFigures.m3),

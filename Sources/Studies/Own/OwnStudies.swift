@@ -75,7 +75,7 @@ extension StudyCatalog {
     scales: [
       .smoke: "96 built-in digits, ResNet-20 with batch and with group norm, 6 steps",
       .small:
-        "5000 images of CIFAR-10, ResNet-20 with batch and with group norm, batch 250, 100 epochs, m = 1000, noise 0 and 100 %, 3 seeds",
+        "2500 images of CIFAR-10, ResNet-8 with batch and with group norm, batch 125, 120 epochs, momentum 0.9, m = 1000, random labels, 3 seeds",
       .paper: "ImageNet, ResNet-50 with batch and with group norm, batch 4096, m = 40 356, noise 0 and 100 %",
     ], rules: [MN1()], figures: OwnFigures.normalisation
   ) { request in
@@ -83,10 +83,11 @@ extension StudyCatalog {
     return [("batch", "batch"), ("group", "group:8")].flatMap { word, norm in
       let base = request.by(
         smoke: Setting.digits(examples: 96, model: "resnet20", batch: 24, steps: 6),
-        small: Setting.groupNorm(model: "resnet20").with { $0.epochs = 100 },
+        small: Setting.groupNorm(model: "resnet8", examples: 2500, batch: 125, epochs: 120),
         paper: Setting.imageNet(model: "resnet50", batch: 4096))
       return levelsBySeed(
-        request, levels: [0, 1], seeds: request.profile == .paper ? 1 : 3, base, prefix: word, title: "\(word) norm"
+        request, levels: request.by(smoke: [0, 1], small: [1], paper: [0, 1]), seeds: request.profile == .paper ? 1 : 3,
+        base, prefix: word, title: "\(word) norm"
       ) {
         $0.norm = norm
         let probe = "coherence:m=\(m)"
