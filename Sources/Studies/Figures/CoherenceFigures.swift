@@ -16,6 +16,12 @@ enum CoherenceFigures {
       + " examples: 1 (dotted) if they are orthogonal, m if they are equal."
   }
 
+  /// r(t) of all architectures, and of the first one with real beside random labels.
+  static func trajectory(_ source: FigureSource) -> [Figure?] {
+    let first = source.grouped(by: { $0.manifest.model }).first?.runs ?? []
+    return evolution(source) + byEpochAndLoss(FigureSource(runs: first))
+  }
+
   /// r(t) by noise, a row for each architecture.
   static func evolution(_ all: FigureSource) -> [Figure?] {
     let source = all.only { !$0.positiveMCoherence("train").isEmpty }

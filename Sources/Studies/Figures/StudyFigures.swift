@@ -57,11 +57,7 @@ public enum StudyFigures {
       ("ws/easy-hard", DifficultyFigures.easyHard),
       ("ws/difficulty", DifficultyFigures.difficulty),
       ("ws/cost", MeasuredFigures.stepCost),
-      ("mc/evolution", {
-        let firstModel = $0.grouped(by: \.model).first?.runs ?? []
-        return try CoherenceFigures.evolution($0) + CoherenceFigures.byEpochAndLoss(FigureSource(runs: firstModel))
-          + $0.reportFigures("coherence-by-layer")
-      }),
+      ("mc/evolution", { try CoherenceFigures.trajectory($0) + $0.reportFigures("coherence-by-layer") }),
       ("mc/measures", { CoherenceFigures.measures($0) + MeasuredFigures.growth($0) }),
       ("gm/coherence", CoherenceFigures.byEpochAndLoss),
       ("gm/m3", RobustFigures.m3),
