@@ -11,6 +11,9 @@ extension Dataset {
   public func imageTensor(at indices: [Int], device: Device = .cpu) throws -> Tensor {
     switch storage {
     case .memory(let images): return try images.withUnsafeBytes { try tensor($0, at: indices, device: device) }
+    case .windows:
+      let bytes = try ByteStorage(count: indices.count * exampleSize) { try copyBytes(of: indices, into: $0) }
+      return try bytes.withUnsafeBytes { try tensor($0, device: device) }
     case .files(let files):
       try check(indices)
       let stream = DecodeStream(files, plan: ListPlan(indices, size: indices.count))

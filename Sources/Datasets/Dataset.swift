@@ -15,6 +15,8 @@ public enum Split: String, Sendable, Codable, CaseIterable {
 public enum ExampleStorage: Sendable {
   /// In memory: count × channels × height × width bytes, row-major, 0 ... 255.
   case memory(ByteStorage)
+  /// In memory too, as windows into the same bytes.
+  case windows(ByteWindows)
   /// In files, decoded when they are needed.
   case files(ImageFiles)
 }
@@ -54,7 +56,7 @@ public struct Dataset: Sendable {
   /// What a person should know about how it was read, such as files that were missing.
   public var notes: [String] = []
 
-  /// The images when they are in memory: count × channels × height × width bytes, row-major, 0 ... 255.
+  /// The images when they are in memory one after the other: count × channels × height × width bytes, row-major, 0 ... 255.
   public var images: ByteStorage? { if case .memory(let bytes) = storage { bytes } else { nil } }
   /// Number of examples.
   public var count: Int { labels.count }
@@ -95,6 +97,11 @@ public struct Dataset: Sendable {
           "\(name) (\(split.rawValue)): \(images.count) image bytes do not make \(labels.count) examples of "
             + "\(size) bytes.")
       }
+    case .windows(let windows):
+      guard windows.count == labels.count, windows.length == size else {
+        throw DatasetError(
+          "\(name) (\(split.rawValue)): there are \(windows.count) windows for \(labels.count) examples.")
+      }
     case .files(let files):
       guard files.count == labels.count, files.imageSize == size else {
         throw DatasetError("\(name) (\(split.rawValue)): there are \(files.count) files for \(labels.count) examples.")
@@ -119,6 +126,7 @@ public struct Dataset: Sendable {
     let part: ExampleStorage =
       switch storage {
       case .memory(let images): .memory(images.prefix(n * exampleSize))
+      case .windows(let windows): .windows(windows.selecting(0..<n))
       case .files(let files): .files(files.selecting(0..<n))
       }
     return try with(part, labels: Array(labels[0..<n]), paths: paths?.selecting(0..<n))
@@ -136,6 +144,7 @@ public struct Dataset: Sendable {
     let chosen: ExampleStorage =
       switch storage {
       case .memory: .memory(try ByteStorage(count: total) { buffer in try copyBytes(of: indices, into: buffer) })
+      case .windows(let windows): .windows(windows.selecting(indices))
       case .files(let files): .files(files.selecting(indices))
       }
     return try with(chosen, labels: indices.map { labels[$0] }, paths: paths?.selecting(indices))
@@ -200,6 +209,7 @@ extension Dataset {
       try images.withUnsafeBytes { source in
         for (place, index) in indices.enumerated() { try body(source.row(index, of: size), place) }
       }
+    case .windows(let windows): try windows.forEach(of: indices, body)
     case .files(let files):
       let stream = DecodeStream(files, plan: ListPlan(Array(indices), size: 64))
       var place = 0
@@ -217,6 +227,7 @@ extension Dataset {
   func forEachPart(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
     switch storage {
     case .memory(let images): try images.withUnsafeBytes { try body($0) }
+    case .windows(let windows): try windows.forEach(of: labels.indices) { window, _ in try body(window) }
     case .files(let files):
       let stream = DecodeStream(files, plan: ListPlan(Array(labels.indices), size: 64))
       while let batch = try stream.next() { try body(UnsafeRawBufferPointer(batch.bytes)) }

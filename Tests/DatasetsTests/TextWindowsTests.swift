@@ -9,9 +9,13 @@ import Testing
 
 @Suite struct TextWindowsTests {
   private func windows(_ dataset: Dataset) throws -> [[UInt8]] {
-    let bytes = try #require(dataset.images).withUnsafeBytes { Array($0) }
     let length = dataset.exampleShape[0]
-    return stride(from: 0, to: bytes.count, by: length).map { Array(bytes[$0..<$0 + length]) }
+    let bytes = try ByteStorage(count: dataset.count * length) {
+      try dataset.copyBytes(of: dataset.labels.indices, into: $0)
+    }
+    return bytes.withUnsafeBytes { all in
+      stride(from: 0, to: all.count, by: length).map { Array(all[$0..<$0 + length]) }
+    }
   }
 
   private func load(
@@ -44,6 +48,14 @@ import Testing
     let part = try DatasetLoader.load(
       name: "text:4", split: .train, directory: scratch.path("a.txt"), count: 5)
     #expect(try windows(part) == Array(windows(train).prefix(5)))
+    #expect(try windows(train.subset(indices: [7, 0, 7])) == [7, 0, 7].map { try windows(train)[$0] })
+    #expect(try windows(train.subset(first: 2)) == Array(windows(train).prefix(2)))
+    // As if the windows lay one after the other.
+    let apart = try Dataset(
+      name: train.name, split: .train, exampleShape: [4], classNames: train.classNames,
+      images: ByteStorage(windows(train).flatMap { $0 }), labels: train.labels)
+    #expect(try apart.contentChecksum() == train.contentChecksum())
+    expectError("Example 156 was asked for") { _ = try train.imageTensor(at: [3, 156]) }
     let other = try load(scratch.path("a.txt"), "text:4", .train) { $0.testSeed = 2 }
     #expect(try windows(other) != windows(train) && Set(windows(other)) == Set(windows(train)))
     #expect(try train.imageTensor(at: [3]).values(as: Int.self) == windows(train)[3].map { Int($0) })

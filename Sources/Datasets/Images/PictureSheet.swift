@@ -133,6 +133,7 @@ public struct PictureSheet: Sendable, Equatable {
       try images.withUnsafeBytes {
         try decoder.take($0.row(index, of: dataset.exampleSize), channels: channels, size: size)
       }
+    case .windows: throw DatasetError("Examples of \(dataset.name) are no pictures.")
     case .files(let files): size = try decoder.open(files.fullPath(index))
     }
     let (view, width, height) = view(of: size)

@@ -19,7 +19,7 @@ public enum TextWindows {
   public static let usualLength = 64
   /// The lengths that windows can have.
   public static let lengths = 1...4096
-  /// The bytes of all windows that are kept in memory at most.
+  /// The bytes of all texts at most.
   static let greatestSize = 1 << 31
 
   /// The length of the windows of a name `text` or `text:LENGTH`; nil for any other name.
@@ -66,18 +66,27 @@ public enum TextWindows {
     let held = try HeldOutShare(options)
     try held.check(split, of: path)
     var (sums, texts): ([String: String], [Data]) = ([:], [])
-    var starts: [(text: Int, start: Int)] = []
+    // Where windows start in all texts one after the other.
+    var (starts, size): ([UInt32], Int) = ([], 0)
     for file in try files(at: path) {
       let bytes = try FileReading.bytes(of: file, limit: greatestSize)
+      guard size + bytes.count <= greatestSize else {
+        throw DatasetError(
+          "\(path) has more than \(greatestSize >> 30) GiB of text with \(file).",
+          remedy: "Take fewer or shorter files.")
+      }
       sums[URL(fileURLWithPath: file).lastPathComponent] = hexadecimal(SHA256.hash(data: bytes))
       let part = try self.part(of: bytes.count, length, split, held, file)
       let step = options.example == .token ? 1 : length
-      starts += stride(from: part.lowerBound, through: part.upperBound - length - 1, by: step).map { (texts.count, $0) }
+      for start in stride(from: part.lowerBound, through: part.upperBound - length - 1, by: step) {
+        starts.append(UInt32(truncatingIfNeeded: size + start))
+      }
       texts.append(bytes)
+      size += bytes.count
     }
     var generator = SeededGenerator(seed: options.testSeed, stream: .testExamples, index: split == .train ? 0 : 1)
     generator.shuffle(&starts)
-    var dataset = try windows(starts, of: texts, length, split, count, name)
+    var dataset = try windows(starts, of: joined(texts, size), length, split, count, name)
     (dataset.vocabulary, dataset.testFraction) = (256, held.recorded)
     (dataset.predictsAll, dataset.sourceChecksums) = (options.example == .sequence, sums)
     return dataset
@@ -98,8 +107,18 @@ public enum TextWindows {
     return part
   }
 
+  private static func joined(_ texts: [Data], _ size: Int) throws -> ByteStorage {
+    try ByteStorage(count: size) { buffer in
+      var rest = buffer[...]
+      for text in texts {
+        UnsafeMutableRawBufferPointer(rebasing: rest).copyBytes(from: text)
+        rest = rest.dropFirst(text.count)
+      }
+    }
+  }
+
   private static func windows(
-    _ starts: [(text: Int, start: Int)], of texts: [Data], _ length: Int, _ split: Split, _ count: Int?, _ name: String
+    _ starts: [UInt32], of text: ByteStorage, _ length: Int, _ split: Split, _ count: Int?, _ name: String
   ) throws -> Dataset {
     let number = count ?? starts.count
     guard number >= 1, number <= starts.count else {
@@ -107,23 +126,11 @@ public enum TextWindows {
         "\(number) examples were asked for, but \(name) (\(split.rawValue)) has \(starts.count).",
         remedy: "Ask for a number between 1 and \(starts.count).")
     }
-    guard let size = checkedProduct([number, length]), size <= greatestSize else {
-      throw DatasetError(
-        "\(number) windows of \(length) bytes take more than \(greatestSize >> 30) GiB.",
-        remedy: "Take fewer (--subset, --test-subset) or shorter ones, or whole sequences (--example sequence).")
-    }
-    var labels = [Int](repeating: 0, count: number)
-    let storage = try ByteStorage(count: size) { buffer in
-      for (place, window) in starts.prefix(number).enumerated() {
-        texts[window.text].withUnsafeBytes { text in
-          let end = window.start + length
-          buffer.row(place, of: length).copyMemory(from: UnsafeRawBufferPointer(rebasing: text[window.start..<end]))
-          labels[place] = Int(text[end])
-        }
-      }
-    }
+    let chosen = Array(starts.prefix(number))
+    let labels = text.withUnsafeBytes { bytes in chosen.map { Int(bytes[Int($0) + length]) } }
     return try Dataset(
-      name: name, split: split, exampleShape: [length], classNames: classNames, images: storage, labels: labels)
+      name: name, split: split, exampleShape: [length], classNames: classNames,
+      storage: .windows(ByteWindows(text, starts: chosen, length: length)), labels: labels, sourceChecksums: [:])
   }
 
   /// The file itself, or the files of a folder in the order of their names; hidden ones and folders inside are left out.
