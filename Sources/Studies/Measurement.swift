@@ -58,11 +58,17 @@ protocol MeasuredRule: ClaimRule {
   /// The kind of measurement that the rule reads.
   var kind: String { get }
 
+  /// All kinds, where a claim's parts are measured apart.
+  var kinds: [String] { get }
+
   /// What the measurements were made on, in a few words.
   var basis: String { get }
 
   /// Whether the measurements say enough for the claim to be on the score card.
   func isSpokenAbout(by measurements: [Measurement]) -> Bool
+
+  /// Judges all of them.
+  func judge(_ measurements: [Measurement]) -> Judgement
 
   /// Judges one measurement of the kind; `missing` quantities are named by the assessment.
   func judge(_ measurement: Measurement) -> Judgement
@@ -71,10 +77,14 @@ protocol MeasuredRule: ClaimRule {
 extension MeasuredRule {
   var basis: String { "computed without training" }
 
-  func isSpokenAbout(by measurements: [Measurement]) -> Bool { measurements.contains { $0.kind == kind } }
+  var kinds: [String] { [kind] }
 
-  /// Judges all measurements of the kind, seed by seed.
-  func judge(_ measurements: [Measurement]) -> Judgement {
+  func isSpokenAbout(by measurements: [Measurement]) -> Bool { measurements.contains { kinds.contains($0.kind) } }
+
+  func judge(_ measurements: [Measurement]) -> Judgement { judge(measurements, of: kind) }
+
+  /// Judges all measurements of a kind, seed by seed.
+  func judge(_ measurements: [Measurement], of kind: String) -> Judgement {
     let own = measurements.filter { $0.kind == kind }
     guard let first = own.first else {
       return Judgement(
@@ -86,7 +96,7 @@ extension MeasuredRule {
 
   func verdicts(on evidence: Evidence) -> [Verdict] {
     guard evidence.isWanted || isSpokenAbout(by: evidence.measurements) else { return [] }
-    let own = evidence.measurements.filter { $0.kind == kind }
+    let own = evidence.measurements.filter { kinds.contains($0.kind) }
     let judgement = judge(own)
     let basis = own.isEmpty ? "no measurement" : self.basis
     return [
@@ -98,12 +108,12 @@ extension MeasuredRule {
 }
 
 extension Assessment {
-  /// The values of quantities, in their order; nil when one is missing, which is then named.
-  mutating func take(_ quantities: [String], of measurement: Measurement) -> [Double]? {
+  /// The values of quantities, in their order; nil when one is missing, which is then named. `where` follows their names.
+  mutating func take(_ quantities: [String], of measurement: Measurement, where place: String = "") -> [Double]? {
     for quantity in quantities where measurement[quantity] == nil { miss("\(quantity) in \(measurement.name)") }
     let values = quantities.compactMap { measurement[$0] }
     guard values.count == quantities.count else { return nil }
-    for (quantity, value) in zip(quantities, values) { note(quantity.replacing("_", with: " "), value) }
+    for (quantity, value) in zip(quantities, values) { note(quantity.replacing("_", with: " ") + place, value) }
     return values
   }
 }

@@ -82,18 +82,24 @@ import TestSupport
       measurement(name, values, with: changes)
     }
     let dear = ["ratio_rm3_low": 1.012, "ratio_rm3_high": 1.02]
-    try expect("WS-7", .held, of: [at()])
-    try expect("WS-7", .inconclusive, of: [at(["ratio_rm3_high": 1.02])], saying: "RM3's step", "beyond 1 %")
-    try expect("WS-7", .didNotHold, of: [at(dear)], saying: "RM3 takes at least 1 % longer")
+    let other = at(name: WS7.fullyConnected)
+    try expect("WS-7", .held, of: [at(), other])
+    try expect("WS-7", .inconclusive, of: [at()], saying: "(b) inconclusive", "step-cost-perceptron")
     try expect(
-      "WS-7", .didNotHold, of: [at(["ratio_m3_low": 1.3, "ratio_m3_high": 1.4])],
+      "WS-7", .inconclusive, of: [at(["ratio_rm3_high": 1.02]), other], saying: "(a) inconclusive", "RM3's step",
+      "beyond 1 %")
+    try expect("WS-7", .didNotHold, of: [at(dear), other], saying: "(a) did not hold: RM3 takes at least 1 % longer")
+    try expect(
+      "WS-7", .didNotHold, of: [at(), at(dear, name: WS7.fullyConnected)], saying: "(b) did not hold", "(a) held")
+    try expect(
+      "WS-7", .didNotHold, of: [at(["ratio_m3_low": 1.3, "ratio_m3_high": 1.4]), other],
       saying: "M3 takes at least 30 % longer")
-    try expect("WS-7", .inconclusive, of: [at(["rounds": 5])], saying: "20 rounds")
-    try expect("WS-7", .inconclusive, of: [at(["ratio_m3": Double?.none])], saying: "ratio_m3")
+    try expect("WS-7", .inconclusive, of: [at(["rounds": 5]), other], saying: "20 rounds")
+    try expect("WS-7", .inconclusive, of: [at(["ratio_m3": Double?.none]), other], saying: "ratio_m3")
     // Several runs have to agree.
-    let two = [at(name: "step-cost-seed1"), at(dear, name: "step-cost-seed2")]
+    let two = [at(name: "step-cost-seed1"), at(dear, name: "step-cost-seed2"), other]
     try expect("WS-7", .inconclusive, of: two, saying: "1 of 2 seeds")
-    try expect("WS-7", .held, of: [two[0], at(name: "step-cost-seed2")], saying: "in each of 2 seeds")
+    try expect("WS-7", .held, of: [two[0], at(name: "step-cost-seed2"), other], saying: "in each of 2 seeds")
   }
 
   @Test func orderOfLearning() throws {

@@ -5,7 +5,6 @@
 
 #include <cmath>
 
-#include "../bounds.h"
 #include "image_norm.h"
 
 namespace coherent {

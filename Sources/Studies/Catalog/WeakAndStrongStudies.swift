@@ -46,7 +46,8 @@ extension StudyCatalog {
     // RM3 takes the median of mini-batches, M3 of the thirds of one: groups of equal size are in mini-batches three
     // times as large. Both sizes divide MNIST's 60 000, so that no short mini-batch is left at the end of an epoch.
     let base = request.by(
-      smoke: Setting.digits(batch: 51), small: Setting.mnist(model: "mlp:256,256,256", batch: 32, epochs: 40),
+      smoke: Setting.digits(examples: 96, model: "resnet8", batch: 24),
+      small: Setting.mnist(model: "mlp:256,256,256", batch: 32, epochs: 40),
       paper: Setting.imageNet(model: "resnet18")
     ).with { $0.noiseKind = .uniform }
     let m = request.by(smoke: 102, small: 960, paper: 2640)
@@ -216,9 +217,9 @@ extension StudyCatalog {
     question: "How much longer is a step with RM3 or M3 than one of SGD?",
     paper: Paper.weakAndStrong, section: "§3.3", claims: ["WS-7"],
     scales: [
-      .smoke: "built-in digits, 1×32, 21 rounds",
-      .small: "2000 images of CIFAR-10, ResNet-32, batch 33, 201 rounds of 5 steps",
-      .paper: "images at 224×224, ResNet-18, batch 264, 201 rounds",
+      .smoke: "built-in digits, ResNet-8 and 1×32, 21 rounds",
+      .small: "2000 images of CIFAR-10, ResNet-32 and 1×2048, batch 33, 201 rounds of 5 steps",
+      .paper: "images at 224×224, ResNet-18 and 1×64, batch 264, 201 rounds",
     ]
   ) { request in
     let setting = request.by(
@@ -227,6 +228,12 @@ extension StudyCatalog {
     )
     // A round moves by some 2.5 %: with 21 of them the interval of a median is wider than the percent in question.
     let (rounds, steps) = request.by(smoke: (21, 2), small: (201, 5), paper: (201, 1))
-    return [.computing("step-cost", "steps in turns", .stepCost(setting, rounds: rounds, stepsPerRound: steps))]
+    let fullyConnected = setting.with { $0.model = request.by(smoke: "mlp:32", small: "mlp:2048", paper: "mlp:64") }
+    return [
+      .computing("step-cost", "steps in turns", .stepCost(setting, rounds: rounds, stepsPerRound: steps)),
+      .computing(
+        WS7.fullyConnected, "the same without convolutions",
+        .stepCost(fullyConnected, rounds: rounds, stepsPerRound: steps)),
+    ]
   }
 }

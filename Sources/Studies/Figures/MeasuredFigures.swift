@@ -39,11 +39,30 @@ enum MeasuredFigures {
     ]
   }
 
-  /// Step times of RM3 and M3 relative to SGD's.
+  /// Step times of RM3 and M3 relative to SGD's, by the kind of network.
   static func stepCost(_ source: FigureSource) -> [Figure?] {
-    let bars = [("sgd", "SGD", 1.0), ("rm3", "RM3", 1.01), ("m3", "M3", 1.3)].compactMap { key, name, paper in
+    let networks = [("step-cost", "network for images"), (WS7.fullyConnected, "fully connected")]
+    let panels = networks.filter { kind, _ in !source.measurements(kind).isEmpty }.map { kind, name in
+      let seconds = values(source, kind, "seconds_sgd").map { String(format: "%.3g ms", $0 * 1000) }
+      return FigureBars.Panel("\(name), SGD: \(seconds.joined(separator: ", "))", bars: stepCost(source, kind))
+    }
+    let rounds = values(source, "step-cost", "rounds").first.map { " over \(Wording.whole($0)) rounds" } ?? ""
+    return [
+      FigureBars(
+        id: "step-cost", title: "Time of a step, relative to SGD",
+        caption:
+          "Time of a training step relative to SGD’s in the same round: the median\(rounds), all optimizers in turn in one "
+          + "run, and its 95 % interval. Lines across the bars: the paper’s values (RM3 less than 1 % more, M3 about 30 % "
+          + "more).",
+        section: "Cost", categories: "Optimizer", y: FigureAxis("Time relative to SGD", including: [0]), panels: panels
+      ).figure()
+    ]
+  }
+
+  private static func stepCost(_ source: FigureSource, _ kind: String) -> [FigureBar] {
+    [("sgd", "SGD", 1.0), ("rm3", "RM3", 1.01), ("m3", "M3", 1.3)].compactMap { key, name, paper in
       func mean(_ ending: String) -> Double? {
-        let ratios = values(source, "step-cost", "\(key == "sgd" ? "seconds" : "ratio")_\(key)\(ending)")
+        let ratios = values(source, kind, "\(key == "sgd" ? "seconds" : "ratio")_\(key)\(ending)")
         return SeedRange(ratios).map { key == "sgd" ? 1 : $0.mean }
       }
       return mean("").map { ratio in
@@ -54,19 +73,6 @@ enum MeasuredFigures {
           note: String(format: "%.3f×", ratio) + interval)
       }
     }
-    let seconds = values(source, "step-cost", "seconds_sgd").map { String(format: "%.3g ms", $0 * 1000) }
-    let rounds = values(source, "step-cost", "rounds").first.map { " over \(Wording.whole($0)) rounds" } ?? ""
-    return [
-      FigureBars(
-        id: "step-cost", title: "Time of a step, relative to SGD",
-        caption:
-          "Time of a training step relative to SGD’s in the same round (\(seconds.joined(separator: ", "))): the "
-          + "median\(rounds), all optimizers in turn in one run, and its 95 % interval. Lines across the bars: the paper’s values (RM3 less than 1 % more, M3 "
-          + "about 30 % more).",
-        section: "Cost", categories: "Optimizer", y: FigureAxis("Time relative to SGD", including: [0]),
-        panels: [.init(bars: bars)]
-      ).figure()
-    ]
   }
 
   /// Time and memory against the number of examples m.
