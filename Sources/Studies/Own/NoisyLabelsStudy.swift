@@ -345,27 +345,24 @@ enum NoisyLabelsFigures {
 
   private static var noises: [NoisyRecipe.Noise] { NoisyRecipe.symmetric + [NoisyRecipe.asymmetric] }
 
-  private static func bars(_ runs: [RunHistory], _ value: (RunHistory) -> Double?) -> [FigureBar] {
-    NoisyRecipe.all.compactMap { recipe in
-      SeedRange(recipe.runs(in: runs).onePerSeed.compactMap(value)).map {
-        FigureBar(recipe.title, value: $0.mean, low: $0.low, high: $0.high)
-      }
-    }
-  }
-
   /// Test accuracy by recipe and noise, of the last weights or of those that noisy held-out labels select.
   private static func board(_ source: FigureSource, at basis: StoppingMoments.Basis) -> Figure? {
     let when = basis == .last ? "at the end of training" : "at the best accuracy on held-out examples with noisy labels"
-    return FigureBars(
+    return FigureMap(
       id: basis == .last ? "noisy-labels" : "noisy-labels-selected",
       title: "Test accuracy after training on noisy labels" + (basis == .last ? "" : ", selected"),
       caption: source.caption(
         "Test accuracy by average, loss and noise, \(when). Everything but what is named is as with SGD; M3 takes mini-batches "
-          + "three times as large, so that all groups have one size."),
-      section: section, categories: "Recipe", y: .accuracy(),
-      panels: noises.map { noise in
-        .init(noise.title, bars: bars(noise.runs(in: source.runs)) { StoppingMoments($0).accuracy(basis) })
-      }
+          + "three times as large, so that all groups have one size. In bold: the best of a column."),
+      section: section, rows: "", columns: "", value: .accuracy(),
+      cells: NoisyRecipe.all.flatMap { recipe in
+        noises.compactMap { noise in
+          let runs = recipe.runs(in: noise.runs(in: source.runs)).onePerSeed
+          return SeedRange(runs.compactMap { StoppingMoments($0).accuracy(basis) }).map {
+            FigureMap.Cell(row: recipe.title, column: noise.title, value: $0.mean, low: $0.low, high: $0.high)
+          }
+        }
+      }, isDense: true
     ).figure()
   }
 
