@@ -361,9 +361,14 @@ void norms(Choices &c) {
       if (!image) return;
       if (c.one_in(3)) residual = about(c, {batch, channels, ct_size(x, 2), ct_size(x, 3)});
       ended(ct_set_requires_gradient(image.handle, c.one_in(2)));
+      Slot slot(c.one_in(3));
+      if (c.one_in(2)) {
+        const int64_t parts = c.one_in(2) ? channels : c.number();
+        ended(ct_group_norm_relu(out.out(), image, parts, weight, bias, c.real(), residual, c.one_in(2), slot.handle));
+        return backward(c, out);
+      }
       const int64_t count = c.one_in(2) ? 0 : c.about(1 + c.byte() % 4);
       const auto groups = ranges(c, batch, count < 0 || count > 16 ? 0 : count);
-      Slot slot(c.one_in(3));
       const ct_batch_norm_options options{c.real(), c.real(), c.one_in(2), c.one_in(2)};
       ended(ct_batch_norm_relu(out.out(), image, weight, bias, mean, variance, residual, options, groups.data(),
                                int64_t(groups.size()), slot.handle));
