@@ -46,8 +46,7 @@ extension StudyCatalog {
     // RM3 takes the median of mini-batches, M3 of the thirds of one: groups of equal size are in mini-batches three
     // times as large. Both sizes divide MNIST's 60 000, so that no short mini-batch is left at the end of an epoch.
     let base = request.by(
-      smoke: Setting.digits(examples: 96, model: "resnet8", batch: 24),
-      small: Setting.mnist(model: "mlp:256,256,256", batch: 32, epochs: 40),
+      smoke: Setting.digits(batch: 51), small: Setting.mnist(model: "mlp:256,256,256", batch: 32, epochs: 40),
       paper: Setting.imageNet(model: "resnet18")
     ).with { $0.noiseKind = .uniform }
     let m = request.by(smoke: 102, small: 960, paper: 2640)
@@ -223,7 +222,8 @@ extension StudyCatalog {
     ]
   ) { request in
     let setting = request.by(
-      smoke: Setting.digits(batch: 51), small: Setting.cifar(model: "resnet32", examples: 2000, batch: 33, epochs: 1),
+      smoke: Setting.digits(examples: 96, model: "resnet8", batch: 24),
+      small: Setting.cifar(model: "resnet32", examples: 2000, batch: 33, epochs: 1),
       paper: Setting.imageNet(model: "resnet18", batch: 264)
     )
     // A round moves by some 2.5 %: with 21 of them the interval of a median is wider than the percent in question.
