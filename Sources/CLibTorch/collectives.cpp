@@ -198,8 +198,8 @@ ct_status *ct_group_gather(ct_group *group, const ct_tensor *target, const ct_te
   return guarded([&] {
     coherent::check(target->value, shard->value);
     at::Tensor to = target->value.view({-1}), from = shard->value.view({-1});
-    TORCH_CHECK_VALUE(to.numel() == group->members.count * from.numel(), "the target must hold ", group->members.count, " shards of ",
-                      from.numel(), " numbers, not ", to.numel());
+    TORCH_CHECK_VALUE(to.numel() == group->members.count * from.numel(), "the target must hold ", group->members.count,
+                      " shards of ", from.numel(), " numbers, not ", to.numel());
     group->transfer(
         to, from, [&](coherent::cuda::Nccl &nccl) { nccl.gather(to, from, group->members.watch()); },
         [&](at::Tensor to, at::Tensor from) { group->engine->_allgather_base(to, from)->wait(); });

@@ -124,6 +124,7 @@ std::function<void()> Members::watch() {
   };
 }
 
+// The ranks that have ended by themselves; empty for none.
 std::string Members::names_of_gone() {
   std::string names;
   for (int64_t r = 0; r < count; ++r) {
@@ -132,6 +133,7 @@ std::string Members::names_of_gone() {
   return names;
 }
 
+// What other ranks say of themselves: that they have ended, or cannot go on; empty for nothing.
 std::string Members::trouble_of_others() {
   if (const std::string gone = names_of_gone(); !gone.empty()) return gone + ended;
   for (int64_t r = 0; r < count; ++r) {
@@ -189,6 +191,8 @@ void Members::open() {
   TORCH_CHECK(false, "rank 0 cannot listen at ", place, ": ", reason);
 }
 
+// Rank 0 says that all have come, or who has not, and the others go by what it says: it keeps the names, and leaves with
+// them. Who loses patience before it counts as gone.
 void Members::wait_for_all() {
   const auto end = Clock::now() + timeout;
   std::vector<std::string> keys;
@@ -216,6 +220,7 @@ void Members::wait_for_all() {
   }
 }
 
+// For those that still wait; who has left cannot be told any more.
 void Members::leave_early(std::initializer_list<const char *> keys) {
   try {
     for (const char *kind : keys) set(kind, "1");
@@ -223,6 +228,7 @@ void Members::leave_early(std::initializer_list<const char *> keys) {
   }
 }
 
+// Who did not come in time, and who did; empty if the last came just now.
 std::string Members::absence(const std::vector<std::string> &keys) {
   std::string present, missing;
   for (int64_t r = 0; r < count; ++r) {
@@ -234,6 +240,7 @@ std::string Members::absence(const std::vector<std::string> &keys) {
   return missing + " did not come within " + seconds(timeout) + "; present are " + present;
 }
 
+// The store stays until the ranks that came have read the verdict, each within a moment if it lives.
 void Members::await_readers(const std::vector<std::string> &keys) {
   const auto end = Clock::now() + silence;
   for (int64_t r = 1; r < count; ++r) {
@@ -291,6 +298,8 @@ std::string Members::explanation(const std::string &reason) {
   }
 }
 
+// The store goes with rank 0, and the others ask it whose fault it was, each when its own work lets it: as long as they
+// live, and no longer than a call may take.
 void Members::await_questions(std::vector<int64_t> living, std::vector<int64_t> beats) {
   const auto end = Clock::now() + timeout;
   auto next = Clock::now() + silence;
