@@ -205,6 +205,15 @@ int64_t ct_peak_resident_bytes(void) {
 #endif
 }
 
+double ct_processor_seconds(void) {
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+  const auto seconds = [](const timeval &time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 ct_status *ct_generator_create(ct_generator **out, ct_device d, uint64_t seed) {
   return guarded([&] {
     const auto device = coherent::device(d);

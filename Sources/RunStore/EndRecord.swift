@@ -12,6 +12,8 @@ public struct EndRecord: Sendable, Equatable {
   public var status: RunManifest.Status
   /// Seconds of training, evaluations and probes, in all attempts; nil for a run that was not stopped in order.
   public var wallSeconds: Double?
+  /// Seconds of processors in them, which pauses and neighbours do not lengthen; nil also for a run of an older program.
+  public var processorSeconds: Double?
   /// Loss and accuracy at the run's last evaluation.
   public var metrics: MetricRecord
 
@@ -27,8 +29,8 @@ public struct EndRecord: Sendable, Equatable {
     let last = metrics.map(\.step).max()
     return metrics.filter { $0.step == last }.map {
       EndRecord(
-        run: name, seed: manifest.seed, status: manifest.status, wallSeconds: manifest.summary?.wallSeconds, metrics: $0
-      )
+        run: name, seed: manifest.seed, status: manifest.status, wallSeconds: manifest.summary?.wallSeconds,
+        processorSeconds: manifest.summary?.processorSeconds, metrics: $0)
     }
   }
 
@@ -39,10 +41,10 @@ public struct EndRecord: Sendable, Equatable {
 }
 
 extension EndRecord {
-  static let columns = ["run", "seed", "status", "wall_seconds"] + MetricRecord.schema.names
+  static let columns = ["run", "seed", "status", "wall_seconds", "processor_seconds"] + MetricRecord.schema.names
 
   private var line: String {
-    ([run.cell, "\(seed)", status.rawValue, wallSeconds.cell].map(CSV.quoted) + [CSV.lines([metrics])]).joined(
-      separator: ",")
+    ([run.cell, "\(seed)", status.rawValue, wallSeconds.cell, processorSeconds.cell].map(CSV.quoted)
+      + [CSV.lines([metrics])]).joined(separator: ",")
   }
 }

@@ -42,6 +42,7 @@ extension RunSummary {
   fileprivate func check(_ check: NumberCheck) throws {
     try check.require(steps, "summary.steps", in: RecordRange.whole)
     try check.require(wallSeconds, "summary.wall_seconds", in: RecordRange.amount)
+    try check.require(processorSeconds, "summary.processor_seconds", in: RecordRange.amount)
     try check.require(peakRSSBytes, "summary.peak_rss_bytes", in: RecordRange.bytes)
     let moments = [(last, "last"), (best, "best"), (validationSelected, "validation_selected")]
     for (moment, name) in moments {

@@ -309,22 +309,25 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var steps: Int?
   /// Seconds spent, evaluations included, over all resumed parts.
   public var wallSeconds: Double?
+  /// Seconds that the process had of processors meanwhile, in all its threads; of the first rank where there are several.
+  public var processorSeconds: Double?
   /// The largest resident memory of the process, in bytes.
   public var peakRSSBytes: Int?
 
   /// A summary from its fields.
   public init(
     last: Moment? = nil, best: Moment? = nil, validationSelected: Moment? = nil, steps: Int? = nil,
-    wallSeconds: Double? = nil, peakRSSBytes: Int? = nil
+    wallSeconds: Double? = nil, processorSeconds: Double? = nil, peakRSSBytes: Int? = nil
   ) {
     (self.last, self.best, self.validationSelected, self.steps) = (last, best, validationSelected, steps)
-    (self.wallSeconds, self.peakRSSBytes) = (wallSeconds, peakRSSBytes)
+    (self.wallSeconds, self.processorSeconds, self.peakRSSBytes) = (wallSeconds, processorSeconds, peakRSSBytes)
   }
 
   private enum CodingKeys: String, CodingKey {
     case last, best, steps
     case validationSelected = "validation_selected"
     case wallSeconds = "wall_seconds"
+    case processorSeconds = "processor_seconds"
     case peakRSSBytes = "peak_rss_bytes"
   }
 }

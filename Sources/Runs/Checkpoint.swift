@@ -27,6 +27,8 @@ struct Checkpoint: Codable, Sendable, Equatable {
   var milestones: Milestones
   var logs: RunLogOffsets
   var seconds: Double
+  /// nil in a checkpoint of a program that did not count them.
+  var processorSeconds: Double?
   var weights: File
   var state: File
   /// CRC-32 of this description as written with 0 here.
@@ -182,12 +184,16 @@ struct Checkpoint: Codable, Sendable, Equatable {
     return checkpoint
   }
 
+  /// The time that the run had taken.
+  var spent: TimeSpent { TimeSpent(wall: seconds, processor: processorSeconds) }
+
   private var isPossible: Bool {
     let moments = [milestones.last, milestones.best, milestones.selected].compactMap { $0 }
     let steps = [step, sampler.epoch] + moments.map(\.step)
     let bytes = [weights.bytes, state.bytes] + logs.bytes.values
     return steps.allSatisfy { (0...TrainingSettings.maximumSteps).contains($0) }
       && bytes.allSatisfy { (0...(1 << 50)).contains($0) } && (0...1e12).contains(seconds)
+      && (0...1e12).contains(processorSeconds ?? 0)
       && moments.flatMap { [$0.trainAccuracy, $0.testAccuracy, $0.validationAccuracy] }.allSatisfy { accuracy in
         accuracy.map { $0.isNaN || (0...1).contains($0) } ?? true
       }
@@ -243,14 +249,15 @@ extension Checkpoint {
   /// checkpoints before it stay.
   ///
   /// - Parameter model: the model's name.
-  static func save(_ trainer: Trainer, model: String, in folder: URL, logs: RunLogOffsets, seconds: Double) throws {
+  static func save(_ trainer: Trainer, model: String, in folder: URL, logs: RunLogOffsets, spent: TimeSpent) throws {
     defer { prune(in: folder, keeping: 2) }
     let (name, state) = (name(step: trainer.step), try trainer.state())
     let weights = try write(trainer.weights(), as: name + weightsEnding, in: folder)
     let arrays = try write(state.arrays, as: name + stateEnding, in: folder)
     var checkpoint = Checkpoint(
       step: state.step, model: model, parameterCount: trainer.store.count, sampler: state.sampler,
-      milestones: state.milestones, logs: logs, seconds: seconds, weights: weights, state: arrays)
+      milestones: state.milestones, logs: logs, seconds: spent.wall, processorSeconds: spent.processor,
+      weights: weights, state: arrays)
     try checkpoint.write(in: folder)
   }
 

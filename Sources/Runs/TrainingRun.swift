@@ -27,11 +27,9 @@ public final class TrainingRun {
   private var manifest: RunManifest
   /// The right to write the directory, from the start to the end of `train`.
   private var lock: DirectoryLock?
-  // Not the time of day, which somebody may set meanwhile.
-  private let started = ContinuousClock.now
   private var lastCheckpoint = ContinuousClock.now
   private var checkpointSchedule: CheckpointSchedule
-  private let secondsBefore: Double
+  private let clock: RunClock
   private let keepPolicy: KeepPolicy
   /// What is to be said of the run's new length, once it trains.
   private var extensionNote: String?
@@ -123,7 +121,7 @@ public final class TrainingRun {
       try directory.write(skipped: skipped.map { SkippedRecord(path: $0.path, reason: $0.reason) })
     }
     try directory.write(manifest: manifest)
-    secondsBefore = 0
+    clock = RunClock()
     if directory.holdsReplacedRun {
       notes.append(
         "the earlier run is kept in \(directory.url.path)/.replaced until the first checkpoint of this one is written")
@@ -207,7 +205,7 @@ public final class TrainingRun {
         "the run was trained by \(Self.rankCount(ranksBefore)) and continues with \(Self.rankCount(ranks)): its last bits "
           + "may differ")
     }
-    secondsBefore = checkpoint?.seconds ?? 0
+    clock = RunClock(after: checkpoint?.spent ?? .init())
     if let checkpoint {
       if changesLength { try Self.check(trainer.steps, isEnoughAfter: checkpoint.step) }
       try checkpoint.restore(trainer, model: model, in: directory.checkpoints)
@@ -329,8 +327,6 @@ public final class TrainingRun {
     if let dynamics = results.dynamics { try directory.write(dynamics: dynamics.safetensors(step: trainer.step)) }
   }
 
-  private var seconds: Double { secondsBefore + started.secondsAgo }
-
   private func isCheckpointDue(_ step: Int) -> Bool {
     trainer.isFinished || checkpointSchedule.isDue(step, after: lastCheckpoint.secondsAgo)
   }
@@ -339,7 +335,7 @@ public final class TrainingRun {
     let begin = ContinuousClock.now
     let lengths = try log.flush()
     try notePrivacy()
-    try Checkpoint.save(trainer, model: manifest.model, in: directory.checkpoints, logs: lengths, seconds: seconds)
+    try Checkpoint.save(trainer, model: manifest.model, in: directory.checkpoints, logs: lengths, spent: clock.spent)
     logs = lengths
     try directory.discardReplaced()
     lastCheckpoint = ContinuousClock.now
@@ -357,13 +353,13 @@ public final class TrainingRun {
   private func finish(_ status: RunManifest.Status, _ log: RunLogWriter) throws {
     if status != .diverged { try directory.write(examples: exampleRecords()) }
     if status != .diverged { try log.append(RunEvent(kind: status.rawValue, step: trainer.step)) }
-    let milestones = trainer.milestones
+    let (milestones, spent) = (trainer.milestones, clock.spent)
     manifest.status = status
     manifest.privacy = .init(of: trainer)
     manifest.extra["exchange"] = trainer.group?.isDirect.map { $0 ? "nccl" : "host" }
     manifest.summary = RunSummary(
       last: milestones.last, best: milestones.best, validationSelected: milestones.selected, steps: trainer.step,
-      wallSeconds: seconds, peakRSSBytes: Runtime.peakResidentBytes)
+      wallSeconds: spent.wall, processorSeconds: spent.processor, peakRSSBytes: Runtime.peakResidentBytes)
     try log.close()
     // The one before was there to go on from, and a grid of large models would fill a disk with them. It goes before the
     // run is complete, as nothing is done to a complete one any more; the last has to be there until then.
@@ -403,8 +399,4 @@ extension LearningRate {
     return "From here on the cosine has the new length: the learning rate continues at \(rate(steps)), not at "
       + "\(rate(planned)), and the run differs from one planned with this length from the start"
   }
-}
-
-extension ContinuousClock.Instant {
-  fileprivate var secondsAgo: Double { (ContinuousClock.now - self) / .seconds(1) }
 }

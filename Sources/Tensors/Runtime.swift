@@ -94,6 +94,10 @@ public enum Runtime {
   /// Peak resident memory of this process, in bytes.
   public static var peakResidentBytes: Int { Int(ct_peak_resident_bytes()) }
 
+  /// Seconds that this process has had of processors, in all threads: unlike the time on a clock it does not grow while
+  /// the process is stopped or waits its turn.
+  public static var processorSeconds: Double { ct_processor_seconds() }
+
   /// Handles that the calling thread made less those it freed, for leak checks: the difference over a synchronous piece
   /// of work is what it left behind, whatever other threads do.
   public static var liveHandles: LiveHandles {

@@ -23,7 +23,7 @@ import TestSupport
     ("batch_size", "9223372036854775807"), ("batch_size", "-1"), ("planned_steps", "4611686018427387904"),
     ("noise.rate", "1e300"), ("noise.rate", "-0.5"), ("noise.realised_rate", "7"), ("dataset.classes", "-9"),
     ("dataset.train_examples", "9223372036854775807"), ("summary.steps", "-1"), ("summary.wall_seconds", "1e300"),
-    ("summary.wall_seconds", "-1"), ("summary.peak_rss_bytes", "9223372036854775807"),
+    ("summary.wall_seconds", "-1"), ("summary.processor_seconds", "-1"), ("summary.peak_rss_bytes", "9223372036854775807"),
     ("summary.last.step", "9223372036854775807"), ("summary.last.train_accuracy", "1e300"),
     ("machine.threads", "-1"), ("parameter_count", "9223372036854775807"), ("warmup", "-2"),
     ("dataset.test_fraction", "1e300"), ("learning_rate", "\"inf\""), ("weight_decay", "\"nan\""),

@@ -46,7 +46,7 @@ import TestSupport
     #expect(ends.map(\.metrics) == [metric(100), metric(100, group: "hard, \"late\"")])
     #expect(try ends.allSatisfy { try $0.run == "one" && $0.seed == run.manifest().seed && $0.wallSeconds == 12.5 })
     let lines = EndRecord.table(ends).split(separator: "\n")
-    #expect(lines[0] == "run,seed,status,wall_seconds,epoch,step,split,group,count,loss,acc1,acc5")
+    #expect(lines[0] == "run,seed,status,wall_seconds,processor_seconds,epoch,step,split,group,count,loss,acc1,acc5")
     #expect(lines.count == 3 && lines[1].hasPrefix("one,") && lines[2].contains("\"hard, \"\"late\"\"\""))
   }
 

@@ -60,6 +60,25 @@ import Testing
     try expectSameEnd(reference, path)
   }
 
+  /// Both kinds of time go on from where the attempt before was.
+  @Test func timeIsThatOfAllAttempts() throws {
+    let scratch = try Scratch()
+    let (path, folder, _) = try stoppedRun(scratch)
+    var checkpoint = try #require(try Checkpoint.latest(in: folder))
+    let counted = try #require(checkpoint.processorSeconds)
+    #expect(counted > 0 && counted < 600)
+    (checkpoint.seconds, checkpoint.processorSeconds) = (5000, 3000)
+    try checkpoint.write(in: folder)
+    let run = try resumeRun(path)
+    _ = try run.train()
+    let summary = try #require(try run.directory.manifest().summary)
+    #expect(try #require(summary.wallSeconds) > 5000)
+    let processor = try #require(summary.processorSeconds)
+    #expect(processor > 3000 && processor < 3600)
+    // An attempt that did not count processors leaves the sum unknown.
+    #expect(RunClock(after: TimeSpent(wall: 1, processor: nil)).spent.processor == nil)
+  }
+
   /// No digit of a description can change unnoticed.
   @Test func everyByteOfTheDescriptionCounts() throws {
     let scratch = try Scratch()

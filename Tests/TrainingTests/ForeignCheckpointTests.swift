@@ -18,7 +18,7 @@ import Testing
     return (scratch.path("run"), run.directory.checkpoints)
   }
 
-  @Test(arguments: ["step", "seconds", "nan", "epoch", "log", "milestone"])
+  @Test(arguments: ["step", "seconds", "processor", "nan", "epoch", "log", "milestone"])
   func numbersThatCannotBe(_ what: String) throws {
     let scratch = try Scratch()
     let (path, folder) = try stoppedRun(scratch)
@@ -26,6 +26,7 @@ import Testing
     switch what {
     case "step": checkpoint.step = .max
     case "seconds": checkpoint.seconds = 1e300
+    case "processor": checkpoint.processorSeconds = -1
     case "nan": checkpoint.seconds = -1
     case "log": checkpoint.logs = RunLogOffsets(bytes: checkpoint.logs.bytes.mapValues { _ in .max })
     case "milestone":

@@ -83,7 +83,7 @@ import Testing
       defer { try? FileManager.default.removeItem(at: folder) }
       let first = try Trainer.make(configuration())
       for _ in 0..<stop { _ = try first.update() }
-      try Checkpoint.save(first, model: "mlp:8", in: folder, logs: .init(), seconds: 0)
+      try Checkpoint.save(first, model: "mlp:8", in: folder, logs: .init(), spent: TimeSpent())
       let second = try Trainer.make(configuration())
       try #require(try Checkpoint.latest(in: folder)).restore(second, model: "mlp:8", in: folder)
       for _ in stop..<12 { _ = try second.update() }

@@ -39,6 +39,9 @@ CT_CALL ct_cuda_synchronize(ct_device device);
 // Peak resident memory of the process, in bytes.
 int64_t ct_peak_resident_bytes(void);
 
+// Seconds of processors that the process has had, in user and kernel mode, over all its threads.
+double ct_processor_seconds(void);
+
 // Has the C library keep freed memory for the next allocation instead of returning it to the system; true where it can.
 bool ct_keep_freed_memory(void);
 

@@ -37,14 +37,14 @@ extension StudyCatalog {
     paper: Paper.generalizationMystery, section: "figure 4", claims: ["GM-3"],
     scales: [
       .smoke: "96 built-in digits, ResNet-20, 4 steps",
-      .small: "20 000 images of CIFAR-10, ResNet-20, 100 epochs, batch 32 (M3: 96), 50 % noise, 3 seeds",
+      .small: "10 000 images of CIFAR-10, ResNet-8, 100 epochs, batch 16 (M3: 48), 50 % noise, 3 seeds",
       .paper: "ImageNet, ResNet-50, batch 264, 90 epochs, 50 % noise, 3 seeds",
     ], overridable: ["batch-size", "schedule"]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(examples: 96, model: "resnet20", batch: 24, steps: 4),
-      // Until SGD memorises; the rest of an epoch is left out, as 96 does not divide the examples.
-      small: Setting.cifar(model: "resnet20", examples: 20_000, batch: 32, epochs: 100).with {
+      // Until SGD memorises; the rest of an epoch is left out, as 48 does not divide the examples.
+      small: Setting.cifar(model: "resnet8", examples: 10_000, batch: 16, epochs: 100, lr: 0.05).with {
         ($0.schedule, $0.dropLast) = ("step:31250,46875", true)
       },
       paper: Setting.imageNet(model: "resnet50", batch: 264)
@@ -53,7 +53,7 @@ extension StudyCatalog {
       // Groups as large as SGD's mini-batches, and as many passes.
       let own = base.with {
         guard word == "m3", request.profile == .small else { return }
-        ($0.batchSize, $0.schedule) = (96, "step:10400,15600")
+        ($0.batchSize, $0.schedule) = (48, "step:10400,15600")
       }
       return levelsBySeed(request, levels: [0.5], seeds: 3, own, prefix: word, title: word.uppercased()) {
         $0.optimizer = word

@@ -102,16 +102,14 @@ extension StudyCatalog {
     paper: Paper.weakAndStrong, section: "§3.1 and appendix B, figure 8", claims: ["WS-8"],
     scales: [
       .smoke: "96 built-in digits, ResNet-20, 4 steps",
-      .small: "20 000 images of CIFAR-10, ResNet-32, 80 epochs, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
+      .small: "5000 images of CIFAR-10, ResNet-8, 80 epochs, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
       .paper: "CIFAR-10, ResNet-32, batch 32, 100 000 steps, s = 0, 2, 4, noise 0 and 100 %, 3 seeds",
     ]
   ) { request in
     let base = request.by(
       smoke: Setting.digits(examples: 96, model: "resnet20", batch: 32, steps: 4),
-      // As many steps, half of the paper's, as it takes SGD to memorise.
-      small: Setting.cifar(model: "resnet32", examples: 20_000, epochs: 80).with {
-        $0.schedule = "step:20000,30000,40000"
-      },
+      // As many passes as it takes SGD to memorise, and the paper's schedule in shares of them.
+      small: Setting.cifar(model: "resnet8", examples: 5000, epochs: 80).with { $0.schedule = "step:5000,7500,10000" },
       paper: Setting.cifar(model: "resnet32", examples: 50_000, epochs: 64).with {
         ($0.subset, $0.testSubset, $0.allowMissing) = (nil, nil, false)
         ($0.epochs, $0.steps, $0.schedule, $0.evalEvery) = (nil, 100_000, "step:40000,60000,80000", 5000)
@@ -130,14 +128,14 @@ extension StudyCatalog {
     paper: Paper.weakAndStrong, section: "§4.2 and §4.4, figure 4", claims: ["WS-9", "WS-11"],
     scales: [
       .smoke: "600 built-in digits, 1×32",
-      .small: "20 000 images of CIFAR-10, ResNet-20 to 50 % accuracy, then easy and hard alone for 12 epochs, 3 seeds",
+      .small: "20 000 images of CIFAR-10, ResNet-8 to 50 % accuracy, then easy and hard alone for 20 epochs, 3 seeds",
       .paper: "ImageNet, ResNet-18 to 50 % accuracy, then 500 000 easy and hard alone for 90 epochs, 3 seeds",
     ], overridable: lengths
   ) { request in
     let seeds = request.seeds(3)
     return seeds.flatMap { seed -> [Cell] in
       let sort = CellName.make("sort", seed: seed, of: seeds)
-      let (first, second) = sortingSettings(request, examples: 500_000)
+      let (first, second) = sortingSettings(request, images: 20_000, epochs: 20, atMost: 500_000)
       let folder = "seed-\(seed)"
       let cells = ["easy", "hard"].map { word in
         Cell.training(
@@ -161,11 +159,12 @@ extension StudyCatalog {
     paper: Paper.weakAndStrong, section: "§4.3, figure 5a", claims: ["WS-10"],
     scales: [
       .smoke: "600 built-in digits, 1×32, 8 initialisations",
-      .small: "20 000 images of CIFAR-10, ResNet-20, 8 initialisations, then RM3 and SGD for 60 epochs, 3 seeds",
+      .small: "10 000 images of CIFAR-10, ResNet-8, 8 initialisations, then RM3 and SGD for 60 epochs, 3 seeds",
       .paper: "ImageNet, ResNet-18, 8 initialisations, then RM3 and SGD for 90 epochs, 3 seeds",
     ], overridable: lengths
   ) { request in
-    let (first, second) = sortingSettings(request)
+    // Long enough for SGD, the control, to fit all of them.
+    let (first, second) = sortingSettings(request, images: 10_000, epochs: 60)
     let sorts = (11...18).map { seed in
       Cell.training("sort-\(seed)", "initialisation \(seed), to half accuracy", first.with { $0.seed = UInt64(seed) })
     }
@@ -180,8 +179,6 @@ extension StudyCatalog {
             second.with {
               // The seeds of the sorting runs would see the examples in an order already seen.
               ($0.seed, $0.optimizer) = (100 &+ seed, word)
-              // Long enough for SGD, the control, to fit all of them.
-              if request.profile == .small { $0.epochs = 60 }
               $0.split = request.folder.prepared("difficulty.csv").path
             })
         }
@@ -192,21 +189,28 @@ extension StudyCatalog {
   private static let lengths: Set<String> = ["epochs", "eval-every"]
 
   /// How examples are sorted into easy and hard, and what is trained on them then.
-  private static func sortingSettings(_ request: GridRequest, examples: Int? = nil) -> (
-    TrainingConfiguration, TrainingConfiguration
-  ) {
+  ///
+  /// - Parameters:
+  ///   - images: how many of CIFAR-10, with the small profile.
+  ///   - epochs: passes over what is trained on then, with the small profile.
+  ///   - count: at most so many of either kind are trained on, with the paper's profile.
+  private static func sortingSettings(_ request: GridRequest, images: Int, epochs: Double, atMost count: Int? = nil)
+    -> (
+      TrainingConfiguration, TrainingConfiguration
+    )
+  {
     let first = request.by(
       smoke: Setting.digits(examples: 600, steps: 60).with { $0.evalEvery = 2 },
-      small: Setting.cifar(model: "resnet20", examples: 20_000, epochs: 6, lr: 0.05).with {
-        ($0.schedule, $0.evalEvery) = ("constant", 250)
+      small: Setting.cifar(model: "resnet8", examples: images, epochs: 12, lr: 0.05).with {
+        ($0.schedule, $0.evalEvery) = ("constant", 100)
       }, paper: Setting.imageNet(model: "resnet18", epochs: 10).with { $0.evalEvery = 1000 }
     ).with { $0.stopAccuracy = 0.5 }
     let second = request.by(
       smoke: Setting.digits(examples: 600, batch: 20, steps: 100),
-      small: Setting.cifar(model: "resnet20", examples: 20_000, epochs: 12, lr: 0.05),
+      small: Setting.cifar(model: "resnet8", examples: images, epochs: epochs, lr: 0.05),
       // The rate falls after 30 and 60 passes over what is trained on.
       paper: Setting.imageNet(model: "resnet18").with {
-        if let examples { $0.schedule = "step:\(30 * examples / $0.batchSize),\(60 * examples / $0.batchSize)" }
+        if let count { $0.schedule = "step:\(30 * count / $0.batchSize),\(60 * count / $0.batchSize)" }
       })
     return (first, second)
   }

@@ -412,11 +412,10 @@ enum NoisyLabelsFigures {
     return FigureBars(
       id: "noisy-labels-cost", title: "What the recipes cost",
       caption: source.caption(
-        "Time and peak memory of whole runs, evaluations and probes included, in those of SGD; several ran at a time, so that times "
-          + "are rough."),
+        "Processor time and peak memory of whole runs, evaluations and probes included, in those of SGD."),
       section: section, categories: "Recipe", y: FigureAxis("times SGD", including: [0, 1]),
       panels: [
-        panel("time") { $0.wallSeconds }, panel("peak memory") { $0.peakRSSBytes.map(Double.init) },
+        panel("processor time") { $0.processorSeconds }, panel("peak memory") { $0.peakRSSBytes.map(Double.init) },
       ]
     ).figure()
   }
