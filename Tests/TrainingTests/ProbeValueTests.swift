@@ -266,7 +266,8 @@ import TestSupport
     let run = try startRun(smallConfiguration { $0.checkpointEvery = 20 }, at: scratch.path("run"))
     _ = try run.train(shouldStop: { run.trainer.step == 2 })
     try run.trainer.store.values.detach().narrow(0, from: 0, length: 1).fill(.nan)
-    try Checkpoint.save(run.trainer, model: "mlp:8", in: run.directory.checkpoints, logs: RunLogOffsets(), spent: TimeSpent())
+    try Checkpoint.save(
+      run.trainer, model: "mlp:8", in: run.directory.checkpoints, logs: RunLogOffsets(), spent: TimeSpent())
     let trained = try TrainedModel(run: scratch.path("run"))
     for body in [{ _ = try trained.coherence() }, { _ = try trained.relatedMeasures() }] as [() throws -> Void] {
       let text = message(body)
