@@ -17,27 +17,31 @@ enum Sound {
     let top: [String: Data]
   }
 
-  /// A few steps of a small training with every probe, stopped in the middle. The folder is the fuzzer's to change.
+  /// A small training with every probe.
+  static let configuration = certain("a configuration") {
+    try TrainingConfiguration(
+      yaml: """
+        dataset: digits
+        subset: 16
+        test-subset: 4
+        validation: 4
+        noise: 0.5
+        model: mlp:3
+        batch-size: 3
+        steps: 6
+        eval-every: 2
+        checkpoint-every: 2
+        momentum: 0.9
+        threads: 1
+        probe: [coherence:m=4@every:2, contributions:m=4@every:2, measures:m=4@every:2, push:m=2@every:2]
+        """, source: "seed")
+  }
+
+  /// A few steps of it, stopped in the middle. The folder is the fuzzer's to change.
   static let run: Run = {
     do {
       let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sound-run-\(getpid())")
       try? FileManager.default.removeItem(at: folder)
-      let configuration = try TrainingConfiguration(
-        yaml: """
-          dataset: digits
-          subset: 16
-          test-subset: 4
-          validation: 4
-          noise: 0.5
-          model: mlp:3
-          batch-size: 3
-          steps: 6
-          eval-every: 2
-          checkpoint-every: 2
-          momentum: 0.9
-          threads: 1
-          probe: [coherence:m=4@every:2, contributions:m=4@every:2, measures:m=4@every:2, push:m=2@every:2]
-          """, source: "seed")
       let run = try TrainingRun(
         configuration, at: folder.path, commandLine: ["x"], tool: .init(version: "0"), checksMemory: false)
       _ = try run.train(shouldStop: { run.trainer.step == 4 })

@@ -554,7 +554,7 @@ void batches(Choices &c) {
   // Spoilt so that less is read than is there, or nothing: the memory is the caller's promise.
   const int64_t part = c.one_in(8) ? -c.below(9) : 0;
   ended(ct_gather_rows(out.out(), table.data(), c.one_in(8) ? -1 : rows, features + part, indices.data(),
-                       c.one_in(8) ? -1 : count, scales, offsets, channels));
+                       c.one_in(8) ? -1 : count, scales, offsets, channels, {CT_CPU, 0}));
 }
 
 // A shape that can be had, of more numbers than can be drawn in a moment.

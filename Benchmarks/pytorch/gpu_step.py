@@ -3,7 +3,8 @@
 
 --dtype float32 computes in float32 throughout (TF32 off unless --tf32), bfloat16 by autocast. The device works behind
 Python's back, so a sample is a row of steps between two waits for it. Every eager variant is a fair peer; "compiled" and
-"compiled-graphs", which replays CUDA graphs, are reported beside them. --device cpu is there to try the script.
+"compiled-graphs", which replays CUDA graphs, are reported beside them; "eager-repeatable" takes convolutions that give the
+same bits again, without trying which is fastest. --device cpu is there to try the script.
 """
 
 import itertools
@@ -16,7 +17,7 @@ from torch.nn import functional
 import common
 import conv_models
 
-OPTIMIZERS = {"foreach": {"foreach": True}, "fused": {"fused": True}}
+OPTIMIZERS = {"foreach": {"foreach": True}, "fused": {"fused": True}, "repeatable": {"fused": True}}
 COMPILED = {"compiled": "default", "compiled-graphs": "reduce-overhead"}
 VARIANTS = [f"eager-{name}" for name in OPTIMIZERS] + list(COMPILED)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -97,7 +98,6 @@ def main():
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("error: PyTorch finds no CUDA device here. Try the script with --device cpu.")
     common.use_threads(arguments.threads)
-    torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = arguments.tf32
     described = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     name = f"gpu-sgd-{arguments.model}"
@@ -105,6 +105,8 @@ def main():
                batches_for(arguments.model, arguments.batch, arguments.image)]
     for variant in common.chosen_variants(VARIANTS, arguments.variants):
         torch.manual_seed(1)
+        repeatable = variant == "eager-repeatable"
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = not repeatable, repeatable
         model = build(arguments.model).to(device)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)

@@ -81,7 +81,7 @@ public final class GradientHistory: BatchMeanAggregator {
       let result = try Tensor.zeros(gradient.shape, dtype: gradient.dtype, device: gradient.device)
       _ = try result.updateFromThree(
         current: gradient, previous: previous, velocity: nil, isMedian: isMedian, decaysBefore: false,
-        SGDUpdate(learningRate: -1))
+        SGDUpdate(learningRate: -1, isChecked: false))
       return result
     }
   }

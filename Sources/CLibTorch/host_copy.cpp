@@ -17,9 +17,17 @@ struct ct_host_copy : coherent::Counted<&coherent::LiveCounters::copies> {
 
 namespace coherent {
 
+at::Tensor host_memory_for(const at::Device &device, at::IntArrayRef sizes, at::ScalarType type) {
+  const auto options = at::TensorOptions().dtype(type);
+  const auto bytes = c10::multiply_integers(sizes) * static_cast<int64_t>(c10::elementSize(type));
+  const bool is_read = device.is_cuda() && static_cast<size_t>(bytes) <= most_pinned;
+  return at::empty(sizes, options.pinned_memory(is_read));
+}
+
 at::Tensor copied_to(const at::Tensor &host, const at::Device &device) {
   if (!device.is_cuda()) return host;
   if (host.nbytes() > most_pinned) return host.to(device);
+  // What is pinned already stays where it is.
   return host.pin_memory().to(device, /*non_blocking=*/true);
 }
 

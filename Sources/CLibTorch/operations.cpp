@@ -116,15 +116,15 @@ ct_status *ct_dot_double(double *out, const ct_tensor *a, const ct_tensor *b) {
   return guarded([&] {
     TORCH_CHECK_VALUE(a->value.sizes() == b->value.sizes(), "a dot product of shapes ", a->value.sizes(), " and ",
                       b->value.sizes());
-    // Chunks keep the double copies small.
+    // Chunks keep the double copies small: in the cache of a processor, and a part of a GPU's memory. The host waits once.
     const auto left = a->value.detach().reshape({-1}), right = b->value.detach().reshape({-1});
-    constexpr int64_t chunk = 1 << 16;
-    double total = 0;
+    const int64_t chunk = left.is_cpu() ? int64_t{1} << 16 : int64_t{1} << 24;
+    auto total = at::zeros({}, left.options().dtype(at::kDouble));
     for (int64_t start = 0; start < left.numel(); start += chunk) {
       const int64_t n = std::min(chunk, left.numel() - start);
-      total += left.narrow(0, start, n).to(at::kDouble).dot(right.narrow(0, start, n).to(at::kDouble)).item<double>();
+      total += left.narrow(0, start, n).to(at::kDouble).dot(right.narrow(0, start, n).to(at::kDouble));
     }
-    *out = total;
+    *out = total.item<double>();
   });
 }
 

@@ -88,14 +88,16 @@ final class GroupSums {
   ///
   /// The file is read once; no more than a block of it is held.
   func products(with total: Tensor, layers: [[Range<Int>]]) throws -> [[Products]] {
-    try layers.map { ranges in
+    // One copy to the host, where the sums of groups are read to.
+    let total = try total.to(.float64, device: .cpu)
+    return try layers.map { ranges in
       try closed.indices.map { group in
         var sum = Products()
         for range in ranges {
           for start in stride(from: range.lowerBound, to: range.upperBound, by: blockSize) {
             let columns = start..<min(start + blockSize, range.upperBound)
             let values = try read(group: group, columns: columns)
-            let part = try total.narrow(0, from: start, length: columns.count).to(.float64, device: .cpu)
+            let part = try total.narrow(0, from: start, length: columns.count)
             try part.withElements(of: Double.self) { Self.add(values, $0, to: &sum) }
           }
         }

@@ -10,6 +10,7 @@ extension Dataset {
   ///   that cannot be decoded.
   public func imageTensor(at indices: [Int], device: Device = .cpu) throws -> Tensor {
     switch storage {
+    case .memory where table?.device == device: return try tensor(at: indices)
     case .memory(let images): return try images.withUnsafeBytes { try tensor($0, at: indices, device: device) }
     case .windows:
       let bytes = try ByteStorage(count: indices.count * exampleSize) { try copyBytes(of: indices, into: $0) }
@@ -45,10 +46,25 @@ extension Dataset {
   /// The examples at `indices` of a table of bytes, all of them by default, as normalised float32.
   func tensor(_ table: UnsafeRawBufferPointer, at indices: [Int]? = nil, device: Device) throws -> Tensor {
     let indices = indices ?? Array(0..<(table.count / exampleSize))
-    let scales = vocabulary == nil ? normalization?.scales ?? [1 / 255] : [1]
+    let (scales, offsets) = scaling
     let rows = try Tensor.gatherRows(
-      table, features: exampleSize, indices: indices, scales: scales,
-      offsets: vocabulary == nil ? normalization?.offsets ?? [0] : [0])
-    return try rows.reshape([indices.count] + exampleShape).to(device: device)
+      table, features: exampleSize, indices: indices, scales: scales, offsets: offsets, device: device)
+    return try rows.reshape([indices.count] + exampleShape)
+  }
+
+  /// The examples at `indices` of the table on the device.
+  private func tensor(at indices: [Int]) throws -> Tensor {
+    try check(indices)
+    let (scales, offsets) = scaling
+    guard let rows = try table?.gather(indices, scales: scales, offsets: offsets) else {
+      throw DatasetError("\(name) (\(split.rawValue)) is on no device.")
+    }
+    return try rows.reshape([indices.count] + exampleShape)
+  }
+
+  /// What bytes are multiplied by, and what is added then, by channel; one for all where every channel has the same.
+  private var scaling: (scales: [Float], offsets: [Float]) {
+    guard vocabulary == nil else { return ([1], [0]) }
+    return (normalization?.scales ?? [1 / 255], normalization?.offsets ?? [0])
   }
 }

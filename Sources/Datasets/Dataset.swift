@@ -49,6 +49,8 @@ public struct Dataset: Sendable {
   public var predictsAll = false
   /// The share of every class that was held out to test on; nil where the data set has test examples of its own.
   public internal(set) var testFraction: Double?
+  /// The bytes of the images on a device; nil where they are in the host's memory alone.
+  var table: DeviceTable?
   /// The paths of the examples' files below the data folder, in the order of the examples; nil where they have none.
   var paths: PathList?
   /// Files that were left out.

@@ -126,8 +126,8 @@ public struct LinearBlock: GradientBlock {
   /// The median of group means, from sums formed in registers where the kernels allow it.
   public func groupMedian(into target: Tensor, groups: [Range<Int>]) throws {
     guard target.device == .cpu, try target.dtype == .float32, try delta.dtype == .float32, groups.count <= 9 else {
-      return try RowsBlock(exampleCount: exampleCount, columnCount: columnCount, rows)
-        .groupMedian(into: target, groups: groups)
+      // A product for each group: no example's row is formed.
+      return try medianOfMeans(into: target, groups: groups)
     }
     let (weight, bias) = try split(target)
     try weight.setMedianWeightGradient(

@@ -103,7 +103,9 @@ public struct SummedBlock: GradientBlock {
   }
 
   private func added(_ measure: (any GradientBlock) throws -> Tensor) throws -> Tensor {
-    try parts.dropFirst().reduce(measure(parts[0].block)) { try $0 + measure($1.block) }
+    // Some blocks measure on their device, others on the host.
+    let first = try measure(parts[0].block)
+    return try parts.dropFirst().reduce(first) { try $0 + measure($1.block).to(device: first.device) }
   }
 
   /// Part by part where no two share a column, and all together are all columns; else from explicit rows.

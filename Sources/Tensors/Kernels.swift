@@ -123,11 +123,13 @@ extension Tensor {
   }
 
   /// scales[c]·table[indices] + offsets[c] as float32 [indices.count, features], where a row is as many planes of equal
-  /// size as there are scales, and c is the plane of a value. Both operations are rounded.
+  /// size as there are scales, and c is the plane of a value. Both operations are rounded. On another device than the
+  /// host the result arrives while the host goes on.
   ///
   /// - Throws: `TensorError` when an index is outside the table, or a row is not a whole number of planes.
   public static func gatherRows(
-    _ table: UnsafeRawBufferPointer, features: Int, indices: [Int], scales: [Float], offsets: [Float]
+    _ table: UnsafeRawBufferPointer, features: Int, indices: [Int], scales: [Float], offsets: [Float],
+    device: Device = .cpu
   ) throws -> Tensor {
     guard scales.count == offsets.count else {
       throw TensorError(
@@ -138,7 +140,7 @@ extension Tensor {
       try producing("gatherRows") {
         ct_gather_rows(
           $0, table.baseAddress?.assumingMemoryBound(to: UInt8.self), Int64(rows), Int64(features), list.baseAddress,
-          Int64(list.count), scales, offsets, Int64(scales.count))
+          Int64(list.count), scales, offsets, Int64(scales.count), device.native)
       }
     }
   }

@@ -141,6 +141,7 @@ public final class Trainer {
     let store = try store ?? ParameterStore(model)
     let policy = linearPolicy ?? .suited(toVendor: Processor.current.vendor)
     let device = store.values.device
+    let data = try data.placed(on: device)
     (self.model, self.store, self.data, self.settings) = (model, store, data, settings)
     (self.aggregator, self.optimizer, self.learningRate) = (aggregator, optimizer, learningRate)
     if let problem = policy.precision.problem(on: store.values.device) {

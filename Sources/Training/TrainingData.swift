@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Datasets
+import Tensors
 
 /// The examples of a run: which are trained on, with which labels, and which are held out.
 public struct TrainingData: Sendable {
@@ -13,9 +14,9 @@ public struct TrainingData: Sendable {
   }
 
   /// The training split, cut to the subset.
-  public let train: Dataset
+  public private(set) var train: Dataset
   /// The test examples: the data set's own, or those of `train` that the split file names.
-  public let test: Dataset
+  public private(set) var test: Dataset
   /// The labels that probes see on test examples: the original ones, unless they are to be as noisy as the training
   /// labels.
   public let testProbeLabels: [Int]
@@ -98,6 +99,15 @@ public struct TrainingData: Sendable {
     trainGroups = Self.groups(of: trainIndices, split)
     validationGroups = Self.groups(of: validationIndices, split)
     testGroups = Self.groups(of: split?.test ?? [], split)
+  }
+
+  /// The same data, whose images in memory are on a device too where there is room.
+  ///
+  /// - Throws: `TensorError` when the device fails.
+  func placed(on device: Device) throws -> TrainingData {
+    var placed = self
+    (placed.train, placed.test) = try (train.placed(on: device), test.placed(on: device))
+    return placed
   }
 
   /// The groups of a list of examples, by name.

@@ -76,6 +76,9 @@ class Driver {
   Launch *launch = found<Launch>(library(), "cuLaunchKernel");
 
  private:
+  // What may be asked for before libtorch has asked for anything.
+  Driver() { require(found<int(unsigned)>(library(), "cuInit")(0)); }
+
   // Of this device alone: retaining it would take memory on the others.
   void *context(int index) const {
     const std::lock_guard lock(mutex);

@@ -199,10 +199,12 @@ CT_CALL ct_three_gradient_step(CT_IN parameters, CT_IN current, CT_IN previous, 
                                ct_sgd_options options, bool is_median, bool decays_before, bool *CT_NONNULL finite);
 
 // out [count, features] float32 = scales[c]·source[indices] + offsets[c], rows of `features` bytes from a table of
-// `rows` rows; a row is `channels` planes of equal size, and c is the plane that a value is in.
+// `rows` rows; a row is `channels` planes of equal size, and c is the plane that a value is in. On another device it
+// arrives while the host goes on.
 CT_CALL ct_gather_rows(CT_OUT out, const uint8_t *CT_NULLABLE source, int64_t rows, int64_t features,
                        const int64_t *CT_NULLABLE indices, int64_t count,
-                       const float *CT_NONNULL scales, const float *CT_NONNULL offsets, int64_t channels);
+                       const float *CT_NONNULL scales, const float *CT_NONNULL offsets, int64_t channels,
+                       ct_device device);
 
 CT_END
 #endif

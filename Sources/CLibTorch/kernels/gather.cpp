@@ -2,6 +2,7 @@
 //
 // A mini-batch out of a table of bytes: images stay as bytes in memory, a quarter of their float size.
 
+#include "../host_copy.h"
 #include "../support.h"
 
 namespace {
@@ -16,7 +17,7 @@ CT_CLONES void widen(float *target, const uint8_t *source, int64_t count, float 
 
 ct_status *ct_gather_rows(ct_tensor **out, const uint8_t *source, int64_t rows, int64_t features,
                           const int64_t *indices, int64_t count, const float *scales, const float *offsets,
-                          int64_t channels) {
+                          int64_t channels, ct_device d) {
   return coherent::producing(out, [&] {
     TORCH_CHECK_VALUE(count >= 0 && features > 0 && (source != nullptr || rows == 0), "an empty table");
     int64_t numbers = 0;
@@ -27,7 +28,8 @@ ct_status *ct_gather_rows(ct_tensor **out, const uint8_t *source, int64_t rows, 
       TORCH_CHECK_INDEX(indices[i] >= 0 && indices[i] < rows, "example ", indices[i], " is outside the ", rows,
                         " of the data set");
     }
-    auto result = at::empty({count, features}, at::kFloat);
+    const auto device = coherent::device(d);
+    auto result = coherent::host_memory_for(device, {count, features}, at::kFloat);
     float *target = result.data_ptr<float>();
     const int64_t plane = features / channels;
     for (int64_t i = 0; i < count; ++i) {
@@ -36,6 +38,6 @@ ct_status *ct_gather_rows(ct_tensor **out, const uint8_t *source, int64_t rows, 
               offsets[c]);
       }
     }
-    return result;
+    return coherent::copied_to(result, device);
   });
 }

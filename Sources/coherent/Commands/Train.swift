@@ -83,6 +83,7 @@ struct Train: ParsableCommand {
     // Nobody may be left to read what is said here: that ends no training.
     signal(SIGPIPE, SIG_IGN)
     let parent = ParentProcessMonitor()
+    loadCUDA()
     let ranks = try Ranks(Launch(), tool: Coherent.tool, timeout: .seconds(limits.rankTimeout))
     // Who goes is missed at once rather than after the timeout.
     defer { ranks?.group.leave() }
@@ -108,6 +109,16 @@ struct Train: ParsableCommand {
     } else {
       Console.print(summary(manifest, directory: run.directory))
     }
+  }
+
+  /// libtorch keeps what it first learned of CUDA, and an exchange between ranks may ask. What is wrong with the settings is
+  /// said later, when all ranks can hear it.
+  private func loadCUDA() {
+    let settings =
+      keeping.resume.map { path in
+        try? TrainingConfiguration(yaml: RunDirectory.open(at: path).config(), source: path)
+      } ?? (try? agreed(nil))
+    if settings?.device.hasPrefix("cuda") == true { _ = try? Runtime.cudaDeviceCount() }
   }
 
   /// What the command line and its file say, to all ranks the same.
