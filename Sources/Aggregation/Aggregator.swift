@@ -14,8 +14,9 @@ public struct AggregationError: Error, CustomStringConvertible, Sendable, Equata
 
 /// What came of a step's gradients.
 public enum Aggregate {
-  /// No update in this step: there are not gradients enough yet.
-  case none
+  /// No update in this step: there are not gradients enough yet. The store's gradient is remembered, and where weight decay
+  /// enters every gradient (`decays`) the optimizer adds it to this one too.
+  case none(decays: Bool = false)
   /// The store's gradient, which now holds the aggregate.
   case gradient
   /// An aggregate that is not formed yet, as an update can form it in its own pass over memory.
@@ -101,7 +102,7 @@ extension Aggregator {
   public var rememberedGradients: Int { 0 }
   public var isPrivate: Bool { false }
   public func prepare(for run: AggregatedRun) throws {}
-  public func aggregateNothing(_ store: ParameterStore) throws -> Aggregate { .none }
+  public func aggregateNothing(_ store: ParameterStore) throws -> Aggregate { .none() }
   public var state: [(name: String, tensor: Tensor)] { [] }
   public func restore(_ arrays: [String: Tensor], afterSteps steps: Int, _ store: ParameterStore) throws {}
 

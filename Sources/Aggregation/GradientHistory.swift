@@ -20,7 +20,7 @@ public final class GradientHistory: BatchMeanAggregator {
   /// Which three gradients, and what is taken of them.
   public let rule: Rule
   /// Whether weight decay enters each gradient at the weights it was taken at, as in the authors' code; or the median
-  /// at the present ones. For gradients of the same weights the two are one.
+  /// at the present ones. For gradients of the same weights the two are one, and it enters once, after the median.
   public let decaysBefore: Bool
   /// The gradients of the mini-batch before this one, and of the one before that.
   private var previous: GradientBuffer?
@@ -37,7 +37,7 @@ public final class GradientHistory: BatchMeanAggregator {
   ///   - decaysBefore: where weight decay enters.
   public init(_ rule: Rule, decaysBefore: Bool = true) {
     self.rule = rule
-    self.decaysBefore = decaysBefore
+    self.decaysBefore = decaysBefore && rule != .successiveMedian
   }
 
   /// Three for the successive rule.
@@ -56,7 +56,7 @@ public final class GradientHistory: BatchMeanAggregator {
 
   /// Once there are three, their median or mean, which is left to the optimizer.
   public func aggregate(_ store: ParameterStore) throws -> Aggregate {
-    guard remembered == 2, let previous, let before else { return .none }
+    guard remembered == 2, let previous, let before else { return .none(decays: decaysBefore) }
     return .fused(
       ThreeGradients(
         previous: (previous.values, before.values), isMedian: rule != .rollingMean, decaysBefore: decaysBefore))

@@ -9,8 +9,9 @@ import Tensors
 /// left out).
 ///
 /// The authors draw a batch of its own for ḡ. Here each half of the mini-batch is the other's: ⌈B/2⌉ examples and the
-/// rest, which is as independent, as batches are drawn without replacement, and needs no second pass. Where no example
-/// agrees, there is no step (a gradient of 0).
+/// rest, which is as independent, as batches are drawn without replacement, and needs no second pass; but for batch
+/// normalisation, whose statistics of the whole mini-batch couple the halves. Where no example agrees, there is no step
+/// (a gradient of 0).
 public final class IndependentAgreement: GradientMatrixAggregator {
   /// Steps in which no example counted.
   public private(set) var emptySteps = 0

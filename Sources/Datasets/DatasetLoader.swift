@@ -97,10 +97,11 @@ public enum DatasetLoader {
   }
 
   /// The path of a file of a data set, under any of the names it may have, in `directory/name`, in the folder of its
-  /// archive or in `directory`; or nil.
+  /// archive, in that folder in `directory/name` or in `directory`; or nil.
   static func find(_ file: DatasetFile, of entry: DatasetEntry, in directory: String) -> String? {
     let folder = URL(fileURLWithPath: directory)
-    let inner = [entry.name, entry.archive?.folder].compactMap { $0 }
+    let archive = entry.archive?.folder
+    let inner = [entry.name, archive, archive.map { "\(entry.name)/\($0)" }].compactMap { $0 }
     return (inner.map { folder.appendingPathComponent($0) } + [folder])
       .flatMap { folder in file.accepted.map { folder.appendingPathComponent($0).path } }
       .first { FileManager.default.fileExists(atPath: $0) }

@@ -185,6 +185,9 @@ public struct Corrections: Sendable, Equatable {
   /// its revision.
   public internal(set) var states: [Int: State] = [:]
 
+  /// How many decisions are about files that are not among the examples; they count for nothing.
+  public internal(set) var foreign = 0
+
   /// No decisions.
   public init() {}
 
@@ -252,10 +255,14 @@ struct CorrectionText {
     let file = url.path
     let numbers = isByFile ? examples.numbersByFile : [:]
     var states: [Int: Corrections.State] = [:]
+    var foreign: [String: LabelDecision] = [:]
     try CSV.forEach(CorrectionRecord.self, in: whole, file: file, ignoreUnfinished: false) { line, found in
       var record = found
       if isByFile, let name = record.file {
-        guard let number = numbers[name] else { return }
+        guard let number = numbers[name] else {
+          foreign[name] = record.decision
+          return
+        }
         record.index = number
       }
       if let fault = examples.fault(in: record) {
@@ -264,6 +271,7 @@ struct CorrectionText {
       states[record.index] = Corrections.State(record, revision: line)
     }
     corrections.states = states
+    corrections.foreign = foreign.values.count { $0 != .undo }
   }
 
   mutating func note(_ record: CorrectionRecord, bytes: Int) {

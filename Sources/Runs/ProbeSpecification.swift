@@ -104,6 +104,10 @@ public struct ProbeSpecification: Sendable, Equatable, CustomStringConvertible {
   private init(_ text: String) throws {
     let halves = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     let names = halves[0].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    if halves.count > 1, Self.presets[names[0]] != nil {
+      throw TrainingError(
+        .configuration, "\(names[0]) stands for several probes with steps of their own; leave out @\(halves[1])")
+    }
     guard let kind = Kind(rawValue: names[0]) else {
       let known = (Kind.allCases.map(\.rawValue) + Self.presets.keys.sorted()).joined(separator: ", ")
       throw TrainingError(

@@ -236,10 +236,9 @@ extension TrainingConfiguration {
   public func totalSteps(for count: Int) -> Int {
     if let steps { return steps }
     let batches = (try? OptimizerSpecification(optimizer).aggregator.make().batchesPerStep) ?? 1
-    let size = min(max(batchSize, 1), Int.max / max(batches, 1)) * batches
-    let perEpoch =
-      dropLast
-      ? Double(count / max(batchSize, 1)) / Double(batches) : Double(count / size + (count % size == 0 ? 0 : 1))
+    // Mini-batches go on across the end of a pass: several to a step need not end with it.
+    let (whole, rest) = count.quotientAndRemainder(dividingBy: max(batchSize, 1))
+    let perEpoch = Double(whole + (rest == 0 || dropLast ? 0 : 1)) / Double(max(batches, 1))
     return max(1, Int(exactly: ((epochs ?? 10) * perEpoch).rounded()) ?? .max)
   }
 

@@ -20,10 +20,9 @@ extension TrainingData {
     if let path = configuration.labels, Corrections.isFile(at: URL(fileURLWithPath: path)) {
       corrections = path
     } else if let path = configuration.labels {
-      assigned = try ExternalLabels.load(
-        from: path, expectedCount: whole.count, classCount: whole.classCount, classNames: whole.classNames)
+      assigned = try ExternalLabels.load(from: path, for: whole)
     }
-    let train = try configuration.subset.map { try whole.subset(first: $0) } ?? whole
+    var train = try configuration.subset.map { try whole.subset(first: $0) } ?? whole
     if let share = configuration.testFraction, share > 0, train.testFraction == nil {
       throw TrainingError(
         .configuration,
@@ -43,11 +42,17 @@ extension TrainingData {
         NoisyLabels(clean: train.labels)
       }
     let split = try configuration.split.map { try ExampleSplit(path: $0, count: train.count) }
+    let decided = try corrections.map { try LabelCorrections.read($0, of: train, labels: labels.assigned) }
+    if let decided, decided.foreign > 0 {
+      train.notes.append(
+        "\(decided.foreign) of the decisions in \(corrections ?? "") are about files that are not among the training examples "
+          + "(held out to test on, or in another folder): they change nothing")
+    }
     let test = try Self.test(configuration, train: train, split)
     let testProbeLabels = configuration.noisyTestProbes ? try noise?.forOtherExamples.apply(to: test).assigned : nil
     try self.init(
       train: train, test: test, labels: labels, testProbeLabels: testProbeLabels, split: split,
-      corrections: try corrections.map { try LabelCorrections(path: $0, of: train, labels: labels.assigned) },
+      corrections: decided?.corrections,
       validation: configuration.validation, seed: configuration.seed)
     guard configuration.batchSize <= trainIndices.count else {
       throw TrainingError(
@@ -74,17 +79,30 @@ extension LabelCorrections {
   ///   - path: the file.
   ///   - dataset: the examples that it is about.
   ///   - labels: their labels before, one for each.
-  /// - Throws: `RunStoreError` that names file, line and column of what is wrong.
-  public init(path: String, of dataset: Dataset, labels: [Int]) throws {
+  /// - Returns: the corrections, and how many decisions are about files that are not among the examples.
+  /// - Throws: `RunStoreError` that names file, line and column of what is wrong, or says that no decision is about one of
+  ///   the examples.
+  public static func read(
+    _ path: String, of dataset: Dataset, labels: [Int]
+  ) throws -> (corrections: LabelCorrections, foreign: Int) {
     guard FileManager.default.fileExists(atPath: path) else {
       throw RunStoreError("There is no file \(path) with corrections.", remedy: "Check the path for a typing error.")
     }
     let files = dataset.file(at: 0).map { _ in labels.indices.map { dataset.file(at: $0) } }
     let examples = LabelledExamples(classes: dataset.classNames, labels: labels, files: files)
-    let decided = try Corrections.read(URL(fileURLWithPath: path), for: examples, isByFile: true).decided
+    let found = try Corrections.read(URL(fileURLWithPath: path), for: examples, isByFile: true)
+    let decided = found.decided
+    guard found.foreign == 0 || !decided.isEmpty else {
+      let name = dataset.file(at: 0).map { "the first of which is \($0)" } ?? "which have no files"
+      throw RunStoreError(
+        "None of the \(found.foreign) decisions in \(path) is about a training example of \(dataset.name), \(name).",
+        remedy: "Give the data folder that was audited, or change the paths in the column file to those below this one."
+      )
+    }
     let numbers = Dictionary(zip(dataset.classNames, 0...)) { first, _ in first }
-    self.init(
+    let corrections = LabelCorrections(
       relabelled: decided.filter { $0.value.decision == .relabel }.compactMapValues { numbers[$0.label] },
       dropped: Set(decided.filter { $0.value.decision == .drop }.keys))
+    return (corrections, found.foreign)
   }
 }

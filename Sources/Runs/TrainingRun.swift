@@ -352,7 +352,8 @@ public final class TrainingRun {
   /// Writes what is known at the end; on divergence the examples stay as of the last checkpoint.
   private func finish(_ status: RunManifest.Status, _ log: RunLogWriter) throws {
     if status != .diverged { try directory.write(examples: exampleRecords()) }
-    if status != .diverged { try log.append(RunEvent(kind: status.rawValue, step: trainer.step)) }
+    let reason = status == .completed ? trainer.endReason : nil
+    if status != .diverged { try log.append(RunEvent(kind: status.rawValue, step: trainer.step, message: reason)) }
     let (milestones, spent) = (trainer.milestones, clock.spent)
     manifest.status = status
     manifest.privacy = .init(of: trainer)

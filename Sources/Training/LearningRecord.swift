@@ -3,7 +3,8 @@
 /// When each training example was learned.
 ///
 /// An observation of an example is whether the parameters after t updates classify it correctly (against its assigned
-/// label): once a visit, from the logits its mini-batch needs anyway, and at every evaluation of the training set.
+/// label): once a visit, from the logits its mini-batch needs anyway, and at every evaluation of the training set, unless
+/// that is of a running mean of the weights.
 /// First learned is the first t with a correct observation; last learned the t since which every observation was
 /// correct; a forgetting event is a correct observation followed by a wrong one.
 public struct LearningRecord: Sendable, Equatable {

@@ -14,8 +14,8 @@ import Tensors
 /// ‖median‖ / ‖mean‖. Above 1 the median amplifies, below 1 it suppresses.
 ///
 /// ḡ mixes strong directions with weak ones, so the strong ones are also looked at by themselves. Of two halves of the
-/// mini-batches, one says which coordinates are strong: those in which the mean s of its groups' means is at least their
-/// standard deviation, a signal-to-noise ratio of 1 or more. The other says what becomes of them:
+/// mini-batches, one says which coordinates are strong: those in which the mean s of its groups' means is not 0 and at least
+/// their standard deviation, a signal-to-noise ratio of 1 or more. The other says what becomes of them:
 /// `median_along_strong` = Σ s·median / Σ s·mean over those coordinates and its mini-batches, and the halves change
 /// places. `strong_share` is their share of all coordinates.
 public final class MedianProbe: SampledProbe {
@@ -136,7 +136,9 @@ extension MedianProbe: Probe {
       let signal = try groupSum * (1 / count)
       // s² ≥ v is 2s² ≥ mean of squares.
       let isWeak = try (signal.squared() * 2).less(groupSquareSum * (1 / count))
-      let isStrong = try isWeak.logicalNot().to(signal.dtype)
+      // Where every gradient is 0, as for a pixel that no picture has, there is no signal.
+      let isThere = try signal.equal(Tensor.zeros([], dtype: signal.dtype, device: signal.device)).logicalNot()
+      let isStrong = try isWeak.logicalNot().to(signal.dtype) * isThere.to(signal.dtype)
       let strong = try signal * isStrong
       return (strong, try isStrong.mean().item())
     }

@@ -7,14 +7,14 @@ import Tensors
 /// The aggregate of a step made no longer than so much: ĝ = g·min(1, C/‖g‖), over the parameters that are trained
 /// (Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, 2013, algorithm 1).
 enum NormClipping {
-  /// The clipped aggregate. One in the store is shortened there; one that is left to the update is formed.
+  /// The clipped aggregate, to which weight decay is added after that, whatever its rule. One in the store is shortened there; one that is left to the update is formed.
   ///
   /// - Parameter sum: adds up a number over the ranks that have the other parameters.
   static func clipped(
     _ aggregate: Aggregate, _ store: ParameterStore, to limit: Double, sum: (Double) throws -> Double = { $0 }
   ) throws -> Aggregate {
     switch aggregate {
-    case .none: return .none
+    case .none: return aggregate
     case .gradient:
       try shorten(store.gradient, store, to: limit, sum)
       return .gradient

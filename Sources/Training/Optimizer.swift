@@ -117,7 +117,12 @@ public final class SGD: Optimizer {
       learningRate: learningRate, momentum: momentum, weightDecay: weightDecay, nesterov: nesterov,
       isFirst: !hasStarted, isChecked: store.checksUpdates)
     switch aggregate {
-    case .none: return true
+    case .none(let decays):
+      guard decays, weightDecay > 0 else { return true }
+      return try store.forTrained { part in
+        try part(store.gradient).add(part(store.values), scale: weightDecay)
+        return true
+      }
     case .gradient:
       hasStarted = true
       return try store.forTrained { part in

@@ -32,7 +32,8 @@ extension Trainer {
     var corrupt = GroupMetrics(), pristine = GroupMetrics()
     for (position, index) in train.indices.enumerated() {
       let (loss, rank) = (train.evaluation.losses[position], train.evaluation.ranks[position])
-      learning.observe(index, isCorrect: rank == 0, step: step)
+      // A running mean of the weights is another model than the one that visits are of.
+      if average == nil { learning.observe(index, isCorrect: rank == 0, step: step) }
       if data.labels.isCorrupt(index) {
         corrupt.accumulate(loss: loss, rank: rank)
       } else {

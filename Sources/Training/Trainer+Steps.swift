@@ -242,6 +242,14 @@ extension Trainer {
     return isAccurateEnough(last.trainAccuracy)
   }
 
+  /// Why the run is complete before its last step; nil when it is not.
+  public var endReason: String? {
+    guard isFinished, step < steps else { return nil }
+    let at = "at step \(step) of \(steps)"
+    if isEndedByProbe, let rule = settings.stop { return "stopped by \(rule.title) \(at)" }
+    return settings.stopAccuracy.map { "training accuracy has reached \($0) \(at)" }
+  }
+
   private func probe(_ observe: (TrainingEvent) throws -> Void) throws {
     let found = try diverging { try probes?.measure(step: step, isLast: isFinished) }
     guard let found, !found.isEmpty else { return }

@@ -217,11 +217,11 @@ public final class Trainer {
   /// Updates in the whole run.
   public var steps: Int { settings.steps }
 
-  /// Steps to one pass over the training examples.
+  /// Steps to one pass over the training examples, to the nearest whole one where a step takes several mini-batches.
   public var stepsPerEpoch: Int { Self.stepsPerEpoch(sampler, aggregator) }
 
   private static func stepsPerEpoch(_ sampler: BatchSampler, _ aggregator: any Aggregator) -> Int {
-    (sampler.batchesPerEpoch + aggregator.batchesPerStep - 1) / aggregator.batchesPerStep
+    max(1, (sampler.batchesPerEpoch + aggregator.batchesPerStep / 2) / aggregator.batchesPerStep)
   }
 
   /// What a run of this kind needs of memory, beside a base of bytes; nil on a device of its own memory.

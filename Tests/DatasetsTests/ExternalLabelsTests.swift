@@ -37,6 +37,33 @@ import TestSupport
     #expect(try load(text.utf8, "a.csv") == [3, 0, 9])
   }
 
+  /// Lines that name files are about these, in whatever order, whatever their index says.
+  @Test(arguments: [
+    "file,label\nb/2.png,9\na/1.png,3\nb/x.png,1\n\"a/1,2.png\",0\n",
+    "index,label,file\n9,9,b/2.png\n7,0,\"a/1,2.png\"\n8,3,a/1.png\n",
+  ])
+  func labelsByFile(_ text: String) throws {
+    let (path, files) = (try folder.write(text.utf8, "a.csv"), ["a/1.png", "a/1,2.png", "b/2.png"])
+    #expect(try ExternalLabels.load(from: path, expectedCount: 3, classCount: 10) { files[$0] } == [3, 0, 9])
+  }
+
+  @Test func badFiles() throws {
+    func load(_ text: String, _ files: [String]?) throws {
+      let file: ((Int) -> String?)? = files.map { files in { files[$0] } }
+      _ = try ExternalLabels.load(
+        from: folder.write(text.utf8, "a.csv"), expectedCount: 2, classCount: 10, file: file)
+    }
+    expectError("has no label for b.png", "paths below the data folder") {
+      try load("file,label\na.png,1\nc.png,1\n", ["a.png", "b.png"])
+    }
+    expectError("line 3: a.png already has a label on line 2") {
+      try load("file,label\na.png,1\na.png,2\n", ["a.png", "b.png"])
+    }
+    expectError("names files, but the examples have none", "column index") { try load("file,label\na.png,1\n", nil) }
+    expectError("line 1", "Separate columns by commas") { try load("file;label\na.png;1\n", nil) }
+    expectError("holds 1 labels", "--test-fraction 0") { try load("1\n", ["a.png", "b.png"]) }
+  }
+
   @Test func badCSV() {
     expectError("line 2", "\"x\" is not a whole number") { _ = try load("3\nx\n9\n".utf8, "a.csv") }
     expectError("line 1", "no column `label`") { _ = try load("foo,bar\n1,2\n".utf8, "a.csv") }

@@ -53,6 +53,18 @@ import Testing
     }
   }
 
+  /// As many votes as the threshold asks for have the mask 0, however it is rounded, and however small the variance is.
+  @Test(arguments: [(5, 0.6, 3), (10, 0.3, 3), (10, 0.6, 6), (10, 0.7, 7), (20, 0.6, 12), (200, 0.7, 140)])
+  func softMasksBeginAboveTheThreshold(_ count: Int, _ threshold: Double, _ least: Int) throws {
+    for (votes, mask) in [(least, 0.0), (-least, 0), (least + 1, 1)] {
+      let gradient = try Tensor([1e-9])
+      let total = try gradient.maskSoftly(
+        byVotes: Tensor([Double(votes)]), squares: Tensor([Double(count) * 2e-18]), count: count,
+        threshold: threshold, sharpness: 1)
+      #expect(total == mask, "\(votes) of \(count)")
+    }
+  }
+
   @Test(arguments: [DType.float32, .float64, .bfloat16]) func signs(_ dtype: DType) throws {
     let special: [Double] = [0, -0.0, 3, -0.5, .nan, .infinity, -.infinity, 1e-30]
     let values = try Tensor(special + randomNumbers(40_001, seed: 5).map { Double(Float($0)) }).to(dtype)

@@ -119,6 +119,12 @@ import TestSupport
     configuration.epochs = 1.5
     #expect(configuration.totalSteps(for: 60_000) == 900)
     #expect(configuration.totalSteps(for: 101) == 3)
+    // Three mini-batches to a step go on across the end of a pass.
+    var successive = configuration
+    (successive.optimizer, successive.batchSize, successive.epochs) = ("m3:successive", 100, 10)
+    #expect(successive.totalSteps(for: 1000) == 33 && successive.totalSteps(for: 400) == 13)
+    successive.dropLast = true
+    #expect(successive.totalSteps(for: 1050) == 33)
     configuration.epochs = 1e-9
     #expect(configuration.totalSteps(for: 60_000) == 1)
     configuration.batchSize = .max

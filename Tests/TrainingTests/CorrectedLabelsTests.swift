@@ -100,6 +100,16 @@ import TestSupport
     let data = try TrainingData(configuration)
     #expect(data.trainIndices == Array(before.trainIndices.dropFirst()))
     #expect(data.train.classNames[data.labels.assigned[1]] == other)
+    // Nothing is known to be noise: what was corrected is right.
+    #expect(!data.labels.isCorrupt(1) && data.labels.original == data.labels.assigned)
+    #expect(data.notes.contains { $0.hasPrefix("1 of the decisions in") && $0.contains("change nothing") })
+    configuration.labels = try scratch.write(header + rows[0] + "\n", "held.csv")
+    let text = message { _ = try TrainingData(configuration) }
+    #expect(text.contains("None of the 1 decisions") && text.contains("that was audited"), "\(text)")
+    configuration.corrections = configuration.labels
+    (configuration.dataset, configuration.dataDir, configuration.labels) = ("digits", nil, nil)
+    (configuration.subset, configuration.testFraction, configuration.imageSize) = (20, nil, nil)
+    #expect(message { _ = try TrainingData(configuration) }.contains("which have no files"))
   }
 
   @Test func labelFilesMayNameClasses() throws {

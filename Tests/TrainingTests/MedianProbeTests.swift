@@ -69,7 +69,9 @@ import TestSupport
       let signal = Self.mean(chosen.groups)
       let square = Self.mean(chosen.groups.map { $0.map { $0 * $0 } })
       for column in signal.indices
-      where signal[column] * signal[column] >= square[column] - signal[column] * signal[column] {
+      where signal[column] != 0
+        && signal[column] * signal[column] >= square[column] - signal[column] * signal[column]
+      {
         share += 0.5 / Double(signal.count)
         for row in measured.medians { median += signal[column] * row[column] }
         for row in measured.means { mean += signal[column] * row[column] }
@@ -98,7 +100,8 @@ import TestSupport
       #expect(abs(value / strong - 1) < 1e-3, "\(value), not \(strong)")
     }
     if let share, let value = found("strong_share") {
-      #expect(abs(value - share) < 2e-3 && share > 0.01 && share < 1, "\(value), not \(share)")
+      // Most pixels at the edges are 0 in all pictures: their coordinates are not strong.
+      #expect(abs(value / share - 1) < 0.05 && share > 0.001 && share < 0.5, "\(value), not \(share)")
     }
     #expect(
       results[MeasureRecord.self].allSatisfy {

@@ -50,6 +50,26 @@ import Testing
     #expect(try weights(trainer) != start)
   }
 
+  /// The first update is by three gradients of the first weights, each with λw: it differs from one without decay by −ηλw.
+  @Test(arguments: ["m3:successive", "rm3", "ra3", "rm3:decay=after"])
+  func decayIsWholeInTheFirstUpdate(_ optimizer: String) throws {
+    let (rate, decay) = (0.05, 0.1)
+    let ends = try [0, decay].map { decay in
+      let trainer = try Trainer.make(
+        smallConfiguration { ($0.optimizer, $0.weightDecay, $0.lr, $0.schedule) = (optimizer, decay, rate, "constant") }
+      )
+      let start = try weights(trainer)
+      while try weights(trainer) == start { _ = try trainer.update() }
+      return (start, end: try weights(trainer))
+    }
+    let start = ends[0].0
+    #expect(ends[1].0 == start)
+    for (index, weight) in start.enumerated() {
+      let moved = Double(ends[1].end[index] - ends[0].end[index])
+      #expect(abs(moved + rate * decay * Double(weight)) < 1e-6, "\(index)")
+    }
+  }
+
   /// Of gradients of the same weights, decay before and after the median are one.
   @Test func successiveBatchesAreAtTheSameWeights() throws {
     let trainer = try Trainer.make(

@@ -89,6 +89,9 @@ import TestSupport
     let step = whole.trainer.step
     #expect(step < 400 && step.isMultiple(of: whole.trainer.stepsPerEpoch) && whole.isComplete)
     #expect(try whole.directory.log(MetricRecord.self).last?.step == step)
+    let reason = try #require(whole.trainer.endReason)
+    #expect(reason.hasPrefix("stopped by \(rule.prefix(5))".replacing("-", with: " ")) && reason.hasSuffix("of 400"))
+    #expect(try whole.directory.events().last?.message == reason)
     let measures = try whole.directory.log(MeasureRecord.self)
     #expect(measures.last?.step == step && measures.allSatisfy { $0.measure == measure && $0.value >= 0 })
     // In the first pass, of which nothing is known yet, and halfway.

@@ -32,8 +32,15 @@ CT_CLONES int64_t keep_span(double *g, const double *v, int64_t n, double needed
 
 // What a soft mask needs of the options.
 struct Slope {
-  double share, threshold, sharpness, unbiased;
+  double share, least, sharpness, unbiased;
 };
+
+// The votes that a threshold asks for of so many: a whole number where it is one but for rounding, so that as many votes have
+// the mask 0.
+double least_votes(double threshold, double count) {
+  const double least = threshold * count, whole = std::round(least);
+  return std::abs(least - whole) < 1e-6 ? whole : least;
+}
 
 // gradient becomes gradient·mask over some coordinates, mask = max(0, tanh(sharpness·(|votes|/B − threshold)/variance)), which
 // is 1 to the last bit from tanh 20 on; NaN stays NaN. The sum of the masks comes back. Few coordinates are on the slope
@@ -51,7 +58,7 @@ CT_INLINE double soften(scalar *__restrict gradient, const scalar *__restrict sq
       const double mean = own[i], vote = votes[start + i];
       // Rounding must leave no negative variance, and equal gradients have the variance 0: there the mask is 1 or 0.
       const double variance = static_cast<double>(squares[start + i]) * slope.share - mean * mean;
-      rise[i] = (std::abs(vote) * slope.share - slope.threshold) * slope.sharpness;
+      rise[i] = (std::abs(vote) - slope.least) * slope.share * slope.sharpness;
       run[i] = (variance > 0 ? variance : 0) * slope.unbiased + 1e-300;
       mask[i] = rise[i] >= 20 * run[i] ? 1 : 0;
     }
@@ -121,7 +128,8 @@ ct_status *ct_mask_softly(const ct_tensor *gradient, const ct_tensor *squares, c
     TORCH_CHECK_VALUE(options.count >= 2, "a variance needs two examples, not ", options.count);
     at::NoGradGuard no_grad;
     if (!is_real_on_cpu(g)) {
-      const at::Tensor mean = g.to(at::kDouble), share = v.to(at::kDouble).abs() / options.count - options.threshold;
+      const double least = least_votes(options.threshold, options.count);
+      const at::Tensor mean = g.to(at::kDouble), share = (v.to(at::kDouble).abs() - least) / options.count;
       const at::Tensor variance = (s.to(at::kDouble) / options.count - mean.square()).clamp_min(0) *
                                   (options.count / (options.count - 1));
       const at::Tensor mask = (share / (variance + 1e-300) * options.sharpness).clamp(0, 1e6).tanh();
@@ -129,7 +137,8 @@ ct_status *ct_mask_softly(const ct_tensor *gradient, const ct_tensor *squares, c
       *total = mask.sum().item<double>();
       return;
     }
-    const Slope slope{1 / options.count, options.threshold, options.sharpness, options.count / (options.count - 1)};
+    const Slope slope{1 / options.count, least_votes(options.threshold, options.count), options.sharpness,
+                      options.count / (options.count - 1)};
     // Added up in the order of the spans, whoever took them.
     std::vector<double> sums((g.numel() + span_length - 1) / span_length);
     for_each_span(g.numel(), [&](int64_t start, int64_t count) {

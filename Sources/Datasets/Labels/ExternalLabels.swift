@@ -38,10 +38,11 @@ public struct ExternalLabels: Sendable, Equatable {
   public static let usualColumns = ["label", "assigned"]
 
   /// The labels of a file; see ``init(path:expectedCount:classCount:classNames:columns:)``. Where the examples are the
-  /// first ones of a data set of `wholeCount`, a file may have a label for each of that set's.
+  /// first ones of a data set of `wholeCount`, a file may have a label for each of that set's. Where examples have files
+  /// (`file`) and a table names them, labels are found by these names.
   public static func load(
     from path: String, expectedCount: Int, wholeCount: Int? = nil, classCount: Int, classNames: [String] = [],
-    columns: [String] = ExternalLabels.usualColumns
+    columns: [String] = ExternalLabels.usualColumns, file: ((Int) -> String?)? = nil
   ) throws -> [Int] {
     // Generous: a line of CSV or an array entry stays far below 64 bytes.
     let (room, overflow) = max(expectedCount, wholeCount ?? 0, 0).multipliedReportingOverflow(by: 64)
@@ -53,7 +54,8 @@ public struct ExternalLabels: Sendable, Equatable {
     case "u8": labels = bytes.map { Int($0) }
     case "csv":
       let reader = CSVLabels(path: path, columns: columns, classNames: classNames)
-      let table = try reader.parse(bytes, expectedCounts: [expectedCount, wholeCount ?? expectedCount])
+      let files = (0..<max(0, expectedCount)).compactMap { file?($0) }
+      let table = try reader.parse(bytes, expectedCounts: [expectedCount, wholeCount ?? expectedCount], files: files)
       labels = table.labels
       place = { index in "\(path), line \(table.lines[index]): the label" }
     default:
@@ -63,10 +65,27 @@ public struct ExternalLabels: Sendable, Equatable {
     guard labels.count == expectedCount || labels.count == wholeCount else {
       throw DatasetError(
         "\(path) holds \(labels.count) labels, but the data set has \(expectedCount) examples.",
-        remedy: "Give one label for each example, in data set order.")
+        remedy: "Give one label for each example, in data set order"
+          + (file == nil
+            ? "."
+            : "; or name the pictures in a column file, by their paths below the data folder. Of a folder without val or test "
+              + "a part is held out, but for --test-fraction 0."))
     }
     try checkLabels(labels, classCount: classCount, place: place)
     return Array(labels.prefix(expectedCount))
+  }
+
+  /// The labels of a file for the examples of a data set, which may be the first of `wholeCount`.
+  ///
+  /// - Throws: `DatasetError`, as ``init(path:expectedCount:classCount:classNames:columns:)``.
+  public static func load(
+    from path: String, for dataset: Dataset, wholeCount: Int? = nil,
+    columns: [String] = ExternalLabels.usualColumns
+  ) throws -> [Int] {
+    let file: ((Int) -> String?)? = dataset.file(at: 0) == nil ? nil : { dataset.file(at: $0) }
+    return try load(
+      from: path, expectedCount: dataset.count, wholeCount: wholeCount, classCount: dataset.classCount,
+      classNames: dataset.classNames, columns: columns, file: file)
   }
 
   /// The labels beside the original ones: what changed are the true flips.
@@ -97,23 +116,33 @@ struct CSVLabels {
     var lines: [Int] = []
   }
 
-  /// - Parameter expectedCounts: numbers of examples that the file may be about.
-  func parse(_ bytes: Data, expectedCounts: [Int]) throws -> Table {
+  /// - Parameters:
+  ///   - expectedCounts: numbers of examples that the file may be about.
+  ///   - files: the names of the examples' files, in the order of the examples; none where they have none.
+  func parse(_ bytes: Data, expectedCounts: [Int], files: [String] = []) throws -> Table {
     let lines = try Self.lines(of: bytes, path: path)
     var columns: Columns?
     var table = Table()
     var places: [Int] = []
+    var names: [String] = []
     for (number, line) in zip(1..., lines) where !line.allSatisfy(\.isWhitespace) {
       let cells = Self.cells(of: line)
       guard let known = columns else {
         let found = try layout(firstLine: cells, line: number)
         columns = found
+        if found.file != nil, files.isEmpty, found.index == nil {
+          throw DatasetError(
+            "\(path) names files, but the examples have none.",
+            remedy: "Name examples by their places, from 0, in a column index.")
+        }
         if found.hasHeader { continue }
         try append(cells, found, line: number, to: &table, &places)
         continue
       }
       try append(cells, known, line: number, to: &table, &places)
+      if let column = known.file { names.append(cells[column]) }
     }
+    if !files.isEmpty, !names.isEmpty { return try ordered(table, names, files) }
     let count = expectedCounts.last { $0 == places.count } ?? expectedCounts.first ?? 0
     return places.isEmpty ? table : try ordered(table, places, expectedCount: count)
   }
@@ -131,6 +160,7 @@ struct CSVLabels {
   private struct Columns {
     var label = 0
     var index: Int?
+    var file: Int?
     var count = 1
     var hasHeader = false
   }
@@ -142,10 +172,13 @@ struct CSVLabels {
     guard let label = columns.lazy.compactMap({ names.firstIndex(of: $0) }).first else {
       throw DatasetError(
         "\(path), line \(line): there is no column `\(columns.first ?? "label")`.",
-        remedy: "Give one label on each line, or a header with the columns index and \(columns.first ?? "label").")
+        remedy: cells.count == 1 && cells[0].contains(";")
+          ? "Separate columns by commas."
+          : "Give one label on each line, or a header with the columns index and \(columns.first ?? "label").")
     }
     found.label = label
     found.index = names.firstIndex(of: "sample_id") ?? names.firstIndex(of: "index")
+    found.file = names.firstIndex(of: "file")
     found.hasHeader = true
     return found
   }
@@ -166,7 +199,8 @@ struct CSVLabels {
   /// What stands in a cell, without the quotes around it.
   static func clean(_ cell: Substring) -> String {
     let text = cell.trimmingCharacters(in: .whitespaces)
-    return text.count >= 2 && text.hasPrefix("\"") && text.hasSuffix("\"") ? String(text.dropFirst().dropLast()) : text
+    guard text.count >= 2, text.hasPrefix("\""), text.hasSuffix("\"") else { return text }
+    return String(text.dropFirst().dropLast()).replacing("\"\"", with: "\"")
   }
 
   private func append(
@@ -186,6 +220,28 @@ struct CSVLabels {
       throw DatasetError("\(path), line \(line): the index \"\(cells[column])\" is not a whole number.")
     }
     places.append(index)
+  }
+
+  /// The labels of some files, by their names. Other files' labels are passed over: they may be held out.
+  private func ordered(_ table: Table, _ names: [String], _ files: [String]) throws -> Table {
+    var rows: [String: Int] = [:]
+    for (row, name) in names.enumerated() {
+      if let first = rows.updateValue(row, forKey: name) {
+        throw DatasetError(
+          "\(path), line \(table.lines[row]): \(name) already has a label on line \(table.lines[first]).",
+          remedy: "Keep one of the two.")
+      }
+    }
+    let order = try files.map { file in
+      // A run's own tables have an apostrophe before what a spreadsheet would compute.
+      guard let row = rows[file] ?? rows["'" + file] else {
+        throw DatasetError(
+          "\(path) has no label for \(file).",
+          remedy: "Give one for each picture, and name pictures by their paths below the data folder, as here.")
+      }
+      return row
+    }
+    return Table(labels: order.map { table.labels[$0] }, lines: order.map { table.lines[$0] })
   }
 
   // Puts labels that name their example in data set order.

@@ -27,7 +27,8 @@ public struct LabelCorrections: Sendable, Equatable {
 }
 
 extension NoisyLabels {
-  /// The same with corrected labels. An example whose correction is the original label is pristine.
+  /// The same with corrected labels. An example whose correction is the original label is pristine; where no noise is known,
+  /// a corrected label is the right one as far as anybody knows, and all stay pristine.
   ///
   /// - Parameters:
   ///   - corrections: what was decided.
@@ -43,6 +44,8 @@ extension NoisyLabels {
     var labels = assigned
     for (index, label) in corrections.relabelled { labels[index] = label }
     try checkLabels(labels, classCount: classCount) { "The corrected label of example \($0)" }
-    return NoisyLabels(original: original, assigned: labels, kind: kind, rate: rate, seed: seed)
+    let isNoisy = kind != nil || original != assigned
+    return NoisyLabels(
+      original: isNoisy ? original : labels, assigned: labels, kind: kind, rate: rate, seed: seed)
   }
 }

@@ -52,7 +52,9 @@ enum NumPyLabels {
     guard known, "<>|=".contains(order) else {
       throw DatasetError(
         "\(path) holds NumPy values of type '\(text)', but labels are whole numbers.",
-        remedy: "Save them with .astype('int64').")
+        remedy: kind == "U" || kind == "S" || kind == "O"
+          ? "Names of classes are read from a .csv: a line for each, or columns file and label."
+          : "Save them with .astype('int64').")
     }
     return ValueType(size: size, signed: kind == "i", bigEndian: order == ">")
   }

@@ -11,6 +11,14 @@ public enum StoppingRule: Sendable, Equatable {
   /// The passes to average over where they are not given.
   public static let usualWindow = 3
 
+  /// What it looks at, for people.
+  var title: String {
+    switch self {
+    case .labelWave(let window): "label wave (the changes of predictions rise again, in means over \(window) passes)"
+    case .coherence(_, let window): "coherence (r rises again, in means over \(window) passes)"
+    }
+  }
+
   /// The probe that watches for it.
   package func makeProbe() -> any Probe {
     switch self {

@@ -17,8 +17,9 @@ struct AuditCommand: ParsableCommand {
     discussion: """
       Trains from scratch and watches every example on the way, or takes a run that was watched (coherent train --probe \
       dynamics). The folder receives suspects.csv, audit.json, pred_probs.npy with labels.npy, and audit.html with \
-      pictures; docs/audit.md explains scores and columns. Without options for it, the training is chosen by the kind of \
-      the data and takes minutes for some thousand pictures on a laptop.
+      pictures; docs/audit.md explains scores and columns. Options of the training that are left out are chosen by the \
+      kind of the data (training.yaml in the folder has them), whatever default is named below; it takes minutes for \
+      some thousand pictures on a laptop.
 
       Examples: coherent audit --dataset folder --data-dir photos --out audit
                 coherent audit --run runs/watched --out audit --truth labels-checked.csv
@@ -133,6 +134,11 @@ struct AuditCommand: ParsableCommand {
     let dataset = try DatasetLoader.load(
       name: asked.dataset, split: .train, directory: asked.dataDir, count: asked.subset, options: asked.datasetOptions
     )
+    guard dataset.classCount > 1 else {
+      throw ValidationError(
+        "\(asked.dataDir ?? asked.dataset) has one class, \(dataset.classNames.joined()); an audit needs two or more to choose "
+          + "between: give each class a folder of its own.")
+    }
     // A mistake in it is better found before hours of training.
     _ = try truth(of: dataset, asked)
     var configuration = AuditDefaults.configuration(
@@ -200,10 +206,7 @@ struct AuditCommand: ParsableCommand {
           name: settings.dataset, split: .train, directory: settings.dataDir, options: settings.datasetOptions
         ).count
       }
-      return try ExternalLabels.load(
-        from: $0, expectedCount: dataset.count, wholeCount: whole, classCount: dataset.classCount,
-        classNames: dataset.classNames,
-        columns: ["label", "original"])
+      return try ExternalLabels.load(from: $0, for: dataset, wholeCount: whole, columns: ["label", "original"])
     }
   }
 

@@ -104,6 +104,7 @@ struct Train: ParsableCommand {
     }
     if keeping.report { writeReport(of: run.directory) }
     let manifest = try run.directory.manifest()
+    if let reason = run.trainer.endReason { Console.note("Note: the run is complete: \(reason).") }
     if json {
       try Console.json(TrainResult(run: run.directory.url.path, manifest: manifest))
     } else {
