@@ -117,7 +117,8 @@ extension Data {
   let path = try rest.write("labels.\(ending)", in: folder)
   let names = kind % 2 == 0 ? [] : ["cat", "dog", "a,b"] + (3..<10).map { "class \($0)" }
   let labels = try ExternalLabels.load(
-    from: path, expectedCount: 20, wholeCount: kind % 5 == 0 ? 30 : nil, classCount: 10, classNames: names)
+    from: path, expectedCount: 20, wholeCount: kind % 5 == 0 ? 30 : nil, classCount: 10, classNames: names,
+    file: kind % 7 == 0 ? { "\($0).png" } : nil)
   require(labels.count == 20 && labels.allSatisfy { (0..<10).contains($0) }, "labels that cannot be")
 }
 

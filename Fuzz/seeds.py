@@ -71,7 +71,8 @@ def label_files():
               "index,original,assigned,is_corrupt\r\n" + "".join(f"{i},{i % 10},{(i + 1) % 10},1\r\n" for i in range(20)),
               "label\n" + "".join("cat\n" if i % 2 else "\"a,b\"\n" for i in range(20))]
     return [b"\0" + npy(20, "<i8"), b"\2" + bytes(i % 10 for i in range(20))] + [
-        bytes([kind]) + table.encode() for table in tables for kind in (1, 4)]
+        bytes([kind]) + table.encode() for table in tables for kind in (1, 4)] + [
+        bytes([kind]) + ("file,label\n" + "".join(f"{19 - i}.png,{i % 10}\n" for i in range(20))).encode() for kind in (7, 28)]
 
 
 def split_files():

@@ -65,7 +65,8 @@ struct Train: ParsableCommand {
     }
     if keeping.resume != nil, config != nil || keeping.force || options.isMoreThanLengthSet {
       throw ValidationError(
-        "--resume continues with the run's own config.yaml; leave out all training options except --steps or --epochs.")
+        "--resume continues with the run's own config.yaml; leave out all training options, --threads and --device among them, "
+          + "except --steps or --epochs.")
     }
   }
 
