@@ -124,8 +124,8 @@ public struct Dataset: Sendable {
         "\(n) examples were asked for, but \(name) (\(split.rawValue)) has \(count)."
           + notes.map { " \($0)." }.joined(),
         remedy:
-          "Ask for a number between 1 and \(count), or leave --subset or --test-subset out (in a study --set subset=null)."
-      )
+          "Ask for a number between 1 and \(count), or leave --subset or --test-subset out (in a study "
+          + "--set subset=null).")
     }
     let part: ExampleStorage =
       switch storage {
