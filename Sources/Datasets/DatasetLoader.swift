@@ -65,7 +65,8 @@ public enum DatasetLoader {
   @discardableResult
   public static func exportIDX(_ dataset: Dataset, to directory: String, compressed: Bool = true) throws -> [String] {
     guard dataset.exampleShape.count == 3, dataset.exampleShape[0] == 1, dataset.classCount <= 256 else {
-      throw DatasetError("IDX image files hold pictures of one channel, not \(dataset.exampleShape).",
+      throw DatasetError(
+        "IDX image files hold pictures of one channel, not \(dataset.exampleShape).",
         remedy: "Other data sets are used from the files that they come in.")
     }
     let stem = dataset.split == .train ? "train" : "t10k"
