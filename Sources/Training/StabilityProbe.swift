@@ -10,7 +10,8 @@ import Tensors
 ///
 /// α is that of the sample, in force until the next measurement; L is the largest norm of one example's gradient seen; β is the
 /// largest ‖ḡ(w′) − ḡ(w)‖/‖w′ − w‖ from one measurement to the next. Both are too small, and the bound grows exponentially with
-/// training: its value says nothing, only the order of runs of the same length does. It is qualitative.
+/// training: its value says nothing, only the order of runs of the same length does. It is qualitative. The theorem is about
+/// plain SGD: with momentum or Adam η is not how far a step goes, and RM3 and RA3 make none in their first two.
 public final class StabilityProbe: SampledProbe {
   /// The sample where its size is not given.
   public static let usualSize = SampleSize.atMost(1000)
