@@ -78,12 +78,12 @@ enum CoherenceFigures {
 
   private static func name(_ split: String) -> String { split == "train" ? "training sample" : "\(split) sample" }
 
-  /// Points of the first run at the steps with a training loss.
+  /// Points of the first run at the steps with a training loss; r between two probes is taken along the logarithm of steps.
   private static func byLoss(_ runs: [RunHistory], split: String) -> [FigurePoint] {
     guard let run = runs.first else { return [] }
-    let loss = run.loss("train")
-    return run.positiveMCoherence(split).points.compactMap { point in
-      loss[point.step].map { FigurePoint(x: $0, y: point.value) }
+    let r = run.positiveMCoherence(split)
+    return run.loss("train").points.compactMap { point in
+      r.value(at: point.step).map { FigurePoint(x: point.value, y: $0) }
     }
   }
 
