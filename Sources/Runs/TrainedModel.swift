@@ -80,7 +80,8 @@ public final class TrainedModel {
     let name = datasetName ?? configuration.dataset
     isOwnData = datasetName == nil
     let settings = configuration
-    (dataset, candidates, splitGroups) = try Self.examples(
+    var examples: Dataset
+    (examples, candidates, splitGroups) = try Self.examples(
       of: split, datasetName == nil ? settings.split : nil, manifest
     ) { split in
       try DatasetLoader.load(
@@ -90,15 +91,22 @@ public final class TrainedModel {
     }
     if split == .train, name == configuration.dataset {
       let records = try run.labels()
-      guard records.count == dataset.count, zip(records, dataset.labels).allSatisfy({ $0.original == $1 }) else {
+      // What was corrected where no noise is known has its new label as the original one.
+      let isCorrected = manifest.dataset.files["corrections"] != nil
+      let belongs = zip(records, examples.labels).allSatisfy { record, label in
+        record.original == label || isCorrected && record.original == record.assigned
+      }
+      guard records.count == examples.count, belongs else {
         throw TrainingError(
           .checkpoint,
           "the labels.csv of \(path) does not belong to this training set; give the data that the run started with")
       }
       labels = records.map(\.assigned)
+      if isCorrected { examples = try examples.replacingLabels(records.map(\.original)) }
     } else {
-      labels = dataset.labels
+      labels = examples.labels
     }
+    dataset = examples
 
     if datasetName == nil, let known = try run.classes() { try Self.check(known, against: dataset.classNames) }
     model = try Self.build(configuration, for: dataset)

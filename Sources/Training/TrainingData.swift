@@ -86,6 +86,10 @@ public struct TrainingData: Sendable {
     }
     (self.train, self.test, self.split, self.corrections) = (train, test, split, corrections)
     self.labels = try corrections.map { try labels.corrected(by: $0, classCount: train.classCount) } ?? labels
+    // Where no noise is known, a corrected label is the data set's own from here on.
+    if corrections != nil, self.labels.original != train.labels {
+      self.train = try train.replacingLabels(self.labels.original)
+    }
     self.testProbeLabels = testProbeLabels ?? test.labels
     let dropped = corrections?.dropped ?? []
     let rows = (split?.train ?? Array(train.labels.indices)).filter { !dropped.contains($0) }

@@ -112,6 +112,24 @@ import TestSupport
     #expect(message { _ = try TrainingData(configuration) }.contains("which have no files"))
   }
 
+  /// What is looked at later has the corrected labels as its own, too: nothing of it is corrupt.
+  @Test func aRunOfCorrectedLabelsIsMeasured() throws {
+    let scratch = try Scratch()
+    var configuration = smallConfiguration { $0.noise = 0 }
+    let labels = try TrainingData(configuration).labels.assigned
+    let other = (labels[5] + 1) % 10
+    let rows = "5,,\(labels[5]),relabel,\(other),\n3,,\(labels[3]),drop,,\n"
+    configuration.corrections = try scratch.write(header + rows, "corrections.csv")
+    let run = try startRun(configuration, at: scratch.path("run"))
+    #expect(try run.train() == .completed)
+    let metrics = try run.directory.log(MetricRecord.self)
+    #expect(!metrics.isEmpty && metrics.allSatisfy { $0.group != "corrupt" })
+    let model = try TrainedModel(run: scratch.path("run"))
+    #expect(model.labels[5] == other && model.dataset.labels == model.labels)
+    #expect(try run.directory.labels()[5].original == other)
+    #expect(try resumeRun(scratch.path("run")).isComplete)
+  }
+
   @Test func labelFilesMayNameClasses() throws {
     let scratch = try Scratch()
     let path = try scratch.write("index,label\n1,dog\n0,cat\n2,0\n", "labels.csv")
