@@ -112,7 +112,12 @@ public final class TrainedModel {
     model = try Self.build(configuration, for: dataset)
     store = try ParameterStore(model, device: device)
     linearPolicy = TrainingRun.policy(in: manifest) ?? .native
-    try Checkpoint.load(tensors, into: model, store: store, from: weights.file.name)
+    do { try Checkpoint.load(tensors, into: model, store: store, from: weights.file.name) } catch where !isOwnData {
+      throw TrainingError(
+        .configuration,
+        "a network trained on \(configuration.dataset) does not fit \(name), whose examples have shape "
+          + "\(dataset.exampleShape) in \(dataset.classCount) classes: \(error)")
+    }
   }
 
   /// Numbers of classes mean nothing to a model of other classes.

@@ -27,6 +27,7 @@ import TestSupport
     (["--threads", "0"], 1, ["threads must be from 1"]), (["--step", "7"], 1, ["no checkpoint of step 7", "30"]),
     (["--split", "validation"], 64, ["validation"]), (["--bn-policy", "none"], 64, ["none"]),
     (["--device", "gpu"], 1, ["device must be cpu or cuda"]),
+    (["--dataset", "glyphs:20", "--examples", "50"], 1, ["does not fit glyphs:20", "in 20 classes"]),
     (["--dataset", "mnits"], 1, ["\"mnits\""]), (["--data-dir", "/nowhere/at/all"], 1, ["/nowhere/at/all"]),
     (["--records", "/nowhere/at/all.csv"], 1, ["/nowhere/at/all.csv", "--records"]),
     (["--records", "/"], 1, ["is a folder", "--records"]), (["--records", ""], 64, ["empty name"]),
