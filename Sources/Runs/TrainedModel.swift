@@ -112,9 +112,9 @@ public final class TrainedModel {
     model = try Self.build(configuration, for: dataset)
     store = try ParameterStore(model, device: device)
     linearPolicy = TrainingRun.policy(in: manifest) ?? .native
-    do { try Checkpoint.load(tensors, into: model, store: store, from: weights.file.name) } catch let problem
-      as TrainingError where !isOwnData
-    {
+    do {
+      try Checkpoint.load(tensors, into: model, store: store, from: weights.file.name)
+    } catch let problem as TrainingError where !isOwnData {
       throw TrainingError(
         .configuration,
         "a network trained on \(configuration.dataset) does not fit \(name), whose examples have shape "
