@@ -55,15 +55,14 @@ extension Dataset {
   /// The examples at `indices` of the table on the device.
   private func tensor(at indices: [Int]) throws -> Tensor {
     try check(indices)
-    let (scales, offsets) = scaling
-    guard let rows = try table?.gather(indices, scales: scales, offsets: offsets) else {
+    guard let rows = try table?.gather(indices) else {
       throw DatasetError("\(name) (\(split.rawValue)) is on no device.")
     }
     return try rows.reshape([indices.count] + exampleShape)
   }
 
   /// What bytes are multiplied by, and what is added then, by channel; one for all where every channel has the same.
-  private var scaling: (scales: [Float], offsets: [Float]) {
+  var scaling: (scales: [Float], offsets: [Float]) {
     guard vocabulary == nil else { return ([1], [0]) }
     return (normalization?.scales ?? [1 / 255], normalization?.offsets ?? [0])
   }

@@ -41,15 +41,15 @@ public struct Dataset: Sendable {
   /// `content` with the `contentChecksum()` of what was drawn. A subset keeps the sums of its source.
   public internal(set) var sourceChecksums: [String: String]
   /// How pixels become numbers; nil for byte / 255.
-  public var normalization: Normalization?
+  public var normalization: Normalization? { didSet { table = nil } }
   /// The number of different tokens where the examples are tokens, a byte each, which are handed out as they are; nil for
   /// images.
-  public var vocabulary: Int?
+  public var vocabulary: Int? { didSet { table = nil } }
   /// Whether every token of an example is to be predicted from those before it, and its label is what follows the last.
   public var predictsAll = false
   /// The share of every class that was held out to test on; nil where the data set has test examples of its own.
   public internal(set) var testFraction: Double?
-  /// The bytes of the images on a device; nil where they are in the host's memory alone.
+  /// The bytes of the images on a device, and how they become numbers; nil where they are in the host's memory alone.
   var table: DeviceTable?
   /// The paths of the examples' files below the data folder, in the order of the examples; nil where they have none.
   var paths: PathList?

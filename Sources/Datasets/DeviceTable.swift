@@ -9,11 +9,18 @@ final class DeviceTable: @unchecked Sendable {
   static let mostBytes = 2 << 30
 
   // Never written to, so that any thread may read it.
-  private let bytes: Tensor
+  private let bytes, scales, offsets: Tensor
 
+  /// - Parameters:
+  ///   - table: rows of `features` bytes.
+  ///   - scaling: what the bytes of each plane of a row are multiplied by, and what is added then.
   /// - Throws: `TensorError` when the device has no room.
-  init(_ table: UnsafeRawBufferPointer, features: Int, device: Device) throws {
+  init(
+    _ table: UnsafeRawBufferPointer, features: Int, scaling: (scales: [Float], offsets: [Float]), device: Device
+  ) throws {
     bytes = try Tensor(bytes: table, shape: [table.count / features, features], dtype: .uint8).to(device: device)
+    scales = try Tensor(scaling.scales, shape: [scaling.scales.count, 1], device: device)
+    offsets = try Tensor(scaling.offsets, shape: [scaling.offsets.count, 1], device: device)
   }
 
   var device: Device { bytes.device }
@@ -21,13 +28,11 @@ final class DeviceTable: @unchecked Sendable {
   /// scales[c]·rows[indices] + offsets[c] as float32 [indices.count, features], to the bits of `Tensor.gatherRows`.
   ///
   /// - Parameter indices: in 0 ..< the number of rows: on a device nobody looks again.
-  func gather(_ indices: [Int], scales: [Float], offsets: [Float]) throws -> Tensor {
+  func gather(_ indices: [Int]) throws -> Tensor {
     let rows = try bytes.indexSelect(0, Tensor(indices, device: device)).to(.float32)
-    let planes = [indices.count, scales.count, bytes.size(1) / scales.count]
-    func perPlane(_ values: [Float]) throws -> Tensor {
-      try Tensor(values, shape: [values.count, 1], device: device)
-    }
-    return try (rows.reshape(planes) * perPlane(scales) + perPlane(offsets)).reshape([indices.count, bytes.size(1)])
+    let planes = scales.size(0)
+    return try (rows.reshape([indices.count, planes, bytes.size(1) / planes]) * scales + offsets)
+      .reshape([indices.count, bytes.size(1)])
   }
 }
 
@@ -46,7 +51,9 @@ extension Dataset {
 
   func withTable(of images: ByteStorage, on device: Device) throws -> Dataset {
     var placed = self
-    placed.table = try images.withUnsafeBytes { try DeviceTable($0, features: exampleSize, device: device) }
+    placed.table = try images.withUnsafeBytes {
+      try DeviceTable($0, features: exampleSize, scaling: scaling, device: device)
+    }
     return placed
   }
 }

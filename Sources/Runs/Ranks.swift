@@ -19,9 +19,15 @@ public struct Ranks {
   ///   - launch: what the launcher said.
   ///   - tool: this program; all ranks have to be of one version.
   ///   - timeout: how long ranks wait for each other.
+  ///   - device: what they will compute on, as far as that is known: libtorch keeps what it first learned of CUDA, and an
+  ///     exchange may ask. What is wrong with the word is for later, when all ranks can hear it.
   /// - Throws: `ProcessGroupError` when some do not come, or are of another version.
-  public init?(_ launch: Launch, tool: RunManifest.Tool, timeout: Duration = ProcessGroup.usualTimeout) throws {
+  public init?(
+    _ launch: Launch, tool: RunManifest.Tool, timeout: Duration = ProcessGroup.usualTimeout,
+    device: @autoclosure () -> String? = nil
+  ) throws {
     guard launch.count > 1 else { return nil }
+    if device()?.hasPrefix("cuda") == true { _ = try? Runtime.cudaDeviceCount() }
     self.launch = launch
     group = try ProcessGroup(launch, timeout: timeout)
     try group.requireSame(

@@ -34,6 +34,10 @@ import Testing
     let placed = try data.withTable(of: #require(data.images), on: .cpu)
     #expect(try placed.subset(first: 3).table == nil)
     #expect(try placed.subset(indices: [2, 1]).table == nil)
+    // Another normalisation would make other numbers of it.
+    var changed = placed
+    changed.normalization = .cifar10
+    #expect(changed.table == nil)
     // The host needs no copy of what it has.
     #expect(try data.placed(on: .cpu).table == nil)
     #expect(try bits(placed.subset(indices: [2]).imageTensor(at: [0])) == bits(data.imageTensor(at: [2])))

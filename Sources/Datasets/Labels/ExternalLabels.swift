@@ -54,8 +54,7 @@ public struct ExternalLabels: Sendable, Equatable {
     case "u8": labels = bytes.map { Int($0) }
     case "csv":
       let reader = CSVLabels(path: path, columns: columns, classNames: classNames)
-      let files = (0..<max(0, expectedCount)).compactMap { file?($0) }
-      let table = try reader.parse(bytes, expectedCounts: [expectedCount, wholeCount ?? expectedCount], files: files)
+      let table = try reader.parse(bytes, expectedCounts: [expectedCount, wholeCount ?? expectedCount], file: file)
       labels = table.labels
       place = { index in "\(path), line \(table.lines[index]): the label" }
     default:
@@ -118,8 +117,8 @@ struct CSVLabels {
 
   /// - Parameters:
   ///   - expectedCounts: numbers of examples that the file may be about.
-  ///   - files: the names of the examples' files, in the order of the examples; none where they have none.
-  func parse(_ bytes: Data, expectedCounts: [Int], files: [String] = []) throws -> Table {
+  ///   - file: the name of an example's file; nil where they have none.
+  func parse(_ bytes: Data, expectedCounts: [Int], file: ((Int) -> String?)? = nil) throws -> Table {
     let lines = try Self.lines(of: bytes, path: path)
     var columns: Columns?
     var table = Table()
@@ -130,7 +129,7 @@ struct CSVLabels {
       guard let known = columns else {
         let found = try layout(firstLine: cells, line: number)
         columns = found
-        if found.file != nil, files.isEmpty, found.index == nil {
+        if found.file != nil, file == nil, found.index == nil {
           throw DatasetError(
             "\(path) names files, but the examples have none.",
             remedy: "Name examples by their places, from 0, in a column index.")
@@ -140,9 +139,11 @@ struct CSVLabels {
         continue
       }
       try append(cells, known, line: number, to: &table, &places)
-      if let column = known.file { names.append(cells[column]) }
+      if file != nil, let column = known.file { names.append(cells[column]) }
     }
-    if !files.isEmpty, !names.isEmpty { return try ordered(table, names, files) }
+    if let file, !names.isEmpty {
+      return try ordered(table, names, (0..<(expectedCounts.first ?? 0)).compactMap(file))
+    }
     let count = expectedCounts.last { $0 == places.count } ?? expectedCounts.first ?? 0
     return places.isEmpty ? table : try ordered(table, places, expectedCount: count)
   }

@@ -156,7 +156,7 @@ final class TokenTransformer: Module {
     // Data sets hand out real numbers, which are whole here.
     let tokens = try input.to(.int64)
     let isReal = try padding.map { try tokens.equal(Tensor([$0], device: tokens.device)).logicalNot() }
-    // Not on a GPU, which the host would wait for in every pass: there such a batch ends as a divergence.
+    // Not on a GPU, which the host would wait for in every pass.
     if let isReal, tokens.count > 0, tokens.device == .cpu, try isReal.to(.int64).sum().item() == 0 {
       throw TensorError(
         kind: .invalid, operation: "transformer", operands: [tokens.summary],

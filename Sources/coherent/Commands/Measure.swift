@@ -66,14 +66,17 @@ struct Measure: ParsableCommand {
 
   func run() throws {
     Runtime.keepFreedMemory()
-    let ranks = try Ranks(Launch(), tool: Coherent.tool, timeout: .seconds(rankTimeout))
+    let path = runPath ?? checkpoint ?? ""
+    let ranks = try Ranks(
+      Launch(), tool: Coherent.tool, timeout: .seconds(rankTimeout),
+      device: device ?? (try? TrainingConfiguration(of: RunDirectory.open(at: path)).device))
     defer { ranks?.group.leave() }
     let isFirst = ranks?.isFirst ?? true
     let records = isFirst ? records.map { URL(fileURLWithPath: $0) } : nil
     // A measurement that could not be kept should not cost the wait for it.
     try records.map(Self.checkRecords)
     let trained = try TrainedModel(
-      run: runPath ?? checkpoint ?? "", select, step: step, split: split, datasetName: dataset,
+      run: path, select, step: step, split: split, datasetName: dataset,
       dataDirectory: dataDir, threads: threads ?? ranks?.threads, device: device,
       localRank: ranks?.group.localRank ?? 0)
     try share(trained, ranks)

@@ -84,8 +84,8 @@ struct Train: ParsableCommand {
     // Nobody may be left to read what is said here: that ends no training.
     signal(SIGPIPE, SIG_IGN)
     let parent = ParentProcessMonitor()
-    loadCUDA()
-    let ranks = try Ranks(Launch(), tool: Coherent.tool, timeout: .seconds(limits.rankTimeout))
+    let ranks = try Ranks(
+      Launch(), tool: Coherent.tool, timeout: .seconds(limits.rankTimeout), device: device)
     // Who goes is missed at once rather than after the timeout.
     defer { ranks?.group.leave() }
     try ranks?.group.requireSame(keeping.resume == nil ? "--out" : "--resume", "what they begin with")
@@ -113,14 +113,11 @@ struct Train: ParsableCommand {
     }
   }
 
-  /// libtorch keeps what it first learned of CUDA, and an exchange between ranks may ask. What is wrong with the settings is
-  /// said later, when all ranks can hear it.
-  private func loadCUDA() {
+  /// The device of the settings, or of the run that goes on; nil where either cannot be read, of which is said later.
+  private var device: String? {
     let settings =
-      keeping.resume.map { path in
-        try? TrainingConfiguration(yaml: RunDirectory.open(at: path).config(), source: path)
-      } ?? (try? agreed(nil))
-    if settings?.device.hasPrefix("cuda") == true { _ = try? Runtime.cudaDeviceCount() }
+      keeping.resume.map { try? TrainingConfiguration(of: RunDirectory.open(at: $0)) } ?? (try? agreed(nil))
+    return settings?.device
   }
 
   /// What the command line and its file say, to all ranks the same.
